@@ -1,0 +1,30 @@
+"""Torch-RecHub: recommender models, four trainers and experiment logging for PyTorch.
+
+Importing this package is cheap: `basic`, `models`, `trainers`, `utils` and `data` are loaded when
+first used, and neither torch nor pandas nor any tracker is imported before that.
+"""
+
+from importlib import import_module, metadata
+from typing import Any
+
+from ._installation import refuse_mixed_installation
+
+refuse_mixed_installation()
+
+__version__ = metadata.version("rechub-core")
+__author__ = "Torch-RecHub contributors"
+__license__ = "MIT"
+__url__ = "https://github.com/datawhalechina/torch-rechub"
+
+_ROOMS = ("basic", "data", "models", "trainers", "utils")
+__all__ = ["__author__", "__license__", "__url__", "__version__", *_ROOMS]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""Building blocks: features, layers, losses, metrics, early stopping and experiment logging."""

@@ -1,0 +1,65 @@
+"""Finds the loggers of installed tracker packages by their entry points, without loading any."""
+
+from importlib import metadata
+from typing import Any
+
+from .logger import BaseLogger
+
+GROUP = "torch_rechub.loggers"
+
+# The names users may import without knowing which packages they have: name to distribution.
+KNOWN_LOGGERS = {
+    "WandbLogger": "rechub-wandb",
+    "SwanLabLogger": "rechub-swanlab",
+    "TensorBoardXLogger": "rechub-tensorboardx",
+}
+
+
+def available_loggers() -> dict[str, str]:
+    """Name of each logger that is installed, to the distribution it comes from; loads nothing.
+
+    Example:
+        >>> isinstance(available_loggers(), dict)
+        True
+    """
+    return {
+        point.name: point.dist.name if point.dist else "unknown"
+        for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name)
+    }
+
+
+def find_logger(name: str) -> Any:
+    """The logger class called `name`, or None when no installed package has one.
+
+    The three names of `KNOWN_LOGGERS` always give a class; where its package is missing or broken,
+    *creating* the logger raises ImportError with the command that installs it.
+
+    Raises:
+        ImportError: Two distributions register a logger of this name.
+    """
+    points = {point.value: point for point in metadata.entry_points(group=GROUP, name=name)}
+    if len(points) > 1:
+        owners = ", ".join(sorted(f"{p.dist.name if p.dist else p.value}" for p in points.values()))
+        raise ImportError(f"the logger {name!r} is registered by several packages: {owners}")
+    if not points:
+        return _stand_in(name, KNOWN_LOGGERS[name], None) if name in KNOWN_LOGGERS else None
+    (point,) = points.values()
+    try:
+        return point.load()
+    except Exception as error:
+        package = point.dist.name if point.dist else KNOWN_LOGGERS.get(name, point.value)
+        return _stand_in(name, package, error)
+
+
+def _stand_in(name: str, distribution: str, cause: Exception | None) -> type[BaseLogger]:
+    """A class that takes the place of a logger which cannot be had, and says so when created."""
+    state = (
+        f"{name} needs the package {distribution}, which is not installed"
+        if cause is None
+        else f"{name} cannot be used: loading {distribution} failed ({cause!r})"
+    )
+
+    def refuse(self: BaseLogger, *args: Any, **kwargs: Any) -> None:
+        raise ImportError(f"{state}. Install it with: pip install {distribution}") from cause
+
+    return type(name, (BaseLogger,), {"__init__": refuse, "__module__": __name__, "__doc__": state})

@@ -1,0 +1,177 @@
+"""What a logger is (`BaseLogger`), and the part that all loggers of one run share (`RunLogger`)."""
+
+import operator
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, TypeVar
+
+from .plain import plain_hyperparams, plain_metrics
+
+
+AnyLogger = TypeVar("AnyLogger", bound="BaseLogger")
+
+
+class LoggerClosedError(RuntimeError):
+    """A logger was used after `finish()`."""
+
+
+class BaseLogger:
+    """Where a trainer sends what it measures: three methods, all doing nothing by default.
+
+    A trainer calls `log_hyperparams` once when training starts, `log_metrics` once an epoch, and
+    `finish` once when training ends, however it ends. Override what you need. An object that has
+    these three methods without this base class is accepted by the trainers too.
+
+    Example:
+        >>> class PrintLogger(BaseLogger):
+        ...     def log_metrics(self, metrics, step=None):
+        ...         print(step, metrics)
+        >>> PrintLogger().log_metrics({"val/auc": 0.75}, step=0)
+        0 {'val/auc': 0.75}
+    """
+
+    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
+        """Record values measured at one step.
+
+        Args:
+            metrics: Name to number. A trainer passes plain floats.
+            step: Where on the x-axis the values belong; trainers pass the epoch, counted from 0.
+        """
+
+    def log_hyperparams(self, params: dict[str, Any]) -> None:
+        """Record the settings of this run.
+
+        Args:
+            params: Name to value. A trainer passes plain data: numbers, text, lists, dicts.
+        """
+
+    def log_failure(self, error: BaseException) -> None:
+        """Learn that the run died of `error`; optional, called just before `finish()`."""
+
+    def finish(self) -> None:
+        """Close the logger and release what it holds. No other method is called afterwards."""
+
+    def __enter__(self: AnyLogger) -> AnyLogger:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self.log_failure(error)
+        self.finish()
+
+
+class RunLogger(BaseLogger):
+    """A logger that owns one run of one tracker; what a new tracker should subclass.
+
+    It settles once, for every tracker, what is not the tracker's business: values become plain
+    floats, steps become non-negative ints, hyper-parameters become plain data without secrets,
+    `finish()` may be called twice, and anything else after it raises `LoggerClosedError`.
+
+    A tracker opens its run in `__init__` (so that a missing key or package fails before training)
+    and writes in three methods: `write_metrics`, `write_hyperparams`, `close`.
+
+    Example:
+        A complete tracker that appends to a list:
+
+        >>> class ListLogger(RunLogger):
+        ...     def __init__(self, rows):
+        ...         super().__init__()
+        ...         self.rows = rows
+        ...     def write_metrics(self, metrics, step):
+        ...         self.rows.append((step, metrics))
+        >>> rows = []
+        >>> with ListLogger(rows) as logger:
+        ...     logger.log_metrics({"test/auc": 0.5})
+        >>> rows
+        [(0, {'test/auc': 0.5})]
+        >>> logger.log_metrics({"test/auc": 0.6})
+        Traceback (most recent call last):
+        ...
+        torch_rechub.basic.tracking.logger.LoggerClosedError: ListLogger was finished: ...
+    """
+
+    def __init__(self) -> None:
+        self._closed = False
+        self._next_step = 0
+        self._failure: BaseException | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether `finish()` was called."""
+        return self._closed
+
+    def write_metrics(self, metrics: dict[str, float], step: int) -> None:
+        """Write to the run; `metrics` has at least one entry, `step` is at least 0."""
+
+    def write_hyperparams(self, params: dict[str, Any]) -> None:
+        """Write to the run; `params` is plain data (None, bool, int, float, str, list, dict)."""
+
+    def close(self, failure: BaseException | None) -> None:
+        """Close the run; called once. `failure` is what the run died of, or None."""
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Record values measured at one step.
+
+        Args:
+            metrics: Name to number: Python, NumPy, or a tensor of one element on any device.
+                Nested dicts are flattened to ``outer/inner``. What is no number is left out with
+                one warning for each name.
+            step: A non-negative integer; None means the step after the largest one so far.
+
+        Raises:
+            LoggerClosedError: After `finish()`.
+            ValueError: `step` is negative or not integral.
+        """
+        self._require_open()
+        number = self._next_step if step is None else _whole_step(step)
+        values = plain_metrics(metrics)
+        if values:
+            self.write_metrics(values, number)
+            self._next_step = max(self._next_step, number + 1)
+
+    def log_hyperparams(self, params: Mapping[str, Any]) -> None:
+        """Record settings; names given again replace the values given before.
+
+        Args:
+            params: Name to value of any kind; `plain_hyperparams` says what becomes of it.
+
+        Raises:
+            LoggerClosedError: After `finish()`.
+        """
+        self._require_open()
+        self.write_hyperparams(plain_hyperparams(params))
+
+    def log_failure(self, error: BaseException) -> None:
+        """Remember that the run died of `error`, so that `finish()` records it as failed."""
+        self._failure = error
+
+    def finish(self) -> None:
+        """Close the run; calling it again does nothing."""
+        if not self._closed:
+            self._closed = True
+            self.close(self._failure)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise LoggerClosedError(
+                f"{type(self).__name__} was finished: fit() closes the loggers it was given. "
+                "Create a new logger for what comes after, or keep this one out of the trainer "
+                "and call finish() yourself."
+            )
+
+
+def _whole_step(step: Any) -> int:
+    try:
+        number = operator.index(step)
+    except TypeError:
+        if not (isinstance(step, float) and step.is_integer()):
+            raise ValueError(f"step must be a non-negative integer, got {step!r}") from None
+        number = int(step)
+    if number < 0:
+        raise ValueError(f"step must be a non-negative integer, got {step!r}")
+    return number

@@ -1,0 +1,184 @@
+"""Turns what users log into plain data: metrics into floats, hyper-parameters into JSON-like data.
+
+Done here once, so that every tracker receives the same, and nothing secret.
+"""
+
+import dataclasses
+import datetime
+import enum
+import logging
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Any
+
+log = logging.getLogger("torch_rechub.tracking")
+
+REDACTED = "<redacted>"
+_MAX_DEPTH = 8
+_MAX_ITEMS = 200
+_MAX_TEXT = 2_000
+
+# A word that names a secret, standing alone between the words of a name: `api_key`, `hf-token`,
+# `clientSecret`. What counts or shapes tokens is no secret: `num_tokens`, `token_dim`.
+_SECRET_WORDS = {
+    "password", "passwd", "pwd", "passphrase", "secret", "secrets", "token", "credential",
+    "credentials", "authorization", "apikey", "accesskey", "privatekey", "secretkey",
+}  # fmt: skip
+_SECRET_PAIRS = {("api", "key"), ("access", "key"), ("private", "key"), ("secret", "key")}
+_HARMLESS_BESIDE_TOKEN = {
+    "cls", "count", "dim", "embedding", "eos", "bos", "pad", "sep", "mask", "unk", "id", "ids", "len",
+    "length", "max", "min", "n", "num", "size", "use", "time", "type", "types", "mixing", "dropout",
+    "vocab", "prefix", "special",
+}  # fmt: skip
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_URL_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s/@:]*(:[^\s/@]*)?@")
+_SECRET_ENVIRONMENT = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)$")
+
+_warned: set[str] = set()
+
+
+def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Each value as a float; nested dicts flattened to ``outer/inner``.
+
+    Values may be Python or NumPy numbers and bools, and arrays or tensors of one element, on any
+    device and of any type. What is no number is left out, with one warning for each name.
+
+    Example:
+        >>> import numpy as np
+        >>> plain_metrics({"auc": np.float32(0.5), "task": {"a": 1}})
+        {'auc': 0.5, 'task/a': 1.0}
+    """
+    values: dict[str, float] = {}
+    for name, value in _flatten(metrics):
+        number = _as_float(value)
+        if number is not None:
+            values[name] = number
+        elif name not in _warned:
+            _warned.add(name)
+            log.warning(
+                "The metric %r is no number (%s) and was not recorded.", name, type(value).__name__
+            )
+    return values
+
+
+def _flatten(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in metrics.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}/")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _as_float(value: Any) -> float | None:
+    if isinstance(value, str | bytes) or value is None:
+        return None
+    try:
+        # numpy arrays and torch tensors of one element, whatever their type, device and shape
+        return float(value.item() if hasattr(value, "item") else value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    except (TypeError, ValueError, RuntimeError):
+        return None
+
+
+def plain_hyperparams(params: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of `params` as plain data: None, bool, int, float, str, lists and dicts of these.
+
+    Dataclasses and namespaces become dicts, enums their value, paths text, NumPy and tensor scalars
+    numbers, larger arrays and tensors their shape and type, classes and functions their qualified
+    name (nothing is ever called). Other objects become the name of their type. Values of names like
+    ``api_key`` or ``password``, credentials in URLs, and the values of environment variables
+    like ``WANDB_API_KEY`` become ``<redacted>``. Depth, length and text are capped.
+
+    Example:
+        >>> plain_hyperparams({"lr": 1e-3, "optimizer": dict, "wandb_api_key": "abc"})
+        {'lr': 0.001, 'optimizer': 'dict', 'wandb_api_key': '<redacted>'}
+    """
+    secrets = [
+        value
+        for name, value in os.environ.items()
+        if len(value) >= 8 and _SECRET_ENVIRONMENT.search(name.upper())
+    ]
+    return _Converter(secrets).mapping(params, ())
+
+
+class _Converter:
+    def __init__(self, secrets: list[str]) -> None:
+        self.secrets = secrets
+
+    def mapping(self, value: Mapping[Any, Any], above: tuple[int, ...]) -> dict[str, Any]:
+        plain: dict[str, Any] = {}
+        for key, item in list(value.items())[:_MAX_ITEMS]:
+            name = key if isinstance(key, str) else str(self.convert(key, above))
+            secret = is_secret_name(name) and not isinstance(item, bool | int | float | None)
+            plain[self.text(name)] = REDACTED if secret else self.convert(item, above)
+        if len(value) > _MAX_ITEMS:
+            plain["..."] = f"{len(value) - _MAX_ITEMS} more"
+        return plain
+
+    def convert(self, value: Any, above: tuple[int, ...]) -> Any:
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, enum.Enum):
+            return self.convert(value.value, above)
+        if isinstance(value, int):
+            return int(value)
+        if isinstance(value, float):
+            return float(value)
+        if isinstance(value, str | os.PathLike):
+            return self.text(os.fspath(value) if isinstance(value, os.PathLike) else value)
+        if isinstance(value, type) or callable(value) and hasattr(value, "__qualname__"):
+            return self.text(value.__qualname__)
+        if isinstance(value, datetime.date | datetime.time):
+            return value.isoformat()
+        if hasattr(value, "dtype") and hasattr(value, "shape"):
+            return self.array(value, above)
+        return self.container(value, above)
+
+    def array(self, value: Any, above: tuple[int, ...]) -> Any:
+        if len(value.shape) == 0 and hasattr(value, "item"):
+            item = value.item()
+            return self.convert(item, above) if type(item) is not type(value) else str(item)
+        return f"{type(value).__name__}(shape={tuple(value.shape)}, dtype={value.dtype})"
+
+    def container(self, value: Any, above: tuple[int, ...]) -> Any:
+        if id(value) in above or len(above) >= _MAX_DEPTH:
+            return "..."
+        inside = (*above, id(value))
+        if isinstance(value, Mapping):
+            return self.mapping(value, inside)
+        if dataclasses.is_dataclass(value):
+            fields = dataclasses.fields(value)
+            return self.mapping({f.name: getattr(value, f.name) for f in fields}, inside)
+        if isinstance(value, Sequence | Set) and not isinstance(value, bytes | bytearray):
+            items = sorted(value, key=repr) if isinstance(value, Set) else value
+            plain = [self.convert(item, inside) for item in items[:_MAX_ITEMS]]
+            return plain + [f"... {len(items) - _MAX_ITEMS} more"] * (len(items) > _MAX_ITEMS)
+        if type(value).__name__ in ("Namespace", "SimpleNamespace"):
+            return self.mapping(vars(value), inside)
+        return type(value).__qualname__
+
+    def text(self, value: str | bytes) -> str:
+        text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+        for secret in self.secrets:
+            text = text.replace(secret, REDACTED)
+        text = _URL_CREDENTIALS.sub(rf"\g<scheme>{REDACTED}@", text)
+        return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}... ({len(text)} characters)"
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a value of this name is a secret.
+
+    Example:
+        >>> [is_secret_name(n) for n in ("apiKey", "db_password", "num_tokens", "token_dim")]
+        [True, True, False, False]
+    """
+    words = [word.lower() for word in _WORDS.findall(name)]
+    if any(pair in _SECRET_PAIRS for pair in zip(words, words[1:], strict=False)):
+        return True
+    secret = _SECRET_WORDS.intersection(words)
+    return bool(secret - {"token"}) or (
+        "token" in secret and not _HARMLESS_BESIDE_TOKEN.intersection(words)
+    )
