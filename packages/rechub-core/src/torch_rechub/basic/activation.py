@@ -1,0 +1,105 @@
+"""Activation functions by name, Dice, and the batch normalisation used between layers."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """`torch.nn.BatchNorm1d` that also takes a training batch of one row.
+
+    A single row has no variance, so it is normalised by the running statistics, as in evaluation.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise x of shape (B, D)."""
+        if self.training and x.shape[0] == 1:
+            return F.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(x)
+
+
+class Dice(nn.Module):
+    """The data-adaptive activation of DIN.
+
+    p(s) = σ((s − E[s]) / √(Var[s] + ε)),  f(s) = p(s) · s + (1 − p(s)) · α · s
+
+    E and Var are those of the batch, one of each a neuron; in evaluation the running ones.
+
+    Args:
+        epsilon: ε.
+        num_features: Number of neurons D, each with its own α; None means one α for all, with D
+            taken from the first batch.
+
+    Shape:
+        x: (..., D); returns the same shape.
+
+    Example:
+        >>> Dice(num_features=4)(torch.randn(8, 4)).shape
+        torch.Size([8, 4])
+
+    Reference:
+        Zhou et al., Deep Interest Network for Click-Through Rate Prediction, KDD 2018,
+        arXiv 1706.06978.
+    """
+
+    def __init__(self, epsilon: float = 0.001, num_features: int | None = None) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.zeros(num_features or 1))
+        self.norm: nn.Module = (
+            nn.LazyBatchNorm1d(eps=epsilon, affine=False)
+            if num_features is None
+            else BatchNorm(num_features, eps=epsilon, affine=False)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the activation to x of shape (..., D)."""
+        p = torch.sigmoid(self.norm(x.flatten(0, -2)).view_as(x))
+        return p * x + (1 - p) * self.alpha * x
+
+
+_BY_NAME: dict[str, Callable[[], nn.Module]] = {
+    "sigmoid": nn.Sigmoid,
+    "relu": nn.ReLU,
+    "prelu": nn.PReLU,
+    "softmax": lambda: nn.Softmax(dim=1),
+    "leakyrelu": nn.LeakyReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+
+
+def activation_layer(
+    act_name: str | type[nn.Module] | nn.Module, num_features: int | None = None
+) -> nn.Module:
+    """An activation by name, class or instance.
+
+    Args:
+        act_name: One of sigmoid, relu, prelu, softmax (over dimension 1), leakyrelu, gelu, silu,
+            tanh, dice, in any case; or a module class, made without arguments; or a module.
+        num_features: Number of neurons, for activations with a parameter a neuron (Dice).
+
+    Raises:
+        ValueError: The name is unknown.
+
+    Example:
+        >>> activation_layer("ReLU")
+        ReLU()
+    """
+    if isinstance(act_name, nn.Module):
+        return act_name
+    if isinstance(act_name, type) and issubclass(act_name, nn.Module):
+        return act_name()
+    name = act_name.lower() if isinstance(act_name, str) else ""
+    if name == "dice":
+        return Dice(num_features=num_features)
+    if name not in _BY_NAME:
+        known = ", ".join([*_BY_NAME, "dice"])
+        raise ValueError(
+            f"unknown activation {act_name!r}; give one of {known}, or a torch.nn.Module"
+        )
+    return _BY_NAME[name]()

@@ -1,0 +1,151 @@
+"""Descriptions of a model's inputs: plain data that owns no weights.
+
+A model is built from features; `EmbeddingLayer` makes one table for each. Two models built from
+the same features share nothing.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from torch import nn
+
+from .initializers import Initializer, RandomNormal
+
+POOLINGS = ("mean", "sum", "concat")
+
+
+def auto_embed_dim(vocab_size: int) -> int:
+    """The embedding width for a vocabulary when none is given: ⌊6 · vocab_size^¼⌋.
+
+    Example:
+        >>> auto_embed_dim(10_000)
+        60
+    """
+    return math.floor(6 * vocab_size**0.25)
+
+
+def _default_initializer() -> Initializer:
+    return RandomNormal(0, 0.0001)
+
+
+class _IdFeature:
+    """What features of ids have in common: a vocabulary and a table."""
+
+    name: str
+    vocab_size: int
+    embed_dim: int | None
+    shared_with: str | None
+    padding_idx: int | None
+    initializer: Initializer
+
+    def _check(self) -> None:
+        if isinstance(self.vocab_size, bool) or self.vocab_size < 1:
+            raise ValueError(
+                f"feature {self.name!r}: vocab_size must be at least 1 (the largest id + 1), "
+                f"got {self.vocab_size!r}"
+            )
+        if self.embed_dim is None:
+            self.embed_dim = auto_embed_dim(self.vocab_size)
+        if self.embed_dim < 1:
+            raise ValueError(
+                f"feature {self.name!r}: embed_dim must be at least 1, got {self.embed_dim!r}"
+            )
+        if self.padding_idx is not None and not 0 <= self.padding_idx < self.vocab_size:
+            raise ValueError(
+                f"feature {self.name!r}: padding_idx must be an id, 0 to {self.vocab_size - 1}, "
+                f"got {self.padding_idx!r}"
+            )
+
+    def get_embedding_layer(self) -> nn.Embedding:
+        """A new table of shape (vocab_size, embed_dim) as the initializer makes it."""
+        assert self.embed_dim is not None
+        return self.initializer(self.vocab_size, self.embed_dim, self.padding_idx)
+
+
+@dataclass(eq=False)
+class SparseFeature(_IdFeature):
+    """One id a sample, such as a user, a city or a bucket: a column of shape (B,), integers.
+
+    Args:
+        name: Name of the column.
+        vocab_size: Number of ids; they run from 0 to vocab_size − 1.
+        embed_dim: Width D of the embedding; None means ⌊6 · vocab_size^¼⌋.
+        shared_with: Name of the feature whose table this one uses; None means its own.
+        padding_idx: The id that stands for "nothing": its row is zero and never trained.
+        initializer: Makes the table.
+
+    Example:
+        >>> SparseFeature("city", vocab_size=300, embed_dim=16).embed_dim
+        16
+    """
+
+    name: str
+    vocab_size: int
+    embed_dim: int | None = None
+    shared_with: str | None = None
+    padding_idx: int | None = None
+    initializer: Initializer = field(default_factory=_default_initializer)
+
+    def __post_init__(self) -> None:
+        self._check()
+
+
+@dataclass(eq=False)
+class SequenceFeature(_IdFeature):
+    """Several ids a sample, such as a history or genres: a column of shape (B, L), integers.
+
+    Shorter sequences are padded with `padding_idx`, or with 0 where none is given: that id is left
+    out of pooling and attention. (With `padding_idx` given, its row is also zero and never trained.)
+
+    Args:
+        name: Name of the column.
+        vocab_size: Number of ids, the padding id included; they run from 0 to vocab_size − 1.
+        embed_dim: Width D of the embedding; None means ⌊6 · vocab_size^¼⌋.
+        pooling: "mean" or "sum" over the ids that are no padding, giving (B, D); "concat" keeps the
+            sequence, giving (B, L, D).
+        shared_with: Name of the feature whose table this one uses; None means its own.
+        padding_idx: The padding id; None means that 0 pads.
+        initializer: Makes the table.
+
+    Example:
+        >>> SequenceFeature("genres", vocab_size=20, embed_dim=8, padding_idx=0).pooling
+        'mean'
+    """
+
+    name: str
+    vocab_size: int
+    embed_dim: int | None = None
+    pooling: str = "mean"
+    shared_with: str | None = None
+    padding_idx: int | None = None
+    initializer: Initializer = field(default_factory=_default_initializer)
+
+    def __post_init__(self) -> None:
+        self._check()
+        if self.pooling not in POOLINGS:
+            raise ValueError(
+                f"feature {self.name!r}: pooling must be one of {', '.join(POOLINGS)}, "
+                f"got {self.pooling!r}"
+            )
+
+    @property
+    def padding_id(self) -> int:
+        """The id that pads: `padding_idx`, or 0."""
+        return 0 if self.padding_idx is None else self.padding_idx
+
+
+@dataclass(eq=False)
+class DenseFeature:
+    """A number a sample, or a vector of them: a column of shape (B,) or (B, embed_dim), floats.
+
+    Args:
+        name: Name of the column.
+        embed_dim: How many numbers a sample.
+    """
+
+    name: str
+    embed_dim: int = 1
+
+
+Feature: TypeAlias = SparseFeature | SequenceFeature | DenseFeature

@@ -1,0 +1,333 @@
+"""Embedding tables: all tables of one width stacked into one matrix, looked up in one gather."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..features import DenseFeature, Feature, SequenceFeature, SparseFeature
+from .inputs import IdFeature, check_ids, column
+from .pooling import POOLING
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Where one feature's table lies: rows `start` to `start + rows` of the matrix `stack`."""
+
+    stack: str
+    start: int
+    rows: int
+
+
+class TableView:
+    """One feature's table inside its stack, read like an `nn.Embedding`.
+
+    Attributes:
+        weight: The rows of this feature, shape (num_embeddings, embedding_dim): a view, so writing
+            to it under `torch.no_grad()` changes the model.
+    """
+
+    def __init__(self, weight: Tensor, padding_idx: int | None) -> None:
+        self.weight = weight
+        self.padding_idx = padding_idx
+        self.num_embeddings, self.embedding_dim = weight.shape
+
+    def __call__(self, ids: Tensor) -> Tensor:
+        """The rows of `ids`: (...) to (..., embedding_dim)."""
+        return F.embedding(ids.long(), self.weight, self.padding_idx)
+
+
+class EmbeddingLayer(nn.Module):
+    """Looks up and pools the embeddings of features, and puts dense features beside them.
+
+    The tables of all features of one width are rows of one matrix, so a batch needs one gather,
+    however many fields it has. The state dict has one entry a table,
+    ``embed_dict.<feature>.weight``, whatever the stacking.
+
+    Args:
+        features: The features of a model. The same feature may be listed twice; one with
+            `shared_with` uses the table of the feature named there.
+
+    Shape:
+        ``layer(x, features, squeeze_dim)`` with x[name] of shape (B,) for sparse, (B, L) for sequence
+        and (B,) or (B, d) for dense features gives
+
+        * (B, F, D) for F sparse or pooled sequence features of one width,
+        * (B, F, L, D) for F sequence features with pooling "concat",
+        * with ``squeeze_dim=True``, (B, Σ widths): the embeddings in the order of `features`, then
+          the dense features; widths may differ.
+
+    Raises:
+        ValueError: Features contradict each other, or the wanted shape does not exist.
+        KeyError: x lacks a column.
+        IndexError: An id is outside its vocabulary.
+
+    Example:
+        >>> features = [SparseFeature("user", 10, embed_dim=4), SparseFeature("item", 20, embed_dim=4)]
+        >>> layer = EmbeddingLayer(features)
+        >>> x = {"user": torch.tensor([1, 2]), "item": torch.tensor([3, 19])}
+        >>> layer(x, features).shape
+        torch.Size([2, 2, 4])
+        >>> layer.embed_dict["item"].weight.shape
+        torch.Size([20, 4])
+    """
+
+    def __init__(self, features: Sequence[Feature]) -> None:
+        super().__init__()
+        self.features = _unique(features)
+        self._roots = _find_roots(self.features)
+        self._slices: dict[str, Slice] = {}
+        self._cached: dict[Any, tuple[Tensor, Tensor]] = {}
+        self._stack_tables()
+
+    def _stack_tables(self) -> None:
+        tables: dict[str, list[Tensor]] = {}
+        for name, root in self._roots.items():
+            if name == root.name:
+                table = root.get_embedding_layer().weight
+                stack = f"stack_{table.shape[1]}" + ("" if table.requires_grad else "_frozen")
+                rows = tables.setdefault(stack, [])
+                self._slices[name] = Slice(stack, sum(map(len, rows)), len(table))
+                rows.append(table.detach())
+        for stack, rows in tables.items():
+            weight = torch.cat(rows) if len(rows) > 1 else rows[0]
+            rows.clear()
+            trainable = not stack.endswith("_frozen")
+            self.register_parameter(stack, nn.Parameter(weight, requires_grad=trainable))
+
+    @property
+    def embed_dict(self) -> Mapping[str, TableView]:
+        """The tables, by the name of the feature that owns each."""
+        return _Tables(self)
+
+    def slice_of(self, name: str) -> Slice:
+        """Where the table that feature `name` uses lies."""
+        if name not in self._roots:
+            raise KeyError(
+                f"feature {name!r} was not among those this EmbeddingLayer was made of: "
+                + ", ".join(f.name for f in self.features)
+            )
+        return self._slices[self._roots[name].name]
+
+    def table(self, name: str) -> Tensor:
+        """The rows that feature `name` uses, shape (vocab_size, embed_dim): a view of the stack."""
+        where = self.slice_of(name)
+        return self.get_parameter(where.stack).narrow(0, where.start, where.rows)
+
+    # Looking up
+
+    def forward(
+        self, x: Mapping[str, Tensor], features: Sequence[Feature], squeeze_dim: bool = False
+    ) -> Tensor:
+        """Embeddings and dense values of `features`; the class says of which shape."""
+        dense = [f for f in features if isinstance(f, DenseFeature)]
+        ids = [f for f in features if not isinstance(f, DenseFeature)]
+        if squeeze_dim:
+            parts = [self.flat(x, ids)] if ids else []
+            parts += [column(x, f) for f in dense]
+            return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        if dense:
+            raise ValueError(
+                f"dense features ({', '.join(f.name for f in dense)}) have no place in a "
+                "(batch, fields, width) tensor: use squeeze_dim=True, or look them up separately"
+            )
+        return self.fields(x, ids)
+
+    def flat(self, x: Mapping[str, Tensor], features: Sequence[IdFeature]) -> Tensor:
+        """Embeddings side by side: (B, Σ widths)."""
+        if self._is_one_gather(features):
+            return self._gather(x, features).flatten(1)
+        return torch.cat([e.flatten(1) for e in self.lookup(x, features)], dim=1)
+
+    def fields(self, x: Mapping[str, Tensor], features: Sequence[IdFeature]) -> Tensor:
+        """Embeddings one behind the other: (B, F, D), or (B, F, L, D) with pooling "concat"."""
+        if self._is_one_gather(features):
+            return self._gather(x, features)
+        found = self.lookup(x, features)
+        if len({e.shape[1:] for e in found}) != 1:
+            shapes = [f"{f.name} {tuple(e.shape[1:])}" for f, e in zip(features, found, strict=True)]
+            raise ValueError(
+                f"embeddings of different shapes do not stack: {', '.join(shapes) or 'no feature'}. "
+                "Give the features one embed_dim and one kind of pooling, or use squeeze_dim=True"
+            )
+        return torch.stack(found, dim=1)
+
+    def lookup(self, x: Mapping[str, Tensor], features: Sequence[IdFeature]) -> list[Tensor]:
+        """The embedding of each feature: (B, D), or (B, L, D) with pooling "concat"."""
+        groups: dict[tuple[str, bool], list[int]] = {}
+        for position, feature in enumerate(features):
+            key = (self.slice_of(feature.name).stack, isinstance(feature, SparseFeature))
+            groups.setdefault(key, []).append(position)
+        found: dict[int, Tensor] = {}
+        for (_, sparse), positions in groups.items():
+            group = [features[p] for p in positions]
+            rows = self._gather(x, group)
+            parts = rows.unbind(1) if sparse else self._pool(x, group, rows)
+            found.update(zip(positions, parts, strict=True))
+        return [found[position] for position in range(len(features))]
+
+    def _is_one_gather(self, features: Sequence[IdFeature]) -> bool:
+        stacks = {self.slice_of(f.name).stack for f in features}
+        return len(stacks) == 1 and all(isinstance(f, SparseFeature) for f in features)
+
+    def _gather(self, x: Mapping[str, Tensor], features: Sequence[IdFeature]) -> Tensor:
+        """Rows of features of one stack and kind: (B, F, D) sparse, (B, ΣL, D) sequences."""
+        columns = [column(x, f) for f in features]
+        sparse = columns[0].dim() == 1
+        ids = torch.stack(columns, dim=1) if sparse else torch.cat(columns, dim=1)
+        sizes, starts = self._sizes_and_starts(features, ids.device)
+        if not sparse:
+            widths = torch.tensor([c.shape[1] for c in columns], device=ids.device)
+            sizes, starts = sizes.repeat_interleave(widths), starts.repeat_interleave(widths)
+        check_ids(ids, sizes, features, columns)
+        weight = self.get_parameter(self.slice_of(features[0].name).stack)
+        rows = F.embedding(ids + starts, weight)
+        if any(f.padding_idx is not None for f in features):
+            padding = _padding_mask(ids, columns, features)
+            rows = torch.where(padding.unsqueeze(-1), rows.detach(), rows)
+        return rows
+
+    def _sizes_and_starts(
+        self, features: Sequence[IdFeature], device: torch.device
+    ) -> tuple[Tensor, Tensor]:
+        key = (*(f.name for f in features), device)
+        if key not in self._cached:
+            slices = [self.slice_of(f.name) for f in features]
+            sizes = torch.tensor([s.rows for s in slices], device=device)
+            starts = torch.tensor([s.start for s in slices], device=device)
+            self._cached[key] = (sizes, starts)
+        return self._cached[key]
+
+    def _pool(
+        self, x: Mapping[str, Tensor], features: Sequence[IdFeature], rows: Tensor
+    ) -> Iterator[Tensor]:
+        widths = [x[f.name].shape[1] for f in features]
+        for feature, part in zip(features, rows.split(widths, dim=1), strict=True):
+            assert isinstance(feature, SequenceFeature)
+            valid = (x[feature.name] != feature.padding_id).unsqueeze(1)
+            yield POOLING[feature.pooling](part, valid)
+
+    # One state-dict entry a table, named after its feature
+
+    def _save_to_state_dict(
+        self, destination: dict[str, Any], prefix: str, keep_vars: bool
+    ) -> None:
+        for name in self._slices:
+            table = self.table(name)
+            destination[f"{prefix}embed_dict.{name}.weight"] = (
+                table if keep_vars else table.detach()
+            )
+
+    def _load_from_state_dict(
+        self,
+        state_dict: Mapping[str, Any],
+        prefix: str,
+        local_metadata: Mapping[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        keys = {f"{prefix}embed_dict.{name}.weight": name for name in self._slices}
+        for key, name in keys.items():
+            table = self.table(name)
+            if key not in state_dict:
+                missing_keys.append(key)
+            elif state_dict[key].shape != table.shape:
+                error_msgs.append(
+                    f"{key}: the table has shape {tuple(table.shape)}, "
+                    f"the checkpoint {tuple(state_dict[key].shape)}"
+                )
+            else:
+                with torch.no_grad():
+                    table.copy_(state_dict[key])
+        unexpected_keys.extend(k for k in state_dict if k.startswith(prefix) and k not in keys)
+
+
+def input_columns(model: nn.Module) -> dict[str, tuple[Feature, int | None]]:
+    """The columns that a model looks up: name to the feature and, for ids, the vocabulary size."""
+    return {
+        f.name: (f, None if isinstance(f, DenseFeature) else layer.slice_of(f.name).rows)
+        for layer in model.modules()
+        if isinstance(layer, EmbeddingLayer)
+        for f in layer.features
+    }
+
+
+class _Tables(Mapping[str, TableView]):
+    """The tables of a layer by the name of the feature that owns each."""
+
+    def __init__(self, layer: EmbeddingLayer) -> None:
+        self._layer = layer
+
+    def __getitem__(self, name: str) -> TableView:
+        if name not in self._layer._slices:
+            raise KeyError(f"no feature {name!r} has a table here; those that do: {', '.join(self)}")
+        return TableView(self._layer.table(name), self._layer._roots[name].padding_idx)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._layer._slices)
+
+    def __len__(self) -> int:
+        return len(self._layer._slices)
+
+
+def _padding_mask(ids: Tensor, columns: Sequence[Tensor], features: Sequence[IdFeature]) -> Tensor:
+    """Where ids are the padding id of a feature that has one: shape of `ids`."""
+    masks = [
+        torch.zeros_like(c, dtype=torch.bool) if f.padding_idx is None else c == f.padding_idx
+        for f, c in zip(features, columns, strict=True)
+    ]
+    return torch.stack(masks, dim=1) if columns[0].dim() == 1 else torch.cat(masks, dim=1)
+
+
+def _unique(features: Sequence[Feature]) -> list[Feature]:
+    """Each feature once, in order; two different ones of one name are refused."""
+    found: dict[str, Feature] = {}
+    for feature in features:
+        if not isinstance(feature, Feature):
+            raise TypeError(
+                "features must be SparseFeature, SequenceFeature or DenseFeature, "
+                f"got {feature!r}"
+            )
+        known = found.setdefault(feature.name, feature)
+        if known is not feature and _table_of(known) != _table_of(feature):
+            raise ValueError(
+                f"two different features are called {feature.name!r}: {known} and {feature}"
+            )
+    return list(found.values())
+
+
+def _table_of(feature: Feature) -> tuple[Any, ...]:
+    """What decides how the table of a feature is looked up."""
+    if isinstance(feature, DenseFeature):
+        return (DenseFeature, feature.embed_dim)
+    return (type(feature), feature.vocab_size, feature.embed_dim, feature.shared_with)
+
+
+def _find_roots(features: Sequence[Feature]) -> dict[str, IdFeature]:
+    """For each feature with ids, the feature whose table it uses."""
+    by_name = {f.name: f for f in features if not isinstance(f, DenseFeature)}
+    roots: dict[str, IdFeature] = {}
+    for feature in by_name.values():
+        root, seen = feature, {feature.name}
+        while root.shared_with is not None:
+            owner = root.shared_with
+            if owner not in by_name or owner in seen:
+                raise ValueError(
+                    f"feature {root.name!r} is shared with {owner!r}, which is "
+                    + ("itself shared with it" if owner in seen else "not among the features: ")
+                    + ("" if owner in seen else ", ".join(by_name))
+                )
+            root = by_name[owner]
+            seen.add(owner)
+        if feature.embed_dim != root.embed_dim:
+            raise ValueError(
+                f"feature {feature.name!r} has embed_dim={feature.embed_dim}, but shares the table "
+                f"of {root.name!r}, which has embed_dim={root.embed_dim}"
+            )
+        roots[feature.name] = root
+    return roots

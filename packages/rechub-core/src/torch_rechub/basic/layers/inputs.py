@@ -1,0 +1,94 @@
+"""Takes the columns of a batch out of it and checks them: presence, shape, ids in range."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from ..features import DenseFeature, Feature, SequenceFeature, SparseFeature
+
+IdFeature = SparseFeature | SequenceFeature
+
+
+def column(x: Mapping[str, Tensor], feature: Feature) -> Tensor:
+    """The column of one feature: (B,) int64 sparse, (B, L) int64 sequence, (B, d) float dense.
+
+    Raises:
+        KeyError: x has no such column.
+        ValueError: The column has another shape.
+    """
+    if feature.name not in x:
+        raise KeyError(missing_columns([feature.name], x))
+    values = x[feature.name]
+    if isinstance(feature, DenseFeature):
+        values = values.float()
+        values = values.unsqueeze(1) if values.dim() == 1 else values
+        expected = f"(batch, {feature.embed_dim})"
+        right = values.dim() == 2 and values.shape[1] == feature.embed_dim
+    else:
+        values = values.long()
+        sparse = isinstance(feature, SparseFeature)
+        expected = "(batch,)" if sparse else "(batch, length)"
+        right = values.dim() == (1 if sparse else 2)
+    if not right:
+        raise ValueError(
+            f"column {feature.name!r} has shape {tuple(x[feature.name].shape)}, but a "
+            f"{type(feature).__name__} takes {expected}"
+        )
+    return values
+
+
+def missing_columns(missing: Sequence[str], present: Mapping[str, object]) -> str:
+    """The message for columns that a model needs and the data lack."""
+    return (
+        f"the data have no column {', '.join(map(repr, missing))}, which the model's features "
+        f"name; columns there are: {', '.join(present)}"
+    )
+
+
+def check_ids(
+    ids: Tensor, sizes: Tensor, features: Sequence[IdFeature], columns: Sequence[Tensor]
+) -> None:
+    """Refuse ids outside their vocabulary: in a stacked table they would read a neighbour's row.
+
+    On a GPU the check does not wait for the device: a bad id stops the program with a device
+    assertion. (The trainers check each batch before it is moved there, and name the feature.)
+
+    Args:
+        ids: Ids, shape (B, W).
+        sizes: The vocabulary size of each column of `ids`, shape (W,).
+        features: The features of the columns, for the message.
+        columns: The column of each feature, for the message.
+
+    Raises:
+        IndexError: An id is negative, or not smaller than its vocabulary.
+    """
+    if torch.compiler.is_compiling():
+        return
+    outside = ((ids < 0) | (ids >= sizes)).any()
+    if ids.device.type != "cpu":
+        torch._assert_async(~outside, "an id is outside its feature's vocabulary")
+    elif outside:
+        widths = [1 if values.dim() == 1 else values.shape[1] for values in columns]
+        for feature, values, size in zip(
+            features, columns, (part[0] for part in sizes.split(widths)), strict=True
+        ):
+            check_column(values, feature.name, int(size))
+
+
+def check_column(ids: Tensor, name: str, vocab_size: int) -> None:
+    """Refuse a column with an id outside the vocabulary of feature `name`.
+
+    Raises:
+        IndexError: Names the feature, the id and the vocabulary size.
+    """
+    if ids.numel() == 0:
+        return
+    low, high = (int(v) for v in torch.aminmax(ids))
+    if low < 0 or high >= vocab_size:
+        raise IndexError(
+            f"feature {name!r}: id {low if low < 0 else high} is outside its vocabulary; "
+            f"vocab_size={vocab_size} allows ids 0 to {vocab_size - 1}. "
+            "Set vocab_size to the largest id + 1, or map unknown ids to one that is reserved for "
+            "them."
+        )

@@ -1,0 +1,128 @@
+"""What tracker packages share beside `RunLogger`: helpers for those who write one."""
+
+import difflib
+import hashlib
+import logging
+from collections.abc import Callable, Collection, Mapping
+from importlib import import_module
+from typing import Any
+
+from .plain import plain_hyperparams
+
+log = logging.getLogger("torch_rechub.tracking")
+
+
+def load_sdk(module: str, distribution: str) -> Any:
+    """Import a tracker's SDK; call it when a logger is created, not when its package is imported.
+
+    Args:
+        module: The SDK's import name, for instance ``wandb``.
+        distribution: The tracker package that depends on the SDK, for instance ``rechub-wandb``.
+
+    Raises:
+        ImportError: The SDK is missing or raises while it is imported, whatever it raises.
+
+    Example:
+        >>> load_sdk("json", "rechub-example").dumps({})
+        '{}'
+    """
+    try:
+        return import_module(module)
+    except Exception as error:
+        raise ImportError(
+            f"importing {module} failed ({error!r}). Install it with: pip install {distribution}"
+        ) from error
+
+
+def refuse_unknown_options(owner: str, given: Collection[str], allowed: Collection[str]) -> None:
+    """Raise TypeError for the first name in `given` that is not `allowed`, before a run is opened.
+
+    Raises:
+        TypeError: Names the option, the allowed one it is nearest to, and all allowed ones.
+
+    Example:
+        >>> refuse_unknown_options("ListLogger", {"tagz"}, {"tags", "notes"})
+        Traceback (most recent call last):
+        ...
+        TypeError: ListLogger got an unknown option 'tagz'; did you mean 'tags'? ...
+    """
+    for name in given:
+        if name not in allowed:
+            near = difflib.get_close_matches(name, allowed, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise TypeError(
+                f"{owner} got an unknown option {name!r}; {hint}"
+                f"Allowed options: {', '.join(sorted(allowed))}"
+            )
+
+
+def plain_config(owner: str, config: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A user's initial hyper-parameters as plain data without secrets; None stays None.
+
+    Raises:
+        TypeError: `config` is neither a mapping nor None.
+    """
+    if config is None:
+        return None
+    if not isinstance(config, Mapping):
+        raise TypeError(f"{owner}: config must be a dict or None, got {type(config).__name__}")
+    return plain_hyperparams(config)
+
+
+def failure_text(error: BaseException) -> str:
+    """One line on what a run died of, without secrets and without the paths of a traceback.
+
+    Example:
+        >>> failure_text(ValueError("loss is nan"))
+        'ValueError: loss is nan'
+    """
+    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return str(plain_hyperparams({"text": text})["text"])
+
+
+class LegalNames:
+    """Maps metric names to names that a tracker accepts, so that no tracker drops or merges any.
+
+    The same name always maps to the same one, two names never to one, and each change is
+    reported once.
+
+    Args:
+        owner: The logger's class name, for the report.
+        legal: A legal name for any name; a legal name must be returned unchanged.
+
+    Example:
+        >>> names = LegalNames("ListLogger", lambda name: name.replace(" ", "_"))
+        >>> names["val/auc"], names["val auc"], names["val_auc"]
+        ('val/auc', 'val_auc', 'val_auc_')
+    """
+
+    def __init__(self, owner: str, legal: Callable[[str], str]) -> None:
+        self._owner = owner
+        self._legal = legal
+        self._recorded: dict[str, str] = {}
+        self._taken: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        recorded = self._recorded.get(name)
+        if recorded is None:
+            recorded = self._legal(name)
+            while recorded in self._taken:
+                recorded += "_"
+            self._recorded[name] = recorded
+            self._taken.add(recorded)
+            if recorded != name:
+                log.warning("%s records the metric %r as %r.", self._owner, name, recorded)
+        return recorded
+
+
+def shortened(name: str, length: int) -> str:
+    """`name` cut to `length` characters, long names told apart by a digest at their end.
+
+    Example:
+        >>> shortened("val/auc", 20), shortened("a" * 30, 20)
+        ('val/auc', 'aaaaaaaaaaa#f8bec0f5')
+    """
+    if len(name) <= length:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
+    return f"{name[: length - 9]}#{digest}"

@@ -1,0 +1,1 @@
+"""In-memory tables, batched loading, public data sets and synthetic logs."""

@@ -1,0 +1,163 @@
+"""Loading by the batch: each batch is one index operation a column, never row by row."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset
+
+from .table import PredictDataset, TorchDataset
+
+
+class BatchIndices(Sampler[Any]):
+    """The row indices of each batch: slices in order, or tensors in a new random order each pass.
+
+    Args:
+        n_rows: Number of rows.
+        batch_size: Rows a batch; the last batch has what is left.
+        shuffle: Whether to draw a new order each pass, from torch's global random state.
+
+    Example:
+        >>> [b.tolist() for b in BatchIndices(5, batch_size=2)]
+        [[0, 1], [2, 3], [4]]
+    """
+
+    def __init__(self, n_rows: int, batch_size: int, shuffle: bool = False) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size!r}")
+        self.n_rows, self.batch_size, self.shuffle = n_rows, batch_size, shuffle
+
+    def __len__(self) -> int:
+        return -(-self.n_rows // self.batch_size)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        order = torch.arange(self.n_rows)
+        if self.shuffle:
+            # seeded as torch's RandomSampler is, so that a seed gives the order it always gave
+            generator = torch.Generator()
+            generator.manual_seed(int(torch.empty((), dtype=torch.int64).random_().item()))
+            order = torch.randperm(self.n_rows, generator=generator)
+        return iter(order.split(self.batch_size) if self.n_rows else ())
+
+
+class TableLoader(DataLoader[Any]):
+    """A `torch.utils.data.DataLoader` that fetches all rows of a batch at once.
+
+    Args:
+        dataset: A data set that takes a tensor of row indices, such as `TorchDataset`.
+        batch_size: Rows a batch.
+        shuffle: Whether to draw a new order each pass.
+        num_workers: Processes that fetch; 0 fetches in this one, which is fastest for tables in
+            memory.
+        **kwargs: Further arguments of `DataLoader`, such as pin_memory.
+
+    Example:
+        >>> loader = TableLoader(PredictDataset({"user": [3, 4, 5]}), batch_size=2)
+        >>> list(loader)
+        [{'user': tensor([3, 4])}, {'user': tensor([5])}]
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Any],
+        batch_size: int,
+        shuffle: bool = False,
+        num_workers: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        n_rows = len(dataset)  # type: ignore[arg-type]
+        super().__init__(
+            dataset,
+            batch_size=None,  # batches are made by the sampler, not by collating rows
+            sampler=BatchIndices(n_rows, batch_size, shuffle),
+            num_workers=num_workers,
+            collate_fn=_as_fetched,
+            **kwargs,
+        )
+        # DataLoader forbids setting it, but scripts read the size of a batch from here
+        vars(self)["batch_size"] = batch_size
+
+
+def _as_fetched(batch: Any) -> Any:
+    return batch
+
+
+class DataGenerator:
+    """Makes the loaders of training, validation and test from tables with labels.
+
+    Args:
+        x: The inputs: a dict of arrays, or a pandas, polars or Arrow table.
+        y: The labels, shape (N,), or (N, T) for T tasks.
+
+    Example:
+        >>> import numpy as np
+        >>> data = DataGenerator({"user": np.arange(10)}, np.arange(10) % 2)
+        >>> loaders = data.generate_dataloader(split_ratio=[0.7, 0.1], batch_size=4)
+        >>> [len(loader.dataset) for loader in loaders]
+        [7, 1, 2]
+    """
+
+    def __init__(self, x: Any, y: Any) -> None:
+        self.dataset = TorchDataset(x, y)
+        self.length = len(self.dataset)
+
+    def generate_dataloader(
+        self,
+        x_val: Any = None,
+        y_val: Any = None,
+        x_test: Any = None,
+        y_test: Any = None,
+        split_ratio: list[float] | None = None,
+        batch_size: int = 16,
+        num_workers: int = 0,
+    ) -> tuple[TableLoader, TableLoader | None, TableLoader | None]:
+        """Loaders over a random split of the data, or over tables given for each purpose.
+
+        Args:
+            x_val: Inputs of validation.
+            y_val: Labels of validation.
+            x_test: Inputs of the test.
+            y_test: Labels of the test.
+            split_ratio: Shares of training and validation, such as [0.7, 0.1]; the rest is for
+                testing. Drawn from torch's global random state.
+            batch_size: Rows a batch.
+            num_workers: Processes that fetch; see `TableLoader`.
+
+        Returns:
+            (train, validation, test), of which only the first is shuffled; None in place of a loader
+            for which there are no data.
+
+        Raises:
+            ValueError: The shares are impossible, or both shares and tables were given.
+        """
+        train: Dataset[Any] = self.dataset
+        val: Dataset[Any] | None
+        test: Dataset[Any] | None
+        if split_ratio is not None:
+            if x_val is not None or x_test is not None:
+                raise ValueError("give split_ratio, or x_val and x_test, not both")
+            train, val, test = self._split(split_ratio)
+        else:
+            val = None if x_val is None else TorchDataset(x_val, y_val)
+            test = None if x_test is None else TorchDataset(x_test, y_test)
+
+        def loader(part: Dataset[Any] | None) -> TableLoader | None:
+            return None if part is None else TableLoader(part, batch_size, False, num_workers)
+
+        return TableLoader(train, batch_size, True, num_workers), loader(val), loader(test)
+
+    def _split(self, ratio: list[float]) -> list[Subset[Any]]:
+        if len(ratio) != 2 or min(ratio) < 0 or sum(ratio) > 1 + 1e-9:
+            raise ValueError(
+                "split_ratio takes two shares, of training and validation, that leave the rest for "
+                f"testing, such as [0.7, 0.1]; got {ratio!r}"
+            )
+        n_train, n_val = (int(self.length * share) for share in ratio)
+        order = torch.randperm(self.length)
+        sizes = [n_train, n_val, self.length - n_train - n_val]
+        # a Subset looks its indices up with indices[i], which a tensor does for many i at once
+        return [Subset(self.dataset, rows) for rows in order.split(sizes)]  # type: ignore[arg-type]
+
+
+__all__ = ["BatchIndices", "DataGenerator", "PredictDataset", "TableLoader", "TorchDataset"]

@@ -1,0 +1,82 @@
+"""What can be found wrong before the first step: empty loaders, columns, ids and labels."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Subset
+
+from ..basic.layers.embedding import input_columns
+from ..basic.layers.inputs import check_column, missing_columns
+from ..data.table import PredictDataset, TorchDataset
+
+log = logging.getLogger("torch_rechub")
+
+
+def check_not_empty(loader: Iterable[Any], name: str) -> None:
+    """Refuse a loader without batches, as far as its length is known.
+
+    Raises:
+        ValueError: It has none.
+    """
+    try:
+        empty = len(loader) == 0  # type: ignore[arg-type]
+    except TypeError:
+        return  # an iterable data set has no length
+    if empty:
+        raise ValueError(f"{name} has no batches: its data set is empty")
+
+
+def check_inputs(model: nn.Module, x: Mapping[str, Tensor]) -> None:
+    """Refuse columns that lack, or hold ids that no table has a row for.
+
+    Args:
+        model: A model built of features.
+        x: The columns, whole or of one batch.
+
+    Raises:
+        KeyError: Columns are missing.
+        IndexError: An id is outside its vocabulary.
+    """
+    columns = input_columns(model)
+    missing = [name for name in columns if name not in x]
+    if missing:
+        raise KeyError(missing_columns(missing, x))
+    for name, (_, vocab_size) in columns.items():
+        if vocab_size is not None:
+            check_column(x[name].long(), name, vocab_size)
+
+
+def check_binary(y: Tensor, name: str = "y") -> None:
+    """Refuse labels other than 0 and 1.
+
+    Raises:
+        ValueError: Names one of them.
+    """
+    wrong = (y != 0) & (y != 1)
+    if wrong.any():
+        raise ValueError(
+            f"{name} must hold the labels 0 and 1, but holds {y[wrong].flatten()[0].item():g}: map "
+            "your labels to 0 and 1 first (ratings, for example, with rating >= 4)"
+        )
+
+
+def check_table(
+    model: nn.Module, loader: Iterable[Any], check_labels: Callable[[Tensor], None] | None = None
+) -> bool:
+    """Check a whole table before training, where the loader draws from one that is in memory.
+
+    Returns:
+        Whether it did; if not, each batch must be checked when it comes.
+    """
+    dataset, rows = getattr(loader, "dataset", None), None
+    if isinstance(dataset, Subset):
+        dataset, rows = dataset.dataset, dataset.indices
+    if not isinstance(dataset, PredictDataset):
+        return False
+    check_inputs(model, dataset.x)
+    if check_labels is not None and isinstance(dataset, TorchDataset):
+        check_labels(dataset.y if rows is None else dataset.y[torch.as_tensor(rows)])
+    return True

@@ -1,0 +1,277 @@
+"""The training loop that every trainer shares."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from tqdm.auto import tqdm
+
+from ..basic.callback import EarlyStopper
+from ..basic.loss_func import RegularizationLoss
+from ..basic.tracking import LoggerGroup
+from .checkpoint import prepare_folder, save_weights
+from .checks import check_inputs, check_not_empty, check_table
+
+log = logging.getLogger("torch_rechub")
+
+
+class Trainer:
+    """Trains a model epoch by epoch: train, validate, record, stop early, step the schedule.
+
+    A task subclasses it, once, and says in a few methods what is particular to it: the losses of a
+    batch (`losses`), the metrics of a validation pass (`validate`), and which of them decides
+    (`monitor`). With validation, the weights of the best epoch are in `model` and on disk when
+    `fit` returns, however it ended; without, the last ones.
+
+    Attributes:
+        model: The model being trained.
+        optimizer: Its optimizer.
+        scheduler: Its learning-rate schedule, or None.
+        early_stopper: Keeps the best score and weights.
+        history: One dict an epoch: `epoch`, every recorded metric, `seconds`.
+    """
+
+    loss_names: tuple[str, ...] = ("train/loss",)
+    monitor: str = ""
+    weights_file: str = "model.pth"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        optimizer_fn: Callable[..., torch.optim.Optimizer],
+        optimizer_params: Mapping[str, Any] | None,
+        scheduler_fn: Callable[..., Any] | None,
+        scheduler_params: Mapping[str, Any] | None,
+        n_epoch: int,
+        earlystop_patience: int,
+        device: str | torch.device,
+        gpus: list[int] | None,
+        model_path: str | os.PathLike[str],
+        model_logger: Any,
+        regularization_params: Mapping[str, float] | None = None,
+        earlystop_mode: str = "max",
+        scheduler_step: str = "epoch",
+        progress: bool | None = None,
+    ) -> None:
+        if scheduler_step not in ("epoch", "batch"):
+            raise ValueError(f"scheduler_step must be 'epoch' or 'batch', got {scheduler_step!r}")
+        self.device = torch.device(f"cuda:{gpus[0]}" if gpus else device)
+        self.model = model.to(self.device)
+        self.gpus = list(gpus or [])
+        self.optimizer = optimizer_fn(
+            self.model.parameters(), **(optimizer_params or {"lr": 1e-3, "weight_decay": 1e-5})
+        )
+        self.scheduler = (
+            None if scheduler_fn is None else scheduler_fn(self.optimizer, **(scheduler_params or {}))
+        )
+        self.scheduler_step = scheduler_step
+        self.regularization = RegularizationLoss(**(regularization_params or {}))
+        self.n_epoch = n_epoch
+        self.early_stopper = EarlyStopper(earlystop_patience, earlystop_mode)
+        self.model_path = model_path
+        self.loggers = None if model_logger is None else LoggerGroup(model_logger)
+        self.progress = progress
+        self.history: list[dict[str, float]] = []
+        self.verified: tuple[Any, ...] = ()  # loaders whose whole table was checked before training
+
+    # What a task says
+
+    def losses(self, batch: Any) -> Tensor:
+        """The losses of a batch, one for each of `loss_names`: shape () or (n,)."""
+        raise NotImplementedError
+
+    def validate(self, data_loader: Iterable[Any]) -> dict[str, float]:
+        """The metrics of a validation pass by their recorded names, `monitor` among them."""
+        raise NotImplementedError
+
+    def check_labels(self, y: Tensor) -> None:
+        """Raise ValueError if these are no labels of this task."""
+
+    def hyperparams(self) -> dict[str, Any]:
+        """The settings to record when training starts."""
+        group = {k: v for k, v in self.optimizer.param_groups[0].items() if k != "params"}
+        return {
+            "model": type(self.model).__name__,
+            "trainer": type(self).__name__,
+            "n_epoch": self.n_epoch,
+            "learning_rate": group["lr"],
+            "optimizer": type(self.optimizer).__name__,
+            "weight_decay": group.get("weight_decay", 0.0),
+            "scheduler": type(self.scheduler).__name__ if self.scheduler else None,
+            "earlystop_patience": self.early_stopper.patience,
+            "device": str(self.device),
+        }
+
+    def backward(self, losses: Tensor) -> None:
+        """Compute gradients from the losses of a batch."""
+        (losses.sum() + self.regularization(self.model)).backward()
+
+    # The loop
+
+    def fit(
+        self, train_dataloader: Iterable[Any], val_dataloader: Iterable[Any] | None = None
+    ) -> Any:
+        """Train for `n_epoch` epochs, or until validation stops improving.
+
+        Args:
+            train_dataloader: Yields batches.
+            val_dataloader: Yields batches; None trains without validation and early stopping.
+
+        Raises:
+            ValueError: A loader is empty, or labels are none of this task.
+            KeyError: The data lack a column that the model's features name.
+            IndexError: An id is outside its feature's vocabulary.
+            OSError: `model_path` cannot be written to.
+        """
+        with self.loggers or nullcontext() as loggers:
+            self._prepare(train_dataloader, val_dataloader)
+            if loggers is not None:
+                batch_size = getattr(train_dataloader, "batch_size", None)
+                loggers.log_hyperparams({**self.hyperparams(), "batch_size": batch_size})
+            try:
+                for epoch in range(self.n_epoch):
+                    record = self._run_epoch(epoch, train_dataloader, val_dataloader)
+                    if loggers is not None:
+                        loggers.log_metrics(record, step=epoch)
+                    stop = val_dataloader is not None and self._is_over(record[self.monitor])
+                    if self.scheduler is not None and self.scheduler_step == "epoch":
+                        self._step_schedule(record)
+                    if stop:
+                        log.info("Stopped early after epoch %d.", epoch)
+                        break
+            finally:
+                self._keep_best()
+
+    def _prepare(self, train: Iterable[Any], val: Iterable[Any] | None) -> None:
+        """Start afresh, and raise what is wrong before the first step rather than after the last."""
+        self.early_stopper.reset()
+        self.history = []
+        self.weights_path = prepare_folder(self.model_path) / self.weights_file
+        loaders = {"train_dataloader": train} | ({} if val is None else {"val_dataloader": val})
+        for name, loader in loaders.items():
+            check_not_empty(loader, name)
+        self.verified = tuple(
+            loader
+            for loader in loaders.values()
+            if check_table(self.model, loader, self.check_labels)
+        )
+
+    def _run_epoch(
+        self, epoch: int, train: Iterable[Any], val: Iterable[Any] | None
+    ) -> dict[str, float]:
+        started, rate = time.perf_counter(), self.optimizer.param_groups[0]["lr"]
+        losses = self._train_pass(train, f"epoch {epoch}")
+        record = dict(zip(self.loss_names, losses, strict=True)) | {"learning_rate": float(rate)}
+        if val is not None:
+            record |= self.validate(val)
+        seconds = time.perf_counter() - started
+        self.history.append({"epoch": epoch, **record, "seconds": seconds})
+        log.info("epoch %d: %s", epoch, ", ".join(f"{k} {v:.6g}" for k, v in record.items()))
+        return record
+
+    def train_one_epoch(self, data_loader: Iterable[Any], log_interval: int = 10) -> Any:
+        """Train one pass over the data.
+
+        Args:
+            data_loader: Yields batches.
+            log_interval: Batches between two updates of the loss beside the progress bar.
+
+        Returns:
+            The mean loss of a sample; a list of them where there are several.
+        """
+        losses = self._train_pass(data_loader, "train", log_interval)
+        return losses[0] if len(losses) == 1 else losses
+
+    def _train_pass(
+        self, data_loader: Iterable[Any], title: str, log_interval: int = 10
+    ) -> list[float]:
+        self.model.train()
+        total = torch.zeros(len(self.loss_names), device=self.device)
+        rows = 0
+        bar = self.bar(data_loader, title)
+        for step, batch in enumerate(self.batches(data_loader, bar), 1):
+            losses = self.losses(batch).reshape(-1)
+            self.optimizer.zero_grad()
+            self.backward(losses)
+            self.optimizer.step()
+            if self.scheduler is not None and self.scheduler_step == "batch":
+                self.scheduler.step()
+            n = batch_rows(batch)
+            total += losses.detach() * n
+            rows += n
+            if not bar.disable and step % log_interval == 0:
+                bar.set_postfix(loss=f"{float(total.sum()) / rows:.5g}", refresh=False)
+        if rows == 0:
+            raise ValueError("train_dataloader yielded no batch: its data set is empty")
+        return [float(loss) / rows for loss in total]
+
+    def _is_over(self, score: float) -> bool:
+        stop = self.early_stopper.stop_training(score, self.model.state_dict())
+        if self.early_stopper.improved and self.early_stopper.best_weights is not None:
+            save_weights(self.early_stopper.best_weights, self.weights_path)
+        return stop
+
+    def _step_schedule(self, record: Mapping[str, float]) -> None:
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(record.get(self.monitor, record[self.loss_names[0]]))
+        else:
+            self.scheduler.step()  # type: ignore[union-attr]
+
+    def _keep_best(self) -> None:
+        """Put the best epoch's weights into the model; without any, write the last ones."""
+        if self.early_stopper.best_weights is not None:
+            self.model.load_state_dict(self.early_stopper.best_weights)
+        elif self.history or self.n_epoch == 0:
+            save_weights(self.model.state_dict(), self.weights_path)
+
+    # Tools for tasks
+
+    def bar(self, data_loader: Iterable[Any], title: str) -> Any:
+        """The batches, behind a progress bar: on a terminal, unless `progress` says otherwise."""
+        disable = None if self.progress is None else not self.progress
+        return tqdm(data_loader, desc=title, disable=disable, leave=False)
+
+    def batches(self, data_loader: Iterable[Any], bar: Iterable[Any] | None = None) -> Iterator[Any]:
+        """The batches on the trainer's device, each checked unless the whole table was."""
+        verified = any(data_loader is loader for loader in self.verified)
+        for batch in data_loader if bar is None else bar:
+            x, y = split_batch(batch)
+            if not verified and y is not None:
+                self.check_labels(y)
+            if not verified and self.device.type != "cpu":  # on the CPU, the lookup itself checks
+                check_inputs(self.model, x)
+            yield self.to_device(batch)
+
+    def parallel(self, module: nn.Module) -> nn.Module:
+        """The module, spread over the GPUs where several were given."""
+        return nn.DataParallel(module, device_ids=self.gpus) if len(self.gpus) > 1 else module
+
+    def to_device(self, value: Any) -> Any:
+        """Tensors, and dicts and sequences of them, on the trainer's device."""
+        if isinstance(value, Tensor):
+            return value.to(self.device, non_blocking=True)
+        if isinstance(value, Mapping):
+            return {k: self.to_device(v) for k, v in value.items()}
+        return type(value)(self.to_device(v) for v in value)
+
+
+def split_batch(batch: Any) -> tuple[Any, Tensor | None]:
+    """The inputs and the labels of a batch; the labels are None where a loader yields none."""
+    if isinstance(batch, Mapping):
+        return batch, None
+    x, y = batch
+    return x, y
+
+
+def batch_rows(batch: Any) -> int:
+    """The number of rows of a batch: the length of its first tensor."""
+    while not isinstance(batch, Tensor):
+        batch = next(iter(batch.values() if isinstance(batch, Mapping) else batch))
+    return len(batch)
