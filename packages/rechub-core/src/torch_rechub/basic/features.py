@@ -5,6 +5,7 @@ the same features share nothing.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -22,7 +23,7 @@ def auto_embed_dim(vocab_size: int) -> int:
         >>> auto_embed_dim(10_000)
         60
     """
-    return math.floor(6 * vocab_size**0.25)
+    return int(6 * math.pow(vocab_size, 0.25))
 
 
 def _default_initializer() -> Initializer:
@@ -96,7 +97,7 @@ class SequenceFeature(_IdFeature):
     """Several ids a sample, such as a history or genres: a column of shape (B, L), integers.
 
     Shorter sequences are padded with `padding_idx`, or with 0 where none is given: that id is left
-    out of pooling and attention. (With `padding_idx` given, its row is also zero and never trained.)
+    out of pooling and attention. With `padding_idx`, its row is also zero and never trained.
 
     Args:
         name: Name of the column.
@@ -146,6 +147,16 @@ class DenseFeature:
 
     name: str
     embed_dim: int = 1
+
+
+def flat_width(features: "Sequence[Feature]") -> int:
+    """The width of features put side by side: Σ embed_dim.
+
+    Example:
+        >>> flat_width([SparseFeature("user", 10, embed_dim=4), DenseFeature("age")])
+        5
+    """
+    return sum(f.embed_dim or 0 for f in features)
 
 
 Feature: TypeAlias = SparseFeature | SequenceFeature | DenseFeature

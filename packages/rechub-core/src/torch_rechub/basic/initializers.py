@@ -30,7 +30,7 @@ class _Random:
         self.fill(weight)
         if padding_idx is not None:
             weight[padding_idx] = 0.0
-        return nn.Embedding.from_pretrained(weight, freeze=False, padding_idx=padding_idx)
+        return _table(weight, padding_idx)
 
 
 @dataclass(frozen=True)
@@ -138,4 +138,9 @@ class Pretrained:
                 f"pre-trained weights have shape {tuple(weight.shape)}, but the feature has "
                 f"vocab_size={vocab_size} and embed_dim={embed_dim}"
             )
-        return nn.Embedding.from_pretrained(weight, freeze=self.freeze, padding_idx=padding_idx)
+        return _table(weight, padding_idx, freeze=self.freeze)
+
+
+def _table(weight: Tensor, padding_idx: int | None, freeze: bool = False) -> nn.Embedding:
+    table: nn.Embedding = nn.Embedding.from_pretrained(weight, freeze, padding_idx)
+    return table

@@ -125,8 +125,8 @@ class DataGenerator:
             num_workers: Processes that fetch; see `TableLoader`.
 
         Returns:
-            (train, validation, test), of which only the first is shuffled; None in place of a loader
-            for which there are no data.
+            (train, validation, test), of which only the first is shuffled; None in place of a
+            loader for which there are no data.
 
         Raises:
             ValueError: The shares are impossible, or both shares and tables were given.
@@ -157,7 +157,7 @@ class DataGenerator:
         order = torch.randperm(self.length)
         sizes = [n_train, n_val, self.length - n_train - n_val]
         # a Subset looks its indices up with indices[i], which a tensor does for many i at once
-        return [Subset(self.dataset, rows) for rows in order.split(sizes)]  # type: ignore[arg-type]
+        return [Subset(self.dataset, rows) for rows in order.split(sizes)]
 
 
 __all__ = ["BatchIndices", "DataGenerator", "PredictDataset", "TableLoader", "TorchDataset"]

@@ -22,8 +22,8 @@ def to_columns(table: Any) -> dict[str, Tensor]:
         ValueError: Columns differ in length, or the lists in a column do.
 
     Example:
-        >>> {name: c.shape for name, c in to_columns({"id": [1, 2], "hist": [[1, 0], [2, 3]]}).items()}
-        {'id': torch.Size([2]), 'hist': torch.Size([2, 2])}
+        >>> to_columns({"id": [1, 2], "history": [[1, 0], [2, 3]]})["history"].shape
+        torch.Size([2, 2])
     """
     if isinstance(table, Mapping):
         names = list(table)
@@ -83,8 +83,8 @@ def _regular(values: Any, name: str) -> Any:
 class PredictDataset(Dataset[Any]):
     """A table of inputs without labels.
 
-    ``dataset[i]`` is one row, ``dataset[indices]`` (a slice, a list or a tensor) many rows at once: a
-    dict of tensors either way.
+    ``dataset[i]`` is one row, ``dataset[indices]`` (a slice, a list or a tensor) many rows at once:
+    a dict of tensors either way.
 
     Args:
         x: The columns; see `to_columns`.
@@ -110,8 +110,8 @@ class PredictDataset(Dataset[Any]):
 class TorchDataset(PredictDataset):
     """A table of inputs with labels.
 
-    ``dataset[i]`` is one row, ``dataset[indices]`` many rows at once: ``(x, y)`` either way, with x a
-    dict of tensors.
+    ``dataset[i]`` is one row, ``dataset[indices]`` many rows at once: ``(x, y)`` either way, with x
+    a dict of tensors.
 
     Args:
         x: The columns; see `to_columns`.

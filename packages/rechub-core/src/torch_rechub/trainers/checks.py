@@ -71,7 +71,8 @@ def check_table(
     Returns:
         Whether it did; if not, each batch must be checked when it comes.
     """
-    dataset, rows = getattr(loader, "dataset", None), None
+    dataset: Any = getattr(loader, "dataset", None)
+    rows = None
     if isinstance(dataset, Subset):
         dataset, rows = dataset.dataset, dataset.indices
     if not isinstance(dataset, PredictDataset):

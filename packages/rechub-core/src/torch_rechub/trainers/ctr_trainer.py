@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..basic.metric import auc_score
+from .batches import split_batch
 from .checks import check_binary
-from .trainer import Trainer, split_batch
+from .trainer import Trainer
 
 
 class CTRTrainer(Trainer):
@@ -97,7 +98,7 @@ class CTRTrainer(Trainer):
         self.evaluate_fn: Callable[[Any, Any], float] = auc_score
         self.criterion: nn.Module = _BCE
         self._probabilities = self.parallel(self.model)
-        # asked of the class: a compiled module would lend the method of the one it wraps, uncompiled
+        # asked of the class: a compiled module would lend the uncompiled method of what it wraps
         has_logits = callable(getattr(type(model), "logits", None))
         self._logits = self.parallel(_LogitsOf(model)) if has_logits else None
 
@@ -153,9 +154,7 @@ class CTRTrainer(Trainer):
         predictions: list[float] = self._pass(model, data_loader)[1].tolist()
         return predictions
 
-    def _pass(
-        self, model: nn.Module, data_loader: Iterable[Any]
-    ) -> tuple[Tensor | None, Tensor]:
+    def _pass(self, model: nn.Module, data_loader: Iterable[Any]) -> tuple[Tensor | None, Tensor]:
         model.eval()
         labels: list[Tensor] = []
         predictions: list[Tensor] = [torch.empty(0)]

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from ..basic.callback import EarlyStopper
 from ..basic.loss_func import RegularizationLoss
 from ..basic.tracking import LoggerGroup
+from .batches import batch_rows, split_batch, to_device
 from .checkpoint import prepare_folder, save_weights
 from .checks import check_inputs, check_not_empty, check_table
 
@@ -69,7 +70,9 @@ class Trainer:
             self.model.parameters(), **(optimizer_params or {"lr": 1e-3, "weight_decay": 1e-5})
         )
         self.scheduler = (
-            None if scheduler_fn is None else scheduler_fn(self.optimizer, **(scheduler_params or {}))
+            None
+            if scheduler_fn is None
+            else scheduler_fn(self.optimizer, **(scheduler_params or {}))
         )
         self.scheduler_step = scheduler_step
         self.regularization = RegularizationLoss(**(regularization_params or {}))
@@ -136,21 +139,31 @@ class Trainer:
                 batch_size = getattr(train_dataloader, "batch_size", None)
                 loggers.log_hyperparams({**self.hyperparams(), "batch_size": batch_size})
             try:
-                for epoch in range(self.n_epoch):
-                    record = self._run_epoch(epoch, train_dataloader, val_dataloader)
-                    if loggers is not None:
-                        loggers.log_metrics(record, step=epoch)
-                    stop = val_dataloader is not None and self._is_over(record[self.monitor])
-                    if self.scheduler is not None and self.scheduler_step == "epoch":
-                        self._step_schedule(record)
-                    if stop:
-                        log.info("Stopped early after epoch %d.", epoch)
-                        break
-            finally:
-                self._keep_best()
+                self._run_epochs(train_dataloader, val_dataloader, loggers)
+            except BaseException:
+                try:
+                    self._keep_best()
+                except Exception:  # the error that ended training is the one to raise
+                    log.exception("The best weights could not be kept.")
+                raise
+            self._keep_best()
+
+    def _run_epochs(
+        self, train: Iterable[Any], val: Iterable[Any] | None, loggers: LoggerGroup | None
+    ) -> None:
+        for epoch in range(self.n_epoch):
+            record = self._run_epoch(epoch, train, val)
+            if loggers is not None:
+                loggers.log_metrics(record, step=epoch)
+            stop = val is not None and self._stops_early(record[self.monitor])
+            if self.scheduler is not None and self.scheduler_step == "epoch":
+                self._step_schedule(record)
+            if stop:
+                log.info("Stopped early after epoch %d.", epoch)
+                break
 
     def _prepare(self, train: Iterable[Any], val: Iterable[Any] | None) -> None:
-        """Start afresh, and raise what is wrong before the first step rather than after the last."""
+        """Start afresh; raise what is wrong before the first step rather than after the last."""
         self.early_stopper.reset()
         self.history = []
         self.weights_path = prepare_folder(self.model_path) / self.weights_file
@@ -212,7 +225,7 @@ class Trainer:
             raise ValueError("train_dataloader yielded no batch: its data set is empty")
         return [float(loss) / rows for loss in total]
 
-    def _is_over(self, score: float) -> bool:
+    def _stops_early(self, score: float) -> bool:
         stop = self.early_stopper.stop_training(score, self.model.state_dict())
         if self.early_stopper.improved and self.early_stopper.best_weights is not None:
             save_weights(self.early_stopper.best_weights, self.weights_path)
@@ -238,7 +251,9 @@ class Trainer:
         disable = None if self.progress is None else not self.progress
         return tqdm(data_loader, desc=title, disable=disable, leave=False)
 
-    def batches(self, data_loader: Iterable[Any], bar: Iterable[Any] | None = None) -> Iterator[Any]:
+    def batches(
+        self, data_loader: Iterable[Any], bar: Iterable[Any] | None = None
+    ) -> Iterator[Any]:
         """The batches on the trainer's device, each checked unless the whole table was."""
         verified = any(data_loader is loader for loader in self.verified)
         for batch in data_loader if bar is None else bar:
@@ -247,31 +262,8 @@ class Trainer:
                 self.check_labels(y)
             if not verified and self.device.type != "cpu":  # on the CPU, the lookup itself checks
                 check_inputs(self.model, x)
-            yield self.to_device(batch)
+            yield to_device(batch, self.device)
 
     def parallel(self, module: nn.Module) -> nn.Module:
         """The module, spread over the GPUs where several were given."""
         return nn.DataParallel(module, device_ids=self.gpus) if len(self.gpus) > 1 else module
-
-    def to_device(self, value: Any) -> Any:
-        """Tensors, and dicts and sequences of them, on the trainer's device."""
-        if isinstance(value, Tensor):
-            return value.to(self.device, non_blocking=True)
-        if isinstance(value, Mapping):
-            return {k: self.to_device(v) for k, v in value.items()}
-        return type(value)(self.to_device(v) for v in value)
-
-
-def split_batch(batch: Any) -> tuple[Any, Tensor | None]:
-    """The inputs and the labels of a batch; the labels are None where a loader yields none."""
-    if isinstance(batch, Mapping):
-        return batch, None
-    x, y = batch
-    return x, y
-
-
-def batch_rows(batch: Any) -> int:
-    """The number of rows of a batch: the length of its first tensor."""
-    while not isinstance(batch, Tensor):
-        batch = next(iter(batch.values() if isinstance(batch, Mapping) else batch))
-    return len(batch)

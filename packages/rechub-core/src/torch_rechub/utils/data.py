@@ -43,7 +43,7 @@ def get_loss_func(task_type: str = "classification") -> nn.Module:
         "classification": nn.BCELoss,
         "regression": nn.MSELoss,
     }
-    return _of_task(losses, task_type)()
+    return losses[_known(task_type)]()
 
 
 def get_metric_func(task_type: str = "classification") -> Callable[[Any, Any], float]:
@@ -52,11 +52,14 @@ def get_metric_func(task_type: str = "classification") -> Callable[[Any, Any], f
     Raises:
         ValueError: The task is neither "classification" nor "regression".
     """
-    metrics = {"classification": auc_score, "regression": mean_squared_error}
-    return _of_task(metrics, task_type)
+    metrics: dict[str, Callable[[Any, Any], float]] = {
+        "classification": auc_score,
+        "regression": mean_squared_error,
+    }
+    return metrics[_known(task_type)]
 
 
-def _of_task(choices: dict[str, Any], task_type: str) -> Any:
-    if task_type not in choices:
-        raise ValueError(f"task_type must be one of {', '.join(choices)}, got {task_type!r}")
-    return choices[task_type]
+def _known(task_type: str) -> str:
+    if task_type not in ("classification", "regression"):
+        raise ValueError(f"task_type must be 'classification' or 'regression', got {task_type!r}")
+    return task_type

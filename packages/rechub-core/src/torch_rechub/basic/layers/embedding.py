@@ -52,8 +52,8 @@ class EmbeddingLayer(nn.Module):
             `shared_with` uses the table of the feature named there.
 
     Shape:
-        ``layer(x, features, squeeze_dim)`` with x[name] of shape (B,) for sparse, (B, L) for sequence
-        and (B,) or (B, d) for dense features gives
+        ``layer(x, features, squeeze_dim)`` with x[name] of shape (B,) for sparse, (B, L) for
+        sequence and (B,) or (B, d) for dense features gives
 
         * (B, F, D) for F sparse or pooled sequence features of one width,
         * (B, F, L, D) for F sequence features with pooling "concat",
@@ -66,7 +66,7 @@ class EmbeddingLayer(nn.Module):
         IndexError: An id is outside its vocabulary.
 
     Example:
-        >>> features = [SparseFeature("user", 10, embed_dim=4), SparseFeature("item", 20, embed_dim=4)]
+        >>> features = [SparseFeature(name, 20, embed_dim=4) for name in ("user", "item")]
         >>> layer = EmbeddingLayer(features)
         >>> x = {"user": torch.tensor([1, 2]), "item": torch.tensor([3, 19])}
         >>> layer(x, features).shape
@@ -148,9 +148,9 @@ class EmbeddingLayer(nn.Module):
             return self._gather(x, features)
         found = self.lookup(x, features)
         if len({e.shape[1:] for e in found}) != 1:
-            shapes = [f"{f.name} {tuple(e.shape[1:])}" for f, e in zip(features, found, strict=True)]
+            shapes = [f"{f.name} {tuple(e.shape[1:])}" for f, e in zip(features, found)]
             raise ValueError(
-                f"embeddings of different shapes do not stack: {', '.join(shapes) or 'no feature'}. "
+                f"embeddings of several shapes do not stack: {', '.join(shapes) or 'no feature'}. "
                 "Give the features one embed_dim and one kind of pooling, or use squeeze_dim=True"
             )
         return torch.stack(found, dim=1)
@@ -265,7 +265,9 @@ class _Tables(Mapping[str, TableView]):
 
     def __getitem__(self, name: str) -> TableView:
         if name not in self._layer._slices:
-            raise KeyError(f"no feature {name!r} has a table here; those that do: {', '.join(self)}")
+            raise KeyError(
+                f"no feature {name!r} has a table here; those that do: {', '.join(self)}"
+            )
         return TableView(self._layer.table(name), self._layer._roots[name].padding_idx)
 
     def __iter__(self) -> Iterator[str]:
@@ -290,8 +292,7 @@ def _unique(features: Sequence[Feature]) -> list[Feature]:
     for feature in features:
         if not isinstance(feature, Feature):
             raise TypeError(
-                "features must be SparseFeature, SequenceFeature or DenseFeature, "
-                f"got {feature!r}"
+                f"features must be SparseFeature, SequenceFeature or DenseFeature, got {feature!r}"
             )
         known = found.setdefault(feature.name, feature)
         if known is not feature and _table_of(known) != _table_of(feature):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..features import DenseFeature, Feature
+from ..features import DenseFeature, Feature, flat_width
 from ..initializers import RandomNormal
 from .embedding import EmbeddingLayer
 from .inputs import column
@@ -71,7 +71,7 @@ class FirstOrder(nn.Module):
         ]
         self.embedding = EmbeddingLayer(self.ids)
         if self.dense:
-            self.fc = nn.Linear(sum(f.embed_dim for f in self.dense), 1)
+            self.fc = nn.Linear(flat_width(self.dense), 1)
         else:
             self.bias = nn.Parameter(torch.zeros(1))
 
@@ -85,10 +85,8 @@ class FirstOrder(nn.Module):
             y = y + self.embedding.flat(x, self.ids).sum(dim=1, keepdim=True)
         return y
 
-    def _load_from_state_dict(
-        self, state_dict: Mapping[str, Any], prefix: str, *args: Any
-    ) -> None:
-        super()._load_from_state_dict(state_dict, prefix, *args)  # type: ignore[arg-type]
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
         old = state_dict.get(f"{prefix}fc.weight")
         if old is not None and self.ids:
             error_msgs: list[str] = args[-1]

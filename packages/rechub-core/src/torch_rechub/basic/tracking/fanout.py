@@ -95,7 +95,7 @@ class _Member:
             self.lost += 1
             self.faults_in_a_row += 1
             if self.faults_in_a_row == _FAULTS_IN_A_ROW:
-                log.warning("%s failed %d times in a row: switched off.", self.name, _FAULTS_IN_A_ROW)
+                log.warning("%s failed %d times in a row: off.", self.name, _FAULTS_IN_A_ROW)
 
     def finish(self, error: BaseException | None) -> None:
         on_failure = getattr(self.logger, "log_failure", None)

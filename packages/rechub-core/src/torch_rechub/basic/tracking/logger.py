@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 from .plain import plain_hyperparams, plain_metrics
 
-
 AnyLogger = TypeVar("AnyLogger", bound="BaseLogger")
 
 

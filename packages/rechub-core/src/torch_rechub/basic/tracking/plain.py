@@ -11,6 +11,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
+from itertools import pairwise
 from typing import Any
 
 log = logging.getLogger("torch_rechub.tracking")
@@ -28,9 +29,9 @@ _SECRET_WORDS = {
 }  # fmt: skip
 _SECRET_PAIRS = {("api", "key"), ("access", "key"), ("private", "key"), ("secret", "key")}
 _HARMLESS_BESIDE_TOKEN = {
-    "cls", "count", "dim", "embedding", "eos", "bos", "pad", "sep", "mask", "unk", "id", "ids", "len",
-    "length", "max", "min", "n", "num", "size", "use", "time", "type", "types", "mixing", "dropout",
-    "vocab", "prefix", "special",
+    "cls", "count", "dim", "embedding", "eos", "bos", "pad", "sep", "mask", "unk", "id", "ids",
+    "len", "length", "max", "min", "n", "num", "size", "use", "time", "type", "types", "mixing",
+    "dropout", "vocab", "prefix", "special",
 }  # fmt: skip
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _URL_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s/@:]*(:[^\s/@]*)?@")
@@ -129,7 +130,7 @@ class _Converter:
             return float(value)
         if isinstance(value, str | os.PathLike):
             return self.text(os.fspath(value) if isinstance(value, os.PathLike) else value)
-        if isinstance(value, type) or callable(value) and hasattr(value, "__qualname__"):
+        if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
             return self.text(value.__qualname__)
         if isinstance(value, datetime.date | datetime.time):
             return value.isoformat()
@@ -176,7 +177,7 @@ def is_secret_name(name: str) -> bool:
         [True, True, False, False]
     """
     words = [word.lower() for word in _WORDS.findall(name)]
-    if any(pair in _SECRET_PAIRS for pair in zip(words, words[1:], strict=False)):
+    if any(pair in _SECRET_PAIRS for pair in pairwise(words)):
         return True
     secret = _SECRET_WORDS.intersection(words)
     return bool(secret - {"token"}) or (

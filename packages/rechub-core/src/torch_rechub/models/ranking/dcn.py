@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...basic.features import Feature
+from ...basic.features import Feature, flat_width
 from ...basic.layers import LR, MLP, CrossNetwork, EmbeddingLayer
 
 
@@ -40,7 +40,7 @@ class DCN(nn.Module):
     ) -> None:
         super().__init__()
         self.features = list(features)
-        dim = sum(f.embed_dim for f in self.features)
+        dim = flat_width(features)
         self.embedding = EmbeddingLayer(features)
         self.cn = CrossNetwork(dim, n_cross_layers)
         self.mlp = MLP(dim, **{**mlp_params, "output_layer": False})

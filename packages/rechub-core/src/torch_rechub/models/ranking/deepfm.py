@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ...basic.features import DenseFeature, Feature
+from ...basic.features import DenseFeature, Feature, flat_width
 from ...basic.layers import FM, MLP, EmbeddingLayer, FirstOrder
 
 
@@ -51,8 +51,7 @@ class DeepFM(nn.Module):
         self.linear = FirstOrder(fm_features)
         self.fm = FM()
         self.embedding = EmbeddingLayer([*deep_features, *fm_features])
-        dim = sum(f.embed_dim for f in self.deep_features)
-        self.mlp = MLP(dim, **{**mlp_params, "output_layer": True})
+        self.mlp = MLP(flat_width(deep_features), **{**mlp_params, "output_layer": True})
 
     def forward(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return probabilities (B,)."""

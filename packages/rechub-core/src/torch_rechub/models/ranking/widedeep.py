@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ...basic.features import Feature
+from ...basic.features import Feature, flat_width
 from ...basic.layers import MLP, EmbeddingLayer, FirstOrder
 
 
@@ -47,8 +47,7 @@ class WideDeep(nn.Module):
         self.deep_features = list(deep_features)
         self.linear = FirstOrder(wide_features)
         self.embedding = EmbeddingLayer(deep_features)
-        dim = sum(f.embed_dim for f in self.deep_features)
-        self.mlp = MLP(dim, **{**mlp_params, "output_layer": True})
+        self.mlp = MLP(flat_width(deep_features), **{**mlp_params, "output_layer": True})
 
     def forward(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return probabilities (B,)."""
