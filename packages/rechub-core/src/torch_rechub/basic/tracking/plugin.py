@@ -120,7 +120,7 @@ def shortened(name: str, length: int) -> str:
 
     Example:
         >>> shortened("val/auc", 20), shortened("a" * 30, 20)
-        ('val/auc', 'aaaaaaaaaaa#f8bec0f5')
+        ('val/auc', 'aaaaaaaaaaa#3a54fc0c')
     """
     if len(name) <= length:
         return name
