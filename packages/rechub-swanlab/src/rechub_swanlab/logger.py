@@ -1,0 +1,206 @@
+"""`SwanLabLogger`: a run of SwanLab behind the logger interface of Torch-RecHub."""
+
+import inspect
+import logging
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from torch_rechub.basic.tracking.logger import RunLogger
+from torch_rechub.basic.tracking.plugin import (
+    LegalNames,
+    failure_text,
+    load_sdk,
+    plain_config,
+    refuse_unknown_options,
+    shortened,
+)
+
+log = logging.getLogger("torch_rechub.tracking")
+
+# What swanlab collects unless told not to.
+_PRIVACY: dict[str, Any] = {
+    "probe": {
+        "hardware": False,
+        "runtime": False,
+        "requirements": False,
+        "conda": False,
+        "git": False,
+        "monitor": False,
+    },
+    "terminal": {"proxy_type": "none"},
+}
+
+# swanlab's newer names for three arguments of the logger, accepted as well.
+_NEWER_NAMES = {"name": "experiment_name", "notes": "description", "log_dir": "logdir"}
+
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+_SYSTEM_PREFIX = "__swanlab__."
+# swanlab cuts at 512, which makes one metric of two long names; some room is left to differ.
+_LONGEST_NAME = 500
+
+
+class SwanLabLogger(RunLogger):
+    """Records one run in SwanLab.
+
+    The run is opened here, so a missing key or package fails before training, and closed by
+    `finish()`, which a trainer calls: as ``success``, ``crashed`` with the error, or ``aborted``
+    after Ctrl-C. Construction never asks for input: without an API key it raises.
+
+    SwanLab keeps one run per process: finish a logger before you create the next one.
+
+    Machine, git state, list of packages and terminal output are not collected unless you ask for
+    them with `settings` or swanlab's environment variables (``SWANLAB_PROBE_GIT=true``, …).
+
+    SwanLab keeps the first value of a name at a step and drops later ones; that is reported once.
+    Names that it would drop or cut (control characters, blanks, ``.`` and ``/`` at either end, more
+    than 500 characters, its own prefix) are replaced by similar ones, reported once.
+
+    Args:
+        project: The project the run belongs to; the working directory's name by default.
+        experiment_name: The run's display name; swanlab invents one by default.
+        description: A longer description.
+        config: Initial hyper-parameters; a value logged later under the same name replaces it.
+        logdir: Where local files go; ``~`` is expanded. By default ``swanlog`` here.
+        **kwargs: Any other argument of ``swanlab.init``: ``mode="offline"``, ``tags=[…]``,
+            ``settings=…`` (a ``swanlab.Settings`` or a dict of the same form), …, and its newer
+            names ``name``, ``notes`` and ``log_dir``.
+
+    Attributes:
+        run: The open ``swanlab.Run``, for whatever else swanlab can do.
+
+    Raises:
+        ImportError: swanlab is missing or broken.
+        TypeError: An argument that ``swanlab.init`` does not know, or a `config` that is no dict.
+        RuntimeError: Another run is active and `reinit` is not True, or swanlab could not open the
+            run, for instance for lack of an API key.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:  # doctest: +ELLIPSIS
+        ...     logger = SwanLabLogger("demo", logdir=folder, mode="offline")
+        ...     logger.log_metrics({"val/auc": 0.75}, step=0)
+        ...     logger.finish()
+        swanlab: ...
+    """
+
+    run: Any
+
+    def __init__(
+        self,
+        project: str | None = None,
+        experiment_name: str | None = None,
+        description: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        logdir: str | os.PathLike[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__()
+        swanlab = load_sdk("swanlab", "rechub-swanlab")
+        own = {"experiment_name": experiment_name, "description": description, "logdir": logdir}
+        options = _with_older_names(kwargs, own)
+        # swanlab.init drops arguments that it does not know without a word.
+        parameters = inspect.signature(swanlab.init).parameters.values()
+        known = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
+        refuse_unknown_options("SwanLabLogger", kwargs, known | set(_NEWER_NAMES))
+        plain = plain_config("SwanLabLogger", config)
+        if swanlab.has_run() and not options.get("reinit"):
+            raise RuntimeError(
+                "SwanLab keeps one run per process, and one is active. Call finish() on its logger "
+                "(or swanlab.finish()) first; or pass reinit=True, which ends that run."
+            )
+        folder = own["logdir"]
+        options["settings"] = _settings(swanlab, options.get("settings"))
+        try:
+            self.run = swanlab.init(
+                project=project,
+                name=own["experiment_name"],
+                description=own["description"],
+                config=plain,
+                log_dir=None if folder is None else os.path.expanduser(os.fspath(folder)),
+                **options,
+            )
+        except (TypeError, ValueError):
+            raise
+        except Exception as error:
+            raise RuntimeError(
+                f"SwanLabLogger could not open its run: {error} Log in once with `swanlab login` "
+                "or set SWANLAB_API_KEY, or record on this machine only with mode='offline'."
+            ) from error
+        self._names = LegalNames("SwanLabLogger", _legal)
+        self._recorded: dict[str, set[int]] = {}
+        self._warned_of_repetition = False
+
+    def write_metrics(self, metrics: dict[str, float], step: int) -> None:
+        """Write the values; see the class for names logged twice at one step."""
+        values = {self._names[name]: value for name, value in metrics.items()}
+        for name in values:
+            steps = self._recorded.setdefault(name, set())
+            if step in steps and not self._warned_of_repetition:
+                self._warned_of_repetition = True
+                log.warning(
+                    "SwanLabLogger: %r was logged at step %d already. SwanLab keeps the first "
+                    "value of a name at a step; this one and others like it are not recorded.",
+                    name,
+                    step,
+                )
+            steps.add(step)
+        self.run.log(values, step=step)
+
+    def write_hyperparams(self, params: dict[str, Any]) -> None:
+        """Write to the run's config; the last value of a name wins."""
+        self.run.config.update(params)
+
+    def close(self, failure: BaseException | None) -> None:
+        """Finish the run as success, crashed or aborted."""
+        # swanlab's own handler may have finished the run at Ctrl-C before it got here.
+        if not self.run.alive:
+            return
+        if failure is None:
+            self.run.finish(state="success")
+        else:
+            state = "aborted" if isinstance(failure, KeyboardInterrupt) else "crashed"
+            self.run.finish(state=state, error=failure_text(failure))
+
+
+def _with_older_names(kwargs: Mapping[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Move swanlab's newer names from `kwargs` into `own`; returns the rest."""
+    rest = dict(kwargs)
+    for newer, older in _NEWER_NAMES.items():
+        value = rest.pop(newer, None)
+        if value is not None and own[older] is not None:
+            raise TypeError(f"SwanLabLogger got both {older!r} and {newer!r}, which mean the same")
+        own[older] = own[older] if value is None else value
+    return rest
+
+
+def _settings(swanlab: Any, given: Any) -> dict[str, Any]:
+    """Collect nothing that the user did not ask for, and never prompt."""
+    explicit = {} if given is None else given
+    if not isinstance(explicit, Mapping):
+        explicit = explicit.model_dump(exclude_unset=True)
+    # Environment variables and settings files count as the user's word too. They are left out of
+    # the defaults rather than copied, so that swanlab.merge_settings() keeps its precedence.
+    elsewhere = swanlab.Settings().model_dump(exclude_unset=True)
+    defaults = {
+        group: {k: v for k, v in values.items() if k not in elsewhere.get(group, {})}
+        for group, values in _PRIVACY.items()
+    }
+    merged = {**defaults, **explicit}
+    for group, values in defaults.items():
+        merged[group] = {**values, **_as_dict(explicit.get(group))}
+    return {**merged, "interactive": False}
+
+
+def _as_dict(group: Any) -> dict[str, Any]:
+    if group is None or isinstance(group, Mapping):
+        return dict(group or {})
+    return dict(group.model_dump(exclude_unset=True))
+
+
+def _legal(name: str) -> str:
+    legal = _CONTROL_CHARACTERS.sub("_", name).strip(" ./") or "_"
+    if legal.startswith(_SYSTEM_PREFIX):
+        legal = f"_{legal}"
+    return shortened(legal, _LONGEST_NAME)

@@ -1,0 +1,202 @@
+"""`TensorBoardXLogger`: TensorBoard event files behind the logger interface of Torch-RecHub."""
+
+import inspect
+import itertools
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from torch_rechub.basic.tracking.logger import RunLogger
+from torch_rechub.basic.tracking.plugin import (
+    LegalNames,
+    failure_text,
+    load_sdk,
+    refuse_unknown_options,
+)
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_ILLEGAL = re.compile(r"[^-/\w.]")
+_EXACT_IN_A_DOUBLE = 2**53
+_serial = itertools.count()
+
+
+class TensorBoardXLogger(RunLogger):
+    """Records one run as a TensorBoard event file; see it with ``tensorboard --logdir <log_dir>``.
+
+    Metrics become scalars. Hyper-parameters become one entry of the HParams tab, in the same event
+    file, so TensorBoard shows one run: nested names are joined by ``/``, what is no bool, number or
+    text is written as text. TensorBoard reads that entry once, therefore it is written with the
+    first metrics, from all hyper-parameters logged until then; the text ``hyperparameters`` always
+    shows them all. The text ``status`` says how the run ended.
+
+    Every row is on disk when `log_metrics` returns, so a crash loses nothing. TensorBoard keeps
+    values as 32-bit floats. In names, characters other than letters, digits and ``_ . - /`` become
+    ``_``, reported once.
+
+    Args:
+        log_dir: The run's directory, made if it does not exist; ``~`` is expanded.
+        comment: Appended to the directory's name: ``runs/exp`` and ``_a`` give ``runs/exp_a``.
+        **kwargs: Any other argument of ``tensorboardX.SummaryWriter``, for instance
+            ``purge_step=5`` to resume a run in its directory at step 5.
+
+    Attributes:
+        writer: The open ``tensorboardX.SummaryWriter``, for whatever else it can do.
+        log_dir: The final directory.
+
+    Raises:
+        ImportError: tensorboardX is missing or broken.
+        TypeError: An argument that ``SummaryWriter`` does not know.
+        ValueError: `log_dir` is empty or a URL such as ``s3://…``.
+        OSError: The directory cannot be made or written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     logger = TensorBoardXLogger(f"{folder}/exp", comment="_a")
+        ...     logger.log_metrics({"val/auc": 0.75}, step=0)
+        ...     logger.finish()
+        ...     os.path.basename(logger.log_dir)
+        'exp_a'
+    """
+
+    writer: Any
+    log_dir: str
+
+    def __init__(self, log_dir: str | os.PathLike[str], comment: str = "", **kwargs: Any) -> None:
+        super().__init__()
+        tensorboardx = load_sdk("tensorboardX", "rechub-tensorboardx")
+        refuse_unknown_options("TensorBoardXLogger", kwargs, _writer_options(tensorboardx))
+        self.log_dir = _directory(log_dir, comment)
+        # Two runs of one second in one directory would write over each other's file.
+        kwargs.setdefault("filename_suffix", f".{os.getpid()}.{next(_serial)}")
+        try:
+            self.writer = tensorboardx.SummaryWriter(logdir=self.log_dir, **kwargs)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"TensorBoardXLogger cannot write to the directory {self.log_dir!r}: "
+                f"{error.strerror}",
+            ) from error
+        _write_through(self.writer)
+        self._names = LegalNames("TensorBoardXLogger", _legal)
+        self._params: dict[str, Any] = {}
+        self._session_started = False
+
+    def write_metrics(self, metrics: dict[str, float], step: int) -> None:
+        """Write scalars, through to the disk."""
+        values = {self._names[name]: value for name, value in metrics.items()}
+        self._start_session(list(values))
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, step)
+        self.writer.flush()
+
+    def write_hyperparams(self, params: dict[str, Any]) -> None:
+        """Add to what the HParams tab and the text ``hyperparameters`` show."""
+        self._params.update(_flat(params))
+        if self._session_started:
+            # TensorBoard shows the first entry only; other readers of the file find the last.
+            self._session_started = False
+            self._start_session([])
+        table = "\n".join(f"    {name} = {value}" for name, value in self._params.items())
+        self.writer.add_text("hyperparameters", table, self._next_step)
+        self.writer.flush()
+
+    def close(self, failure: BaseException | None) -> None:
+        """Write how the run ended and close the file."""
+        self._start_session([])
+        status = "success"
+        if failure is not None:
+            state = "aborted" if isinstance(failure, KeyboardInterrupt) else "crashed"
+            status = f"{state}: {failure_text(failure)}"
+        try:
+            if self._session_started:
+                self._add(_session_end(failed=failure is not None))
+            self.writer.add_text("status", status, self._next_step)
+        finally:
+            self.writer.close()
+
+    def _start_session(self, metric_names: list[str]) -> None:
+        if self._session_started or not self._params:
+            return
+        self._session_started = True
+        hparams = import_module("tensorboardX.summary").hparams
+        experiment, start, _ = hparams(self._params, dict.fromkeys(metric_names))
+        self._add(experiment)
+        self._add(start)
+
+    def _add(self, summary: Any) -> None:
+        self.writer.file_writer.add_summary(summary)
+
+
+def _writer_options(tensorboardx: Any) -> set[str]:
+    parameters = inspect.signature(tensorboardx.SummaryWriter).parameters.values()
+    ours = {"logdir", "log_dir", "comment"}
+    return {p.name for p in parameters if p.kind is not p.VAR_KEYWORD} - ours
+
+
+def _directory(log_dir: str | os.PathLike[str], comment: str) -> str:
+    path = os.fspath(log_dir)
+    if not path:
+        raise ValueError("TensorBoardXLogger: log_dir must name a directory, got ''")
+    if _URL.match(path):
+        raise ValueError(
+            f"TensorBoardXLogger writes to local directories only, got log_dir={path!r}. "
+            "Record locally and copy the directory when training is done."
+        )
+    path = os.path.expanduser((path.rstrip("/\\") or path) + comment)
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise NotADirectoryError(
+            f"TensorBoardXLogger: log_dir must be a directory, but {path!r} is a file"
+        )
+    return path
+
+
+def _write_through(writer: Any) -> None:
+    """Let the writer put events into its file at once.
+
+    By itself it hands them to a thread: `flush()` does not wait for that thread, so a crash can
+    lose what was logged, and once the thread died, of a full disk, the next call blocks for ever.
+    """
+    events: Any = getattr(writer.file_writer, "event_writer", None)
+    file: Any = getattr(events, "_ev_writer", None)
+    if file is not None:
+        events.add_event = file.write_event
+
+
+def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in params.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{name}/")
+        else:
+            yield f"{prefix}{name}", _hparam(value)
+
+
+def _hparam(value: Any) -> bool | float | str:
+    if isinstance(value, bool | float | str):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) <= _EXACT_IN_A_DOUBLE else str(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _legal(name: str) -> str:
+    return _ILLEGAL.sub("_", name).lstrip("/") or "_"
+
+
+def _session_end(failed: bool) -> Any:
+    # tensorboardX itself can only say that a session succeeded.
+    api, hparams, summary = (
+        import_module(f"tensorboardX.proto.{name}_pb2")
+        for name in ("api", "plugin_hparams", "summary")
+    )
+    status = api.Status.Value("STATUS_FAILURE" if failed else "STATUS_SUCCESS")
+    end = hparams.HParamsPluginData(session_end_info=hparams.SessionEndInfo(status=status))
+    plugin = summary.SummaryMetadata.PluginData(
+        plugin_name="hparams", content=end.SerializeToString()
+    )
+    metadata = summary.SummaryMetadata(plugin_data=plugin)
+    tag = "_hparams_/session_end_info"
+    return summary.Summary(value=[summary.Summary.Value(tag=tag, metadata=metadata)])
