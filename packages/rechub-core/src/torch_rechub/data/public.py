@@ -1,37 +1,37 @@
 """Public data sets: fetched on first use, checked on every load, never part of this package.
 
-A data set is one archive in the cache folder, read where it lies. To add another: a frozen
-dataclass of its frames, a `_Source` for each place it can be had from (how to fetch the archive,
-how to check and read it), and one function that hands them to `_load`.
+To add one: a frozen dataclass of its frames, a `Source` for each place it can be had from (how to
+fetch the archive, how to check and read it), and one function that hands them to `load_archive`.
 """
 
 import csv
 import hashlib
-import http.client
-import importlib.util
 import io
-import logging
 import os
-import re
-import shutil
-import subprocess
-import sys
-import tempfile
-import urllib.request
-import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import chain, compress
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-log = logging.getLogger("torch_rechub.data")
+from .archives import (
+    DatasetUnavailableError,
+    Source,
+    cache_folder,
+    download_url,
+    download_with_pip,
+    load_archive,
+    read_members,
+    require_digest,
+)
 
-_PIP_SECONDS = 300
-_SOCKET_SECONDS = 30
-_LARGEST_MEMBER = 64 * 2**20
+__all__ = ["DatasetUnavailableError", "MovieLens100K", "movielens_100k"]
+
+Ints: TypeAlias = npt.NDArray[np.int64]
 
 _RECBOLE = "recbole==1.2.1"
 _RECBOLE_WHEEL = "recbole-1.2.1-py3-none-any.whl"
@@ -53,26 +53,6 @@ _GENRES = (
 # "Toy Story (1995)", "Land Before Time III (1995) (V)", "unknown"
 _HEADING = r"^\s*(?P<title>.*?)\s*(?:\((?P<year>\d{4})\))?\s*(?:\(V\))?\s*$"
 
-Data = TypeVar("Data")
-
-
-class DatasetUnavailableError(ConnectionError):
-    """No source of a data set could be reached; the message says why and what to do."""
-
-
-class _DamagedError(Exception):
-    """An archive is not, byte for byte, the one that was asked for."""
-
-
-@dataclass(frozen=True)
-class _Source(Generic[Data]):
-    """One place that an archive comes from: `fetch` writes it to a path, `read` checks it first."""
-
-    name: str
-    file_name: str
-    fetch: Callable[[Path], None]
-    read: Callable[[Path], Data]
-
 
 @dataclass(frozen=True, eq=False)
 class MovieLens100K:
@@ -91,6 +71,43 @@ class MovieLens100K:
     ratings: pd.DataFrame
     users: pd.DataFrame
     items: pd.DataFrame
+
+    def clicks(self, min_rating: int = 4) -> tuple[dict[str, Ints], npt.NDArray[np.float32]]:
+        """The ratings as a click log with user and item side features, for ranking models.
+
+        Args:
+            min_rating: Ratings from this one on are clicks.
+
+        Returns:
+            x, the columns `user_id`, `item_id`, `age`, `gender`, `occupation`, `release_year`,
+            shape (100000,), and `genres`, shape (100000, 6), as ids from 1 in sorted order, with 0
+            for a missing year and behind the last genre; and y, the labels 0 and 1.
+
+        Example:
+            >>> x, y = movielens_100k().clicks()
+            >>> x["genres"].shape, round(float(y.mean()), 4)
+            ((100000, 6), 0.5538)
+        """
+        table = self.ratings.merge(self.users, how="left", on="user_id")
+        table = table.merge(self.items, how="left", on="item_id")
+        names = ("user_id", "item_id", "age", "gender", "occupation", "release_year")
+        x = {name: _ids(table[name]) for name in names}
+        x["genres"] = _padded_ids(table["genres"])
+        return x, (table["rating"] >= min_rating).to_numpy(dtype=np.float32)
+
+
+def _ids(values: "pd.Series[Any]") -> Ints:
+    """Ids from 1, in the order of the values; 0 where there is none."""
+    codes, _ = pd.factorize(values, sort=True)
+    return codes.astype(np.int64) + 1
+
+
+def _padded_ids(values: "pd.Series[Any]") -> Ints:
+    """A row of ids for each tuple of values, filled up with 0."""
+    id_of = {value: i for i, value in enumerate(sorted(set(chain.from_iterable(values))), 1)}
+    width = max(map(len, values))
+    rows = [[id_of[v] for v in row] + [0] * (width - len(row)) for row in values]
+    return np.asarray(rows, dtype=np.int64)
 
 
 def movielens_100k(cache_dir: str | os.PathLike[str] | None = None) -> MovieLens100K:
@@ -131,105 +148,31 @@ def movielens_100k(cache_dir: str | os.PathLike[str] | None = None) -> MovieLens
         ACM Transactions on Interactive Intelligent Systems 5(4), 2015. doi:10.1145/2827872
     """
     sources = (
-        _Source(f"{_RECBOLE} through pip", _RECBOLE_WHEEL, _download_recbole, _read_recbole),
-        _Source(_GROUPLENS_URL, "ml-100k.zip", _download_grouplens, _read_grouplens),
+        Source(f"{_RECBOLE} through pip", _RECBOLE_WHEEL, _download_recbole, _read_recbole),
+        Source(_GROUPLENS_URL, "ml-100k.zip", _download_grouplens, _read_grouplens),
     )
-    folder = Path(cache_dir).expanduser() if cache_dir is not None else _default_folder()
+    folder = Path(cache_dir).expanduser() if cache_dir is not None else cache_folder()
     remedy = (
         f"Either set pip's index-url to an index or mirror that you can reach, so that "
         f"`pip download --no-deps {_RECBOLE}` works; or download {_GROUPLENS_URL} "
         f"by other means and put it at {folder / 'ml-100k.zip'}"
     )
-    return _load("MovieLens-100K", sources, folder, remedy)
-
-
-def _default_folder() -> Path:
-    home = os.environ.get("TORCH_RECHUB_HOME")
-    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return (Path(home) if home else Path(caches) / "torch_rechub").expanduser()
-
-
-def _load(title: str, sources: Sequence[_Source[Data]], folder: Path, remedy: str) -> Data:
-    failures = []
-    for source in sources:
-        path = folder / source.file_name
-        if path.is_file():
-            try:
-                return source.read(path)
-            except _DamagedError as error:
-                log.warning("%s: %s in the cache is damaged: %s", title, path, error)
-                failures.append(f"{path}: {error}")
-    for source in sources:
-        log.info("%s: fetching from %s into %s", title, source.name, folder)
-        try:
-            return _fetch(source, folder)
-        except (OSError, subprocess.TimeoutExpired, http.client.HTTPException) as error:
-            failures.append(f"{source.name}: {error}")
-        except _DamagedError as error:
-            failures.append(f"{source.name}: not what was expected, {error}")
-    tried = "\n".join(f"  - {failure}" for failure in failures)
-    raise DatasetUnavailableError(f"{title} could not be fetched. Tried:\n{tried}\n{remedy}.")
-
-
-def _fetch(source: _Source[Data], folder: Path) -> Data:
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder) as scratch:
-        path = Path(scratch) / source.file_name
-        source.fetch(path)
-        data = source.read(path)
-        os.replace(path, folder / source.file_name)
-    return data
+    return load_archive("MovieLens-100K", sources, folder, remedy)
 
 
 def _download_recbole(path: Path) -> None:
-    # In the empty folder of the download, so that no file of the user's shadows a module of pip.
-    result = subprocess.run(
-        [
-            *_pip(),
-            "download",
-            "--no-deps",
-            "--only-binary=:all:",
-            "--no-input",
-            _RECBOLE,
-            "-d",
-            ".",
-        ],
-        cwd=path.parent,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        timeout=_PIP_SECONDS,
-    )
-    if result.returncode:
-        complaints = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
-        reason = complaints[-1] if complaints else f"pip ended with status {result.returncode}"
-        raise OSError(re.sub(r"//[^/\s]*@", "//", reason))  # no password of an index in a message
-
-
-def _pip() -> list[str]:
-    if importlib.util.find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip"]
-    on_path = shutil.which("pip")
-    if on_path is None:
-        raise OSError(f"{sys.executable} has no pip, and there is none on PATH")
-    return [on_path]
+    download_with_pip(_RECBOLE, path.parent)
 
 
 def _download_grouplens(path: Path) -> None:
-    with (
-        urllib.request.urlopen(_GROUPLENS_URL, timeout=_SOCKET_SECONDS) as response,
-        open(path, "wb") as file,
-    ):
-        shutil.copyfileobj(response, file)
+    download_url(_GROUPLENS_URL, path)
 
 
 def _read_recbole(path: Path) -> MovieLens100K:
     names = [f"recbole/dataset_example/ml-100k/ml-100k.{kind}" for kind in _RECBOLE_SHA256]
-    tables = _members(path.read_bytes(), names)
+    tables = read_members(path.read_bytes(), names)
     for name, table, expected in zip(names, tables, _RECBOLE_SHA256.values(), strict=True):
-        _check(name, hashlib.sha256(table).hexdigest(), expected)
+        require_digest(name, hashlib.sha256(table).hexdigest(), expected)
     ratings, users, items = (table.partition(b"\n")[2] for table in tables)
     films = _table(items, "\t", ("item_id", "title", "year", "genres"))
     # This source spells "unknown" as "unkonwn", and takes the "(V)" of item 1412 for its year.
@@ -244,8 +187,12 @@ def _read_recbole(path: Path) -> MovieLens100K:
 
 def _read_grouplens(path: Path) -> MovieLens100K:
     archive = path.read_bytes()
-    _check(path.name, hashlib.md5(archive, usedforsecurity=False).hexdigest(), _GROUPLENS_MD5)
-    ratings, users, items = _members(archive, [f"ml-100k/u.{k}" for k in ("data", "user", "item")])
+    require_digest(
+        path.name, hashlib.md5(archive, usedforsecurity=False).hexdigest(), _GROUPLENS_MD5
+    )
+    ratings, users, items = read_members(
+        archive, [f"ml-100k/u.{k}" for k in ("data", "user", "item")]
+    )
     films = _table(items, "|", ("item_id", "title", "date", "video_date", "url", *_GENRES))
     genres = [tuple(compress(_GENRES, row)) for row in films[list(_GENRES)].to_numpy() == "1"]
     return MovieLens100K(
@@ -255,26 +202,9 @@ def _read_grouplens(path: Path) -> MovieLens100K:
     )
 
 
-def _members(archive: bytes, names: Iterable[str]) -> list[bytes]:
-    tables = []
-    try:
-        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            for name in names:
-                with opened.open(name) as member:
-                    tables.append(member.read(_LARGEST_MEMBER))
-    except Exception as error:  # what zipfile raises on damaged bytes is of half a dozen types
-        raise _DamagedError(f"{type(error).__name__}: {error}") from error
-    return tables
-
-
-def _check(name: str, digest: str, expected: str) -> None:
-    if digest != expected:
-        raise _DamagedError(f"the checksum of {name} is {digest}, expected {expected}")
-
-
 def _table(text: bytes, separator: str, columns: Sequence[str]) -> pd.DataFrame:
     numbers = ("user_id", "item_id", "rating", "timestamp", "age")
-    return pd.read_csv(
+    frame: pd.DataFrame = pd.read_csv(
         io.BytesIO(text),
         sep=separator,
         names=list(columns),
@@ -283,12 +213,13 @@ def _table(text: bytes, separator: str, columns: Sequence[str]) -> pd.DataFrame:
         quoting=csv.QUOTE_NONE,
         encoding="utf-8" if separator == "\t" else "latin-1",
     )
+    return frame
 
 
 def _items(
     item_id: "pd.Series[int]", heading: "pd.Series[str]", genres: list[tuple[str, ...]]
 ) -> pd.DataFrame:
-    parts = heading.str.extract(_HEADING)
+    parts: pd.DataFrame = heading.str.extract(_HEADING)
     year = pd.to_numeric(parts["year"]).astype("Int64")
     columns = {"item_id": item_id, "title": parts["title"], "release_year": year, "genres": genres}
     return pd.DataFrame(columns)

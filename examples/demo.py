@@ -1,0 +1,132 @@
+"""Train DeepFM on MovieLens-100K, tracked by every tracker that is installed.
+
+Label: rating >= 4. Split: random 8:1:1. Without a network the data are a synthetic click log, which
+comes with the best AUC that any model could reach on it.
+
+    hatch run demo            # or: python examples/demo.py --seed 1 --epochs 5
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import torch
+
+from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
+from torch_rechub.basic.metric import auc_score, log_loss
+from torch_rechub.basic.tracking import available_loggers
+from torch_rechub.data.public import DatasetUnavailableError, movielens_100k
+from torch_rechub.data.synthetic import synthetic_clicks
+from torch_rechub.models.ranking import DeepFM
+from torch_rechub.trainers import CTRTrainer
+from torch_rechub.utils.data import DataGenerator
+
+
+def load_data():
+    """The columns, the labels, and a line that says what they are."""
+    try:
+        x, y = movielens_100k().clicks(min_rating=4)
+        return x, y, "MovieLens-100K (rating >= 4 is a click)"
+    except DatasetUnavailableError as error:
+        print(
+            f"MovieLens-100K cannot be reached, so this run uses a synthetic click log.\n{error}\n"
+        )
+        data = synthetic_clicks(n_rows=100_000, vocab_sizes=[943, 1682, 61, 2, 21, 72], n_dense=2)
+        return data.x, data.y, f"synthetic click log (best possible AUC {data.best_auc:.4f})"
+
+
+def describe(x, embed_dim=16):
+    """A feature for each column: integers are ids, matrices of integers sequences padded with 0."""
+    return [
+        DenseFeature(name)
+        if values.dtype.kind == "f"
+        else SparseFeature(name, int(values.max()) + 1, embed_dim)
+        if values.ndim == 1
+        else SequenceFeature(name, int(values.max()) + 1, embed_dim, padding_idx=0)
+        for name, values in x.items()
+    ]
+
+
+def open_trackers(out, name, config):
+    """One logger for each tracker that is installed, all of them offline, and how to look at it."""
+    installed, loggers, views = available_loggers(), [], []
+    if "TensorBoardXLogger" in installed:
+        from torch_rechub.basic.tracking import TensorBoardXLogger
+
+        loggers.append(TensorBoardXLogger(str(out / "tensorboard" / name)))
+        views.append(f"tensorboard --logdir {out / 'tensorboard'}")
+    if "WandbLogger" in installed:
+        from torch_rechub.basic.tracking import WandbLogger
+
+        quiet = {"silent": True}
+        loggers.append(
+            WandbLogger("rechub-demo", name, config, dir=str(out), mode="offline", settings=quiet)
+        )
+        views.append(f"wandb sync {out / 'wandb'}/offline-run-*")
+    if "SwanLabLogger" in installed:
+        from torch_rechub.basic.tracking import SwanLabLogger
+
+        folder = str(out / "swanlog")
+        loggers.append(SwanLabLogger("rechub-demo", name, None, config, folder, mode="offline"))
+        views.append(f"swanlab sync {folder}/run-*")
+    return loggers, views
+
+
+def print_epochs(history):
+    """One line an epoch."""
+    print(f"\n{'epoch':>5}  {'train loss':>10}  {'val AUC':>8}  {'rate':>8}  {'seconds':>7}")
+    for row in history:
+        print(
+            f"{row['epoch']:>5}  {row['train/loss']:>10.4f}  {row['val/auc']:>8.4f}  "
+            f"{row['learning_rate']:>8.1e}  {row['seconds']:>7.2f}"
+        )
+
+
+def main():
+    """Load, train, test, and say where the run is."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--out", type=Path, default=Path("runs/demo"))
+    args = parser.parse_args()
+
+    x, y, what = load_data()
+    print(f"Data: {len(y):,} rows of {what}")
+    torch.manual_seed(args.seed)
+    train, val, test = DataGenerator(x, y).generate_dataloader(
+        split_ratio=[0.8, 0.1], batch_size=512
+    )
+    features = describe(x)
+    fields = [f for f in features if not isinstance(f, DenseFeature)]
+    model = DeepFM(features, fields, {"dims": [64, 32], "dropout": 0.5, "activation": "relu"})
+
+    args.out.mkdir(parents=True, exist_ok=True)
+    name = f"deepfm-seed{args.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    loggers, views = open_trackers(args.out, name, {"seed": args.seed, "data": what})
+    trainer = CTRTrainer(
+        model,
+        optimizer_params={"lr": 1e-3, "weight_decay": 1e-5},
+        n_epoch=args.epochs,
+        earlystop_patience=3,
+        model_path=args.out / "models" / name,
+        model_logger=loggers,
+        progress=True,
+    )
+    started = time.perf_counter()
+    trainer.fit(train, val)
+    seconds = time.perf_counter() - started
+
+    print_epochs(trainer.history)
+    predictions = trainer.predict(trainer.model, test)
+    labels = torch.cat([labels for _, labels in test]).tolist()
+    print(f"\nTest AUC {auc_score(labels, predictions):.4f}, log loss ", end="")
+    print(f"{log_loss(labels, predictions):.4f}, trained in {seconds:.1f} s")
+    print(f"Model:  {trainer.weights_path}")
+    for view in views:
+        print(f"Look at the run:  {view}")
+    if not views:
+        print('No tracker is installed: pip install "torch-rechub[tracking]"')
+
+
+if __name__ == "__main__":
+    main()

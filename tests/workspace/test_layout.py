@@ -1,0 +1,55 @@
+"""What lies where: the rooms of the repository, and what importing them costs."""
+
+import subprocess
+import sys
+
+import pytest
+
+from workspace.distributions import REPOSITORY
+
+HEAVY = ["torch", "numpy", "pandas", "sklearn", "wandb", "swanlab", "tensorboardX", "rechub_wandb"]
+
+
+def run(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("module", ["torch_rechub", "torch_rechub.basic.tracking"])
+def test_importing_is_cheap(module):
+    loaded = f"import sys, {module}; print([m for m in {HEAVY} if m in sys.modules])"
+    assert run(loaded) == "[]"
+
+
+def test_rooms_are_loaded_when_first_used():
+    code = "import torch_rechub as t; print(t.basic.features.SparseFeature('a', 3).name)"
+    with pytest.raises(AssertionError, match="no attribute 'features'"):
+        run(code)
+    assert run("import torch_rechub; print(torch_rechub.trainers.CTRTrainer.__name__)") == (
+        "CTRTrainer"
+    )
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    assert run("import torch_rechub; print(hasattr(torch_rechub, 'nothing'))") == "False"
+
+
+def test_the_top_level_holds_what_the_layout_page_lists():
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout.split()
+    allowed = {
+        "packages", "tests", "docs", "examples", "hatch.toml", "README.md", "README.zh.md",
+        ".github", "LICENSE", "CHANGELOG.md", "ruff.toml", ".gitignore", ".ci",
+    }  # fmt: skip
+    assert {path.split("/")[0] for path in tracked} <= allowed
+
+
+def test_no_data_set_is_committed():
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert [p for p in tracked if p.endswith((".csv", ".inter", ".item", ".zip", ".parquet"))] == []

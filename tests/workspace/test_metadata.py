@@ -1,0 +1,82 @@
+"""What each distribution says of itself."""
+
+import re
+
+import pytest
+
+from workspace.distributions import OWNED, PACKAGES, TRACKERS, project
+
+EVERY = pytest.mark.parametrize("name", OWNED)
+
+
+def test_there_are_five_distributions():
+    assert {path.name for path in PACKAGES.iterdir() if path.is_dir()} == set(OWNED)
+
+
+def test_all_have_the_same_version():
+    assert len({project(name)["version"] for name in OWNED}) == 1
+
+
+@EVERY
+def test_metadata_is_complete(name):
+    data = project(name)
+    assert data["name"] == name
+    assert data["requires-python"] == ">=3.10"
+    assert data["license"] == "MIT"
+    assert len(data["description"]) > 30
+    assert data["keywords"]
+    assert {"Homepage", "Documentation", "Source", "Issues", "Changelog"} <= set(data["urls"])
+    assert any(c.startswith("Programming Language :: Python :: 3.1") for c in data["classifiers"])
+
+
+@EVERY
+def test_license_readme_and_marker_of_types_are_there(name):
+    folder = PACKAGES / name
+    assert (folder / "LICENSE").read_text().startswith("MIT License")
+    assert f"# {name}" in (folder / "README.md").read_text()
+    if OWNED[name]:
+        assert (folder / "src" / OWNED[name] / "py.typed").is_file()
+        assert [p.name for p in (folder / "src").iterdir() if p.is_dir()] == [OWNED[name]]
+    else:
+        assert not (folder / "src").exists()
+
+
+@EVERY
+def test_every_dependency_has_a_floor(name):
+    for requirement in project(name)["dependencies"]:
+        assert re.search(r">=|==", requirement), requirement
+
+
+def test_core_depends_on_no_tracker():
+    names = {re.split(r"[<>=]", r)[0] for r in project("rechub-core")["dependencies"]}
+    assert names == {"torch", "numpy", "scikit-learn", "pandas", "tqdm"}
+
+
+@pytest.mark.parametrize(("name", "logger"), TRACKERS.items())
+def test_a_tracker_registers_its_logger_and_stays_clear_of_the_meta_distribution(name, logger):
+    data = project(name)
+    points = data["entry-points"]["torch_rechub.loggers"]
+    assert points == {logger: f"{OWNED[name]}:{logger}"}
+    names = [re.split(r"[<>=]", requirement)[0] for requirement in data["dependencies"]]
+    assert names[0] == "rechub-core"
+    assert len(names) == 2
+    assert "torch-rechub" not in names
+    assert all("<" in requirement for requirement in data["dependencies"])  # SDKs break often
+
+
+def test_the_meta_distribution_pins_core_and_offers_the_trackers():
+    data = project("torch-rechub")
+    assert data["dependencies"] == [f"rechub-core=={data['version']}"]
+    extras = {
+        extra: {re.split(r"[<>=]", requirement)[0] for requirement in requirements}
+        for extra, requirements in data["optional-dependencies"].items()
+    }
+    assert {f"rechub-{e}" for e in ("wandb", "swanlab", "tensorboardx")} == extras["tracking"]
+    for extra in ("wandb", "swanlab", "tensorboardx"):
+        assert extras[extra] == {f"rechub-{extra}"}
+
+
+def test_the_version_at_run_time_is_that_of_the_metadata():
+    import torch_rechub
+
+    assert torch_rechub.__version__ == project("rechub-core")["version"]
