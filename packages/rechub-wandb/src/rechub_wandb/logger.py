@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from torch_rechub.basic.tracking.logger import RunLogger
 from torch_rechub.basic.tracking.plugin import (
@@ -95,27 +95,23 @@ class WandbLogger(RunLogger):
         wandb = load_sdk("wandb", "rechub-wandb")
         refuse_unknown_options("WandbLogger", kwargs, inspect.signature(wandb.init).parameters)
         plain = plain_config("WandbLogger", config)
-        setup = wandb.setup()
-        options = {**kwargs, "settings": _settings(wandb, setup, kwargs)}
-        if _another_run_is_active(wandb, setup):
-            options.setdefault("reinit", "create_new")
-        self._hooks = _ProcessHooks()
+        options = {
+            **kwargs,
+            "project": project,
+            "name": name,
+            "config": plain,
+            "tags": tags,
+            "notes": notes,
+            "dir": None if dir is None else _writable(dir),
+        }
+        before = [hook.get() for hook in _HOOKS]
         try:
-            self.run = wandb.init(
-                project=project,
-                name=name,
-                config=plain,
-                tags=tags,
-                notes=notes,
-                dir=None if dir is None else _writable(dir),
-                **options,
-            )
-        except wandb.Error as error:
-            raise type(error)(
-                f"{error} (WandbLogger could not open its run. Log in once with `wandb login` or "
-                "set WANDB_API_KEY, or record on this machine only with mode='offline'.)"
-            ) from error
-        self._hooks.opened()
+            self.run = _open_run(wandb, options)
+        finally:
+            for hook, function in zip(_HOOKS, before, strict=True):
+                hook.opened(function)
+            _release_hooks(wandb)
+        self._wandb = wandb
         self._names = LegalNames("WandbLogger", lambda n: f"{n}_" if n in _RESERVED else n)
         # Several processes may write to a run in shared mode, so steps are not ours to set there.
         self._own_steps = getattr(self.run.settings, "mode", None) == "shared"
@@ -153,27 +149,40 @@ class WandbLogger(RunLogger):
         try:
             self.run.finish(exit_code=0 if failure is None else 1)
         finally:
-            self._hooks.restore()
+            _release_hooks(self._wandb)
 
 
-def _another_run_is_active(wandb: Any, setup: Any) -> bool:
+def _open_run(wandb: Any, options: dict[str, Any]) -> Any:
+    if _a_run_is_active(wandb):
+        options.setdefault("reinit", "create_new")
+    options["settings"] = _settings(wandb, options)
+    try:
+        return wandb.init(**options)
+    except wandb.Error as error:
+        raise type(error)(
+            f"{error} (WandbLogger could not open its run. Log in once with `wandb login` or set "
+            "WANDB_API_KEY, or record on this machine only with mode='offline'.)"
+        ) from error
+
+
+def _a_run_is_active(wandb: Any) -> bool:
     # Runs opened with reinit="create_new" are not in wandb.run, yet wandb.init would hand out such
     # a run again, and two loggers would share it.
-    return wandb.run is not None or getattr(setup, "most_recent_active_run", None) is not None
+    newest = getattr(wandb.setup(), "most_recent_active_run", None)
+    return wandb.run is not None or newest is not None
 
 
-def _settings(wandb: Any, setup: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(wandb: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """Collect nothing that the user did not ask for; what the user set anywhere wins."""
-    given = kwargs.get("settings") or {}
+    given = options.get("settings") or {}
     if not isinstance(given, Mapping):
         given = {name: getattr(given, name) for name in given.model_fields_set}
-    elsewhere = set(setup.settings.model_fields_set)  # environment variables and settings files
-    wants_code = bool(given.get("save_code") or kwargs.get("save_code") or setup.settings.save_code)
-    known = wandb.Settings.model_fields
-    defaults = {k: v for k, v in _PRIVACY.items() if k in known and k not in elsewhere}
-    if kwargs.get("save_code") is not None:
-        defaults.pop("save_code")
-    if wants_code:
+    elsewhere = wandb.setup().settings  # environment variables and settings files
+    known = set(wandb.Settings.model_fields) - elsewhere.model_fields_set
+    defaults = {name: value for name, value in _PRIVACY.items() if name in known}
+    if options.get("save_code") is not None:
+        defaults.pop("save_code", None)
+    if given.get("save_code") or options.get("save_code") or elsewhere.save_code:
         defaults.pop("disable_code", None)
     return {**defaults, **given}
 
@@ -187,32 +196,36 @@ def _writable(folder: str | os.PathLike[str]) -> str:
     return path
 
 
-class _ProcessHooks:
-    """Takes out `sys.excepthook` and `sys.exit` as wandb left them; wandb does so at exit only."""
+class _Hook:
+    """One of the two functions of `sys` that wandb replaces once in a process, for good.
 
-    _stack: ClassVar["list[_ProcessHooks]"] = []
+    It is put back when no run of wandb is active, and wandb's is put in again for the next run.
+    """
 
-    def __init__(self) -> None:
-        self._before = (sys.excepthook, sys.exit)
-        self._wandbs = self._before
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.original: Any = None
+        self.wandbs: Any = None
 
-    def opened(self) -> None:
-        self._wandbs = (sys.excepthook, sys.exit)
-        self._stack.append(self)
+    def get(self) -> Any:
+        return getattr(sys, self.name)
 
-    def restore(self) -> None:
-        if self not in self._stack:
-            return
-        self._stack.remove(self)
-        if sys.excepthook is self._wandbs[0]:
-            sys.excepthook = self._before[0]
-        if sys.exit is self._wandbs[1]:
-            sys.exit = self._before[1]
-        for later in self._stack:
-            # A run that was opened on top of this one now goes back to what was there before both.
-            later._before = tuple(  # type: ignore[assignment]
-                mine if theirs is wandbs else theirs
-                for theirs, wandbs, mine in zip(
-                    later._before, self._wandbs, self._before, strict=True
-                )
-            )
+    def opened(self, before: Any) -> None:
+        now = self.get()
+        if now is not before:
+            self.original, self.wandbs = before, now
+        elif now is self.original:
+            setattr(sys, self.name, self.wandbs)
+
+    def closed(self) -> None:
+        if self.wandbs is not None and self.get() is self.wandbs:
+            setattr(sys, self.name, self.original)
+
+
+_HOOKS = (_Hook("excepthook"), _Hook("exit"))
+
+
+def _release_hooks(wandb: Any) -> None:
+    if not _a_run_is_active(wandb):
+        for hook in _HOOKS:
+            hook.closed()

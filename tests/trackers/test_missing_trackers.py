@@ -1,0 +1,87 @@
+"""Each tracker that should be here is, each other one is not, and says so when it is created."""
+
+import importlib
+import importlib.util
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+from conftest import ALL_TRACKERS, EXPECTED
+
+from torch_rechub.basic import tracking
+from torch_rechub.basic.tracking import discovery
+
+LOGGERS = {"wandb": "WandbLogger", "swanlab": "SwanLabLogger", "tensorboardx": "TensorBoardXLogger"}
+SDKS = {"wandb": "wandb", "swanlab": "swanlab", "tensorboardx": "tensorboardX"}
+
+
+@pytest.fixture
+def fresh_names(monkeypatch):
+    """Forgets the names that `torch_rechub.basic.tracking` has looked up before."""
+    for name in LOGGERS.values():
+        monkeypatch.delitem(vars(tracking), name, raising=False)
+    yield
+    for name in LOGGERS.values():
+        vars(tracking).pop(name, None)
+
+
+def import_by_name(name):
+    namespace = {}
+    exec(f"from torch_rechub.basic.tracking import {name}", namespace)
+    return namespace[name]
+
+
+def test_just_the_expected_trackers_are_installed():
+    found = {name for name in ALL_TRACKERS if importlib.util.find_spec(f"rechub_{name}")}
+    sdks = {name for name in ALL_TRACKERS if importlib.util.find_spec(SDKS[name])}
+    assert found == sdks == set(EXPECTED)
+    assert {LOGGERS[name] for name in EXPECTED} == set(tracking.available_loggers())
+    for name in ALL_TRACKERS:
+        assert LOGGERS[name] in dir(tracking)
+
+
+@pytest.mark.parametrize("tracker", ALL_TRACKERS)
+def test_a_tracker_that_is_not_installed_says_so_when_created(tracker, monkeypatch, fresh_names):
+    if tracker in EXPECTED:
+        # It is here, so its entry point is hidden; without one, this is how it looks to core.
+        real = metadata.entry_points
+        hidden = LOGGERS[tracker]
+        monkeypatch.setattr(
+            discovery.metadata,
+            "entry_points",
+            lambda **given: [p for p in real(**given) if p.name != hidden],
+        )
+    logger_class = import_by_name(LOGGERS[tracker])
+    assert logger_class.__name__ == LOGGERS[tracker]
+    with pytest.raises(ImportError, match=f"pip install rechub-{tracker}$"):
+        logger_class("anything")
+
+
+@pytest.mark.parametrize("tracker", EXPECTED)
+@pytest.mark.parametrize("fault", ["missing", "broken"])
+def test_a_tracker_without_its_sdk_says_so_when_created(tracker, fault, tmp_path, monkeypatch):
+    logger_class = import_by_name(LOGGERS[tracker])
+    sdk = SDKS[tracker]
+    for name in [n for n in sys.modules if n.split(".")[0] == sdk]:
+        monkeypatch.delitem(sys.modules, name)
+    if fault == "missing":
+        monkeypatch.setitem(sys.modules, sdk, None)
+    else:
+        (tmp_path / f"{sdk}.py").write_text("raise RuntimeError('built for another protobuf')")
+        monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError, match=f"pip install rechub-{tracker}$") as raised:
+        logger_class(str(tmp_path / "run"))
+    assert isinstance(raised.value.__cause__, ImportError if fault == "missing" else RuntimeError)
+    assert not (tmp_path / "run").exists()
+
+
+def test_naming_a_logger_does_not_import_its_sdk():
+    code = (
+        "import sys; from torch_rechub.basic.tracking import WandbLogger, SwanLabLogger, "
+        "TensorBoardXLogger; print(*{'wandb', 'swanlab', 'tensorboardX', 'torch'} & {*sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.split() == []

@@ -1,0 +1,192 @@
+import os
+import subprocess
+import sys
+
+import pytest
+import wandb
+from readers import only, wandb_records, wandb_run
+
+from rechub_wandb import WandbLogger
+from torch_rechub.testing import LoggerContract
+
+
+class TestContract(LoggerContract):
+    def make_logger(self, directory, **kwargs):
+        return WandbLogger("contract", dir=directory, **kwargs)
+
+    def read_run(self, directory):
+        return wandb_run(directory)
+
+
+# What is passed on
+
+
+def test_the_arguments_of_the_constructor_reach_the_run(tmp_path):
+    logger = WandbLogger(
+        "ctr", "exp1", {"seed": 2022}, ["deepfm", "criteo"], "a note", str(tmp_path), group="g"
+    )
+    logger.finish()
+    (record,) = [r.run for r in wandb_records(tmp_path) if r.HasField("run")]
+    assert (record.project, record.display_name, record.notes) == ("ctr", "exp1", "a note")
+    assert (sorted(record.tags), record.run_group) == (["criteo", "deepfm"], "g")
+    assert wandb_run(tmp_path).hyperparams == {"seed": 2022}
+
+
+def test_a_second_value_of_a_hyperparam_is_no_error(tmp_path):
+    with WandbLogger("p", config={"learning_rate": 1}, dir=tmp_path) as logger:
+        logger.log_hyperparams({"learning_rate": 2})
+    assert wandb_run(tmp_path).hyperparams["learning_rate"] == 2
+
+
+def test_the_initial_config_is_stripped_of_secrets_and_not_changed(tmp_path):
+    config = {"lr": 0.1, "api_key": "not-for-others"}
+    WandbLogger("p", config=config, dir=tmp_path).finish()
+    assert wandb_run(tmp_path).hyperparams == {"lr": 0.1, "api_key": "<redacted>"}
+    assert config["api_key"] == "not-for-others"
+
+
+def test_a_mistyped_argument_is_met_with_the_right_one(tmp_path):
+    with pytest.raises(TypeError, match=r"'mod'; did you mean 'mode'\?.* Allowed options: .*group"):
+        WandbLogger("p", dir=tmp_path, mod="offline")
+    with pytest.raises(TypeError, match="config must be a dict or None, got list"):
+        WandbLogger("p", dir=tmp_path, config=["lr"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_directory_is_made_and_a_home_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    WandbLogger("p", dir="~/deep/down").finish()
+    assert only(tmp_path / "deep" / "down", "run-*.wandb")
+
+
+def test_a_directory_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        WandbLogger("p", dir=tmp_path / "file" / "below")
+
+
+def test_without_a_key_the_constructor_says_what_to_do(tmp_path):
+    with pytest.raises(wandb.Error, match=r"`wandb login`.*WANDB_API_KEY.*mode='offline'"):
+        WandbLogger("p", dir=tmp_path, mode="online")
+
+
+# Steps
+
+
+def test_values_for_a_step_that_wandb_has_passed_keep_their_step_in_a_column(
+    tmp_path, warnings_of_trackers
+):
+    with WandbLogger("p", dir=tmp_path) as logger:
+        logger.log_metrics({"auc": 0.5}, step=5)
+        logger.log_metrics({"auc": 0.3}, step=3)
+        logger.log_metrics({"auc": 0.2}, step=2)
+        logger.log_metrics({"auc": 0.9}, step=9)
+    rows = [r.history.item for r in wandb_records(tmp_path) if r.HasField("history")]
+    values = [{i.nested_key[0]: i.value_json for i in row} for row in rows]
+    assert [(v["_step"], v.get("step"), v["auc"]) for v in values] == [
+        ("5", None, "0.5"),
+        ("6", "3", "0.3"),
+        ("8", "2", "0.2"),
+        ("9", None, "0.9"),
+    ]
+    assert len([w for w in warnings_of_trackers() if "column 'step'" in w]) == 1
+
+
+def test_a_users_own_log_calls_do_not_cost_an_epoch(tmp_path):
+    logger = WandbLogger("p", dir=tmp_path)
+    for _ in range(3):
+        wandb.log({"mine": 1.0})
+    logger.log_metrics({"auc": 0.5}, step=0)
+    logger.finish()
+    assert wandb_run(tmp_path).metrics["auc"] == [(0, 0.5)]
+
+
+# Several runs in one process
+
+
+def test_the_first_run_is_the_one_of_the_process_and_the_next_opens_beside_it(tmp_path):
+    (tmp_path / "a").mkdir()
+    first = WandbLogger("p", dir=tmp_path / "a")
+    second = WandbLogger("p", dir=tmp_path / "b")
+    assert wandb.run is first.run
+    assert second.run.id != first.run.id
+    first.finish()
+    # Only a run that wandb does not call its current one is left: it must not be handed out again.
+    third = WandbLogger("p", dir=tmp_path / "c")
+    assert third.run.id != second.run.id
+    third.finish()
+    second.log_metrics({"auc": 0.5}, step=0)
+    second.finish()
+    assert wandb_run(tmp_path / "b").metrics == {"auc": [(0, 0.5)]}
+
+
+def test_a_reinit_given_by_the_user_is_heeded(tmp_path):
+    first = WandbLogger("p", dir=tmp_path)
+    again = WandbLogger("p", dir=tmp_path, reinit="return_previous")
+    assert again.run is first.run
+    again.finish()
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["first first", "last first"])
+def test_hooks_are_taken_out_in_whatever_order_runs_finish(tmp_path, order):
+    before = (sys.excepthook, sys.exit)
+    loggers = [WandbLogger("p", dir=tmp_path) for _ in range(2)]
+    assert sys.excepthook is not before[0]
+    for index in order:
+        loggers[index].finish()
+    assert (sys.excepthook, sys.exit) == before
+
+
+# Privacy
+
+
+def settings_of(**kwargs):
+    logger = WandbLogger("p", **kwargs)
+    settings = logger.run.settings
+    logger.finish()
+    return settings
+
+
+def test_nothing_about_code_and_machine_is_collected(tmp_path):
+    settings = settings_of(dir=tmp_path)
+    assert (settings.console, settings.save_code) == ("off", False)
+    for name in ("disable_code", "disable_git", "x_disable_meta", "x_disable_stats"):
+        assert getattr(settings, name) is True, name
+    files = {path.name for path in tmp_path.rglob("files/*")}
+    assert files <= {"config.yaml", "wandb-summary.json"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"disable_git": False, "silent": True}, wandb.Settings(disable_git=False, silent=True)],
+    ids=["dict", "wandb.Settings"],
+)
+def test_settings_of_the_user_win_and_the_others_stay(tmp_path, given):
+    settings = settings_of(dir=tmp_path, settings=given)
+    assert settings.disable_git is False
+    assert settings.x_disable_stats is True
+
+
+def test_code_is_saved_on_request(tmp_path):
+    settings = settings_of(dir=tmp_path, save_code=True)
+    assert settings.save_code is True
+    assert settings.disable_code is False
+
+
+def test_environment_variables_of_the_user_win(tmp_path):
+    # wandb reads them once in a process, so this needs one of its own.
+    code = (
+        "import sys; from rechub_wandb import WandbLogger\n"
+        "logger = WandbLogger('p', dir=sys.argv[1]); s = logger.run.settings; logger.finish()\n"
+        "print(s.disable_git, s.save_code, s.disable_code, s.x_disable_stats, s.console)"
+    )
+    environment = {"WANDB_DISABLE_GIT": "false", "WANDB_SAVE_CODE": "true"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert done.stdout.split() == ["False", "True", "False", "True", "off"]
