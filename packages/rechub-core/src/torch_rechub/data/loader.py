@@ -34,11 +34,13 @@ class BatchIndices(Sampler[Any]):
     def __iter__(self) -> Iterator[Tensor]:
         order = torch.arange(self.n_rows)
         if self.shuffle:
-            # seeded as torch's RandomSampler is, so that a seed gives the order it always gave
+            # seeded as torch's RandomSampler is, and as late (this is a generator: at the first
+            # batch, after DataLoader drew its own seed), so that a seed gives torch's order
             generator = torch.Generator()
             generator.manual_seed(int(torch.empty((), dtype=torch.int64).random_().item()))
             order = torch.randperm(self.n_rows, generator=generator)
-        return iter(order.split(self.batch_size) if self.n_rows else ())
+        if self.n_rows:
+            yield from order.split(self.batch_size)
 
 
 class TableLoader(DataLoader[Any]):
@@ -126,10 +128,11 @@ class DataGenerator:
 
         Returns:
             (train, validation, test), of which only the first is shuffled; None in place of a
-            loader for which there are no data.
+            loader for which no table was given.
 
         Raises:
-            ValueError: The shares are impossible, or both shares and tables were given.
+            ValueError: The shares are impossible, both shares and tables were given, or inputs
+                without labels.
         """
         train: Dataset[Any] = self.dataset
         val: Dataset[Any] | None
@@ -139,6 +142,9 @@ class DataGenerator:
                 raise ValueError("give split_ratio, or x_val and x_test, not both")
             train, val, test = self._split(split_ratio)
         else:
+            for part, x, y in (("val", x_val, y_val), ("test", x_test, y_test)):
+                if (x is None) != (y is None):
+                    raise ValueError(f"give both x_{part} and y_{part}, or neither")
             val = None if x_val is None else TorchDataset(x_val, y_val)
             test = None if x_test is None else TorchDataset(x_test, y_test)
 
