@@ -62,6 +62,9 @@ def to_tensor(values: Any, name: str) -> Tensor:
         )
     if array.dtype.kind == "u" and array.dtype.itemsize > 1:
         array = array.astype(np.int64)
+    if array.ndim == 0:
+        raise ValueError(f"column {name!r} is a single value, {values!r}, not one for each row")
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if not array.flags.writeable or any(stride < 0 for stride in array.strides):
         array = array.copy()
     return torch.from_numpy(np.ascontiguousarray(array))
