@@ -5,9 +5,10 @@ the same features share nothing.
 """
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from torch import nn
 
@@ -30,10 +31,34 @@ def _default_initializer() -> Initializer:
     return RandomNormal(0, 0.0001)
 
 
-class _IdFeature:
-    """What features of ids have in common: a vocabulary and a table."""
+def _at_least_one(feature: str, argument: str, value: Any, meaning: str = "") -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1 or isinstance(value, bool):
+        raise ValueError(
+            f"feature {feature!r}: {argument} must be a whole number of at least 1{meaning}, "
+            f"got {value!r}"
+        )
+    return number
+
+
+class _PlainData:
+    """Features with the same settings are equal, and count once in a set."""
 
     name: str
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and vars(other) == vars(self)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+class _IdFeature(_PlainData):
+    """What features of ids have in common: a vocabulary and a table."""
+
     vocab_size: int
     embed_dim: int | None
     shared_with: str | None
@@ -41,17 +66,14 @@ class _IdFeature:
     initializer: Initializer
 
     def _check(self) -> None:
-        if isinstance(self.vocab_size, bool) or self.vocab_size < 1:
-            raise ValueError(
-                f"feature {self.name!r}: vocab_size must be at least 1 (the largest id + 1), "
-                f"got {self.vocab_size!r}"
-            )
-        if self.embed_dim is None:
-            self.embed_dim = auto_embed_dim(self.vocab_size)
-        if self.embed_dim < 1:
-            raise ValueError(
-                f"feature {self.name!r}: embed_dim must be at least 1, got {self.embed_dim!r}"
-            )
+        self.vocab_size = _at_least_one(
+            self.name, "vocab_size", self.vocab_size, " (the largest id + 1)"
+        )
+        self.embed_dim = (
+            auto_embed_dim(self.vocab_size)
+            if self.embed_dim is None
+            else _at_least_one(self.name, "embed_dim", self.embed_dim)
+        )
         if self.padding_idx is not None and not 0 <= self.padding_idx < self.vocab_size:
             raise ValueError(
                 f"feature {self.name!r}: padding_idx must be an id, 0 to {self.vocab_size - 1}, "
@@ -137,7 +159,7 @@ class SequenceFeature(_IdFeature):
 
 
 @dataclass(eq=False)
-class DenseFeature:
+class DenseFeature(_PlainData):
     """A number a sample, or a vector of them: a column of shape (B,) or (B, embed_dim), floats.
 
     Args:
@@ -148,14 +170,26 @@ class DenseFeature:
     name: str
     embed_dim: int = 1
 
+    def __post_init__(self) -> None:
+        self.embed_dim = _at_least_one(self.name, "embed_dim", self.embed_dim)
+
 
 def flat_width(features: "Sequence[Feature]") -> int:
     """The width of features put side by side: Σ embed_dim.
+
+    Raises:
+        ValueError: A sequence is kept whole (pooling "concat"), so its width is that of the data.
 
     Example:
         >>> flat_width([SparseFeature("user", 10, embed_dim=4), DenseFeature("age")])
         5
     """
+    for f in features:
+        if isinstance(f, SequenceFeature) and f.pooling == "concat":
+            raise ValueError(
+                f"feature {f.name!r}: with pooling='concat' its width depends on the length of its "
+                "sequences; this model needs it pooled: 'mean' or 'sum'"
+            )
     return sum(f.embed_dim or 0 for f in features)
 
 
