@@ -1,6 +1,6 @@
 """Embedding tables: all tables of one width stacked into one matrix, looked up in one gather."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,9 +185,10 @@ class EmbeddingLayer(nn.Module):
         check_ids(ids, sizes, features, columns)
         weight = self.get_parameter(self.slice_of(features[0].name).stack)
         rows = F.embedding(ids + starts, weight)
-        if any(f.padding_idx is not None for f in features):
-            padding = _padding_mask(ids, columns, features)
-            rows = torch.where(padding.unsqueeze(-1), rows.detach(), rows)
+        padding = [{f.padding_idx, self._roots[f.name].padding_idx} - {None} for f in features]
+        if any(padding):
+            untrained = _is_any_of(columns, padding).unsqueeze(-1)
+            rows = torch.where(untrained, rows.detach(), rows)
         return rows
 
     def _sizes_and_starts(
@@ -248,13 +249,19 @@ class EmbeddingLayer(nn.Module):
 
 
 def input_columns(model: nn.Module) -> dict[str, tuple[Feature, int | None]]:
-    """The columns that a model looks up: name to the feature and, for ids, the vocabulary size."""
-    return {
-        f.name: (f, None if isinstance(f, DenseFeature) else layer.slice_of(f.name).rows)
-        for layer in model.modules()
-        if isinstance(layer, EmbeddingLayer)
-        for f in layer.features
-    }
+    """The columns that a model looks up: name to the feature and, for ids, the vocabulary size.
+
+    Where several tables have rows for the ids of a column, the smallest counts.
+    """
+    columns: dict[str, tuple[Feature, int | None]] = {}
+    for layer in model.modules():
+        if isinstance(layer, EmbeddingLayer):
+            for f in layer.features:
+                rows = None if isinstance(f, DenseFeature) else layer.slice_of(f.name).rows
+                known = columns.get(f.name, (f, None))[1]
+                smallest = rows if rows is None or known is None else min(rows, known)
+                columns[f.name] = (f, smallest)
+    return columns
 
 
 class _Tables(Mapping[str, TableView]):
@@ -277,12 +284,14 @@ class _Tables(Mapping[str, TableView]):
         return len(self._layer._slices)
 
 
-def _padding_mask(ids: Tensor, columns: Sequence[Tensor], features: Sequence[IdFeature]) -> Tensor:
-    """Where ids are the padding id of a feature that has one: shape of `ids`."""
-    masks = [
-        torch.zeros_like(c, dtype=torch.bool) if f.padding_idx is None else c == f.padding_idx
-        for f, c in zip(features, columns, strict=True)
-    ]
+def _is_any_of(columns: Sequence[Tensor], sought: Sequence[Collection[int | None]]) -> Tensor:
+    """Where the ids of a column are among those sought in it: (B, F) sparse, (B, ΣL) sequences."""
+    masks = []
+    for ids, values in zip(columns, sought, strict=True):
+        mask = torch.zeros_like(ids, dtype=torch.bool)
+        for value in values:
+            mask = mask | (ids == value)
+        masks.append(mask)
     return torch.stack(masks, dim=1) if columns[0].dim() == 1 else torch.cat(masks, dim=1)
 
 

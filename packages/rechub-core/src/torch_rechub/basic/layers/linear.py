@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..features import DenseFeature, Feature, flat_width
+from ..features import DenseFeature, Feature, SequenceFeature, flat_width
 from ..initializers import RandomNormal
 from .embedding import EmbeddingLayer
-from .inputs import column
+from .inputs import IdFeature, column
 
 
 class LR(nn.Module):
@@ -42,8 +42,9 @@ class LR(nn.Module):
 class FirstOrder(nn.Module):
     """The first-order term of a factorization model: Σ_f w_f[x_f] + w_denseᵀ x_dense + b.
 
-    Each id of each feature has a weight of its own (the weight of its one-hot input); sequence
-    features add the pooled weights of their ids.
+    Each id of each feature has a weight of its own (the weight of its one-hot input), also where
+    features share their embeddings; sequence features add the pooled weights of their ids, summed
+    where their embeddings are not pooled ("concat").
 
     Args:
         features: The features of the term, of any kind.
@@ -64,12 +65,8 @@ class FirstOrder(nn.Module):
     def __init__(self, features: Sequence[Feature]) -> None:
         super().__init__()
         self.dense = [f for f in features if isinstance(f, DenseFeature)]
-        self.ids = [
-            dataclasses.replace(f, embed_dim=1, initializer=RandomNormal(0, 0.0001))
-            for f in features
-            if not isinstance(f, DenseFeature)
-        ]
-        self.embedding = EmbeddingLayer(self.ids)
+        self.ids = [_weights_of(f) for f in features if not isinstance(f, DenseFeature)]
+        self.embedding = EmbeddingLayer([*self.ids, *self.dense])
         if self.dense:
             self.fc = nn.Linear(flat_width(self.dense), 1)
         else:
@@ -97,3 +94,13 @@ class FirstOrder(nn.Module):
                     "for each id, so the term must be trained anew. Everything else can be kept: "
                     f"drop the keys that start with {prefix!r} and load with strict=False."
                 )
+
+
+def _weights_of(feature: IdFeature) -> IdFeature:
+    """The same input with a table of its own, one weight an id."""
+    single = dataclasses.replace(
+        feature, embed_dim=1, shared_with=None, initializer=RandomNormal(0, 0.0001)
+    )
+    if isinstance(single, SequenceFeature) and single.pooling == "concat":
+        single.pooling = "sum"
+    return single

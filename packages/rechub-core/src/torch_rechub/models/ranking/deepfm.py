@@ -25,6 +25,9 @@ class DeepFM(nn.Module):
     Shape:
         x[name]: (B,) or (B, L), as the feature; returns probabilities (B,).
 
+    Raises:
+        ValueError: The factorization machine has no field, or fields of several widths.
+
     Example:
         >>> import torch
         >>> from torch_rechub.basic.features import SparseFeature
@@ -48,6 +51,7 @@ class DeepFM(nn.Module):
         super().__init__()
         self.deep_features = list(deep_features)
         self.fm_features = [f for f in fm_features if not isinstance(f, DenseFeature)]
+        _check_fields(self.fm_features)
         self.linear = FirstOrder(fm_features)
         self.fm = FM()
         self.embedding = EmbeddingLayer([*deep_features, *fm_features])
@@ -64,3 +68,13 @@ class DeepFM(nn.Module):
         deep = self.mlp(self.embedding(x, self.deep_features, squeeze_dim=True))
         y: Tensor = first_order + second_order + deep
         return y.squeeze(1)
+
+
+def _check_fields(features: Sequence[Feature]) -> None:
+    flat_width(features)  # refuses sequences that are not pooled
+    widths = {f.name: f.embed_dim for f in features}
+    if len(set(widths.values())) != 1:
+        raise ValueError(
+            "fm_features must hold sparse or pooled sequence features of one embed_dim, got "
+            f"{widths or 'none'}"
+        )
