@@ -22,6 +22,16 @@ class BatchNorm(nn.BatchNorm1d):
         return super().forward(x)
 
 
+class _LazyBatchNorm(nn.LazyBatchNorm1d):
+    """Becomes a `BatchNorm` at its first batch."""
+
+    cls_to_become = BatchNorm
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise the first batch, for which the class is a `BatchNorm` already."""
+        return BatchNorm.forward(self, x)  # type: ignore[arg-type]
+
+
 class Dice(nn.Module):
     """The data-adaptive activation of DIN.
 
@@ -50,7 +60,7 @@ class Dice(nn.Module):
         super().__init__()
         self.alpha = nn.Parameter(torch.zeros(num_features or 1))
         self.norm: nn.Module = (
-            nn.LazyBatchNorm1d(eps=epsilon, affine=False)
+            _LazyBatchNorm(eps=epsilon, affine=False)
             if num_features is None
             else BatchNorm(num_features, eps=epsilon, affine=False)
         )

@@ -34,7 +34,8 @@ def auc_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     if np.isnan(scores).any():
         log.warning("AUC is undefined, %d scores are NaN: reported as NaN.", np.isnan(scores).sum())
         return math.nan
-    return float(sklearn_metrics.roc_auc_score(labels, scores))
+    finite = np.nan_to_num(scores)  # ±inf as the largest numbers there are
+    return float(sklearn_metrics.roc_auc_score(labels, finite))
 
 
 def log_loss(y_true: ArrayLike, y_pred: ArrayLike) -> float:
