@@ -49,7 +49,9 @@ class CTRTrainer(Trainer):
         ... )
         >>> fields = [SparseFeature("user", 10, embed_dim=4), SparseFeature("item", 7, embed_dim=4)]
         >>> model = DeepFM(fields, fields, {"dims": [8]})
-        >>> trainer = CTRTrainer(model, {"lr": 0.01}, n_epoch=2, model_path=tempfile.mkdtemp())
+        >>> trainer = CTRTrainer(
+        ...     model, optimizer_params={"lr": 0.01}, n_epoch=2, model_path=tempfile.mkdtemp()
+        ... )
         >>> trainer.fit(train, val)
         >>> sorted(trainer.history[-1])
         ['epoch', 'learning_rate', 'seconds', 'train/loss', 'val/auc']
@@ -134,10 +136,13 @@ class CTRTrainer(Trainer):
             data_loader: Yields (x, y).
 
         Returns:
-            The AUC; NaN, with a warning, where only one class occurs.
+            The AUC; NaN, with a warning, where only one class or no row occurs.
+
+        Raises:
+            ValueError: There are no labels, or others than 0 and 1.
         """
-        labels, predictions = self._pass(model, data_loader)
-        if labels is None:
+        labels, predictions = self._pass(model, data_loader, labels=True)
+        if len(labels) != len(predictions):
             raise ValueError("evaluation needs labels: the loader must yield (x, y)")
         return self.evaluate_fn(labels.numpy(), predictions.numpy())
 
@@ -151,20 +156,24 @@ class CTRTrainer(Trainer):
         Returns:
             One probability a row, in the order of the loader.
         """
-        predictions: list[float] = self._pass(model, data_loader)[1].tolist()
+        predictions: list[float] = self._pass(model, data_loader, labels=False)[1].tolist()
         return predictions
 
-    def _pass(self, model: nn.Module, data_loader: Iterable[Any]) -> tuple[Tensor | None, Tensor]:
+    def _pass(
+        self, model: nn.Module, data_loader: Iterable[Any], labels: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The labels (empty where there are none) and the predictions of every row."""
         model.eval()
-        labels: list[Tensor] = []
+        truth: list[Tensor] = [torch.empty(0)]
         predictions: list[Tensor] = [torch.empty(0)]
+        bar = self.bar(data_loader, "predict")
         with torch.inference_mode():
-            for batch in self.batches(data_loader, self.bar(data_loader, "predict")):
+            for batch in self.batches(data_loader, bar, model=model, labels=labels):
                 x, y = split_batch(batch)
                 output = model(x)
                 predictions.append((output if self.loss_mode else output[0]).reshape(-1).cpu())
-                labels += [] if y is None else [y.reshape(-1).cpu()]
-        return torch.cat(labels) if labels else None, torch.cat(predictions).float()
+                truth += [] if y is None else [y.reshape(-1).cpu()]
+        return torch.cat(truth), torch.cat(predictions).float()
 
 
 _BCE = nn.BCELoss()

@@ -66,9 +66,9 @@ class Trainer:
         self.device = torch.device(f"cuda:{gpus[0]}" if gpus else device)
         self.model = model.to(self.device)
         self.gpus = list(gpus or [])
-        self.optimizer = optimizer_fn(
-            self.model.parameters(), **(optimizer_params or {"lr": 1e-3, "weight_decay": 1e-5})
-        )
+        if optimizer_params is None:
+            optimizer_params = {"lr": 1e-3, "weight_decay": 1e-5}
+        self.optimizer = optimizer_fn(self.model.parameters(), **optimizer_params)
         self.scheduler = (
             None
             if scheduler_fn is None
@@ -104,7 +104,7 @@ class Trainer:
             "model": type(self.model).__name__,
             "trainer": type(self).__name__,
             "n_epoch": self.n_epoch,
-            "learning_rate": group["lr"],
+            "learning_rate": float(group["lr"]),
             "optimizer": type(self.optimizer).__name__,
             "weight_decay": group.get("weight_decay", 0.0),
             "scheduler": type(self.scheduler).__name__ if self.scheduler else None,
@@ -146,6 +146,8 @@ class Trainer:
                 except Exception:  # the error that ended training is the one to raise
                     log.exception("The best weights could not be kept.")
                 raise
+            finally:
+                self.verified = ()
             self._keep_best()
 
     def _run_epochs(
@@ -179,9 +181,9 @@ class Trainer:
     def _run_epoch(
         self, epoch: int, train: Iterable[Any], val: Iterable[Any] | None
     ) -> dict[str, float]:
-        started, rate = time.perf_counter(), self.optimizer.param_groups[0]["lr"]
+        started, rate = time.perf_counter(), float(self.optimizer.param_groups[0]["lr"])
         losses = self._train_pass(train, f"epoch {epoch}")
-        record = dict(zip(self.loss_names, losses, strict=True)) | {"learning_rate": float(rate)}
+        record = dict(zip(self.loss_names, losses, strict=True)) | {"learning_rate": rate}
         if val is not None:
             record |= self.validate(val)
         seconds = time.perf_counter() - started
@@ -252,16 +254,29 @@ class Trainer:
         return tqdm(data_loader, desc=title, disable=disable, leave=False)
 
     def batches(
-        self, data_loader: Iterable[Any], bar: Iterable[Any] | None = None
+        self,
+        data_loader: Iterable[Any],
+        bar: Iterable[Any] | None = None,
+        *,
+        model: nn.Module | None = None,
+        labels: bool = True,
     ) -> Iterator[Any]:
-        """The batches on the trainer's device, each checked unless the whole table was."""
-        verified = any(data_loader is loader for loader in self.verified)
+        """The batches on the trainer's device, each checked unless the whole table was.
+
+        Args:
+            data_loader: Yields batches.
+            bar: The same, behind a progress bar.
+            model: What takes the inputs; None means the model being trained.
+            labels: Whether labels, where there are any, will be used.
+        """
+        model = self.model if model is None else model
+        verified = model is self.model and any(data_loader is one for one in self.verified)
         for batch in data_loader if bar is None else bar:
             x, y = split_batch(batch)
-            if not verified and y is not None:
+            if labels and not verified and y is not None:
                 self.check_labels(y)
             if not verified and self.device.type != "cpu":  # on the CPU, the lookup itself checks
-                check_inputs(self.model, x)
+                check_inputs(model, x)
             yield to_device(batch, self.device)
 
     def parallel(self, module: nn.Module) -> nn.Module:
