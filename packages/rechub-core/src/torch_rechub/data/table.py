@@ -48,11 +48,13 @@ def to_tensor(values: Any, name: str) -> Tensor:
 
     Raises:
         TypeError: The column holds what is no number.
-        ValueError: The column is a list of lists of different lengths.
+        ValueError: The column is a list of lists of different lengths, or a single value.
     """
-    if isinstance(values, Tensor):
+    if isinstance(values, Tensor) and values.dim() > 0:
         return values
     array = values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(_regular(values, name))
+    if array.ndim == 0:
+        raise ValueError(f"column {name!r} is a single value, {values!r}, not one for each row")
     if array.dtype == object:
         array = np.asarray(_regular(list(array), name))
     if array.dtype.kind not in "biuf":
@@ -62,8 +64,6 @@ def to_tensor(values: Any, name: str) -> Tensor:
         )
     if array.dtype.kind == "u" and array.dtype.itemsize > 1:
         array = array.astype(np.int64)
-    if array.ndim == 0:
-        raise ValueError(f"column {name!r} is a single value, {values!r}, not one for each row")
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if not array.flags.writeable or any(stride < 0 for stride in array.strides):
         array = array.copy()

@@ -1,0 +1,53 @@
+"""FM and cross networks against loops over their formulas."""
+
+import pytest
+import torch
+
+from torch_rechub.basic.layers import FM, CrossLayer, CrossNetwork
+
+
+@pytest.mark.parametrize(("fields", "width"), [(1, 4), (2, 1), (5, 3)])
+def test_fm_is_the_sum_over_pairs_of_fields(fields, width):
+    v = torch.randn(4, fields, width)
+    expected = torch.zeros(4, width)
+    for i in range(fields):
+        for j in range(i + 1, fields):
+            expected += v[:, i] * v[:, j]
+    torch.testing.assert_close(FM(reduce_sum=False)(v), expected, atol=1e-5, rtol=1e-5)
+    summed = torch.stack([row.sum() for row in expected]).unsqueeze(1)
+    torch.testing.assert_close(FM()(v), summed, atol=1e-5, rtol=1e-5)
+
+
+def crossed(x_0, x_l, w, b):
+    """x_0 (x_lᵀ w) + b, entry by entry."""
+    dot = sum(x_l[i] * w[i] for i in range(len(w)))
+    return torch.stack([x_0[i] * dot + b[i] for i in range(len(w))])
+
+
+def test_a_cross_layer_is_its_formula():
+    layer = CrossLayer(5)
+    torch.nn.init.normal_(layer.b)
+    x_0, x_i = torch.randn(3, 5), torch.randn(3, 5)
+    y = layer(x_0, x_i).detach()
+    for row in range(3):
+        expected = crossed(x_0[row], x_i[row], layer.w.weight[0], layer.b)
+        torch.testing.assert_close(y[row], expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("num_layers", [0, 1, 3])
+def test_a_cross_network_adds_a_cross_to_what_it_crossed(num_layers):
+    net = CrossNetwork(5, num_layers)
+    for b in net.b:
+        torch.nn.init.normal_(b)
+    x = torch.randn(3, 5)
+    y = net(x)
+    for row in range(3):
+        x_l = x[row]
+        for w, b in zip(net.w, net.b):
+            x_l = crossed(x[row], x_l, w.weight[0], b) + x_l
+        torch.testing.assert_close(y[row], x_l, atol=1e-5, rtol=1e-5)
+
+
+def test_the_state_dict_has_the_names_of_0_9():
+    shapes = {name: tuple(v.shape) for name, v in CrossNetwork(5, 2).state_dict().items()}
+    assert shapes == {"w.0.weight": (1, 5), "w.1.weight": (1, 5), "b.0": (5,), "b.1": (5,)}

@@ -1,0 +1,192 @@
+"""Tables: whatever holds the columns, the tensors hold the same numbers, or an error says why."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import torch
+
+from torch_rechub.data.table import PredictDataset, TorchDataset, to_columns
+
+ROWS = {"user": [3, 1, 2], "price": [0.5, 1.0, -2.0], "history": [[1, 0], [2, 3], [4, 5]]}
+
+
+def arrays(rows):
+    return {name: np.array(column) for name, column in rows.items()}
+
+
+TABLES = {
+    "lists": lambda rows: rows,
+    "tuples": lambda rows: {name: tuple(column) for name, column in rows.items()},
+    "arrays": arrays,
+    "tensors": lambda rows: {name: torch.tensor(column) for name, column in rows.items()},
+    "series": lambda rows: {name: pd.Series(column) for name, column in rows.items()},
+    "pandas": pd.DataFrame,
+    "polars": pl.DataFrame,
+    "polars arrays": lambda rows: pl.DataFrame(
+        rows, schema={"user": pl.Int32, "price": pl.Float32, "history": pl.Array(pl.Int64, 2)}
+    ),
+    "arrow": pa.table,
+    "arrow chunks": lambda rows: pa.concat_tables(
+        [
+            pa.table({k: v[:1] for k, v in rows.items()}),
+            pa.table({k: v[1:] for k, v in rows.items()}),
+        ]
+    ),
+    "arrow fixed lists": lambda rows: pa.table(
+        {**rows, "history": pa.array(rows["history"], type=pa.list_(pa.int32(), 2))}
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_columns_hold_the_numbers_of_the_table(kind):
+    columns = to_columns(TABLES[kind](ROWS))
+    assert list(columns) == list(ROWS)
+    assert all(isinstance(column, torch.Tensor) for column in columns.values())
+    assert {name: column.tolist() for name, column in columns.items()} == ROWS
+    assert not columns["user"].is_floating_point()
+    assert columns["price"].is_floating_point()
+
+
+def test_rows_are_taken_by_position_not_by_label():
+    # B69: after filtering a frame, its labels have gaps
+    frame = pd.DataFrame({"user": range(10), "keep": [i % 3 == 0 for i in range(10)]})
+    kept = frame[frame.keep]
+    dataset = TorchDataset(kept[["user"]], kept.keep)
+    assert dataset.x["user"].tolist() == [0, 3, 6, 9]
+    assert [dataset[i][0]["user"].item() for i in range(4)] == [0, 3, 6, 9]
+    shuffled = frame.sample(frac=1, random_state=0)
+    assert to_columns(shuffled)["user"].tolist() == shuffled["user"].tolist()
+
+
+@pytest.mark.parametrize(
+    "dtype", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "bool", ">i4", ">f8"]
+)
+def test_numbers_of_any_type(dtype):
+    values = np.array([0, 1, 1], dtype=dtype)
+    column = to_columns({"a": values})["a"]
+    assert column.tolist() == values.tolist()
+
+
+@pytest.mark.parametrize("values", [np.arange(6)[::-1], np.arange(12)[::2], np.arange(6).T])
+def test_views_with_strides(values):
+    assert to_columns({"a": values})["a"].tolist() == values.tolist()
+
+
+def test_arrays_are_not_copied_unless_they_must_be():
+    values = np.arange(5)
+    assert to_columns({"a": values})["a"].data_ptr() == values.ctypes.data
+    values.flags.writeable = False  # a tensor cannot promise to leave it alone
+    assert to_columns({"a": values})["a"].data_ptr() != values.ctypes.data
+    tensor = torch.arange(5)
+    assert to_columns({"a": tensor})["a"] is tensor
+
+
+def test_names_become_text():
+    assert list(to_columns(pd.DataFrame({0: [1], 1: [2]}))) == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        [[1], [2, 3], [4]],
+        pd.Series([[1], [2, 3], [4]]),
+        pl.Series([[1], [2, 3], [4]]),
+        pa.chunked_array([[[1], [2, 3], [4]]]),
+        np.array([[1], [2, 3], [4]], dtype=object),
+    ],
+    ids=["lists", "pandas", "polars", "arrow", "objects"],
+)
+def test_sequences_of_several_lengths_are_refused_with_the_remedy(history):
+    message = r"'history' holds rows of different lengths \(1 to 2\).*pad_sequences"
+    with pytest.raises(ValueError, match=message):
+        to_columns({"history": history})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["a", "bc"],
+        np.array(["a", "b"]),
+        np.array(["2020-01-01"], dtype="datetime64[D]"),
+        pd.Series(["a", None]),
+        pd.Series(["a", "b"], dtype="category"),
+        pl.Series(["a", "b"]),
+        pa.chunked_array([["a", "b"]]),
+        [1, None],
+        [["a"], ["b"]],
+    ],
+    ids=lambda v: f"{type(v).__module__.split('.')[0]}-{getattr(v, 'dtype', '')}",
+)
+def test_what_is_no_number_is_refused_with_the_remedy(values):
+    with pytest.raises(TypeError, match=r"column 'city' holds .*, not numbers: map its values"):
+        to_columns({"city": values})
+
+
+@pytest.mark.parametrize("value", [3, None, 0.5, np.array(3), torch.tensor(3)])
+def test_a_single_value_is_no_column(value):
+    with pytest.raises(ValueError, match="column 'a' is a single value, .*, not one for each row"):
+        to_columns({"a": value})
+
+
+def test_columns_of_several_lengths_are_refused():
+    with pytest.raises(ValueError, match=re.escape("{'a': 3, 'b': 2}")):
+        to_columns({"a": [1, 2, 3], "b": [1, 2]})
+
+
+@pytest.mark.parametrize("table", [[1, 2], np.ones((2, 2)), "table", None])
+def test_what_is_no_table_is_refused(table):
+    with pytest.raises(TypeError, match=f"got {type(table).__name__}"):
+        to_columns(table)
+
+
+# Data sets
+
+
+def test_a_data_set_gives_one_row_or_many():
+    x = {"user": np.arange(5), "history": np.arange(10).reshape(5, 2)}
+    y = np.array([0, 1, 0, 1, 1], dtype=np.float32)
+    dataset, inputs = TorchDataset(x, y), PredictDataset(x)
+    assert len(dataset) == len(inputs) == 5
+    for index in (3, slice(1, 4), [4, 0, 4], torch.tensor([2, 2])):
+        rows, labels = dataset[index]
+        for found in (rows, inputs[index]):
+            assert list(found) == ["user", "history"]
+            for name in x:
+                np.testing.assert_array_equal(found[name], x[name][index])
+        np.testing.assert_array_equal(labels, y[index])
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [0, 1, 1],
+        np.array([0, 1, 1]),
+        torch.tensor([0, 1, 1]),
+        pd.Series([0, 1, 1], index=[5, 3, 9]),
+    ],
+)
+def test_labels_of_any_kind(y):
+    assert TorchDataset({"a": [1, 2, 3]}, y).y.tolist() == [0, 1, 1]
+
+
+def test_labels_of_several_tasks():
+    y = np.arange(6).reshape(3, 2)
+    for given in (y, pd.DataFrame(y), y.tolist()):
+        dataset = TorchDataset({"a": [1, 2, 3]}, given)
+        assert dataset.y.shape == (3, 2)
+        assert dataset[1][1].tolist() == [2, 3]
+
+
+def test_labels_of_another_length_are_refused():
+    with pytest.raises(ValueError, match="x has 3 rows, but y has 2"):
+        TorchDataset({"a": [1, 2, 3]}, [0, 1])
+
+
+def test_a_table_without_columns_is_refused():
+    with pytest.raises(ValueError, match="no columns"):
+        PredictDataset({})
