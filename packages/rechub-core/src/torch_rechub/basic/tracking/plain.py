@@ -34,7 +34,7 @@ _HARMLESS_BESIDE_TOKEN = {
     "dropout", "vocab", "prefix", "special",
 }  # fmt: skip
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_URL_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s/@:]*(:[^\s/@]*)?@")
+_URL_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,20}://)[^\s/@:]*(:[^\s/@]*)?@")
 _SECRET_ENVIRONMENT = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)$")
 
 _warned: set[str] = set()
@@ -165,8 +165,11 @@ class _Converter:
         text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
         for secret in self.secrets:
             text = text.replace(secret, REDACTED)
-        text = _URL_CREDENTIALS.sub(rf"\g<scheme>{REDACTED}@", text)
-        return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}... ({len(text)} characters)"
+        # Cut with room to spare first: a pattern takes too long on megabytes, and credentials must
+        # not be cut in half before they are found.
+        length = len(text)
+        text = _URL_CREDENTIALS.sub(rf"\g<scheme>{REDACTED}@", text[: 2 * _MAX_TEXT])
+        return text if length <= _MAX_TEXT else f"{text[:_MAX_TEXT]}... ({length} characters)"
 
 
 def is_secret_name(name: str) -> bool:
