@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 
@@ -16,6 +17,19 @@ class TestContract(LoggerContract):
 
     def read_run(self, directory):
         return wandb_run(directory)
+
+
+def in_a_process(code, directory, **environment):
+    """For what wandb reads from the environment, which it does once in a process."""
+    return subprocess.run(
+        [sys.executable, "-c", code, str(directory)],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
 
 # What is passed on
@@ -66,8 +80,10 @@ def test_a_directory_that_cannot_be_made_is_refused(tmp_path):
 
 
 def test_without_a_key_the_constructor_says_what_to_do(tmp_path):
-    with pytest.raises(wandb.Error, match=r"`wandb login`.*WANDB_API_KEY.*mode='offline'"):
-        WandbLogger("p", dir=tmp_path, mode="online")
+    code = "import sys; from rechub_wandb import WandbLogger; WandbLogger('p', dir=sys.argv[1])"
+    done = in_a_process(code, tmp_path, WANDB_MODE="online")
+    assert done.returncode == 1
+    assert re.search(r"Error: .*`wandb login`.*WANDB_API_KEY.*mode='offline'", done.stderr)
 
 
 # Steps
@@ -174,19 +190,10 @@ def test_code_is_saved_on_request(tmp_path):
 
 
 def test_environment_variables_of_the_user_win(tmp_path):
-    # wandb reads them once in a process, so this needs one of its own.
     code = (
         "import sys; from rechub_wandb import WandbLogger\n"
         "logger = WandbLogger('p', dir=sys.argv[1]); s = logger.run.settings; logger.finish()\n"
         "print(s.disable_git, s.save_code, s.disable_code, s.x_disable_stats, s.console)"
     )
-    environment = {"WANDB_DISABLE_GIT": "false", "WANDB_SAVE_CODE": "true"}
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
+    done = in_a_process(code, tmp_path, WANDB_DISABLE_GIT="false", WANDB_SAVE_CODE="true")
     assert done.stdout.split() == ["False", "True", "False", "True", "off"]
