@@ -1,0 +1,58 @@
+"""README and docs: every Python block runs, every link inside the repository leads somewhere."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from e2e.markdown import blocks, run_page
+
+REPOSITORY = Path(__file__).parents[2]
+PAGES = sorted(
+    [
+        *REPOSITORY.glob("*.md"),
+        *REPOSITORY.glob("docs/**/*.md"),
+        *REPOSITORY.glob("packages/*/README.md"),
+    ]
+)
+LINK = re.compile(r"\]\((?!https?://)([^)#]*)(#[^)]*)?\)")
+
+
+def title(page: Path) -> str:
+    return str(page.relative_to(REPOSITORY))
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=title)
+def test_every_python_block_of_a_page_runs(page, monkeypatch):
+    # what a page sets in the environment must not outlive it
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    run_page(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=title)
+def test_every_link_of_a_page_leads_somewhere(page):
+    for target, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+        file = (page.parent / target).resolve() if target else page
+        assert file.exists(), f"{title(page)} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            anchors = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+            assert anchor[1:] in anchors, f"{title(page)} links to {target}{anchor}"
+
+
+def test_both_languages_have_the_same_pages_with_the_same_code():
+    english = {p.name: p for p in (REPOSITORY / "docs/en").glob("*.md")}
+    chinese = {p.name: p for p in (REPOSITORY / "docs/zh").glob("*.md")}
+    assert english.keys() == chinese.keys()
+    pairs = [(english[name], chinese[name]) for name in english]
+    for one, other in [*pairs, (REPOSITORY / "README.md", REPOSITORY / "README.zh.md")]:
+        assert without_comments(one) == without_comments(other), title(one)
+
+
+def without_comments(page: Path) -> list[str]:
+    """The code of a page, apart from comments, docstrings and words, which are translated."""
+    return [
+        re.sub(r'#.*|"""(.|\n)*?"""|"[^"\n]*"', "", code).replace(" ", "")
+        for _, code in blocks(page)
+    ]
