@@ -1,0 +1,15 @@
+"""Which trackers this environment must have: `RECHUB_EXPECTED_TRACKERS`, by default all."""
+
+import os
+
+ALL_TRACKERS = ("wandb", "swanlab", "tensorboardx")
+# A job that installs a subset says so; by default all three must be here.
+EXPECTED = tuple(
+    name.strip()
+    for name in os.environ.get("RECHUB_EXPECTED_TRACKERS", ",".join(ALL_TRACKERS)).split(",")
+    if name.strip()
+)
+assert set(EXPECTED) <= set(ALL_TRACKERS), f"RECHUB_EXPECTED_TRACKERS={','.join(EXPECTED)}"
+
+LOGGERS = {"wandb": "WandbLogger", "swanlab": "SwanLabLogger", "tensorboardx": "TensorBoardXLogger"}
+SDKS = {"wandb": "wandb", "swanlab": "swanlab", "tensorboardx": "tensorboardX"}
