@@ -129,7 +129,7 @@ def test_what_is_no_number_is_refused_with_the_remedy(values):
 
 @pytest.mark.parametrize("value", [3, None, 0.5, np.array(3), torch.tensor(3)])
 def test_a_single_value_is_no_column(value):
-    with pytest.raises(ValueError, match="column 'a' is a single value, .*, not one for each row"):
+    with pytest.raises(ValueError, match=r"column 'a' is a single value, .*, not one for each row"):
         to_columns({"a": value})
 
 
