@@ -152,7 +152,7 @@ def test_the_state_and_the_error_are_recorded(tmp_path, monkeypatch):
     assert end_of(tmp_path / "stop") == ("RUN_STATE_ABORTED", "KeyboardInterrupt")
 
 
-def test_ctrl_c_reaches_the_user_and_the_handlers_are_put_back(tmp_path):
+def test_ctrl_c_reaches_the_user_and_the_handlers_are_put_back(tmp_path, capsys):
     before = (sys.excepthook, signal.getsignal(signal.SIGINT))
     logger = offline(tmp_path, "p")
     assert sys.excepthook is not before[0]
@@ -161,6 +161,8 @@ def test_ctrl_c_reaches_the_user_and_the_handlers_are_put_back(tmp_path):
         signal.raise_signal(signal.SIGINT)
     assert (sys.excepthook, signal.getsignal(signal.SIGINT)) == before
     assert end_of(tmp_path)[0] == "RUN_STATE_ABORTED"
+    printed = capsys.readouterr()
+    assert "already finished" not in printed.out + printed.err
 
 
 # Never a prompt

@@ -184,7 +184,7 @@ def test_the_end_is_told_in_words(tmp_path):
 def test_a_process_that_dies_loses_nothing_that_was_logged(tmp_path):
     done = run_in_a_process(
         "import os, sys; from rechub_tensorboardx import TensorBoardXLogger\n"
-        "logger = TensorBoardXLogger(sys.argv[1])\n"
+        "logger = TensorBoardXLogger(sys.argv[1]); logger.log_hyperparams({'lr': 1})\n"
         "for epoch in range(50): logger.log_metrics({'a': epoch, 'b': -epoch}, epoch)\n"
         "os.kill(os.getpid(), 9)",
         tmp_path,
@@ -193,6 +193,7 @@ def test_a_process_that_dies_loses_nothing_that_was_logged(tmp_path):
     run = tensorboard_run(tmp_path)
     assert run.metrics["a"] == [(epoch, epoch) for epoch in range(50)]
     assert run.metrics["b"][-1] == (49, -49)
+    assert run.hyperparams == {"lr": 1.0}
     assert run.failed is None
 
 
