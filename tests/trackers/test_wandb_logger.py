@@ -73,6 +73,16 @@ def test_the_directory_is_made_and_a_home_is_found(tmp_path, monkeypatch):
     assert only(tmp_path / "deep" / "down", "run-*.wandb")
 
 
+def test_without_a_directory_files_go_to_the_working_directory_of_that_moment(
+    tmp_path, monkeypatch
+):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        WandbLogger("p").finish()
+        assert only(tmp_path / name, "run-*.wandb")
+
+
 def test_a_directory_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):

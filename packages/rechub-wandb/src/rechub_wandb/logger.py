@@ -102,7 +102,7 @@ class WandbLogger(RunLogger):
             "config": plain,
             "tags": tags,
             "notes": notes,
-            "dir": None if dir is None else _writable(dir),
+            "dir": _working_folder(kwargs) if dir is None else _writable(dir),
         }
         before = [hook.get() for hook in _HOOKS]
         try:
@@ -185,6 +185,15 @@ def _settings(wandb: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     if given.get("save_code") or options.get("save_code") or elsewhere.save_code:
         defaults.pop("disable_code", None)
     return {**defaults, **given}
+
+
+def _working_folder(options: Mapping[str, Any]) -> str | None:
+    """Where files go without `dir`: wandb would remember the first working directory it saw."""
+    settings = options.get("settings") or {}
+    if "root_dir" in (settings if isinstance(settings, Mapping) else settings.model_fields_set):
+        return None
+    here = os.getcwd()
+    return os.environ.get("WANDB_DIR") or (here if os.access(here, os.W_OK) else None)
 
 
 def _writable(folder: str | os.PathLike[str]) -> str:
