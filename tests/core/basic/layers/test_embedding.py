@@ -583,10 +583,10 @@ def test_a_copy_is_equal_and_independent(layer, copied):
     twin(X, features[::-1], True).sum().backward()
 
 
-def test_the_columns_that_a_model_needs():
-    fields = [FEATURES["a"], FEATURES["a2"], FEATURES["x1"]]
-    small = sparse("a2", 3)  # of another layer, with a smaller table
-    for layers in ([EmbeddingLayer(fields), EmbeddingLayer([small])], [EmbeddingLayer(fields)]):
+def test_the_columns_that_a_model_needs_with_the_smallest_of_their_tables():
+    layer = EmbeddingLayer([FEATURES["a"], FEATURES["a2"], FEATURES["x1"]])
+    smaller = EmbeddingLayer([sparse("a2", 3)])
+    for layers, size in (([layer], 7), ([layer, smaller], 3), ([smaller, layer], 3)):
         columns = input_columns(nn.ModuleList(layers))
         sizes = {name: size for name, (_, size) in columns.items()}
-        assert sizes == {"a": 7, "a2": 3 if len(layers) == 2 else 7, "x1": None}
+        assert sizes == {"a": 7, "a2": size, "x1": None}
