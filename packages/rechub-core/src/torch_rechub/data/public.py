@@ -86,7 +86,7 @@ class MovieLens100K:
         Example:
             >>> x, y = movielens_100k().clicks()
             >>> x["genres"].shape, round(float(y.mean()), 4)
-            ((100000, 6), 0.5538)
+            ((100000, 6), 0.5537)
         """
         table = self.ratings.merge(self.users, how="left", on="user_id")
         table = table.merge(self.items, how="left", on="item_id")
@@ -222,4 +222,5 @@ def _items(
     parts: pd.DataFrame = heading.str.extract(_HEADING)
     year = pd.to_numeric(parts["year"]).astype("Int64")
     columns = {"item_id": item_id, "title": parts["title"], "release_year": year, "genres": genres}
-    return pd.DataFrame(columns)
+    items: pd.DataFrame = pd.DataFrame(columns)
+    return items
