@@ -35,7 +35,7 @@ def save_weights(weights: dict[str, Any], file: Path) -> None:
             torch.save(weights, stream)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(file)
+        os.replace(temporary, file)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -180,8 +180,8 @@ class EmbeddingLayer(nn.Module):
         ids = torch.stack(columns, dim=1) if sparse else torch.cat(columns, dim=1)
         sizes, starts = self._sizes_and_starts(features, ids.device)
         if not sparse:
-            widths = torch.tensor([c.shape[1] for c in columns], device=ids.device)
-            sizes, starts = sizes.repeat_interleave(widths), starts.repeat_interleave(widths)
+            widths = [c.shape[1] for c in columns]
+            sizes, starts = _spread(sizes, widths), _spread(starts, widths)
         check_ids(ids, sizes, features, columns)
         weight = self.get_parameter(self.slice_of(features[0].name).stack)
         rows = F.embedding(ids + starts, weight)
@@ -282,6 +282,11 @@ class _Tables(Mapping[str, TableView]):
 
     def __len__(self) -> int:
         return len(self._layer._slices)
+
+
+def _spread(values: Tensor, widths: Sequence[int]) -> Tensor:
+    """Each value as often as its width says: (F,) to (Σ widths,), without waiting for a device."""
+    return torch.cat([v.expand(width) for v, width in zip(values.unbind(), widths, strict=True)])
 
 
 def _is_any_of(columns: Sequence[Tensor], sought: Sequence[Collection[int | None]]) -> Tensor:
