@@ -1,12 +1,16 @@
 """Weights on disk: whole or not at all, and read without running anything."""
 
 import os
-import pickle
 
 import pytest
 import torch
 
-from torch_rechub.trainers.checkpoint import load_weights, prepare_folder, save_weights
+from torch_rechub.trainers.checkpoint import (
+    CheckpointError,
+    load_weights,
+    prepare_folder,
+    save_weights,
+)
 
 
 def test_what_was_saved_is_read_back(tmp_path):
@@ -60,7 +64,7 @@ class Bomb:
 def test_code_in_a_file_is_not_run(tmp_path):
     sentinel = tmp_path / "sentinel"
     torch.save({"a": Bomb(sentinel)}, tmp_path / "w.pth")
-    with pytest.raises(pickle.UnpicklingError, match=r"(?i)weights.only"):
+    with pytest.raises(CheckpointError, match=r"w\.pth .* plain data, which is never executed"):
         load_weights(tmp_path / "w.pth")
     assert not sentinel.exists()
 
@@ -69,7 +73,7 @@ def test_a_truncated_file_is_an_error(tmp_path):
     save_weights({"a": torch.randn(1000)}, tmp_path / "w.pth")
     content = (tmp_path / "w.pth").read_bytes()
     (tmp_path / "w.pth").write_bytes(content[: len(content) // 2])
-    with pytest.raises(Exception, match=r"zip|archive|pickle"):
+    with pytest.raises(CheckpointError, match=r"w\.pth cannot be read: it is damaged"):
         load_weights(tmp_path / "w.pth")
 
 

@@ -236,6 +236,7 @@ def test_an_undefined_auc_keeps_the_last_weights(
     without.fit(loaders[0])
     trainer.fit(loaders[0], one_class)
     assert all(math.isnan(row["val/auc"]) for row in trainer.history)
+    assert "Every validation label is 1" in caplog.messages[0]  # said before training
     assert caplog.text.count("AUC is undefined on only the label 1") == 3
     assert same_weights(trainer.model.state_dict(), without.model.state_dict())
     assert same_weights(saved(), trainer.model.state_dict())
@@ -626,7 +627,7 @@ class FakeBar(list):
 @pytest.mark.parametrize(("interval", "times"), [(1, 4), (2, 2), (4, 1), (5, 0)])
 def test_the_bar_shows_the_mean_loss_every_so_many_batches(make_trainer, loaders, interval, times):
     trainer, bar = make_trainer(), FakeBar(loaders[0])
-    trainer.bar = lambda data_loader, title: bar
+    trainer.feed.bar = lambda data_loader, title: bar
     loss = trainer.train_one_epoch(loaders[0], log_interval=interval)
     assert len(bar.shown) == times
     assert bar.shown[-1:] == [f"{loss:.5g}"] * (times > 0)
@@ -646,7 +647,7 @@ def test_each_epoch_is_logged_in_one_line(make_trainer, loaders, caplog):
 def test_nothing_of_the_data_is_kept_after_training(make_trainer, loaders):
     trainer = make_trainer()
     trainer.fit(*loaders)
-    assert trainer.verified == ()
+    assert trainer.feed.verified == ()
 
 
 WITHOUT_A_LOGGER = """

@@ -1,18 +1,88 @@
-"""What loaders yield: inputs with or without labels, in dicts, lists or single tensors."""
+"""What loaders yield: inputs with or without labels, checked and moved to a device."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from .checks import check_inputs, check_not_empty, check_table
+
+
+class BatchFeed:
+    """Hands a trainer the batches of a loader: behind a progress bar, checked, on its device.
+
+    Args:
+        model: The model being trained, whose features say what the inputs must be.
+        device: Where batches go.
+        progress: Whether to show a progress bar; None means on a terminal.
+        check_labels: Raises what is wrong with labels.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        device: torch.device,
+        progress: bool | None,
+        check_labels: Callable[[Tensor], None],
+    ) -> None:
+        self.model, self.device, self.progress = model, device, progress
+        self.check_labels = check_labels
+        self.verified: tuple[Any, ...] = ()  # loaders whose whole table was checked
+
+    def verify(
+        self, name: str, loader: Iterable[Any], check_labels: Callable[[Tensor], None]
+    ) -> None:
+        """Raise what is wrong with the data before the first step, as far as it can be known."""
+        check_not_empty(loader, name)
+        if check_table(self.model, loader, check_labels):
+            self.verified += (loader,)
+
+    def forget(self) -> None:
+        """Let go of the loaders that were verified."""
+        self.verified = ()
+
+    def bar(self, data_loader: Iterable[Any], title: str) -> Any:
+        """The batches of a loader, behind a progress bar."""
+        disable = None if self.progress is None else not self.progress
+        return tqdm(data_loader, desc=title, disable=disable, leave=False)
+
+    def __call__(
+        self,
+        data_loader: Iterable[Any],
+        bar: Iterable[Any],
+        *,
+        model: nn.Module | None = None,
+        labels: bool = True,
+    ) -> Iterator[Any]:
+        """The batches on the device, each checked unless the whole table was.
+
+        Args:
+            data_loader: Yields batches.
+            bar: The same, behind a progress bar.
+            model: What takes the inputs; None means the model being trained.
+            labels: Whether labels, where there are any, will be used.
+        """
+        model = self.model if model is None else model
+        verified = model is self.model and any(data_loader is one for one in self.verified)
+        for batch in bar:
+            x, y = split_batch(batch)
+            if labels and not verified and y is not None:
+                self.check_labels(y)
+            if not verified and self.device.type != "cpu" and isinstance(x, Mapping):
+                check_inputs(model, x)  # on the CPU, the lookup itself checks
+            yield to_device(batch, self.device)
 
 
 def split_batch(batch: Any) -> tuple[Any, Tensor | None]:
     """The inputs and the labels of a batch; the labels are None where a loader yields none."""
-    if isinstance(batch, Mapping):
+    if isinstance(batch, Mapping | Tensor):
         return batch, None
-    x, y = batch
-    return x, y
+    if len(batch) == 1:
+        return batch[0], None
+    *inputs, y = batch
+    return inputs[0] if len(inputs) == 1 else tuple(inputs), y
 
 
 def batch_rows(batch: Any) -> int:

@@ -1,10 +1,12 @@
 """Weights on disk: written whole or not at all, read without running anything they contain."""
 
 import os
+import random
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 
@@ -27,6 +29,10 @@ def prepare_folder(folder: str | os.PathLike[str]) -> Path:
     return path
 
 
+class CheckpointError(RuntimeError):
+    """A file of weights or a checkpoint cannot be used; the message says why and what to do."""
+
+
 def save_weights(weights: dict[str, Any], file: Path) -> None:
     """Write a state dict to `file`: to a temporary file first, synced, then renamed over it."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
@@ -41,10 +47,42 @@ def save_weights(weights: dict[str, Any], file: Path) -> None:
 
 
 def load_weights(file: str | os.PathLike[str], device: Any = "cpu") -> dict[str, Any]:
-    """Read a state dict that `save_weights` or torch-rechub 0.9 wrote; nothing in it is executed.
+    """Read what `save_weights` or torch-rechub 0.9 wrote; nothing in it is executed.
 
     Raises:
         FileNotFoundError: There is no such file.
+        CheckpointError: It is damaged, or holds more than tensors and plain data.
     """
-    weights: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
+    try:
+        weights: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # what torch raises on damaged bytes is of half a dozen types
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{os.fspath(file)} cannot be read: it is damaged, or holds more than tensors and "
+            f"plain data, which is never executed ({reason}). Remove it, or put a sound copy there."
+        ) from error
     return weights
+
+
+def random_state() -> dict[str, Any]:
+    """The state of every generator that training draws from, as tensors and plain data."""
+    state: Any = np.random.get_state()  # noqa: NPY002 - scripts draw from it
+    kind, keys, position, has_gauss, gauss = state
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": (kind, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss),
+        "python": random.getstate(),
+    }
+
+
+def restore_random_state(state: dict[str, Any]) -> None:
+    """Put every generator back to where `random_state` found it."""
+    torch.set_rng_state(state["torch"])
+    if len(state["cuda"]) == torch.cuda.device_count() > 0:
+        torch.cuda.set_rng_state_all(state["cuda"])
+    kind, keys, *rest = state["numpy"]
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002
+    random.setstate(state["python"])

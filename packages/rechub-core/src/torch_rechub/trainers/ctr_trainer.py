@@ -1,5 +1,6 @@
 """Training of models that predict the probability of a click."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -12,6 +13,8 @@ from ..basic.metric import auc_score
 from .batches import split_batch
 from .checks import check_binary
 from .trainer import Trainer
+
+log = logging.getLogger("torch_rechub")
 
 
 class CTRTrainer(Trainer):
@@ -124,6 +127,16 @@ class CTRTrainer(Trainer):
         """Refuse labels other than 0 and 1."""
         check_binary(y)
 
+    def check_validation_labels(self, y: Tensor) -> None:
+        """Refuse labels other than 0 and 1; warn where they are all the same."""
+        check_binary(y)
+        if len(y) and (y == y[0]).all():
+            log.warning(
+                "Every validation label is %g, so AUC is undefined (NaN) and no epoch is better "
+                "than another: the last weights are kept. Validate on rows of both labels.",
+                float(y[0]),
+            )
+
     def hyperparams(self) -> dict[str, Any]:
         """The settings to record when training starts."""
         return {**super().hyperparams(), "loss_mode": self.loss_mode}
@@ -166,9 +179,9 @@ class CTRTrainer(Trainer):
         model.eval()
         truth: list[Tensor] = [torch.empty(0)]
         predictions: list[Tensor] = [torch.empty(0)]
-        bar = self.bar(data_loader, "predict")
+        bar = self.feed.bar(data_loader, "predict")
         with torch.inference_mode():
-            for batch in self.batches(data_loader, bar, model=model, labels=labels):
+            for batch in self.feed(data_loader, bar, model=model, labels=labels):
                 x, y = split_batch(batch)
                 output = model(x)
                 predictions.append((output if self.loss_mode else output[0]).reshape(-1).cpu())

@@ -3,21 +3,21 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from tqdm.auto import tqdm
 
 from ..basic.callback import EarlyStopper
 from ..basic.loss_func import RegularizationLoss
 from ..basic.tracking import LoggerGroup
-from .batches import batch_rows, split_batch, to_device
+from .batches import BatchFeed, batch_rows
 from .checkpoint import prepare_folder, save_weights
-from .checks import check_inputs, check_not_empty, check_table
+from .resume import read_checkpoint, write_checkpoint
 
 log = logging.getLogger("torch_rechub")
 
@@ -68,21 +68,18 @@ class Trainer:
         self.gpus = list(gpus or [])
         if optimizer_params is None:
             optimizer_params = {"lr": 1e-3, "weight_decay": 1e-5}
-        self.optimizer = optimizer_fn(self.model.parameters(), **optimizer_params)
-        self.scheduler = (
-            None
-            if scheduler_fn is None
-            else scheduler_fn(self.optimizer, **(scheduler_params or {}))
-        )
+        self.optimizer = optimizer_fn(self.trained_parameters(), **optimizer_params)
+        self.scheduler: Any = None
+        if scheduler_fn is not None:
+            self.scheduler = scheduler_fn(self.optimizer, **(scheduler_params or {}))
         self.scheduler_step = scheduler_step
         self.regularization = RegularizationLoss(**(regularization_params or {}))
         self.n_epoch = n_epoch
         self.early_stopper = EarlyStopper(earlystop_patience, earlystop_mode)
         self.model_path = model_path
         self.loggers = None if model_logger is None else LoggerGroup(model_logger)
-        self.progress = progress
         self.history: list[dict[str, float]] = []
-        self.verified: tuple[Any, ...] = ()  # loaders whose whole table was checked before training
+        self.feed = BatchFeed(self.model, self.device, progress, self.check_labels)
 
     # What a task says
 
@@ -97,9 +94,32 @@ class Trainer:
     def check_labels(self, y: Tensor) -> None:
         """Raise ValueError if these are no labels of this task."""
 
+    def check_validation_labels(self, y: Tensor) -> None:
+        """Raise ValueError if these are no labels to validate on, before training."""
+        self.check_labels(y)
+
+    def trained_parameters(self) -> Iterable[Any]:
+        """What the optimizer is made for: the model's parameters, and what the task adds."""
+        return self.model.parameters()
+
+    def backward(self, losses: Tensor) -> None:
+        """Compute gradients from the losses of a batch."""
+        (losses.sum() + self.regularization(self.model)).backward()
+
+    def extra_metrics(self) -> dict[str, float]:
+        """What a task records each epoch beside its losses and its validation."""
+        return {}
+
+    def extra_state(self) -> dict[str, Any]:
+        """What a task must keep, as tensors and plain data, to go on after an interruption."""
+        return {}
+
+    def load_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what `extra_state` gave."""
+
     def hyperparams(self) -> dict[str, Any]:
         """The settings to record when training starts."""
-        group = {k: v for k, v in self.optimizer.param_groups[0].items() if k != "params"}
+        group = self.optimizer.param_groups[0]
         return {
             "model": type(self.model).__name__,
             "trainer": type(self).__name__,
@@ -112,34 +132,47 @@ class Trainer:
             "device": str(self.device),
         }
 
-    def backward(self, losses: Tensor) -> None:
-        """Compute gradients from the losses of a batch."""
-        (losses.sum() + self.regularization(self.model)).backward()
-
     # The loop
 
     def fit(
-        self, train_dataloader: Iterable[Any], val_dataloader: Iterable[Any] | None = None
+        self,
+        train_dataloader: Iterable[Any],
+        val_dataloader: Iterable[Any] | None = None,
+        *,
+        resume: bool = False,
     ) -> Any:
         """Train for `n_epoch` epochs, or until validation stops improving.
 
         Args:
             train_dataloader: Yields batches.
             val_dataloader: Yields batches; None trains without validation and early stopping.
+            resume: Keep a checkpoint of every epoch in `model_path`, and continue from the one that
+                is there: run the same script again after an interruption.
 
         Raises:
             ValueError: A loader is empty, or labels are none of this task.
             KeyError: The data lack a column that the model's features name.
             IndexError: An id is outside its feature's vocabulary.
             OSError: `model_path` cannot be written to.
+            CheckpointError: The checkpoint to continue from is damaged, or of another model.
         """
         with self.loggers or nullcontext() as loggers:
-            self._prepare(train_dataloader, val_dataloader)
+            first = self._start(train_dataloader, val_dataloader, resume)
             if loggers is not None:
                 batch_size = getattr(train_dataloader, "batch_size", None)
                 loggers.log_hyperparams({**self.hyperparams(), "batch_size": batch_size})
             try:
-                self._run_epochs(train_dataloader, val_dataloader, loggers)
+                for epoch in range(first, self.n_epoch):
+                    record = self._run_epoch(epoch, train_dataloader, val_dataloader)
+                    if loggers is not None:
+                        loggers.log_metrics(record, step=epoch)
+                    stop = val_dataloader is not None and self._stops_early(record[self.monitor])
+                    self._step_schedule("epoch", record)
+                    if resume:
+                        write_checkpoint(self, over=stop)
+                    if stop:
+                        log.info("Stopped early after epoch %d.", epoch)
+                        break
             except BaseException:
                 try:
                     self._keep_best()
@@ -147,36 +180,18 @@ class Trainer:
                     log.exception("The best weights could not be kept.")
                 raise
             finally:
-                self.verified = ()
+                self.feed.forget()
             self._keep_best()
 
-    def _run_epochs(
-        self, train: Iterable[Any], val: Iterable[Any] | None, loggers: LoggerGroup | None
-    ) -> None:
-        for epoch in range(self.n_epoch):
-            record = self._run_epoch(epoch, train, val)
-            if loggers is not None:
-                loggers.log_metrics(record, step=epoch)
-            stop = val is not None and self._stops_early(record[self.monitor])
-            if self.scheduler is not None and self.scheduler_step == "epoch":
-                self._step_schedule(record)
-            if stop:
-                log.info("Stopped early after epoch %d.", epoch)
-                break
-
-    def _prepare(self, train: Iterable[Any], val: Iterable[Any] | None) -> None:
-        """Start afresh; raise what is wrong before the first step rather than after the last."""
+    def _start(self, train: Iterable[Any], val: Iterable[Any] | None, resume: bool) -> int:
+        """Raise what is wrong before the first step; return the epoch to begin with."""
         self.early_stopper.reset()
         self.history = []
-        self.weights_path = prepare_folder(self.model_path) / self.weights_file
-        loaders = {"train_dataloader": train} | ({} if val is None else {"val_dataloader": val})
-        for name, loader in loaders.items():
-            check_not_empty(loader, name)
-        self.verified = tuple(
-            loader
-            for loader in loaders.values()
-            if check_table(self.model, loader, self.check_labels)
-        )
+        self.weights_path: Path = prepare_folder(self.model_path) / self.weights_file
+        self.feed.verify("train_dataloader", train, self.check_labels)
+        if val is not None:
+            self.feed.verify("val_dataloader", val, self.check_validation_labels)
+        return read_checkpoint(self) if resume else 0
 
     def _run_epoch(
         self, epoch: int, train: Iterable[Any], val: Iterable[Any] | None
@@ -184,8 +199,7 @@ class Trainer:
         started, rate = time.perf_counter(), float(self.optimizer.param_groups[0]["lr"])
         losses = self._train_pass(train, f"epoch {epoch}")
         record = dict(zip(self.loss_names, losses, strict=True)) | {"learning_rate": rate}
-        if val is not None:
-            record |= self.validate(val)
+        record |= self.extra_metrics() | ({} if val is None else self.validate(val))
         seconds = time.perf_counter() - started
         self.history.append({"epoch": epoch, **record, "seconds": seconds})
         log.info("epoch %d: %s", epoch, ", ".join(f"{k} {v:.6g}" for k, v in record.items()))
@@ -208,16 +222,14 @@ class Trainer:
         self, data_loader: Iterable[Any], title: str, log_interval: int = 10
     ) -> list[float]:
         self.model.train()
-        total = torch.zeros(len(self.loss_names), device=self.device)
-        rows = 0
-        bar = self.bar(data_loader, title)
-        for step, batch in enumerate(self.batches(data_loader, bar), 1):
+        total, rows = torch.zeros(len(self.loss_names), device=self.device), 0
+        bar = self.feed.bar(data_loader, title)
+        for step, batch in enumerate(self.feed(data_loader, bar), 1):
             losses = self.losses(batch).reshape(-1)
             self.optimizer.zero_grad()
             self.backward(losses)
             self.optimizer.step()
-            if self.scheduler is not None and self.scheduler_step == "batch":
-                self.scheduler.step()
+            self._step_schedule("batch", {})
             n = batch_rows(batch)
             total += losses.detach() * n
             rows += n
@@ -233,11 +245,13 @@ class Trainer:
             save_weights(self.early_stopper.best_weights, self.weights_path)
         return stop
 
-    def _step_schedule(self, record: Mapping[str, float]) -> None:
+    def _step_schedule(self, unit: str, record: Mapping[str, float]) -> None:
+        if self.scheduler is None or self.scheduler_step != unit:
+            return
         if isinstance(self.scheduler, ReduceLROnPlateau):
-            self.scheduler.step(record.get(self.monitor, record[self.loss_names[0]]))
+            self.scheduler.step(record.get(self.monitor, sum(record[n] for n in self.loss_names)))
         else:
-            self.scheduler.step()  # type: ignore[union-attr]
+            self.scheduler.step()
 
     def _keep_best(self) -> None:
         """Put the best epoch's weights into the model; without any, write the last ones."""
@@ -245,39 +259,6 @@ class Trainer:
             self.model.load_state_dict(self.early_stopper.best_weights)
         elif self.history or self.n_epoch == 0:
             save_weights(self.model.state_dict(), self.weights_path)
-
-    # Tools for tasks
-
-    def bar(self, data_loader: Iterable[Any], title: str) -> Any:
-        """The batches, behind a progress bar: on a terminal, unless `progress` says otherwise."""
-        disable = None if self.progress is None else not self.progress
-        return tqdm(data_loader, desc=title, disable=disable, leave=False)
-
-    def batches(
-        self,
-        data_loader: Iterable[Any],
-        bar: Iterable[Any] | None = None,
-        *,
-        model: nn.Module | None = None,
-        labels: bool = True,
-    ) -> Iterator[Any]:
-        """The batches on the trainer's device, each checked unless the whole table was.
-
-        Args:
-            data_loader: Yields batches.
-            bar: The same, behind a progress bar.
-            model: What takes the inputs; None means the model being trained.
-            labels: Whether labels, where there are any, will be used.
-        """
-        model = self.model if model is None else model
-        verified = model is self.model and any(data_loader is one for one in self.verified)
-        for batch in data_loader if bar is None else bar:
-            x, y = split_batch(batch)
-            if labels and not verified and y is not None:
-                self.check_labels(y)
-            if not verified and self.device.type != "cpu":  # on the CPU, the lookup itself checks
-                check_inputs(model, x)
-            yield to_device(batch, self.device)
 
     def parallel(self, module: nn.Module) -> nn.Module:
         """The module, spread over the GPUs where several were given."""

@@ -1,0 +1,167 @@
+"""Continuing an interrupted training ends where an unbroken one would have."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, MultiStepLR, OneCycleLR, StepLR
+
+from torch_rechub.basic.features import SparseFeature
+from torch_rechub.models.ranking import DeepFM
+from torch_rechub.trainers import CTRTrainer
+from torch_rechub.trainers.checkpoint import CheckpointError
+from torch_rechub.utils.data import DataGenerator
+
+EPOCHS = 5
+
+
+class PowerCutError(Exception):
+    pass
+
+
+class Noisy(DeepFM):
+    """Draws from every generator there is, and fails in an epoch of its choice."""
+
+    def __init__(self, *args, fail_at=None):
+        super().__init__(*args)
+        self.calls, self.fail_at = 0, fail_at
+
+    def logits(self, x):
+        if self.training:
+            self.calls += 1
+            if self.calls == self.fail_at:
+                raise PowerCutError
+        return super().logits(x) + 0.01 * (np.random.rand() + random.random())  # noqa: NPY002
+
+
+def make(folder, fail_at=None, n_epoch=EPOCHS, **kwargs):
+    torch.manual_seed(3)
+    np.random.seed(3)  # noqa: NPY002
+    random.seed(3)
+    generator = np.random.default_rng(0)
+    x = {"a": generator.integers(0, 20, 200), "b": generator.integers(0, 9, 200)}
+    y = ((x["a"] + x["b"]) % 2).astype("float32")
+    train, val, _ = DataGenerator(x, y).generate_dataloader(split_ratio=[0.7, 0.3], batch_size=32)
+    fields = [SparseFeature("a", 20, embed_dim=4), SparseFeature("b", 9, embed_dim=4)]
+    model = Noisy(fields, fields, {"dims": [8], "dropout": 0.3}, fail_at=fail_at)
+    trainer = CTRTrainer(
+        model, optimizer_params={"lr": 0.05}, n_epoch=n_epoch, model_path=folder, **kwargs
+    )
+    return trainer, train, val
+
+
+def without_seconds(history):
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
+
+
+SCHEDULES = [
+    {},
+    {"scheduler_fn": StepLR, "scheduler_params": {"step_size": 2}},
+    {"scheduler_fn": CosineAnnealingLR, "scheduler_params": {"T_max": EPOCHS}},
+    {"scheduler_fn": MultiStepLR, "scheduler_params": {"milestones": [1, 3]}},
+    {"scheduler_fn": LambdaLR, "scheduler_params": {"lr_lambda": lambda epoch: 0.9**epoch}},
+    {
+        "scheduler_fn": OneCycleLR,
+        "scheduler_params": {"max_lr": 0.1, "epochs": EPOCHS, "steps_per_epoch": 5},
+        "scheduler_step": "batch",
+    },
+    {"optimizer_fn": torch.optim.SGD},
+]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: next(iter(s.values()), "plain"))
+@pytest.mark.parametrize("fail_at", [3, 7, 18])  # in the first epoch, the second, the fourth
+def test_an_interrupted_training_ends_in_the_very_same_weights(tmp_path, schedule, fail_at):
+    unbroken, train, val = make(tmp_path / "unbroken", **schedule)
+    unbroken.fit(train, val, resume=True)
+
+    broken, train, val = make(tmp_path / "broken", fail_at, **schedule)
+    with pytest.raises(PowerCutError):
+        broken.fit(train, val, resume=True)
+    again, train, val = make(tmp_path / "broken", **schedule)
+    again.fit(train, val, resume=True)
+
+    assert without_seconds(again.history) == without_seconds(unbroken.history)
+    for (name, found), expected in zip(
+        again.model.state_dict().items(), unbroken.model.state_dict().values(), strict=True
+    ):
+        assert torch.equal(found, expected), name
+    best = torch.load(tmp_path / "broken/model.pth", weights_only=True)
+    assert all(torch.equal(best[n], v) for n, v in unbroken.early_stopper.best_weights.items())
+
+
+def test_only_what_is_left_is_trained(tmp_path):
+    first, train, val = make(tmp_path, n_epoch=2)
+    first.fit(train, val, resume=True)
+    second, train, val = make(tmp_path, n_epoch=4)
+    second.fit(train, val, resume=True)
+    assert [row["epoch"] for row in second.history] == [0, 1, 2, 3]
+    assert second.model.calls == 2 * len(train)
+
+
+def test_a_training_that_stopped_early_is_over(tmp_path):
+    kwargs = {"earlystop_patience": 1, "n_epoch": 30}
+    first, train, val = make(tmp_path, **kwargs)
+    first.fit(train, val, resume=True)
+    assert len(first.history) < 30
+    second, train, val = make(tmp_path, **kwargs)
+    second.fit(train, val, resume=True)
+    assert second.model.calls == 0
+    assert without_seconds(second.history) == without_seconds(first.history)
+    for name, value in second.model.state_dict().items():
+        assert torch.equal(value, first.model.state_dict()[name])
+
+
+def test_without_resume_there_is_no_checkpoint(tmp_path):
+    trainer, train, val = make(tmp_path)
+    trainer.fit(train, val)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pth"]
+
+
+def test_the_checkpoint_holds_tensors_and_plain_data_only(tmp_path):
+    trainer, train, val = make(tmp_path)
+    trainer.fit(train, val, resume=True)
+    state = torch.load(tmp_path / "model.checkpoint", weights_only=True)
+    assert state["history"] == trainer.history
+
+
+@pytest.mark.parametrize("damage", [b"", b"no checkpoint", "cut"])
+def test_a_damaged_checkpoint_is_named(tmp_path, damage):
+    trainer, train, val = make(tmp_path)
+    trainer.fit(train, val, resume=True)
+    path = tmp_path / "model.checkpoint"
+    path.write_bytes(path.read_bytes()[:1000] if damage == "cut" else damage)
+    again, train, val = make(tmp_path)
+    with pytest.raises(CheckpointError, match=r"model\.checkpoint"):
+        again.fit(train, val, resume=True)
+    assert again.model.calls == 0
+
+
+def test_the_checkpoint_of_another_model_is_refused(tmp_path):
+    trainer, train, val = make(tmp_path)
+    trainer.fit(train, val, resume=True)
+    other = CTRTrainer(nn.Linear(2, 1), model_path=tmp_path)
+    with pytest.raises(CheckpointError, match="another model"):
+        other.fit([(torch.zeros(1, 2), torch.zeros(1))], resume=True)
+
+
+def test_a_crash_while_writing_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
+    trainer, train, val = make(tmp_path, n_epoch=1)
+    trainer.fit(train, val, resume=True)
+    before = (tmp_path / "model.checkpoint").read_bytes()
+    again, train, val = make(tmp_path, n_epoch=2)
+    save = torch.save
+
+    def full_disk(state, stream):
+        if "optimizer" in state:
+            stream.write(b"half")
+            raise OSError(28, "No space left on device")
+        save(state, stream)
+
+    monkeypatch.setattr(torch, "save", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        again.fit(train, val, resume=True)
+    assert (tmp_path / "model.checkpoint").read_bytes() == before
+    assert {p.name for p in tmp_path.iterdir()} == {"model.pth", "model.checkpoint"}
