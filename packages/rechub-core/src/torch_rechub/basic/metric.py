@@ -225,15 +225,15 @@ def _ranks_within(
 def _weights(
     weights: Mapping[Any, float] | str | None,
     users: list[Any],
-    n: NDArray[np.intp],
-    n_pos: NDArray[np.float64],
+    n: NDArray[Any],
+    n_pos: NDArray[Any],
 ) -> NDArray[np.float64]:
     if weights is None:
         return n.astype(np.float64)
     if isinstance(weights, str):
         if weights != "positives":
             raise ValueError(f"weights must be a mapping, 'positives' or None, got {weights!r}")
-        return n_pos
+        return n_pos.astype(np.float64)
     for user in users:
         if user not in weights:
             raise KeyError(f"no weight for user {user!r}")
