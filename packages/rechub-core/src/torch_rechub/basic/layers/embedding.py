@@ -1,7 +1,6 @@
 """Embedding tables: all tables of one width stacked into one matrix, looked up in one gather."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,33 +10,7 @@ from torch.nn import functional as F
 from ..features import DenseFeature, Feature, SequenceFeature, SparseFeature
 from .inputs import IdFeature, check_ids, column
 from .pooling import POOLING
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Where one feature's table lies: rows `start` to `start + rows` of the matrix `stack`."""
-
-    stack: str
-    start: int
-    rows: int
-
-
-class TableView:
-    """One feature's table inside its stack, read like an `nn.Embedding`.
-
-    Attributes:
-        weight: The rows of this feature, shape (num_embeddings, embedding_dim): a view, so writing
-            to it under `torch.no_grad()` changes the model.
-    """
-
-    def __init__(self, weight: Tensor, padding_idx: int | None) -> None:
-        self.weight = weight
-        self.padding_idx = padding_idx
-        self.num_embeddings, self.embedding_dim = weight.shape
-
-    def __call__(self, ids: Tensor) -> Tensor:
-        """The rows of `ids`: (...) to (..., embedding_dim)."""
-        return F.embedding(ids.long(), self.weight, self.padding_idx)
+from .tables import Slice, Tables, TableView, find_owners, unique_features
 
 
 class EmbeddingLayer(nn.Module):
@@ -77,15 +50,15 @@ class EmbeddingLayer(nn.Module):
 
     def __init__(self, features: Sequence[Feature]) -> None:
         super().__init__()
-        self.features = _unique(features)
-        self._roots = _find_roots(self.features)
+        self.features = unique_features(features)
+        self._owners = find_owners(self.features)
         self._slices: dict[str, Slice] = {}
         self._cached: dict[Any, tuple[Tensor, Tensor]] = {}
         self._stack_tables()
 
     def _stack_tables(self) -> None:
         tables: dict[str, list[Tensor]] = {}
-        for name, root in self._roots.items():
+        for name, root in self._owners.items():
             if name == root.name:
                 table = root.get_embedding_layer().weight
                 stack = f"stack_{table.shape[1]}" + ("" if table.requires_grad else "_frozen")
@@ -101,16 +74,16 @@ class EmbeddingLayer(nn.Module):
     @property
     def embed_dict(self) -> Mapping[str, TableView]:
         """The tables, by the name of the feature that owns each."""
-        return _Tables(self)
+        return Tables(self._slices, self.table, self._owners)
 
     def slice_of(self, name: str) -> Slice:
         """Where the table that feature `name` uses lies."""
-        if name not in self._roots:
+        if name not in self._owners:
             raise KeyError(
                 f"feature {name!r} was not among those this EmbeddingLayer was made of: "
                 + ", ".join(f.name for f in self.features)
             )
-        return self._slices[self._roots[name].name]
+        return self._slices[self._owners[name].name]
 
     def table(self, name: str) -> Tensor:
         """The rows that feature `name` uses, shape (vocab_size, embed_dim): a view of the stack."""
@@ -185,7 +158,7 @@ class EmbeddingLayer(nn.Module):
         check_ids(ids, sizes, features, columns)
         weight = self.get_parameter(self.slice_of(features[0].name).stack)
         rows = F.embedding(ids + starts, weight)
-        padding = [{f.padding_idx, self._roots[f.name].padding_idx} - {None} for f in features]
+        padding = [{f.padding_idx, self._owners[f.name].padding_idx} - {None} for f in features]
         if any(padding):
             untrained = _is_any_of(columns, padding).unsqueeze(-1)
             rows = torch.where(untrained, rows.detach(), rows)
@@ -264,26 +237,6 @@ def input_columns(model: nn.Module) -> dict[str, tuple[Feature, int | None]]:
     return columns
 
 
-class _Tables(Mapping[str, TableView]):
-    """The tables of a layer by the name of the feature that owns each."""
-
-    def __init__(self, layer: EmbeddingLayer) -> None:
-        self._layer = layer
-
-    def __getitem__(self, name: str) -> TableView:
-        if name not in self._layer._slices:
-            raise KeyError(
-                f"no feature {name!r} has a table here; those that do: {', '.join(self)}"
-            )
-        return TableView(self._layer.table(name), self._layer._roots[name].padding_idx)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._layer._slices)
-
-    def __len__(self) -> int:
-        return len(self._layer._slices)
-
-
 def _spread(values: Tensor, widths: Sequence[int]) -> Tensor:
     """Each value as often as its width says: (F,) to (Σ widths,), without waiting for a device."""
     return torch.cat([v.expand(width) for v, width in zip(values.unbind(), widths, strict=True)])
@@ -298,51 +251,3 @@ def _is_any_of(columns: Sequence[Tensor], sought: Sequence[Collection[int | None
             mask = mask | (ids == value)
         masks.append(mask)
     return torch.stack(masks, dim=1) if columns[0].dim() == 1 else torch.cat(masks, dim=1)
-
-
-def _unique(features: Sequence[Feature]) -> list[Feature]:
-    """Each feature once, in order; two different ones of one name are refused."""
-    found: dict[str, Feature] = {}
-    for feature in features:
-        if not isinstance(feature, Feature):
-            raise TypeError(
-                f"features must be SparseFeature, SequenceFeature or DenseFeature, got {feature!r}"
-            )
-        known = found.setdefault(feature.name, feature)
-        if known is not feature and _table_of(known) != _table_of(feature):
-            raise ValueError(
-                f"two different features are called {feature.name!r}: {known} and {feature}"
-            )
-    return list(found.values())
-
-
-def _table_of(feature: Feature) -> tuple[Any, ...]:
-    """What decides how the table of a feature is looked up."""
-    if isinstance(feature, DenseFeature):
-        return (DenseFeature, feature.embed_dim)
-    return (type(feature), feature.vocab_size, feature.embed_dim, feature.shared_with)
-
-
-def _find_roots(features: Sequence[Feature]) -> dict[str, IdFeature]:
-    """For each feature with ids, the feature whose table it uses."""
-    by_name = {f.name: f for f in features if not isinstance(f, DenseFeature)}
-    roots: dict[str, IdFeature] = {}
-    for feature in by_name.values():
-        root, seen = feature, {feature.name}
-        while root.shared_with is not None:
-            owner = root.shared_with
-            if owner not in by_name or owner in seen:
-                raise ValueError(
-                    f"feature {root.name!r} is shared with {owner!r}, which is "
-                    + ("itself shared with it" if owner in seen else "not among the features: ")
-                    + ("" if owner in seen else ", ".join(by_name))
-                )
-            root = by_name[owner]
-            seen.add(owner)
-        if feature.embed_dim != root.embed_dim:
-            raise ValueError(
-                f"feature {feature.name!r} has embed_dim={feature.embed_dim}, but shares the table "
-                f"of {root.name!r}, which has embed_dim={root.embed_dim}"
-            )
-        roots[feature.name] = root
-    return roots
