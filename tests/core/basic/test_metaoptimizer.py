@@ -67,7 +67,7 @@ def test_the_relax_factor_goes_from_the_own_size_to_the_targets(r, other):
     assert w.grad.tolist() == pytest.approx([3.0, other])
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e-12])
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e-12, 1e-30])
 def test_the_target_keeps_its_own_gradient_however_small(scale):
     w = nn.Parameter(torch.ones(2))
     MetaBalance([w]).step([scale * (3 * w[0] + 4 * w[1])])

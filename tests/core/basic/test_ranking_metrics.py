@@ -408,6 +408,10 @@ def test_diversity_of_equal_opposite_and_zero_vectors():
         assert diversity_score({0: items}, vectors) == {"Diversity": [f"Diversity@5: {value}"]}
 
 
+def test_diversity_is_never_below_0_by_rounding():
+    assert diversity_score({0: [0, 0, 0]}, np.ones((1, 3))) == {"Diversity": ["Diversity@5: 0.0"]}
+
+
 @pytest.mark.parametrize("item", [-1, 3])
 def test_diversity_names_an_item_outside_the_vectors(item):
     with pytest.raises(IndexError, match=f"item {item} is outside item_embeddings of 3 rows"):
