@@ -2,6 +2,7 @@
 
 from ..._installation import refuse_mixed_installation
 from .embedding import EmbeddingLayer
+from .experts import CGC, AttentionLayer, Experts, Gate, TaskPredictions, Towers, mix
 from .interaction import FM, CrossLayer, CrossNetwork
 from .linear import LR, FirstOrder
 from .mlp import MLP, PredictionLayer
@@ -10,16 +11,23 @@ from .pooling import AveragePooling, ConcatPooling, InputMask, SumPooling
 refuse_mixed_installation()
 
 __all__ = [
+    "CGC",
     "FM",
     "LR",
     "MLP",
+    "AttentionLayer",
     "AveragePooling",
     "ConcatPooling",
     "CrossLayer",
     "CrossNetwork",
     "EmbeddingLayer",
+    "Experts",
     "FirstOrder",
+    "Gate",
     "InputMask",
     "PredictionLayer",
     "SumPooling",
+    "TaskPredictions",
+    "Towers",
+    "mix",
 ]
