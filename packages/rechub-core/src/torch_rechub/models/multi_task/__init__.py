@@ -1,0 +1,22 @@
+"""Multi-task models: several labels of one row at once. Train them with `MTLTrainer`.
+
+Each takes a dict of tensors to predictions (B, T). Beside `forward`, a model may say more, which
+`MTLTrainer` then uses; a model of your own needs none of it:
+
+* `logits(x)`: the predictions before the sigmoid of classification columns, for a loss that does
+  not saturate;
+* `loss_weights`: for each column, how much its loss counts; 0 is a column that is predicted but
+  not trained on. Without it, the mean over the columns is trained on;
+* `further_loss(predictions)`: a scalar to add to the loss;
+* `check_labels(y)`: looks at labels (N, T) before training;
+* `shared_layers()`: the layers that every task's loss reaches, the first one first, for the
+  balancing methods "gradnorm" and "metabalance".
+"""
+
+from .aitm import AITM
+from .esmm import ESMM
+from .mmoe import MMOE
+from .ple import PLE
+from .shared_bottom import SharedBottom
+
+__all__ = ["AITM", "ESMM", "MMOE", "PLE", "SharedBottom"]

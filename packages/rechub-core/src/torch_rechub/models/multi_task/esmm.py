@@ -1,0 +1,86 @@
+"""Entire space multi-task model."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...basic.features import Feature, flat_width
+from ...basic.layers import MLP, EmbeddingLayer
+
+
+class ESMM(nn.Module):
+    """Conversion after a click, trained over everything that was shown.
+
+    pCTCVR = pCTR · pCVR,  loss = BCE(click, pCTR) + BCE(click and conversion, pCTCVR)
+
+    pCVR has no loss of its own: clicked rows alone would be a biased sample of what it is asked
+    about. The labels have its column all the same, so that its score can be recorded.
+
+    Args:
+        user_features: Inputs, of any kind and width.
+        item_features: Further inputs, of any kind and width.
+        cvr_params: Arguments of the conversion tower's `MLP`: dims, dropout, activation.
+        ctr_params: Arguments of the click tower's `MLP`.
+
+    Shape:
+        x[name]: (B,) or (B, L), as the feature; returns [pCVR, pCTR, pCTCVR] (B, 3).
+
+    Example:
+        >>> from torch_rechub.basic.features import SparseFeature
+        >>> user, item = SparseFeature("user", 10), SparseFeature("item", 20)
+        >>> model = ESMM([user], [item], {"dims": [8]}, {"dims": [8]})
+        >>> p = model({"user": torch.tensor([1, 2]), "item": torch.tensor([3, 4])})
+        >>> torch.allclose(p[:, 0] * p[:, 1], p[:, 2])
+        True
+
+    Reference:
+        Ma et al., Entire Space Multi-Task Model: An Effective Approach for Estimating
+        Post-Click Conversion Rate, SIGIR 2018, arXiv 1804.07931.
+    """
+
+    loss_weights = (0.0, 1.0, 1.0)
+
+    def __init__(
+        self,
+        user_features: Sequence[Feature],
+        item_features: Sequence[Feature],
+        cvr_params: Mapping[str, Any],
+        ctr_params: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        self.user_features, self.item_features = list(user_features), list(item_features)
+        self.task_types = ["classification"] * 3
+        dim = flat_width(user_features) + flat_width(item_features)
+        self.embedding = EmbeddingLayer([*user_features, *item_features])
+        self.tower_cvr = MLP(dim, **{**cvr_params, "output_layer": True})
+        self.tower_ctr = MLP(dim, **{**ctr_params, "output_layer": True})
+
+    def forward(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return [pCVR, pCTR, pCTCVR] (B, 3)."""
+        return self.logits(x).sigmoid()
+
+    def logits(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return the logits of [pCVR, pCTR, pCTCVR] (B, 3)."""
+        sides = [f for f in (self.user_features, self.item_features) if f]
+        v = torch.cat([self.embedding(x, side, squeeze_dim=True) for side in sides], dim=1)
+        cvr, ctr = self.tower_cvr(v), self.tower_ctr(v)
+        return torch.cat([cvr, ctr, product_logit(cvr, ctr)], dim=1)
+
+    def shared_layers(self) -> list[nn.Module]:
+        """The layers of all tasks, the last one last."""
+        return [self.embedding]
+
+
+def product_logit(a: Tensor, b: Tensor) -> Tensor:
+    """The logit of σ(a) σ(b), exact where the product rounds to 0 or 1.
+
+    1 / (σ(a) σ(b)) = (1 + e^−a)(1 + e^−b) = 1 + e^−a + e^−b + e^−(a+b), and a probability p has
+    the logit −log(1/p − 1).
+
+    Example:
+        >>> product_logit(torch.tensor([0.0, -200.0]), torch.tensor([0.0, -100.0]))
+        tensor([  -1.0986, -300.0000])
+    """
+    return -torch.stack([-a, -b, -a - b]).logsumexp(dim=0)

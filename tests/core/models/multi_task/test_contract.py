@@ -1,0 +1,189 @@
+"""What holds for every multi-task model, whatever its formula."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+
+from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
+from torch_rechub.models import multi_task
+
+# of different widths and kinds
+USER = [SparseFeature("user", 20, 4), SequenceFeature("h", 12, 3), DenseFeature("age")]
+ITEM = [SparseFeature("item", 12, 5), DenseFeature("pair", 2)]
+INPUTS = [*USER, *ITEM]
+# leaky, so that no neuron is dead and every weight has a gradient
+PARAMS = {"dims": [8, 6], "dropout": 0.0, "activation": "leakyrelu", "output_layer": False}
+TOWERS = [
+    {"dims": [4], "activation": "leakyrelu", "output_layer": True},
+    {"dims": []},
+    {"dims": [3, 2], "activation": "leakyrelu"},
+]
+MIXED = ["classification", "regression", "classification"]
+
+# A new model joins by a line here: how it is made from INPUTS, for T tasks.
+MODELS = {
+    "SharedBottom": lambda t: multi_task.SharedBottom(INPUTS, MIXED[:t], PARAMS, TOWERS[:t]),
+    "MMOE": lambda t: multi_task.MMOE(INPUTS, MIXED[:t], 3, PARAMS, TOWERS[:t]),
+    "PLE": lambda t: multi_task.PLE(INPUTS, MIXED[:t], 2, 2, 1, PARAMS, TOWERS[:t]),
+    "AITM": lambda t: multi_task.AITM(INPUTS, t, PARAMS, TOWERS[:t]),
+    "ESMM": lambda t: multi_task.ESMM(USER, ITEM, PARAMS, TOWERS[0]),
+}
+
+
+def inputs(n):
+    history = torch.randint(0, 12, (n, 3))
+    history[0] = 0
+    return {
+        "user": torch.randint(0, 20, (n,)),
+        "item": torch.randint(0, 12, (n,)),
+        "h": history,
+        "age": torch.randn(n),
+        "pair": torch.randn(n, 2),
+    }
+
+
+def test_every_model_is_tested():
+    assert sorted(MODELS) == sorted(multi_task.__all__)
+
+
+@pytest.fixture(params=MODELS)
+def make(request):
+    return MODELS[request.param]
+
+
+@pytest.fixture
+def model(make, randomized):
+    return randomized(make(3))
+
+
+@pytest.mark.parametrize("n_task", [1, 2, 3])
+def test_a_prediction_for_each_row_and_task(make, n_task):
+    model = make(n_task)
+    types = model.task_types
+    x = inputs(9)
+    for batch in (x, {name: column[:1] for name, column in x.items()}):
+        for mode in (model.train(), model.eval()):
+            p = mode(batch)
+            assert p.shape == (len(batch["user"]), len(types))
+            assert torch.isfinite(p).all()
+    logits = model.logits(x)
+    for i, task_type in enumerate(types):
+        expected = logits[:, i].sigmoid() if task_type == "classification" else logits[:, i]
+        torch.testing.assert_close(model(x)[:, i], expected)
+
+
+def test_a_training_step_on_one_row(model):
+    x = {name: column[:1] for name, column in inputs(2).items()}
+    model.train()(x).sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+
+
+def test_a_row_is_predicted_the_same_alone_and_in_a_batch(model):
+    x = inputs(6)
+    whole = model.eval()(x)
+    alone = [model({name: column[i : i + 1] for name, column in x.items()}) for i in range(6)]
+    torch.testing.assert_close(torch.cat(alone), whole)
+
+
+def test_a_gradient_reaches_every_weight(model):
+    # in evaluation, as batch normalisation takes any effect from the bias before it
+    (model.eval()(inputs(200)) ** 2).sum().backward()
+    without = [n for n, p in model.named_parameters() if p.grad is None or (p.grad == 0).all()]
+    assert without == []
+
+
+def test_every_task_reaches_the_shared_layers(model):
+    x = inputs(200)
+    shared = [p for layer in model.shared_layers() for p in layer.parameters()]
+    assert shared
+    for i in range(3):
+        gradients = torch.autograd.grad(model.eval()(x)[:, i].sum(), shared)
+        assert all((g != 0).any() for g in gradients)
+
+
+def test_every_input_counts(model):
+    model.eval()
+    x = inputs(30)
+    before = model(x)
+    for name, column in x.items():
+        changed = column + 1.0 if column.is_floating_point() else (column + 1) % 12
+        assert (model({**x, name: changed}) != before).any(), name
+
+
+def test_a_seed_gives_the_same_model(make):
+    states = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        states.append(make(2).state_dict())
+    same = [all(torch.equal(states[0][k], s[k]) for k in s) for s in states]
+    assert same == [True, True, False]
+
+
+def test_weights_survive_a_file(model, make, tmp_path):
+    x = inputs(5)
+    torch.save(model.state_dict(), tmp_path / "w.pth")
+    other = make(3).eval()
+    other.load_state_dict(torch.load(tmp_path / "w.pth", weights_only=True))
+    assert torch.equal(other(x), model.eval()(x))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])  # noqa: S301
+def test_a_copy_predicts_the_same(model, copied):
+    x = inputs(5)
+    assert torch.equal(copied(model.eval())(x), model(x))
+
+
+def test_two_models_of_the_same_features_share_no_weights(make):
+    first, second = make(2), make(2)
+    storages = {p.untyped_storage().data_ptr() for p in first.parameters()}
+    assert storages.isdisjoint(p.untyped_storage().data_ptr() for p in second.parameters())
+
+
+def test_arguments_are_left_as_they_were(make):
+    make(3)
+    assert PARAMS == {
+        "dims": [8, 6],
+        "dropout": 0.0,
+        "activation": "leakyrelu",
+        "output_layer": False,
+    }
+    assert TOWERS[0] == {"dims": [4], "activation": "leakyrelu", "output_layer": True}
+
+
+def test_an_output_layer_among_the_parameters_changes_nothing(make):
+    keys = list(make(2).state_dict())
+    for output_layer in (True, False):
+        PARAMS["output_layer"] = TOWERS[0]["output_layer"] = output_layer
+        try:
+            assert list(make(2).state_dict()) == keys
+        finally:
+            PARAMS["output_layer"], TOWERS[0]["output_layer"] = False, True
+
+
+def test_a_compiled_model_computes_the_same(model):
+    compiled = torch.compile(copy.deepcopy(model.eval()), backend="eager", fullgraph=True)
+    x = inputs(7)
+    torch.testing.assert_close(compiled(x), model(x))
+
+
+@pytest.mark.parametrize("name", ["SharedBottom", "MMOE", "PLE", "AITM"])
+def test_towers_that_do_not_match_the_tasks_are_refused(name, monkeypatch):
+    monkeypatch.setitem(globals(), "TOWERS", [TOWERS[0], *[{"dims": [2]}] * 3])
+    with pytest.raises(ValueError, match="4 entries for 3 tasks"):
+        {
+            "SharedBottom": lambda: multi_task.SharedBottom(INPUTS, MIXED, PARAMS, TOWERS),
+            "MMOE": lambda: multi_task.MMOE(INPUTS, MIXED, 3, PARAMS, TOWERS),
+            "PLE": lambda: multi_task.PLE(INPUTS, MIXED, 2, 2, 1, PARAMS, TOWERS),
+            "AITM": lambda: multi_task.AITM(INPUTS, 3, PARAMS, TOWERS),
+        }[name]()
+
+
+def test_models_without_experts_or_levels_are_refused():
+    with pytest.raises(ValueError, match="n_expert must be at least 1"):
+        multi_task.MMOE(INPUTS, MIXED, 0, PARAMS, TOWERS)
+    with pytest.raises(ValueError, match="n_level must be at least 1"):
+        multi_task.PLE(INPUTS, MIXED, 0, 1, 1, PARAMS, TOWERS)
+    with pytest.raises(ValueError, match="calibrator_weight must be at least 0"):
+        multi_task.AITM(INPUTS, 3, PARAMS, TOWERS, calibrator_weight=-1)
