@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from .checks import check_inputs, check_not_empty, check_table
+from .checks import check_not_empty, check_table
 
 
 class BatchFeed:
@@ -18,6 +18,7 @@ class BatchFeed:
         device: Where batches go.
         progress: Whether to show a progress bar; None means on a terminal.
         check_labels: Raises what is wrong with labels.
+        check_inputs: Raises what is wrong with inputs, for a model.
     """
 
     def __init__(
@@ -26,9 +27,10 @@ class BatchFeed:
         device: torch.device,
         progress: bool | None,
         check_labels: Callable[[Tensor], None],
+        check_inputs: Callable[[nn.Module, Any], None],
     ) -> None:
         self.model, self.device, self.progress = model, device, progress
-        self.check_labels = check_labels
+        self.check_labels, self.check_inputs = check_labels, check_inputs
         self.verified: tuple[Any, ...] = ()  # loaders whose whole table was checked
 
     def verify(
@@ -36,7 +38,7 @@ class BatchFeed:
     ) -> None:
         """Raise what is wrong with the data before the first step, as far as it can be known."""
         check_not_empty(loader, name)
-        if check_table(self.model, loader, check_labels):
+        if check_table(self.model, loader, check_labels, self.check_inputs):
             self.verified += (loader,)
 
     def forget(self) -> None:
@@ -70,8 +72,8 @@ class BatchFeed:
             x, y = split_batch(batch)
             if labels and not verified and y is not None:
                 self.check_labels(y)
-            if not verified and self.device.type != "cpu" and isinstance(x, Mapping):
-                check_inputs(model, x)  # on the CPU, the lookup itself checks
+            if not verified and self.device.type != "cpu":
+                self.check_inputs(model, x)  # on the CPU, the lookup itself checks
             yield to_device(batch, self.device)
 
 

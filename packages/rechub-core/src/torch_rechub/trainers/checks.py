@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Subset
+from torch.utils.data import Subset, TensorDataset
 
 from ..basic.layers.embedding import input_columns
 from ..basic.layers.inputs import check_column, missing_columns
@@ -29,17 +29,19 @@ def check_not_empty(loader: Iterable[Any], name: str) -> None:
         raise ValueError(f"{name} has no batches: its data set is empty")
 
 
-def check_inputs(model: nn.Module, x: Mapping[str, Tensor]) -> None:
+def check_inputs(model: nn.Module, x: Any) -> None:
     """Refuse columns that lack, or hold ids that no table has a row for.
 
     Args:
         model: A model built of features.
-        x: The columns, whole or of one batch.
+        x: The columns, whole or of one batch; inputs of any other form are left to the task.
 
     Raises:
         KeyError: Columns are missing.
         IndexError: An id is outside its vocabulary.
     """
+    if not isinstance(x, Mapping):
+        return
     columns = input_columns(model)
     missing = [name for name in columns if name not in x]
     if missing:
@@ -64,7 +66,10 @@ def check_binary(y: Tensor, name: str = "y") -> None:
 
 
 def check_table(
-    model: nn.Module, loader: Iterable[Any], check_labels: Callable[[Tensor], None] | None = None
+    model: nn.Module,
+    loader: Iterable[Any],
+    check_labels: Callable[[Tensor], None] | None = None,
+    check_inputs: Callable[[nn.Module, Any], None] = check_inputs,
 ) -> bool:
     """Check a whole table before training, where the loader draws from one that is in memory.
 
@@ -75,9 +80,21 @@ def check_table(
     rows = None
     if isinstance(dataset, Subset):
         dataset, rows = dataset.dataset, dataset.indices
-    if not isinstance(dataset, PredictDataset):
+    table = _in_memory(dataset)
+    if table is None:
         return False
-    check_inputs(model, dataset.x)
-    if check_labels is not None and isinstance(dataset, TorchDataset):
-        check_labels(dataset.y if rows is None else dataset.y[torch.as_tensor(rows)])
+    x, y = table
+    check_inputs(model, x)
+    if check_labels is not None and y is not None:
+        check_labels(y if rows is None else y[torch.as_tensor(rows)])
     return True
+
+
+def _in_memory(dataset: Any) -> tuple[Any, Tensor | None] | None:
+    """The inputs and the labels of all rows, where they are in memory."""
+    if isinstance(dataset, PredictDataset):
+        return dataset.x, dataset.y if isinstance(dataset, TorchDataset) else None
+    if isinstance(dataset, TensorDataset) and len(dataset.tensors) > 1:
+        *inputs, labels = dataset.tensors
+        return inputs[0] if len(inputs) == 1 else tuple(inputs), labels
+    return None

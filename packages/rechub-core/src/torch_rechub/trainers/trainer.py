@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ..basic.loss_func import RegularizationLoss
 from ..basic.tracking import LoggerGroup
 from .batches import BatchFeed, batch_rows
 from .checkpoint import prepare_folder, save_weights
+from .checks import check_inputs
 from .resume import read_checkpoint, write_checkpoint
 
 log = logging.getLogger("torch_rechub")
@@ -79,17 +80,31 @@ class Trainer:
         self.model_path = model_path
         self.loggers = None if model_logger is None else LoggerGroup(model_logger)
         self.history: list[dict[str, float]] = []
-        self.feed = BatchFeed(self.model, self.device, progress, self.check_labels)
+        self.feed = BatchFeed(
+            self.model, self.device, progress, self.check_labels, self.check_inputs
+        )
 
     # What a task says
 
-    def losses(self, batch: Any) -> Tensor:
-        """The losses of a batch, one for each of `loss_names`: shape () or (n,)."""
+    def losses(self, batch: Any) -> Tensor | Sequence[Tensor]:
+        """The losses of a batch, one for each of `loss_names`.
+
+        One as a scalar; several as (n,), or as scalars where their gradients must be told apart.
+        Further ones may follow, which are trained on and not recorded.
+        """
         raise NotImplementedError
 
     def validate(self, data_loader: Iterable[Any]) -> dict[str, float]:
         """The metrics of a validation pass by their recorded names, `monitor` among them."""
         raise NotImplementedError
+
+    def loss_count(self, batch: Any) -> int | Tensor:
+        """How many losses those of a batch are the mean of: its weight in the epoch's mean."""
+        return batch_rows(batch)
+
+    def check_inputs(self, model: nn.Module, x: Any) -> None:
+        """Raise what is wrong with inputs, whole or of one batch, that `model` will take."""
+        check_inputs(model, x)
 
     def check_labels(self, y: Tensor) -> None:
         """Raise ValueError if these are no labels of this task."""
@@ -102,9 +117,9 @@ class Trainer:
         """What the optimizer is made for: the model's parameters, and what the task adds."""
         return self.model.parameters()
 
-    def backward(self, losses: Tensor) -> None:
+    def backward(self, losses: Sequence[Tensor]) -> None:
         """Compute gradients from the losses of a batch."""
-        (losses.sum() + self.regularization(self.model)).backward()
+        (torch.stack(list(losses)).sum() + self.regularization(self.model)).backward()
 
     def extra_metrics(self) -> dict[str, float]:
         """What a task records each epoch beside its losses and its validation."""
@@ -222,22 +237,23 @@ class Trainer:
         self, data_loader: Iterable[Any], title: str, log_interval: int = 10
     ) -> list[float]:
         self.model.train()
-        total, rows = torch.zeros(len(self.loss_names), device=self.device), 0
+        total, count = torch.zeros(len(self.loss_names), device=self.device), 0
         bar = self.feed.bar(data_loader, title)
         for step, batch in enumerate(self.feed(data_loader, bar), 1):
-            losses = self.losses(batch).reshape(-1)
+            found = self.losses(batch)
+            losses = list(found.reshape(-1) if isinstance(found, Tensor) else found)
             self.optimizer.zero_grad()
             self.backward(losses)
             self.optimizer.step()
             self._step_schedule("batch", {})
-            n = batch_rows(batch)
-            total += losses.detach() * n
-            rows += n
+            n = self.loss_count(batch)
+            total += torch.stack([loss.detach() for loss in losses[: len(total)]]) * n
+            count += n
             if not bar.disable and step % log_interval == 0:
-                bar.set_postfix(loss=f"{float(total.sum()) / rows:.5g}", refresh=False)
-        if rows == 0:
+                bar.set_postfix(loss=f"{float(total.sum()) / float(count):.5g}", refresh=False)
+        if count == 0:
             raise ValueError("train_dataloader yielded no batch: its data set is empty")
-        return [float(loss) / rows for loss in total]
+        return [float(loss) / float(count) for loss in total]
 
     def _stops_early(self, score: float) -> bool:
         stop = self.early_stopper.stop_training(score, self.model.state_dict())
