@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from ..basic.metric import auc_score
 from .batches import split_batch
 from .checks import check_binary
+from .logits import logits_of
 from .trainer import Trainer
 
 log = logging.getLogger("torch_rechub")
@@ -103,9 +104,8 @@ class CTRTrainer(Trainer):
         self.evaluate_fn: Callable[[Any, Any], float] = auc_score
         self.criterion: nn.Module = _BCE
         self._probabilities = self.parallel(self.model)
-        # asked of the class: a compiled module would lend the uncompiled method of what it wraps
-        has_logits = callable(getattr(type(model), "logits", None))
-        self._logits = self.parallel(_LogitsOf(model)) if has_logits else None
+        logits = logits_of(model)
+        self._logits = None if logits is None else self.parallel(logits)
 
     def losses(self, batch: Any) -> Tensor:
         """Binary cross-entropy of a batch, and the model's further loss where it returns one."""
@@ -190,14 +190,3 @@ class CTRTrainer(Trainer):
 
 
 _BCE = nn.BCELoss()
-
-
-class _LogitsOf(nn.Module):
-    """A model called for its logits, so that several GPUs can share the call."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Any) -> Any:
-        return self.model.logits(x)  # type: ignore[operator]
