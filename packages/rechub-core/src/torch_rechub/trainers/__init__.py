@@ -1,5 +1,6 @@
 """Trainers: one loop, and for each task what its loss, its prediction and its metrics are."""
 
 from .ctr_trainer import CTRTrainer
+from .mtl_trainer import MTLTrainer
 
-__all__ = ["CTRTrainer"]
+__all__ = ["CTRTrainer", "MTLTrainer"]

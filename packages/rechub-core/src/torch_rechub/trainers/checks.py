@@ -65,6 +65,16 @@ def check_binary(y: Tensor, name: str = "y") -> None:
         )
 
 
+def warn_of_one_class(y: Tensor) -> None:
+    """Warn of validation labels that are all the same: their AUC is undefined."""
+    if len(y) and (y == y[0]).all():
+        log.warning(
+            "Every validation label is %g, so AUC is undefined (NaN) and no epoch is better "
+            "than another: the last weights are kept. Validate on rows of both labels.",
+            float(y[0]),
+        )
+
+
 def check_table(
     model: nn.Module,
     loader: Iterable[Any],

@@ -1,6 +1,5 @@
 """Training of models that predict the probability of a click."""
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -11,11 +10,9 @@ from torch.nn import functional as F
 
 from ..basic.metric import auc_score
 from .batches import split_batch
-from .checks import check_binary
+from .checks import check_binary, warn_of_one_class
 from .logits import logits_of
 from .trainer import Trainer
-
-log = logging.getLogger("torch_rechub")
 
 
 class CTRTrainer(Trainer):
@@ -130,12 +127,7 @@ class CTRTrainer(Trainer):
     def check_validation_labels(self, y: Tensor) -> None:
         """Refuse labels other than 0 and 1; warn where they are all the same."""
         check_binary(y)
-        if len(y) and (y == y[0]).all():
-            log.warning(
-                "Every validation label is %g, so AUC is undefined (NaN) and no epoch is better "
-                "than another: the last weights are kept. Validate on rows of both labels.",
-                float(y[0]),
-            )
+        warn_of_one_class(y)
 
     def hyperparams(self) -> dict[str, Any]:
         """The settings to record when training starts."""

@@ -237,7 +237,8 @@ class Trainer:
         self, data_loader: Iterable[Any], title: str, log_interval: int = 10
     ) -> list[float]:
         self.model.train()
-        total, count = torch.zeros(len(self.loss_names), device=self.device), 0
+        total = torch.zeros(len(self.loss_names), device=self.device)
+        count: int | Tensor = 0
         bar = self.feed.bar(data_loader, title)
         for step, batch in enumerate(self.feed(data_loader, bar), 1):
             found = self.losses(batch)
