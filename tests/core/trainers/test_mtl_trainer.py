@@ -161,6 +161,13 @@ def test_clicks_and_conversions_after_clicks_of_everything_shown(make):
     check_against(make(model, ["classification"] * 3, **SGD), train, loss)
 
 
+def test_what_a_model_says_of_itself_counts_on_several_gpus_too(make, monkeypatch):
+    # there, what is called is a wrapper, which is no ESMM and has none of its attributes
+    monkeypatch.setattr(MTLTrainer, "parallel", lambda self, module: nn.Sequential(module))
+    test_clicks_and_conversions_after_clicks_of_everything_shown(make)
+    test_the_calibrator_is_trained_on(make, 0.6)
+
+
 @pytest.mark.parametrize("weight", [0.6, 3.0])
 def test_the_calibrator_is_trained_on(make, weight):
     types = ["classification"] * 2
@@ -496,7 +503,8 @@ def test_labels_that_are_none_of_their_task(make, loaders, change, message):
     [
         ({"task_types": ["classification"] * 2}, "SharedBottom's tasks are"),
         ({"task_types": ["classification", "ranking"]}, "got 'ranking'"),
-        ({"earlystop_taskid": 2}, "earlystop_taskid must be 0 to 1"),
+        ({"earlystop_taskid": 2}, "earlystop_taskid must be 0 to 1, got 2"),
+        ({"earlystop_taskid": -1}, "earlystop_taskid must be 0 to 1, got -1"),
         ({"earlystop_mode": "best"}, "'max' or 'min'"),
         ({"adaptive_params": {"method": "dwa"}}, "must be one of uwl, gradnorm, metabalance"),
     ],
@@ -504,6 +512,14 @@ def test_labels_that_are_none_of_their_task(make, loaders, change, message):
 def test_settings_that_contradict_each_other(make, kwargs, message):
     with pytest.raises(ValueError, match=message):
         make(**kwargs)
+
+
+@pytest.mark.parametrize("weights", [(1.0,), (0.0, 0.0), (1.0, -1.0)])
+def test_a_model_with_impossible_weights(make, weights):
+    model = Plain()
+    model.loss_weights = weights
+    with pytest.raises(ValueError, match=r"Plain\.loss_weights must be a number of at least 0"):
+        make(model)
 
 
 def test_a_model_of_another_number_of_tasks(make, loaders):

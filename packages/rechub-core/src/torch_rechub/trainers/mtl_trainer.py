@@ -1,6 +1,5 @@
 """Training of models that predict several labels at once."""
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -14,17 +13,17 @@ from .balancing import Balancing, FixedWeights, make_balancing
 from .batches import split_batch
 from .checks import warn_of_one_class
 from .logits import logits_of
-from .tasks import LOSSES, METRICS, by_task, check_task_labels, check_task_types
+from .tasks import (
+    LOSSES,
+    MAX,
+    METRICS,
+    by_task,
+    check_task_labels,
+    check_task_types,
+    loss_weights_of,
+    stopping_mode,
+)
 from .trainer import Trainer
-
-log = logging.getLogger("torch_rechub")
-
-
-class _Unset(str):
-    """A default that a user's own value differs from, even an equal one."""
-
-
-_MAX = _Unset("max")
 
 
 class MTLTrainer(Trainer):
@@ -93,7 +92,7 @@ class MTLTrainer(Trainer):
         gpus: list[int] | None = None,
         model_path: str | os.PathLike[str] = "./",
         model_logger: Any = None,
-        earlystop_mode: str = _MAX,
+        earlystop_mode: str = MAX,
         *,
         scheduler_step: str = "epoch",
         progress: bool | None = None,
@@ -101,22 +100,13 @@ class MTLTrainer(Trainer):
         self.predictions_of = TaskPredictions(task_types)
         self.task_types, self.n_task = check_task_types(task_types, model), len(task_types)
         self.adaptive_method = (adaptive_params or {}).get("method")
-        weights = getattr(model, "loss_weights", [1 / self.n_task] * self.n_task)
+        weights = loss_weights_of(model, self.n_task)
         self.trained = [i for i, weight in enumerate(weights) if weight]
-        trained_types = [task_types[i] for i in self.trained]
         self.balancing: Balancing = (
             FixedWeights([weights[i] for i in self.trained])
             if adaptive_params is None
-            else make_balancing(adaptive_params, model, trained_types)
+            else make_balancing(adaptive_params, model, [task_types[i] for i in self.trained])
         )
-        if earlystop_taskid not in range(self.n_task):
-            raise ValueError(f"earlystop_taskid must be 0 to {self.n_task - 1}: {earlystop_taskid}")
-        if earlystop_mode is _MAX and task_types[earlystop_taskid] == "regression":
-            log.info(
-                "Task %d is a regression: early stopping takes less as better, mode 'min'.",
-                earlystop_taskid,
-            )
-            earlystop_mode = "min"
         super().__init__(
             model,
             optimizer_fn=optimizer_fn,
@@ -130,7 +120,7 @@ class MTLTrainer(Trainer):
             gpus=gpus,
             model_path=model_path,
             model_logger=model_logger,
-            earlystop_mode=earlystop_mode,
+            earlystop_mode=stopping_mode(earlystop_mode, earlystop_taskid, task_types),
             scheduler_step=scheduler_step,
             progress=progress,
         )

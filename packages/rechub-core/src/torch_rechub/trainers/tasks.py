@@ -1,5 +1,6 @@
 """What the type of a task means: its loss, its metric, its labels."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 
 from ..basic.metric import auc_score
 from .checks import check_binary
+
+log = logging.getLogger("torch_rechub")
 
 # The defaults, by identity: a trainer knows one that the user replaced.
 LOSSES: dict[str, nn.Module] = {"classification": nn.BCELoss(), "regression": nn.MSELoss()}
@@ -43,6 +46,44 @@ def check_task_types(task_types: Sequence[str], model: nn.Module) -> list[str]:
             f"task_types is {list(task_types)}, but {type(model).__name__}'s tasks are {list(own)}"
         )
     return list(task_types)
+
+
+def loss_weights_of(model: nn.Module, n_task: int) -> list[float]:
+    """How much the loss of each task counts: what the model says, or the same for each, in all 1.
+
+    Raises:
+        ValueError: The model says it of another number of tasks, or of none that is trained on.
+    """
+    weights = list(getattr(model, "loss_weights", [1 / n_task] * n_task))
+    if len(weights) != n_task or min(weights) < 0 or not any(weights):
+        raise ValueError(
+            f"{type(model).__name__}.loss_weights must be a number of at least 0 for each of the "
+            f"{n_task} tasks, not all 0, but is {weights}"
+        )
+    return weights
+
+
+class _Default(str):
+    """A default that is told apart from the same text given by a user."""
+
+
+MAX = _Default("max")
+
+
+def stopping_mode(mode: str, task: int, task_types: Sequence[str]) -> str:
+    """Which scores of task number `task` are better: "max" or "min".
+
+    Where the user did not say, smaller ones for a regression, as its score is an error.
+
+    Raises:
+        ValueError: There is no such task.
+    """
+    if task not in range(len(task_types)):
+        raise ValueError(f"earlystop_taskid must be 0 to {len(task_types) - 1}, got {task!r}")
+    if mode is MAX and task_types[task] == "regression":
+        log.info("Task %d is a regression: early stopping takes less as better (min).", task)
+        return "min"
+    return mode
 
 
 def by_task(y: Tensor, n_task: int, name: str = "y") -> Tensor:
