@@ -1,0 +1,121 @@
+"""In-batch negatives: the items of the other rows of a batch, as negatives of each row."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def in_batch_scores(user: Tensor, item: Tensor, groups: Tensor | None = None) -> Tensor:
+    """The score of each row's user with each row's item: s_ij = ⟨u_i, v_j⟩.
+
+    Args:
+        user: Users, shape (B, D); or (B, K, D) with K interests each, of which the one nearest to
+            the row's own item counts.
+        item: Items, shape (B, D).
+        groups: Equal numbers for rows with the same item, shape (B,); see `group_rows`. An item
+            that is also the row's own is no negative: its score is −∞ outside the diagonal.
+
+    Returns:
+        The scores, shape (B, B), those of the rows' own items on the diagonal.
+
+    Example:
+        >>> in_batch_scores(torch.eye(2), torch.eye(2), torch.tensor([4, 4]))
+        tensor([[1., -inf],
+                [-inf, 1.]])
+    """
+    if user.dim() == 3:
+        nearest = torch.einsum("bkd,bd->bk", user, item).argmax(dim=1)
+        user = user[torch.arange(len(user), device=user.device), nearest]
+    scores: Tensor = user @ item.T
+    if groups is None:
+        return scores
+    same: Tensor = groups.unsqueeze(1) == groups
+    same.fill_diagonal_(False)
+    scores.masked_fill_(same, -torch.inf)
+    return scores
+
+
+def group_rows(columns: Sequence[Tensor]) -> Tensor:
+    """Equal numbers for rows that agree in every column.
+
+    Args:
+        columns: Shape (B,) or (B, W) each.
+
+    Returns:
+        Shape (B,), whole numbers.
+
+    Example:
+        >>> group_rows([torch.tensor([7, 7, 7]), torch.tensor([[1, 2], [1, 3], [1, 2]])])
+        tensor([0, 1, 0])
+    """
+    numbers = [
+        column if column.dim() == 1 else torch.unique(column, dim=0, return_inverse=True)[1]
+        for column in columns
+    ]
+    groups: Tensor = torch.unique(numbers[0], return_inverse=True)[1]
+    for number in numbers[1:]:
+        kind = torch.unique(number, return_inverse=True)[1]
+        groups = torch.unique(groups * len(kind) + kind, return_inverse=True)[1]
+    return groups
+
+
+def inbatch_negative_sampling(
+    scores: Tensor,
+    neg_ratio: int | None = None,
+    hard_negative: bool = False,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """The rows whose items are the negatives of each row; never the row itself, none twice.
+
+    Args:
+        scores: The score of each row's user with each row's item, shape (B, B). −∞ marks an item
+            that is no negative of a row: it is taken only where too few others are left.
+        neg_ratio: Number K of negatives of a row; None, a number below 1 or one above B − 1 takes
+            all B − 1 others.
+        hard_negative: Whether to take the K of highest score, highest first, instead of drawing
+            them uniformly.
+        generator: Draws them; None means torch's global random state.
+
+    Returns:
+        Row numbers, shape (B, K).
+
+    Raises:
+        ValueError: The scores are not square.
+
+    Example:
+        >>> scores = torch.tensor([[9.0, 1.0, 2.0], [5.0, 9.0, 3.0], [0.0, 7.0, 9.0]])
+        >>> inbatch_negative_sampling(scores, neg_ratio=1, hard_negative=True)
+        tensor([[2],
+                [0],
+                [1]])
+    """
+    if scores.dim() != 2 or scores.shape[0] != scores.shape[1]:
+        raise ValueError(f"scores must have shape (B, B), got {tuple(scores.shape)}")
+    others = len(scores) - 1
+    k = others if neg_ratio is None or not 0 < neg_ratio < others else neg_ratio
+    if hard_negative:
+        keys = scores.detach().clone()
+    else:
+        device = scores.device if generator is None else generator.device
+        keys = torch.rand(scores.shape, generator=generator, device=device).to(scores.device)
+    keys.masked_fill_(scores.isneginf(), torch.finfo(keys.dtype).min)
+    return keys.fill_diagonal_(-torch.inf).topk(k, dim=1).indices
+
+
+def gather_inbatch_logits(scores: Tensor, neg_indices: Tensor) -> Tensor:
+    """The score of each row's own item, then those of its negatives.
+
+    Args:
+        scores: The score of each row's user with each row's item, shape (B, B).
+        neg_indices: The rows whose items are negatives, shape (B, K).
+
+    Returns:
+        Shape (B, 1 + K), the row's own item in column 0.
+
+    Example:
+        >>> gather_inbatch_logits(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[1], [0]]))
+        tensor([[1., 2.],
+                [4., 3.]])
+    """
+    return torch.cat([scores.diagonal().unsqueeze(1), scores.gather(1, neg_indices)], dim=1)

@@ -1,0 +1,101 @@
+"""Self-attention over sequences, and the network applied to each of its steps."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class MultiHeadSelfAttention(nn.Module):
+    """Each step of a sequence reads the valid steps of the same sequence.
+
+    head_h = softmax( (X W_h^Q)(X W_h^K)ᵀ / √d + M ) X W_h^V,  Y = [head_1; …; head_H] W^O
+
+    M is 0 where step i may read step j and −∞ elsewhere: j must be no padding and, if causal, not
+    come after i. A step may always read itself, so that padding stays finite; no other step reads
+    it.
+
+    Args:
+        dim: Width D of a step; a multiple of `num_heads`, d = D / H.
+        num_heads: Number H of heads.
+        dropout: Share of attention weights dropped while training.
+        causal: Whether a step reads only itself and what comes before.
+
+    Shape:
+        x: (B, L, D); mask: (B, L), true where a step is no padding; returns (B, L, D).
+
+    Raises:
+        ValueError: `dim` is no multiple of `num_heads`.
+
+    Example:
+        >>> layer = MultiHeadSelfAttention(8, num_heads=2)
+        >>> layer(torch.rand(3, 5, 8), torch.ones(3, 5, dtype=torch.bool)).shape
+        torch.Size([3, 5, 8])
+
+    Reference:
+        Vaswani et al., Attention Is All You Need, NeurIPS 2017, arXiv 1706.03762.
+    """
+
+    def __init__(
+        self, dim: int, num_heads: int = 1, dropout: float = 0.0, causal: bool = True
+    ) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f"the width {dim} must be a multiple of num_heads={num_heads}")
+        self.num_heads, self.dropout, self.causal = num_heads, dropout, causal
+        self.w_q, self.w_k, self.w_v, self.w_o = (nn.Linear(dim, dim) for _ in range(4))
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return (B, L, D)."""
+        q, k, v = (self._heads(w(x)) for w in (self.w_q, self.w_k, self.w_v))
+        dropout = self.dropout if self.training else 0.0
+        y = F.scaled_dot_product_attention(q, k, v, self._allowed(mask), dropout)
+        out: Tensor = self.w_o(y.transpose(1, 2).flatten(2))
+        return out
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """(B, L, D) to (B, H, L, D / H)."""
+        heads: Tensor = x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+        return heads
+
+    def _allowed(self, mask: Tensor) -> Tensor:
+        """Which step may read which: (B, 1, L, L)."""
+        step = torch.arange(mask.shape[1], device=mask.device)
+        allowed: Tensor = mask.bool()[:, None, None, :]
+        if self.causal:
+            allowed = allowed & (step[:, None] >= step)
+        allowed = allowed | (step[:, None] == step)
+        return allowed
+
+
+class PointWiseFeedForward(nn.Module):
+    """The same two-layer network for every step: FFN(x) = ReLU(x W_1 + b_1) W_2 + b_2.
+
+    Dropout follows each layer. There is no residual here: a block adds it around the normalised
+    layer, x + FFN(LayerNorm(x)).
+
+    Args:
+        hidden_units: Width D of a step, and of the hidden layer.
+        dropout_rate: Share of values dropped while training.
+
+    Shape:
+        inputs: (..., D); returns the same shape.
+
+    Example:
+        >>> PointWiseFeedForward(8, dropout_rate=0.1)(torch.rand(3, 5, 8)).shape
+        torch.Size([3, 5, 8])
+
+    Reference:
+        Kang and McAuley, Self-Attentive Sequential Recommendation, ICDM 2018, arXiv 1808.09781.
+    """
+
+    def __init__(self, hidden_units: int, dropout_rate: float) -> None:
+        super().__init__()
+        self.w_1 = nn.Linear(hidden_units, hidden_units)
+        self.w_2 = nn.Linear(hidden_units, hidden_units)
+        self.dropout = nn.Dropout(dropout_rate)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the shape of `inputs`."""
+        hidden = self.dropout(self.w_1(inputs).relu())
+        y: Tensor = self.dropout(self.w_2(hidden))
+        return y

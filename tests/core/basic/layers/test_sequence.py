@@ -1,0 +1,36 @@
+"""The last valid step and the valid steps first, against loops, padding anywhere."""
+
+import pytest
+import torch
+
+from torch_rechub.basic.layers.sequence import last_valid, to_front
+
+
+@pytest.fixture
+def mask():
+    return torch.rand(30, 5) < torch.linspace(0, 1, 30).unsqueeze(1)  # none to all valid
+
+
+@pytest.mark.parametrize("shape", [(30, 5), (30, 5, 3)])
+@pytest.mark.parametrize("dtype", [torch.bool, torch.float32, torch.int64])
+def test_the_last_valid_step(mask, shape, dtype):
+    x = torch.randn(shape)
+    found = last_valid(x, mask.to(dtype))
+    for steps, valid, last in zip(x, mask.tolist(), found):
+        kept = [step for step, is_valid in zip(steps, valid) if is_valid]
+        assert torch.equal(last, kept[-1] if kept else torch.zeros(shape[2:]))
+
+
+def test_the_valid_steps_come_first_in_their_order(mask):
+    x = torch.randn(30, 5, 3)
+    found, front = to_front(x, mask)
+    for steps, valid, moved, where in zip(x, mask.tolist(), found, front):
+        kept = [step for step, is_valid in zip(steps, valid) if is_valid]
+        assert torch.equal(moved, torch.stack([*kept, *[torch.zeros(3)] * (5 - len(kept))]))
+        assert where.tolist() == [True] * len(kept) + [False] * (5 - len(kept))
+
+
+def test_gradients_reach_the_valid_steps_alone(mask):
+    x = torch.randn(30, 5, 3, requires_grad=True)
+    to_front(x, mask)[0].sum().backward()
+    assert torch.equal(x.grad, mask.float().unsqueeze(-1).expand(30, 5, 3))
