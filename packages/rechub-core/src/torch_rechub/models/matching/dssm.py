@@ -1,0 +1,87 @@
+"""Deep Structured Semantic Model."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...basic.features import Feature, flat_width
+from ...basic.layers import MLP, EmbeddingLayer
+from .two_tower import TwoTower, check_widths
+
+
+class DSSM(TwoTower):
+    """A network for the user, a network for the item, and the cosine of what they make.
+
+    y_u = MLP_u([v_1; …]),  y_i = MLP_i([v_1; …]),  ŷ = σ( cos(y_u, y_i) / τ )
+
+    In-batch training takes the paper's softmax of cos / τ over the items of a batch. Point-wise
+    training (mode 0) has the loss of τ = 1 whatever τ: under a small one the sigmoid is a step at
+    cosine 0, from which nothing is learnt about order.
+
+    Args:
+        user_features: Inputs of the user's network, of any kind and width.
+        item_features: Inputs of the item's network.
+        user_params: Arguments of `MLP` for the user: dims, dropout, activation (an `output_layer`
+            is ignored: a tower ends in its last hidden layer).
+        item_params: The same for the item; both end in the same width D.
+        temperature: τ, above 0.
+
+    Shape:
+        x[name]: (B,) or (B, L), as the feature; returns probabilities (B,), or in mode "user" and
+        "item" embeddings (B, D) of length 1.
+
+    Raises:
+        ValueError: The towers end in different widths.
+
+    Example:
+        >>> import torch
+        >>> from torch_rechub.basic.features import SparseFeature
+        >>> user, item = [SparseFeature("user", 10)], [SparseFeature("item", 20)]
+        >>> model = DSSM(user, item, {"dims": [16, 8]}, {"dims": [16, 8]}, temperature=0.1)
+        >>> x = {"user": torch.tensor([1, 2]), "item": torch.tensor([3, 4])}
+        >>> model(x).shape, model.user_tower(x).shape
+        (torch.Size([2]), torch.Size([2, 8]))
+
+    Reference:
+        Huang et al., Learning Deep Structured Semantic Models for Web Search using Clickthrough
+        Data, CIKM 2013.
+    """
+
+    def __init__(
+        self,
+        user_features: Sequence[Feature],
+        item_features: Sequence[Feature],
+        user_params: Mapping[str, Any],
+        item_params: Mapping[str, Any],
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__(user_features, item_features, temperature)
+        self.user_features, self.item_features = list(user_features), list(item_features)
+        self.embedding = EmbeddingLayer([*user_features, *item_features])
+        self.user_mlp = MLP(flat_width(user_features), **{**user_params, "output_layer": False})
+        self.item_mlp = MLP(flat_width(item_features), **{**item_params, "output_layer": False})
+        check_widths(
+            self.user_mlp.output_dim,
+            self.item_mlp.output_dim,
+            "end user_params['dims'] and item_params['dims'] in the same number",
+        )
+
+    def user_tower(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return the users' embeddings (B, D), of length 1."""
+        y = self.user_mlp(self.embedding(x, self.user_features, squeeze_dim=True))
+        return F.normalize(y, dim=1)
+
+    def item_tower(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return the items' embeddings (B, D), of length 1."""
+        y = self.item_mlp(self.embedding(x, self.item_features, squeeze_dim=True))
+        return F.normalize(y, dim=1)
+
+    def score(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return probabilities (B,)."""
+        return self.logits(x).sigmoid()
+
+    def logits(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return logits (B,): cos / τ."""
+        return (self.user_tower(x) * self.item_tower(x)).sum(dim=1) / self.temperature

@@ -1,0 +1,97 @@
+"""Embedding-based retrieval as in Facebook search: two towers trained on pairs of items."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...basic.features import Feature, flat_width
+from ...basic.layers import MLP, EmbeddingLayer
+from .two_tower import TwoTower, check_widths, share_tables
+
+
+class FaceBookDSSM(TwoTower):
+    """A network for the user and one for items, which sees a positive and a negative item.
+
+    ŷ⁺ = cos(y_u, y_p) / τ,  ŷ⁻ = cos(y_u, y_n) / τ
+
+    One item network embeds both items, and each feature of the negative shares the table of the
+    positive's. Trained so that ŷ⁺ > ŷ⁻ (`MatchTrainer` mode 1: BPR; the paper has a margin, which
+    `trainer.criterion = HingeLoss(margin)` gives).
+
+    Args:
+        user_features: Inputs of the user's network, of any kind and width.
+        pos_item_features: Inputs of the item's network.
+        neg_item_features: The same of the negative, in the same order. A feature without
+            `shared_with` is given the table of its counterpart.
+        user_params: Arguments of `MLP` for the user: dims, dropout, activation (an `output_layer`
+            is ignored).
+        item_params: The same for items; both end in the same width D.
+        temperature: τ, above 0.
+
+    Shape:
+        x[name]: (B,) or (B, L), as the feature; returns (ŷ⁺, ŷ⁻), each (B,), or in mode "user" and
+        "item" embeddings (B, D) of length 1, the item's of `pos_item_features`.
+
+    Raises:
+        ValueError: The towers end in different widths, or the features of the items do not pair.
+
+    Example:
+        >>> import torch
+        >>> from torch_rechub.basic.features import SparseFeature
+        >>> user = [SparseFeature("user", 10)]
+        >>> pos, neg = [SparseFeature("item", 20)], [SparseFeature("neg_item", 20)]
+        >>> model = FaceBookDSSM(user, pos, neg, {"dims": [8]}, {"dims": [8]})
+        >>> ids = torch.tensor([1, 2])
+        >>> [s.shape for s in model({"user": ids, "item": ids + 3, "neg_item": ids + 5})]
+        [torch.Size([2]), torch.Size([2])]
+
+    Reference:
+        Huang et al., Embedding-based Retrieval in Facebook Search, KDD 2020, arXiv 2006.11632.
+    """
+
+    def __init__(
+        self,
+        user_features: Sequence[Feature],
+        pos_item_features: Sequence[Feature],
+        neg_item_features: Sequence[Feature],
+        user_params: Mapping[str, Any],
+        item_params: Mapping[str, Any],
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__(user_features, pos_item_features, temperature)
+        self.user_features = list(user_features)
+        self.pos_item_features = list(pos_item_features)
+        self.neg_item_features = share_tables(pos_item_features, neg_item_features)
+        self.embedding = EmbeddingLayer(
+            [*user_features, *pos_item_features, *self.neg_item_features]
+        )
+        self.user_mlp = MLP(flat_width(user_features), **{**user_params, "output_layer": False})
+        self.item_mlp = MLP(flat_width(pos_item_features), **{**item_params, "output_layer": False})
+        check_widths(
+            self.user_mlp.output_dim,
+            self.item_mlp.output_dim,
+            "end user_params['dims'] and item_params['dims'] in the same number",
+        )
+
+    def user_tower(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return the users' embeddings (B, D), of length 1."""
+        y = self.user_mlp(self.embedding(x, self.user_features, squeeze_dim=True))
+        return F.normalize(y, dim=1)
+
+    def item_tower(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return the positive items' embeddings (B, D), of length 1."""
+        return self._items(x, self.pos_item_features)
+
+    def score(self, x: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the scores of the positives and of the negatives, (B,) each."""
+        user = self.user_tower(x)
+        pos, neg = self.item_tower(x), self._items(x, self.neg_item_features)
+        return (
+            (user * pos).sum(dim=1) / self.temperature,
+            (user * neg).sum(dim=1) / self.temperature,
+        )
+
+    def _items(self, x: Mapping[str, Tensor], features: Sequence[Feature]) -> Tensor:
+        return F.normalize(self.item_mlp(self.embedding(x, features, squeeze_dim=True)), dim=1)

@@ -1,0 +1,179 @@
+"""What retrieval models have in common, and what `MatchTrainer` asks of them."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...basic.features import DenseFeature, Feature, SequenceFeature
+from ...basic.in_batch import group_rows
+from ...basic.layers import EmbeddingLayer
+from ...basic.layers.inputs import column
+
+
+class TwoTower(nn.Module):
+    """A model of two towers that meet in a product: score(u, i) = ⟨user(u), item(i)⟩ / τ.
+
+    A model says in `user_tower`, `item_tower` and `score` what is particular to it. `MatchTrainer`
+    takes any module with the two towers; what else it uses where it is there:
+
+    * `temperature`, τ: divides the towers' product of in-batch training; 1 where there is none.
+    * `logits(x)`: what `forward` takes the sigmoid of, for training point by point.
+    * `valid_pairs(x)`, `pair_loss`: which pairs (positive, negative) are no padding, and the loss
+      of pairs in place of BPR.
+    * `user_inputs`, `item_inputs`: the features that each tower reads.
+    * `item_groups(x)`: equal numbers for rows with the same item, which is no negative of itself.
+
+    Args:
+        user_inputs: The features that `user_tower` reads.
+        item_inputs: The features that `item_tower` reads.
+        temperature: τ, above 0.
+
+    Attributes:
+        mode: None scores users with items; "user" and "item" make `forward` return the embeddings
+            of one tower.
+
+    Raises:
+        ValueError: The temperature is not above 0.
+    """
+
+    def __init__(
+        self,
+        user_inputs: Sequence[Feature],
+        item_inputs: Sequence[Feature],
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {temperature!r}")
+        self.user_inputs, self.item_inputs = list(user_inputs), list(item_inputs)
+        self.temperature = temperature
+        self.mode: str | None = None
+
+    def user_tower(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return the users' embeddings (B, D)."""
+        raise NotImplementedError
+
+    def item_tower(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return the items' embeddings (B, D)."""
+        raise NotImplementedError
+
+    def score(self, x: Mapping[str, Tensor]) -> Any:
+        """Return what `forward` does in mode None."""
+        raise NotImplementedError
+
+    def forward(self, x: Mapping[str, Tensor]) -> Any:
+        """Return scores; in mode "user" or "item", embeddings (B, D)."""
+        if self.mode == "user":
+            return self.user_tower(x)
+        return self.item_tower(x) if self.mode == "item" else self.score(x)
+
+    def item_groups(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return equal numbers (B,) for rows with the same item."""
+        return group_rows([column(x, f) for f in self.item_inputs])
+
+
+class ListWise(TwoTower):
+    """Scores an item and the negatives that come with it: cos(user, c) / τ for each candidate c.
+
+    The embedding of an item is that of its features side by side; its negatives share the tables.
+    A subclass makes `embedding` and `user_tower`.
+
+    Args:
+        user_inputs: The features that `user_tower` reads.
+        item_features: The features of the positive item, such as its id.
+        neg_item_feature: For each of them a sequence feature of the negatives, not pooled.
+        temperature: τ.
+
+    Shape:
+        x[negatives]: (B, n); `forward` returns logits (B, 1 + n), the positive in column 0.
+
+    Raises:
+        ValueError: Negatives and item features do not pair, or are pooled.
+    """
+
+    embedding: EmbeddingLayer
+
+    def __init__(
+        self,
+        user_inputs: Sequence[Feature],
+        item_features: Sequence[Feature],
+        neg_item_feature: Sequence[Feature],
+        temperature: float,
+    ) -> None:
+        super().__init__(user_inputs, item_features, temperature)
+        self.item_features = list(item_features)
+        self.neg_item_feature = check_sequences(
+            "neg_item_feature", share_tables(item_features, neg_item_feature)
+        )
+
+    def item_tower(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return the positive items' embeddings (B, D), of length 1."""
+        return F.normalize(self.embedding(x, self.item_features, squeeze_dim=True), dim=-1)
+
+    def score(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return logits (B, 1 + n)."""
+        negatives = torch.cat(self.embedding.lookup(x, self.neg_item_feature), dim=-1)
+        items = [self.item_tower(x).unsqueeze(1), F.normalize(negatives, dim=-1)]
+        logits = torch.cat(items, dim=1) @ self.user_tower(x).unsqueeze(2)
+        return logits.squeeze(2) / self.temperature
+
+
+def share_tables(owners: Sequence[Feature], features: Sequence[Feature]) -> list[Feature]:
+    """Features that look into the tables of others, pair by pair.
+
+    One that says itself what it shares, or is of another vocabulary or width, stays as it is.
+
+    Raises:
+        ValueError: They are not as many.
+
+    Example:
+        >>> from torch_rechub.basic.features import SparseFeature
+        >>> item = SparseFeature("item", 9, embed_dim=4)
+        >>> share_tables([item], [SparseFeature("neg", 9, embed_dim=4)])[0].shared_with
+        'item'
+    """
+    if len(owners) != len(features):
+        raise ValueError(
+            f"{[f.name for f in features]} must hold one feature for each of "
+            f"{[f.name for f in owners]}"
+        )
+    return [_sharing(feature, owner) for owner, feature in zip(owners, features)]
+
+
+def _sharing(feature: Feature, owner: Feature) -> Feature:
+    if isinstance(feature, DenseFeature) or isinstance(owner, DenseFeature):
+        return feature
+    alike = (feature.vocab_size, feature.embed_dim) == (owner.vocab_size, owner.embed_dim)
+    if feature.shared_with is not None or feature.name == owner.name or not alike:
+        return feature
+    return dataclasses.replace(feature, shared_with=owner.name)
+
+
+def check_sequences(argument: str, features: Sequence[Feature]) -> list[SequenceFeature]:
+    """Refuse features other than sequences that keep their steps.
+
+    Raises:
+        ValueError: Names the first.
+    """
+    for f in features:
+        if not isinstance(f, SequenceFeature) or f.pooling != "concat":
+            raise ValueError(
+                f"{argument} must hold features SequenceFeature(..., pooling='concat'), got {f}"
+            )
+    return [f for f in features if isinstance(f, SequenceFeature)]
+
+
+def check_widths(user_dim: int, item_dim: int, hint: str) -> None:
+    """Refuse towers whose embeddings have no product.
+
+    Raises:
+        ValueError: Names both widths.
+    """
+    if user_dim != item_dim:
+        raise ValueError(
+            f"the user's embedding has width {user_dim}, the item's {item_dim}: {hint}"
+        )
