@@ -3,6 +3,7 @@
 from ..._installation import refuse_mixed_installation
 from .embedding import EmbeddingLayer
 from .experts import CGC, AttentionLayer, Experts, Gate, TaskPredictions, Towers, mix
+from .hstu import HSTUBlock, HSTULayer
 from .interaction import FM, CrossLayer, CrossNetwork
 from .linear import LR, FirstOrder
 from .mlp import MLP, PredictionLayer
@@ -24,6 +25,8 @@ __all__ = [
     "Experts",
     "FirstOrder",
     "Gate",
+    "HSTUBlock",
+    "HSTULayer",
     "InputMask",
     "PredictionLayer",
     "SumPooling",

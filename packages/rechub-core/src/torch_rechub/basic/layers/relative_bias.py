@@ -1,0 +1,171 @@
+"""Biases of attention by how far apart two events of a sequence are, in positions and in time."""
+
+import torch
+from torch import Tensor, nn
+
+SECONDS = {"seconds": 1.0, "minutes": 60.0}
+
+
+class TimeBuckets:
+    """Numbers of the buckets of time spans: min(⌊f(seconds / unit) / divisor⌋, n).
+
+    f is √x, or ln max(x, 1); both are fine for short spans and coarse for long ones.
+
+    Args:
+        n: The last bucket.
+        fn: "sqrt" or "log".
+        divisor: What f is divided by; larger ones make wider buckets.
+        unit: "minutes" or "seconds".
+
+    Raises:
+        ValueError: An argument is none of these, or the divisor is not above 0.
+
+    Example:
+        >>> TimeBuckets(n=127)(torch.tensor([0, 59, 60, 3600, 86400])).tolist()
+        [0, 0, 1, 7, 37]
+    """
+
+    def __init__(
+        self, n: int, fn: str = "sqrt", divisor: float = 1.0, unit: str = "minutes"
+    ) -> None:
+        if fn not in ("sqrt", "log"):
+            raise ValueError(f"time_bucket_fn must be 'sqrt' or 'log', got {fn!r}")
+        if unit not in SECONDS:
+            raise ValueError(f"time_bucket_unit must be 'minutes' or 'seconds', got {unit!r}")
+        if not divisor > 0:
+            raise ValueError(f"time_bucket_divisor must be above 0, got {divisor!r}")
+        self.n, self.fn, self.divisor, self.unit = n, fn, divisor, unit
+
+    def __call__(self, seconds: Tensor) -> Tensor:
+        """Return the bucket of each span, int32; spans below 0 count as 0."""
+        x = seconds.clamp(min=0).float() / SECONDS[self.unit]
+        x = x.sqrt() if self.fn == "sqrt" else x.clamp(min=1).log()
+        return (x / self.divisor).floor().clamp(max=self.n).int()
+
+
+class RelPosBias(nn.Module):
+    """A bias for each head and distance of two positions: b_{h,i,j} = w_{⌊|i−j|·(n−1)/N⌋, h}.
+
+    Args:
+        n_heads: Number of heads H.
+        max_seq_len: The longest sequence N.
+        num_buckets: Number n of buckets that distances fall into.
+
+    Shape:
+        Returns (1, H, L, L).
+
+    Raises:
+        ValueError: `seq_len` is above `max_seq_len`.
+
+    Example:
+        >>> RelPosBias(n_heads=2, max_seq_len=50)(seq_len=10).shape
+        torch.Size([1, 2, 10, 10])
+
+    Reference:
+        Raffel et al., Exploring the Limits of Transfer Learning with a Unified Text-to-Text
+        Transformer, JMLR 2020, arXiv 1910.10683.
+    """
+
+    def __init__(self, n_heads: int, max_seq_len: int, num_buckets: int = 32) -> None:
+        super().__init__()
+        self.n_heads, self.max_seq_len, self.num_buckets = n_heads, max_seq_len, num_buckets
+        self.rel_pos_bias_table = nn.Parameter(torch.randn(num_buckets, n_heads) * 0.02)
+
+    def forward(self, seq_len: int) -> Tensor:
+        """Return the biases of all pairs of `seq_len` positions."""
+        check_length(seq_len, self.max_seq_len)
+        i = torch.arange(seq_len, device=self.rel_pos_bias_table.device)
+        distance = (i[:, None] - i[None, :]).abs()
+        bucket = distance * (self.num_buckets - 1) // self.max_seq_len
+        return self.rel_pos_bias_table[bucket].permute(2, 0, 1).unsqueeze(0)
+
+
+class RelativeBucketedTimeAndPositionBias(nn.Module):
+    """The bias rab^{p,t} of HSTU: b_{h,i,j} = p_{j−i, h} + t_{bucket(|t_i − t_j|), h}.
+
+    Args:
+        n_heads: Number of heads H.
+        max_seq_len: The longest sequence.
+        num_time_buckets: The last bucket of time; spans beyond it share it.
+        time_bucket_fn: "sqrt" or "log"; see `TimeBuckets`.
+        time_bucket_divisor: What widens the buckets.
+        time_bucket_unit: "minutes" or "seconds". Times themselves are in seconds.
+
+    Shape:
+        time_diffs: (B, L), the time of each event, counted from anywhere; returns (B, H, L, L), or
+        (1, H, L, L) without times.
+
+    Raises:
+        ValueError: Neither times nor a length were given, or the sequence is too long.
+
+    Example:
+        >>> rab = RelativeBucketedTimeAndPositionBias(n_heads=2, max_seq_len=50)
+        >>> rab(torch.tensor([[0, 60, 3600]])).shape
+        torch.Size([1, 2, 3, 3])
+
+    Reference:
+        Zhai et al., Actions Speak Louder than Words: Trillion-Parameter Sequential Transducers for
+        Generative Recommendations, ICML 2024, arXiv 2402.17152.
+    """
+
+    def __init__(
+        self,
+        n_heads: int,
+        max_seq_len: int,
+        num_time_buckets: int = 128,
+        time_bucket_fn: str = "sqrt",
+        time_bucket_divisor: float = 1.0,
+        time_bucket_unit: str = "minutes",
+    ) -> None:
+        super().__init__()
+        self.n_heads, self.max_seq_len = n_heads, max_seq_len
+        self.bucket = TimeBuckets(
+            num_time_buckets, time_bucket_fn, time_bucket_divisor, time_bucket_unit
+        )
+        self.pos_w = nn.Parameter(torch.randn(2 * max_seq_len - 1, n_heads) * 0.02)
+        self.ts_w = nn.Parameter(torch.randn(num_time_buckets + 1, n_heads) * 0.02)
+
+    def buckets(self, time_diffs: Tensor) -> Tensor:
+        """Return the bucket (B, L, L) of the time between every two events."""
+        return self.bucket((time_diffs.unsqueeze(2) - time_diffs.unsqueeze(1)).abs())
+
+    def forward(
+        self,
+        time_diffs: Tensor | None = None,
+        seq_len: int | None = None,
+        *,
+        buckets: Tensor | None = None,
+    ) -> Tensor:
+        """Return the biases of all pairs.
+
+        Args:
+            time_diffs: Times (B, L) in seconds; None leaves time out.
+            seq_len: L, where there are no times.
+            buckets: What `buckets` gave for the times, so that layers can share it.
+        """
+        if buckets is None and time_diffs is not None:
+            buckets = self.buckets(time_diffs)
+        if buckets is not None:
+            seq_len = buckets.shape[-1]
+        if seq_len is None:
+            raise ValueError("give time_diffs (B, L), or seq_len where there are no times")
+        check_length(seq_len, self.max_seq_len)
+        i = torch.arange(seq_len, device=self.pos_w.device)
+        p = self.pos_w[i[None, :] - i[:, None] + self.max_seq_len - 1].permute(2, 0, 1)
+        if buckets is None:
+            return p.unsqueeze(0)
+        t = self.ts_w.t().index_select(1, buckets.flatten()).view(self.n_heads, *buckets.shape)
+        return t.transpose(0, 1) + p
+
+
+def check_length(seq_len: int, max_seq_len: int) -> None:
+    """Refuse sequences longer than a model was made for.
+
+    Raises:
+        ValueError: Names both lengths.
+    """
+    if seq_len > max_seq_len:
+        raise ValueError(
+            f"the sequences have {seq_len} positions, but max_seq_len={max_seq_len}: keep the last "
+            f"{max_seq_len} of each, or make the model with a larger max_seq_len"
+        )
