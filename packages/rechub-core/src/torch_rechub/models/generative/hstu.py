@@ -1,0 +1,166 @@
+"""HSTU."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...basic.layers.hstu import HSTUBlock
+from ...basic.layers.inputs import check_column
+from ...basic.layers.relative_bias import TimeBuckets, check_length
+
+
+class HSTUModel(nn.Module):
+    """Scores every item as the next one, at each position of a sequence.
+
+    x_t = E[token_t] + P[position_t] + T[bucket(time_t)]
+    h = HSTUBlock(Dropout(x))
+    ŷ_t = (E h_t + b) / τ
+
+    Token 0 is padding, at either end: it gives nothing, its hidden state is 0, and a position is
+    the number of tokens before it, so that padding shifts nothing. The score of token 0 itself
+    means nothing; leave it out of a ranking, as `SeqTrainer` does.
+
+    Args:
+        vocab_size: Number V of tokens, padding among them.
+        d_model: Width D of the embeddings.
+        n_heads: Number of heads.
+        n_layers: Number of units.
+        dqk: Width of a head's queries and keys.
+        dv: Width of a head's values.
+        max_seq_len: The longest sequence.
+        dropout: Share of activations dropped while training.
+        use_time_embedding: Whether x has the term T. Without it, times still enter the attention.
+        num_time_buckets: Number of rows of T, and the last bucket in attention.
+        time_bucket_fn: "sqrt" or "log"; see `TimeBuckets`.
+        time_bucket_divisor: What widens the buckets.
+        time_bucket_unit: "minutes" or "seconds".
+        tie_embeddings: Whether the output uses E; otherwise it has a matrix of its own.
+        score_norm: "l2" scores by cosines, (cos(E, h_t) + b) / τ; "none" by inner products.
+        temperature: τ.
+        use_output_bias: Whether there is b.
+        scale_input_embedding: Whether E[token] is multiplied by √D at the input.
+        l2_norm_eps: The least norm that "l2" divides by.
+
+    Shape:
+        x: (B, L) tokens; time_diffs: (B, L), seconds from each event to the one to predict; returns
+        logits (B, L, V).
+
+    Raises:
+        ValueError: L is above `max_seq_len`, or an argument is impossible.
+        IndexError: A token is outside the vocabulary (on a CPU; a GPU stops with its own message).
+
+    Example:
+        >>> model = HSTUModel(vocab_size=50, d_model=16, n_heads=2, n_layers=2, dqk=8, dv=8)
+        >>> model(torch.tensor([[3, 7, 0]]), torch.tensor([[86400, 60, 0]])).shape
+        torch.Size([1, 3, 50])
+
+    Reference:
+        Zhai et al., Actions Speak Louder than Words: Trillion-Parameter Sequential Transducers for
+        Generative Recommendations, ICML 2024, arXiv 2402.17152.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        d_model: int = 512,
+        n_heads: int = 8,
+        n_layers: int = 4,
+        dqk: int = 64,
+        dv: int = 64,
+        max_seq_len: int = 256,
+        dropout: float = 0.1,
+        use_time_embedding: bool = True,
+        num_time_buckets: int = 128,
+        time_bucket_fn: str = "sqrt",
+        time_bucket_divisor: float = 1.0,
+        time_bucket_unit: str = "minutes",
+        tie_embeddings: bool = True,
+        score_norm: str = "none",
+        temperature: float = 1.0,
+        use_output_bias: bool = True,
+        scale_input_embedding: bool = False,
+        l2_norm_eps: float = 1e-6,
+    ) -> None:
+        super().__init__()
+        if score_norm not in ("none", "l2"):
+            raise ValueError(f"score_norm must be 'none' or 'l2', got {score_norm!r}")
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {temperature!r}")
+        self.vocab_size, self.max_seq_len = vocab_size, max_seq_len
+        self.score_norm, self.temperature, self.l2_norm_eps = score_norm, temperature, l2_norm_eps
+        self.input_scale = math.sqrt(d_model) if scale_input_embedding else 1.0
+        self.token_embedding = nn.Embedding(vocab_size, d_model, padding_idx=0)
+        self.position_embedding = nn.Embedding(max_seq_len, d_model)
+        self.time_embedding = (
+            nn.Embedding(num_time_buckets, d_model) if use_time_embedding else None
+        )
+        self.bucket = TimeBuckets(
+            num_time_buckets - 1, time_bucket_fn, time_bucket_divisor, time_bucket_unit
+        )
+        self.hstu_block = HSTUBlock(
+            d_model,
+            n_heads,
+            n_layers,
+            dqk,
+            dv,
+            dropout,
+            max_seq_len,
+            num_time_buckets,
+            time_bucket_fn,
+            time_bucket_divisor,
+            time_bucket_unit,
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.output_projection = None
+        self.output_bias = None
+        if not tie_embeddings:
+            self.output_projection = nn.Linear(d_model, vocab_size, bias=use_output_bias)
+        elif use_output_bias:
+            self.output_bias = nn.Parameter(torch.zeros(vocab_size))
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for table in (self.token_embedding, self.position_embedding, self.time_embedding):
+            if table is not None:
+                nn.init.normal_(table.weight, std=0.02)
+        with torch.no_grad():
+            self.token_embedding.weight[0].zero_()
+        if self.output_projection is not None:
+            nn.init.normal_(self.output_projection.weight, std=0.02)
+            if self.output_projection.bias is not None:
+                nn.init.zeros_(self.output_projection.bias)
+
+    def forward(self, x: Tensor, time_diffs: Tensor | None = None) -> Tensor:
+        """Return logits (B, L, V)."""
+        return self.score(self.encode(x, time_diffs))
+
+    def encode(self, x: Tensor, time_diffs: Tensor | None = None) -> Tensor:
+        """Return the hidden state h (B, L, D) of each position."""
+        check_length(x.shape[1], self.max_seq_len)
+        if x.device.type == "cpu" and not torch.compiler.is_compiling():
+            check_column(x, "tokens", self.vocab_size)
+        valid = x != 0
+        position = (valid.cumsum(dim=1) - 1).clamp(min=0)
+        h = self.token_embedding(x) * self.input_scale + self.position_embedding(position)
+        if self.time_embedding is not None:
+            if time_diffs is None:
+                time_diffs = torch.zeros_like(x)
+            h = h + self.time_embedding(self.bucket(time_diffs))
+        h = self.dropout(h) * valid.unsqueeze(-1)
+        y: Tensor = self.hstu_block(h, valid, time_diffs)
+        return y
+
+    def score(self, h: Tensor) -> Tensor:
+        """Return the logits (…, V) of hidden states (…, D)."""
+        output = self.output_projection
+        weight = self.token_embedding.weight if output is None else output.weight
+        bias: Tensor | None = self.output_bias if output is None else output.bias
+        if self.score_norm == "l2":
+            h = F.normalize(h, dim=-1, eps=self.l2_norm_eps)
+            weight = F.normalize(weight, dim=-1, eps=self.l2_norm_eps)
+        if self.temperature != 1:
+            h = h / self.temperature
+            bias = None if bias is None else bias / self.temperature
+        return F.linear(h, weight, bias)
