@@ -2,5 +2,6 @@
 
 from .ctr_trainer import CTRTrainer
 from .mtl_trainer import MTLTrainer
+from .seq_trainer import SeqTrainer
 
-__all__ = ["CTRTrainer", "MTLTrainer"]
+__all__ = ["CTRTrainer", "MTLTrainer", "SeqTrainer"]

@@ -253,7 +253,7 @@ class Trainer:
             if not bar.disable and step % log_interval == 0:
                 bar.set_postfix(loss=f"{float(total.sum()) / float(count):.5g}", refresh=False)
         if count == 0:
-            raise ValueError("train_dataloader yielded no batch: its data set is empty")
+            raise ValueError("train_dataloader yielded no batch with anything to learn from")
         return [float(loss) / float(count) for loss in total]
 
     def _stops_early(self, score: float) -> bool:

@@ -1,0 +1,184 @@
+"""Next items of sequences: which they are, what a model says of them, losses, ranks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..basic.loss_func import NCELoss
+from .batches import split_batch
+
+PADDING = 0
+
+
+def sequences(batch: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """The tokens (B, L), times (B, L) and targets (B,) of a batch.
+
+    Raises:
+        ValueError: It is no batch of (tokens, positions, time_diffs, targets).
+    """
+    x, targets = split_batch(batch)
+    if targets is None or not isinstance(x, tuple) or len(x) != 3:
+        raise ValueError(
+            "SeqTrainer takes batches of (tokens, positions, time_diffs, targets), such as those "
+            "that torch_rechub.utils.data.SequenceDataGenerator makes"
+        )
+    tokens, _, time_diffs = x
+    return tokens, time_diffs, targets.reshape(-1)
+
+
+def next_items(tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """What each position should predict: the token after it, or, the last token, the target.
+
+    Args:
+        tokens: Sequences (B, L), padded with 0 at either end.
+        targets: The item after each sequence (B,); 0 where there is none.
+
+    Returns:
+        The items (B, L), 0 where nothing is to be predicted, as at padding; and whether a position
+        holds the last token of its sequence (B, L).
+
+    Example:
+        >>> next_items(torch.tensor([[3, 4, 5], [0, 6, 7], [8, 0, 0]]), torch.tensor([1, 2, 9]))[0]
+        tensor([[4, 5, 1],
+                [0, 7, 2],
+                [9, 0, 0]])
+    """
+    valid = tokens != PADDING
+    last = valid & (valid.flip(1).cumsum(dim=1).flip(1) == 1)
+    after = F.pad(tokens[:, 1:], (0, 1), value=PADDING)
+    items = torch.where(last, targets.to(tokens.dtype).unsqueeze(1), after)
+    return items.masked_fill(~valid, PADDING).long(), last
+
+
+def ranks_of(scores: Tensor, items: Tensor, excluded: Tensor) -> Tensor:
+    """The rank, from 1, of one item a row among those not excluded; ties go to the lower id.
+
+    A score that is NaN counts as higher than any other item's.
+
+    Args:
+        scores: Scores (N, V).
+        items: The item (N,) whose rank is asked; it counts even where it is excluded.
+        excluded: Items left out of the ranking, (V,) or (N, V).
+
+    Example:
+        >>> ranks_of(torch.tensor([[9.0, 3.0, 5.0, 3.0]]), torch.tensor([3]), torch.arange(4) == 0)
+        tensor([3])
+    """
+    own, item = scores.gather(1, items.unsqueeze(1)), items.unsqueeze(1)
+    ids = torch.arange(scores.shape[1], device=scores.device)
+    behind = (scores < own) | ((scores == own) & (ids > item)) | (ids == item)
+    return 1 + (~(behind | excluded)).sum(dim=1)
+
+
+class ItemCrossEntropy(nn.CrossEntropyLoss):
+    """Cross-entropy over the items alone: padding, class 0, is no candidate.
+
+    L = −ln(exp(z_i) / Σ_{v ≥ 1} exp(z_v)), the mean over rows; 0 without rows.
+
+    Shape:
+        logits: (N, V), column 0 of them unused; items: (N,).
+    """
+
+    def forward(self, logits: Tensor, items: Tensor) -> Tensor:
+        """Return a scalar."""
+        if len(items) == 0:
+            return logits.sum()
+        return F.cross_entropy(
+            logits[:, 1:],
+            items - 1,
+            weight=None if self.weight is None else self.weight[1:],
+            ignore_index=self.ignore_index - 1,
+            label_smoothing=self.label_smoothing,
+        )
+
+
+class ItemNCELoss(NCELoss):
+    """`NCELoss` over the items alone: padding, class 0, is no candidate."""
+
+    def __init__(self, temperature: float = 0.1, ignore_index: int = PADDING) -> None:
+        super().__init__(temperature, ignore_index - 1)
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return a scalar."""
+        return super().forward(logits[:, 1:], targets - 1)
+
+
+def item_loss(loss_type: str, params: dict[str, Any]) -> nn.Module:
+    """The loss by its name.
+
+    Raises:
+        ValueError: The name is another, or the loss would not be a mean.
+    """
+    losses: dict[str, type[nn.Module]] = {"cross_entropy": ItemCrossEntropy, "nce": ItemNCELoss}
+    if loss_type not in losses:
+        raise ValueError(f"loss_type must be 'cross_entropy' or 'nce', got {loss_type!r}")
+    if params.get("reduction", "mean") != "mean":
+        raise ValueError(f"reduction must be 'mean' in training, got {params['reduction']!r}")
+    rest = {name: value for name, value in params.items() if name != "reduction"}
+    return losses[loss_type](**{"ignore_index": PADDING, **rest})
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says where there is something to predict, in a batch.
+
+    Attributes:
+        logits: Of all items, (N, V).
+        items: The right ones, (N,).
+        last: Whether they are targets, (N,): items after the last token of a sequence.
+        row: The sequence of each, (N,).
+    """
+
+    logits: Tensor
+    items: Tensor
+    last: Tensor
+    row: Tensor
+
+
+class Predictor:
+    """Asks a model for the next items of sequences, and only where there is one to predict.
+
+    Args:
+        model: Maps tokens and times (B, L) to logits (B, L, V). Where its class has `encode`, which
+            gives hidden states, and `score`, which gives their logits, those are used.
+        parallel: Spreads a module over several GPUs.
+    """
+
+    def __init__(self, model: nn.Module, parallel: Callable[[nn.Module], nn.Module]) -> None:
+        # asked of the class: a compiled module would lend the uncompiled methods of what it wraps
+        self.in_parts = all(callable(getattr(type(model), n, None)) for n in ("encode", "score"))
+        self.model: Any = model
+        self.first = parallel(_EncodeOf(model) if self.in_parts else model)
+
+    def __call__(self, batch: Any, targets_only: bool = False) -> Predictions:
+        """The predictions of a batch, or those of its targets alone."""
+        tokens, time_diffs, targets = sequences(batch)
+        items, last = next_items(tokens, targets)
+        row, position = ((items != PADDING) & (last | (not targets_only))).nonzero(as_tuple=True)
+        found = self.first(tokens, time_diffs)[row, position]
+        logits = self.model.score(found) if self.in_parts else found
+        return Predictions(logits, items[row, position], last[row, position], row)
+
+    def ranks(self, batch: Any, exclude_seen: bool) -> Tensor:
+        """The rank of each target of a batch among all items, or those not in its sequence."""
+        found = self(batch, targets_only=True)
+        excluded = torch.zeros_like(found.logits, dtype=torch.bool)
+        if exclude_seen:
+            excluded.scatter_(1, sequences(batch)[0][found.row].long(), True)
+        excluded[:, PADDING] = True
+        return ranks_of(found.logits, found.items, excluded)
+
+
+class _EncodeOf(nn.Module):
+    """A model called for its hidden states, so that several GPUs can share the call."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens: Tensor, time_diffs: Tensor) -> Any:
+        return self.model.encode(tokens, time_diffs)  # type: ignore[operator]
