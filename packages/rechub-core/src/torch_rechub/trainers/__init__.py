@@ -1,7 +1,8 @@
 """Trainers: one loop, and for each task what its loss, its prediction and its metrics are."""
 
 from .ctr_trainer import CTRTrainer
+from .match_trainer import MatchTrainer
 from .mtl_trainer import MTLTrainer
 from .seq_trainer import SeqTrainer
 
-__all__ = ["CTRTrainer", "MTLTrainer", "SeqTrainer"]
+__all__ = ["CTRTrainer", "MTLTrainer", "MatchTrainer", "SeqTrainer"]

@@ -1,7 +1,7 @@
 """What can be found wrong before the first step: empty loaders, columns, ids and labels."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -29,12 +29,13 @@ def check_not_empty(loader: Iterable[Any], name: str) -> None:
         raise ValueError(f"{name} has no batches: its data set is empty")
 
 
-def check_inputs(model: nn.Module, x: Any) -> None:
+def check_inputs(model: nn.Module, x: Any, needed: Collection[str] | None = None) -> None:
     """Refuse columns that lack, or hold ids that no table has a row for.
 
     Args:
         model: A model built of features.
         x: The columns, whole or of one batch; inputs of any other form are left to the task.
+        needed: The columns that may not lack; None means all that the model looks up.
 
     Raises:
         KeyError: Columns are missing.
@@ -43,11 +44,11 @@ def check_inputs(model: nn.Module, x: Any) -> None:
     if not isinstance(x, Mapping):
         return
     columns = input_columns(model)
-    missing = [name for name in columns if name not in x]
+    missing = [c for c in columns if c not in x and (needed is None or c in needed)]
     if missing:
         raise KeyError(missing_columns(missing, x))
     for name, (_, vocab_size) in columns.items():
-        if vocab_size is not None:
+        if vocab_size is not None and name in x:
             check_column(x[name].long(), name, vocab_size)
 
 

@@ -1,0 +1,135 @@
+"""Training on the items of the other rows of a batch as negatives."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..basic.in_batch import gather_inbatch_logits, in_batch_scores, inbatch_negative_sampling
+from .batches import batch_rows, split_batch
+from .match_objectives import Judged, Objective, pooled, temperature_of
+
+
+class InBatch(Objective):
+    """Cross-entropy of each row's item against the items of other rows of the batch.
+
+    s_ij = ⟨user(x_i), item(x_j)⟩ / τ,  L = −mean_i ln( exp s_ii / Σ_j exp s_ij )
+
+    Another row with the same item is no negative. A batch of one row has none, and loss 0.
+
+    Args:
+        model: Has the methods `user_tower` and `item_tower`.
+        parallel: Spreads a module over the GPUs, where there are several.
+        neg_ratio: Negatives a row; None takes all others.
+        hard_negative: Whether to take those of highest score, instead of drawing them.
+        seed: Seeds the draw; None draws from torch's global random state.
+        labelled: Whether y tells clicks from other rows. Rows of label 0 are then no positives, but
+            their items remain negatives of others; if all labels of a batch are 0, there are none.
+        device: Where the model is.
+
+    Raises:
+        ValueError: The model lacks a tower.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        parallel: Callable[[nn.Module], nn.Module],
+        neg_ratio: int | None,
+        hard_negative: bool,
+        seed: int | None,
+        labelled: bool,
+        device: torch.device,
+    ) -> None:
+        for tower in ("user_tower", "item_tower"):
+            if not callable(getattr(model, tower, None)):
+                raise ValueError(
+                    f"in_batch_neg=True needs a model of two towers; {type(model).__name__} has "
+                    f"no method {tower}"
+                )
+        super().__init__(model, parallel)
+        self.criterion = nn.CrossEntropyLoss()
+        self.call = parallel(_TowersOf(model))
+        self.neg_ratio, self.hard_negative, self.labelled = neg_ratio, hard_negative, labelled
+        self.generator = None if seed is None else torch.Generator(device).manual_seed(seed)
+
+    def loss(self, x: Any, y: Tensor | None, criterion: nn.Module) -> Tensor:
+        """The mean over the rows that are positives."""
+        scores = self._scores(self.call, self.model, x)
+        if self.neg_ratio is None:
+            target = torch.arange(len(scores), device=scores.device)
+        else:
+            rows = inbatch_negative_sampling(
+                scores, self.neg_ratio, self.hard_negative, self.generator
+            )
+            scores = gather_inbatch_logits(scores, rows)
+            target = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
+        positive = self._positive(y)
+        if positive is not None:
+            scores, target = scores[positive], target[positive]
+        loss: Tensor = criterion(scores, target)
+        return loss
+
+    def count(self, x: Any, y: Tensor | None) -> int | Tensor:
+        """The number of positives."""
+        positive = self._positive(y)
+        return batch_rows(x) if positive is None else positive.sum()
+
+    def judge(self, model: nn.Module, batches: Iterable[Any]) -> Judged:
+        """Clicks and other rows where y tells them; else each row's item and drawn ones of others.
+
+        The draw, of `neg_ratio` or 10 negatives a row, is the same each time.
+        """
+        generator = torch.Generator().manual_seed(0)
+        labels, own, others = ([torch.empty(0)] for _ in range(3))
+        towers = _TowersOf(model)
+        for batch in batches:
+            x, y = split_batch(batch)
+            scores = self._scores(towers, model, x).cpu()
+            rows = inbatch_negative_sampling(scores, self.neg_ratio or 10, generator=generator)
+            negatives = scores.gather(1, rows)
+            own.append(scores.diagonal())
+            others.append(negatives[~negatives.isneginf()])
+            labels += [] if y is None else [y.reshape(-1).float().cpu()]
+        truth = torch.cat(labels)
+        if self.labelled and len(truth) and truth.min() != truth.max():
+            return truth, torch.cat(own)
+        return pooled(torch.cat(own), torch.cat(others))
+
+    def state(self) -> dict[str, Any]:
+        """The state of the generator that draws negatives."""
+        return {} if self.generator is None else {"sampler": self.generator.get_state()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take it back."""
+        if self.generator is not None:
+            self.generator.set_state(state["sampler"].cpu())
+
+    @staticmethod
+    def _scores(towers: nn.Module, model: nn.Module, x: Any) -> Tensor:
+        """(B, B): row i's user with row j's item."""
+        user, item = towers(x)
+        groups = getattr(model, "item_groups", None)
+        return in_batch_scores(
+            user / temperature_of(model), item, None if groups is None else groups(x)
+        )
+
+    def _positive(self, y: Tensor | None) -> Tensor | None:
+        """Which rows are positives (B,); None for all of them."""
+        if y is None or not self.labelled:
+            return None
+        positive = y.reshape(-1) > 0
+        return None if positive.all() or not positive.any() else positive
+
+
+class _TowersOf(nn.Module):
+    """Both towers of a model in one call, so that several GPUs can share it."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        model: Any = self.model
+        return model.user_tower(x), model.item_tower(x)

@@ -1,0 +1,252 @@
+"""What holds for every retrieval model, whatever its formula."""
+
+import copy
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from torch_rechub.data.loader import TableLoader, TorchDataset
+from torch_rechub.models import matching
+from torch_rechub.trainers import MatchTrainer
+
+NAMES = sorted(matching.__all__)
+BY_COSINE = ["DSSM", "FaceBookDSSM", "GRU4Rec", "YoutubeDNN"]
+
+
+@pytest.fixture(params=NAMES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def make(name, models):
+    return models[name][0]
+
+
+@pytest.fixture
+def model(make, randomized):
+    return randomized(make())
+
+
+def outputs(model, x):
+    found = model(x)
+    return list(found) if isinstance(found, tuple) else [found]
+
+
+def one(x, i):
+    return {name: column[i : i + 1] for name, column in x.items()}
+
+
+def test_every_model_is_tested(models):
+    assert sorted(models) == NAMES
+
+
+def test_a_mode_gives_the_embeddings_of_one_tower(model, make_inputs):
+    for n in (7, 1):
+        x = make_inputs(n)
+        for training in (True, False):
+            model.train(training)
+            for mode, tower in (("user", model.user_tower), ("item", model.item_tower)):
+                model.mode = mode
+                found = model(x)
+                assert found.shape == (n, 8)
+                assert found.isfinite().all()
+                torch.testing.assert_close(found, tower(x))
+            model.mode = None
+            assert all(score.isfinite().all() for score in outputs(model, x))
+
+
+def test_a_tower_reads_its_own_columns_alone(model, make_inputs):
+    x = make_inputs(5)
+    model.eval()
+    whole = model.user_tower(x), model.item_tower(x)
+    for tower, features, expected in (
+        (model.user_tower, model.user_inputs, whole[0]),
+        (model.item_tower, model.item_inputs, whole[1]),
+    ):
+        own = {f.name: x[f.name] for f in features}
+        torch.testing.assert_close(tower(own), expected)
+        for f in features:
+            with pytest.raises(KeyError, match=f.name):
+                tower({k: v for k, v in own.items() if k != f.name})
+
+
+@pytest.mark.parametrize("name", BY_COSINE)
+def test_embeddings_have_length_one_and_their_product_is_the_score(model, name, make_inputs):
+    # training and serving rank alike
+    x = make_inputs(6)
+    model.temperature = 0.2
+    model.eval()
+    user, item = model.user_tower(x), model.item_tower(x)
+    for embedding in (user, item):
+        torch.testing.assert_close(embedding.norm(dim=1), torch.ones(6))
+    score = outputs(model, x)[0]
+    score = score.logit() if name == "DSSM" else score[:, 0] if score.dim() == 2 else score
+    torch.testing.assert_close(score, (user * item).sum(dim=1) / 0.2, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", BY_COSINE)
+def test_the_temperature_divides_the_cosine(make, name, make_inputs):
+    x = make_inputs(6)
+    torch.manual_seed(1)
+    warm = make().eval()
+    cold = make(temperature=0.1).eval()
+    cold.load_state_dict(warm.state_dict())
+    for first, second in zip(outputs(warm, x), outputs(cold, x)):
+        if name == "DSSM":
+            first, second = first.logit(), second.logit()
+        torch.testing.assert_close(second, first * 10, rtol=1e-3, atol=1e-4)
+    for wrong in (0, -1.0):
+        with pytest.raises(ValueError, match="temperature must be above 0"):
+            make(temperature=wrong)
+
+
+def test_a_row_is_scored_the_same_alone_and_in_a_batch(model, make_inputs):
+    x = make_inputs(6)
+    whole = outputs(model.eval(), x)
+    alone = [outputs(model, one(x, i)) for i in range(6)]
+    for found, expected in zip(zip(*alone), whole):
+        torch.testing.assert_close(torch.cat(list(found)), expected)
+
+
+def test_a_gradient_reaches_every_weight(model, make_inputs):
+    # in evaluation, as batch normalisation takes any effect from the bias before it
+    scores = outputs(model.eval(), make_inputs(60))
+    sum(
+        (i + 1) * (score * torch.randn_like(score)).sum() for i, score in enumerate(scores)
+    ).backward()
+    without = [n for n, p in model.named_parameters() if p.grad is None or (p.grad == 0).all()]
+    assert without == []
+
+
+@pytest.mark.parametrize(("left", "right"), [(0, 3), (3, 0), (2, 1)])
+def test_padding_says_nothing_on_either_side(model, make_inputs, left, right):
+    model.eval()
+    x = make_inputs(7)
+    padded = {k: F.pad(v, (left, right)) if k in ("history", "next") else v for k, v in x.items()}
+    torch.testing.assert_close(model.user_tower(padded), model.user_tower(x))
+    torch.testing.assert_close(model.item_tower(padded), model.item_tower(x))
+
+
+def test_an_empty_history_gives_finite_numbers_and_gradients(model, make_inputs):
+    x = make_inputs(4)
+    for column in ("history", "next", "other"):
+        x[column] = torch.zeros_like(x[column])
+    for training in (True, False):
+        model.train(training).zero_grad()
+        scores = [*outputs(model, x), model.user_tower(x)]
+        assert all(score.isfinite().all() for score in scores)
+        sum(score.sum() for score in scores).backward()
+        assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_the_same_item_is_known_by_its_columns(model, name, make_inputs):
+    x = make_inputs(6)
+    x["kind"][3] = x["kind"][1]
+    x["item"] = x["next"][:, -1] = torch.tensor([1, 7, 3, 7, 5, 6])
+    if name == "SASRec":  # whose item is the last of a sequence, whatever comes before
+        x["next"][:, :-1] = torch.randint(0, 20, (6, 5))
+    groups = model.item_groups(x)
+    same = groups.unsqueeze(1) == groups
+    expected = torch.eye(6, dtype=torch.bool)
+    expected[1, 3] = expected[3, 1] = True
+    assert torch.equal(same, expected)
+
+
+def test_a_seed_gives_the_same_model(make):
+    states = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        states.append(make().state_dict())
+    same = [all(torch.equal(states[0][k], s[k]) for k in s) for s in states]
+    assert same == [True, True, False]
+
+
+def test_weights_survive_a_file_and_copies_are_independent(model, make, make_inputs, tmp_path):
+    x = make_inputs(5)
+    torch.save(model.state_dict(), tmp_path / "w.pth")
+    other = make().eval()
+    other.load_state_dict(torch.load(tmp_path / "w.pth", weights_only=True))
+    expected = outputs(model.eval(), x)
+    assert all(torch.equal(a, b) for a, b in zip(outputs(other, x), expected))
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            parameter.zero_()
+    assert all(torch.equal(a, b) for a, b in zip(outputs(model, x), expected))
+
+
+@pytest.mark.parametrize("name", ["DSSM", "SASRec"])
+def test_a_compiled_model_computes_the_same(model, make_inputs):
+    x = make_inputs(5)
+    compiled = torch.compile(copy.deepcopy(model).eval(), backend="eager")
+    for mode in (None, "user", "item"):
+        model.mode = compiled.mode = mode
+        for found, expected in zip(outputs(compiled, x), outputs(model.eval(), x)):
+            torch.testing.assert_close(found, expected)
+
+
+# Learning
+
+
+def planted(n, generator):
+    """Everyone likes the items of one group: that of the user's number, and of the history."""
+    user = torch.randint(0, 12, (n,), generator=generator)
+    group = user % 4
+
+    def of(groups, *shape):
+        return torch.randint(0, 4, shape, generator=generator) * 4 + groups + 1
+
+    def beside(groups, *shape):
+        return of((groups + torch.randint(1, 4, shape, generator=generator)) % 4, *shape)
+
+    long = group.unsqueeze(1)
+    item, neg = of(group, n), beside(group, n)
+    return {
+        "user": user,
+        "age": torch.randn(n, generator=generator),
+        "history": of(long, n, 5),
+        "next": of(long, n, 5),
+        "other": beside(long, n, 5),
+        "item": item,
+        "kind": torch.randint(0, 5, (n,), generator=generator),
+        "neg": neg,
+        "neg_kind": torch.randint(0, 5, (n,), generator=generator),
+        "negatives": beside(long, n, 3),
+    }
+
+
+def loaders(mode):
+    generator = torch.Generator().manual_seed(7)
+    found = []
+    for n in (960, 320):
+        x = planted(n, generator)
+        y = torch.zeros(n, dtype=torch.long)
+        if mode == 0:
+            y[::2] = 1
+            x["item"] = torch.where(y == 1, x["item"], x["neg"])
+        found.append(TableLoader(TorchDataset(x, y), 64, shuffle=n == 960))
+    return found
+
+
+@pytest.mark.parametrize("in_batch", [False, True])
+def test_it_learns_who_likes_what(make, name, models, in_batch, tmp_path):
+    mode = models[name][1]
+    train, val = loaders(mode)
+    trainer = MatchTrainer(
+        make(),
+        mode=mode,
+        in_batch_neg=in_batch,
+        optimizer_params={"lr": 0.02},
+        n_epoch=6,
+        model_path=tmp_path,
+        progress=False,
+    )
+    trainer.fit(train, val)
+    scores = [row["val/auc"] for row in trainer.history]
+    # of other rows' items a quarter is liked too: the best that in-batch pairs can show is 0.875
+    best = 0.875 if in_batch and mode else 1.0
+    assert max(scores) > 0.5 + 0.9 * (best - 0.5)
+    assert trainer.evaluate(trainer.model, val) == max(scores)  # the best weights are kept
+    assert trainer.history[-1]["train/loss"] < trainer.history[0]["train/loss"]
