@@ -1,6 +1,6 @@
 """Loading by the batch: each batch is one index operation a column, never row by row."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -140,7 +140,7 @@ class DataGenerator:
         if split_ratio is not None:
             if x_val is not None or x_test is not None:
                 raise ValueError("give split_ratio, or x_val and x_test, not both")
-            train, val, test = self._split(split_ratio)
+            train, val, test = random_parts(self.dataset, split_ratio)
         else:
             for part, x, y in (("val", x_val, y_val), ("test", x_test, y_test)):
                 if (x is None) != (y is None):
@@ -153,17 +153,38 @@ class DataGenerator:
 
         return TableLoader(train, batch_size, True, num_workers), loader(val), loader(test)
 
-    def _split(self, ratio: list[float]) -> list[Subset[Any]]:
-        if len(ratio) != 2 or min(ratio) < 0 or sum(ratio) > 1 + 1e-9:
-            raise ValueError(
-                "split_ratio takes two shares, of training and validation, that leave the rest for "
-                f"testing, such as [0.7, 0.1]; got {ratio!r}"
-            )
-        n_train, n_val = (int(self.length * share) for share in ratio)
-        order = torch.randperm(self.length)
-        sizes = [n_train, n_val, self.length - n_train - n_val]
-        # a Subset looks its indices up with indices[i], which a tensor does for many i at once
-        return [Subset(self.dataset, rows) for rows in order.split(sizes)]
+
+def random_parts(dataset: Dataset[Any], ratio: Sequence[float]) -> list[Subset[Any]]:
+    """Split a data set at random, from torch's global random state.
+
+    Args:
+        dataset: What to split.
+        ratio: Shares of training and validation, such as [0.7, 0.1]; the rest is for testing.
+
+    Returns:
+        The parts for training, validation and test.
+
+    Raises:
+        ValueError: The shares are impossible.
+    """
+    if len(ratio) != 2 or min(ratio) < 0 or sum(ratio) > 1 + 1e-9:
+        raise ValueError(
+            "split_ratio takes two shares, of training and validation, that leave the rest for "
+            f"testing, such as [0.7, 0.1]; got {ratio!r}"
+        )
+    n_rows = len(dataset)  # type: ignore[arg-type]
+    n_train, n_val = (int(n_rows * share) for share in ratio)
+    order = torch.randperm(n_rows)
+    sizes = [n_train, n_val, n_rows - n_train - n_val]
+    # a Subset looks its indices up with indices[i], which a tensor does for many i at once
+    return [Subset(dataset, rows) for rows in order.split(sizes)]
 
 
-__all__ = ["BatchIndices", "DataGenerator", "PredictDataset", "TableLoader", "TorchDataset"]
+__all__ = [
+    "BatchIndices",
+    "DataGenerator",
+    "PredictDataset",
+    "TableLoader",
+    "TorchDataset",
+    "random_parts",
+]

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from .padding import stacked
+
 Index = int | slice | list[int] | Tensor
 
 
@@ -83,6 +85,20 @@ def _regular(values: Any, name: str) -> Any:
     return values
 
 
+def df_to_dict(data: Any) -> dict[str, Any]:
+    """The columns of a frame as a dict of new arrays.
+
+    A column whose cells are lists or arrays of one length L becomes an array of shape (N, L).
+
+    Example:
+        >>> import pandas as pd
+        >>> df_to_dict(pd.DataFrame({"user": [1, 2], "history": [[3, 4], [5, 6]]}))
+        {'user': array([1, 2]), 'history': array([[3, 4],
+               [5, 6]])}
+    """
+    return {name: stacked(np.array(data[name].to_numpy())) for name in data.columns}
+
+
 class PredictDataset(Dataset[Any]):
     """A table of inputs without labels.
 
@@ -133,3 +149,53 @@ class TorchDataset(PredictDataset):
     def __getitem__(self, index: Index) -> Any:
         """The rows at `index` and their labels."""
         return super().__getitem__(index), self.y[index]
+
+
+class SeqDataset(Dataset[Any]):
+    """Sequences of tokens, each with the token that follows.
+
+    ``dataset[i]`` is one sequence, ``dataset[indices]`` (a slice, a list or a tensor) many at once:
+    ``(seq_tokens, seq_positions, seq_time_diffs, target)`` either way, tensors of int64.
+
+    Args:
+        seq_tokens: Ids of the tokens, shape (N, L).
+        seq_positions: The position of each in its sequence, shape (N, L).
+        targets: The id of the token to predict, shape (N,).
+        seq_time_diffs: The time difference of each, as the model takes it, shape (N, L).
+
+    Raises:
+        ValueError: The shapes do not fit together.
+
+    Example:
+        >>> SeqDataset([[5, 6], [7, 8]], [[0, 1], [0, 1]], [7, 9], [[60, 5], [9, 1]])[0]
+        (tensor([5, 6]), tensor([0, 1]), tensor([60,  5]), tensor(7))
+    """
+
+    def __init__(
+        self, seq_tokens: Any, seq_positions: Any, targets: Any, seq_time_diffs: Any
+    ) -> None:
+        self.seq_tokens = to_tensor(seq_tokens, "seq_tokens")
+        self.seq_positions = to_tensor(seq_positions, "seq_positions")
+        self.targets = to_tensor(targets, "targets")
+        self.seq_time_diffs = to_tensor(seq_time_diffs, "seq_time_diffs")
+        shape = tuple(self.seq_tokens.shape)
+        if len(shape) != 2:
+            raise ValueError(f"seq_tokens must have the shape (N, L), got {shape}")
+        for name in ("seq_positions", "seq_time_diffs"):
+            other = tuple(getattr(self, name).shape)
+            if other != shape:
+                raise ValueError(f"seq_tokens has the shape {shape}, but {name} has {other}")
+        if len(self.targets) != shape[0]:
+            raise ValueError(f"there are {shape[0]} sequences, but {len(self.targets)} targets")
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: Index) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The sequences at `index`, and their targets."""
+        return (
+            self.seq_tokens[index].long(),
+            self.seq_positions[index].long(),
+            self.seq_time_diffs[index].long(),
+            self.targets[index].long(),
+        )

@@ -1,0 +1,106 @@
+"""Loaders of matching models, with those of their users and items, and of sequence models."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from .loader import TableLoader, random_parts
+from .table import PredictDataset, SeqDataset, TorchDataset
+
+
+class MatchDataGenerator:
+    """Makes the loaders that train a matching model and that embed its users and items.
+
+    Args:
+        x: The inputs of training: a dict of arrays, or a pandas, polars or Arrow table.
+        y: The labels, shape (N,); empty or None where training reads none: of pairs, of lists whose
+            positive comes first, or with negatives from the batch. Batches are then x alone.
+
+    Example:
+        >>> x = {"user": [1, 2, 3], "item": [4, 5, 6]}
+        >>> data = MatchDataGenerator(x, [1, 0, 1])
+        >>> train, users, items = data.generate_dataloader({"user": [1]}, {"item": [4, 5]}, 2)
+        >>> list(items)
+        [{'item': tensor([4, 5])}]
+    """
+
+    def __init__(self, x: Any, y: Any = ()) -> None:
+        unlabelled = y is None or len(y) == 0
+        self.dataset = PredictDataset(x) if unlabelled else TorchDataset(x, y)
+
+    def generate_dataloader(
+        self, x_test_user: Any, x_all_item: Any, batch_size: int, num_workers: int = 0
+    ) -> tuple[TableLoader, TableLoader, TableLoader]:
+        """The loaders, each of which fetches a batch at once.
+
+        Args:
+            x_test_user: Inputs of the users to recommend to.
+            x_all_item: Inputs of all items.
+            batch_size: Rows a batch.
+            num_workers: Processes that fetch; 0 fetches in this one, which is fastest for tables in
+                memory.
+
+        Returns:
+            (train, test_user, all_item). The first is shuffled and yields ``(x, y)``, or x without
+            labels; the others keep the order of their rows and yield x.
+        """
+        return (
+            TableLoader(self.dataset, batch_size, True, num_workers),
+            TableLoader(PredictDataset(x_test_user), batch_size, False, num_workers),
+            TableLoader(PredictDataset(x_all_item), batch_size, False, num_workers),
+        )
+
+
+class SequenceDataGenerator:
+    """Makes the loaders of a sequence model, which predicts the token after each sequence.
+
+    Args:
+        seq_tokens: Ids of the tokens, shape (N, L).
+        seq_positions: The position of each in its sequence, shape (N, L).
+        targets: The id of the token to predict, shape (N,).
+        seq_time_diffs: The time difference of each, as the model takes it, shape (N, L).
+
+    Example:
+        >>> data = SequenceDataGenerator([[5, 6]], [[0, 1]], [7], [[60, 5]])
+        >>> loader, = data.generate_dataloader()
+        >>> list(loader)
+        [(tensor([[5, 6]]), tensor([[0, 1]]), tensor([[60,  5]]), tensor([7]))]
+    """
+
+    def __init__(
+        self, seq_tokens: Any, seq_positions: Any, targets: Any, seq_time_diffs: Any
+    ) -> None:
+        self.dataset = SeqDataset(seq_tokens, seq_positions, targets, seq_time_diffs)
+
+    def generate_dataloader(
+        self,
+        batch_size: int = 32,
+        num_workers: int = 0,
+        split_ratio: Sequence[float] | None = None,
+        shuffle: bool = True,
+    ) -> tuple[TableLoader, ...]:
+        """One loader of everything, or three over a random split.
+
+        Args:
+            batch_size: Sequences a batch.
+            num_workers: Processes that fetch; see `TableLoader`.
+            split_ratio: Shares of training, validation and test, such as (0.7, 0.1, 0.2), of which
+                the last may be left out. Drawn from torch's global random state.
+            shuffle: Whether the one loader is shuffled; of three, just that of training is.
+
+        Returns:
+            (loader,), or (train, validation, test). Each yields
+            ``(seq_tokens, seq_positions, seq_time_diffs, target)``.
+
+        Raises:
+            ValueError: The shares are impossible.
+        """
+        if split_ratio is None:
+            return (TableLoader(self.dataset, batch_size, shuffle, num_workers),)
+        if len(split_ratio) == 3 and abs(sum(split_ratio) - 1) > 1e-6:
+            raise ValueError(f"three shares of split_ratio must add up to 1, got {split_ratio!r}")
+        train, val, test = random_parts(self.dataset, split_ratio[:2])
+        return (
+            TableLoader(train, batch_size, True, num_workers),
+            TableLoader(val, batch_size, False, num_workers),
+            TableLoader(test, batch_size, False, num_workers),
+        )
