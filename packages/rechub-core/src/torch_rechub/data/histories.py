@@ -1,0 +1,104 @@
+"""Each user's interactions in the order of time, and what came before any one of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Array = npt.NDArray[Any]
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Histories:
+    """N interactions sorted by user, then by time; those of one moment stay in the frame's order.
+
+    What a user did before the interaction at place t is at the places `start[t]` to t - 1. All
+    histories are therefore stretches of one array, and none is copied.
+
+    Attributes:
+        row: Row of the frame that each interaction is in, shape (N,).
+        user: Number of its user, from 0 in the users' order, shape (N,).
+        start: Place of its user's first interaction, shape (N,).
+        stop: Place after its user's last interaction, shape (N,).
+        user_ids: What the frame calls each user.
+    """
+
+    row: Ids
+    user: Ids
+    start: Ids
+    stop: Ids
+    user_ids: pd.Index
+
+    def targets(self, min_items: int) -> Ids:
+        """Places of the interactions that have a history, of users with `min_items` or more."""
+        place = np.arange(len(self.row))
+        enough = self.stop - self.start >= min_items
+        return np.flatnonzero((place > self.start) & enough)
+
+
+def histories(data: pd.DataFrame, user_col: str, item_col: str, time_col: str) -> Histories:
+    """Sort the interactions of a frame, which stays as it is.
+
+    Raises:
+        KeyError: A column is missing.
+        ValueError: A user, an item or a time is missing.
+
+    Example:
+        >>> log = pd.DataFrame({"user": [7, 5, 7], "item": [1, 2, 3], "time": [9, 8, 4]})
+        >>> histories(log, "user", "item", "time").row
+        array([1, 2, 0])
+    """
+    require_columns(data, (user_col, item_col, time_col))
+    for name in (user_col, item_col, time_col):
+        n_missing = int(data[name].isna().sum())
+        if n_missing:
+            raise ValueError(
+                f"column {name!r} has {n_missing} missing values: drop those rows first, with "
+                f"data.dropna(subset=[{name!r}])"
+            )
+    moments = data[time_col].reset_index(drop=True)
+    by_time = moments.sort_values(kind="stable").index.to_numpy()
+    codes, user_ids = pd.factorize(data[user_col], sort=True)
+    small = codes[by_time].astype(np.min_scalar_type(len(user_ids)))  # is quicker to sort
+    row = by_time[np.argsort(small, kind="stable")]
+    user = codes[row].astype(np.int64, copy=False)
+    count = np.bincount(user, minlength=len(user_ids))
+    stop = np.cumsum(count)
+    return Histories(row, user, (stop - count)[user], stop[user], pd.Index(user_ids))
+
+
+def require_columns(data: pd.DataFrame, names: Iterable[str]) -> None:
+    """Raise KeyError if a frame lacks a column."""
+    missing = [name for name in names if name not in data.columns]
+    if missing:
+        raise KeyError(f"data has no column {missing[0]!r}: its columns are {list(data.columns)}")
+
+
+def stretches(values: Array, start: Ids, stop: Ids) -> Array:
+    """The stretches `values[start:stop]`, as an object array of read-only views.
+
+    Example:
+        >>> stretches(np.array([7, 8, 9]), np.array([0, 1]), np.array([1, 3])).tolist()
+        [array([7]), array([8, 9])]
+    """
+    values = _read_only(values)
+    parts = map(values.__getitem__, map(slice, start.tolist(), stop.tolist()))
+    cells: Array = np.fromiter(parts, dtype=object, count=len(start))
+    return cells
+
+
+def rows(matrix: Array) -> Array:
+    """The rows of an array, as an object array of read-only views."""
+    cells: Array = np.fromiter(_read_only(matrix), dtype=object, count=len(matrix))
+    return cells
+
+
+def _read_only(values: Array) -> Array:
+    # Cells of a frame share the memory, so that writing to one would change others.
+    view: Array = values.view()
+    view.flags.writeable = False
+    return view
