@@ -8,29 +8,31 @@ from torch import nn
 
 from ..basic.features import auto_embed_dim as get_auto_embedding_dim
 from ..basic.metric import auc_score
+from ..data.encoding import array_replace_with_dict
+from ..data.generators import MatchDataGenerator, SequenceDataGenerator
 from ..data.loader import DataGenerator
-from ..data.table import PredictDataset, TorchDataset
+from ..data.negative import neg_sample
+from ..data.padding import pad_sequences
+from ..data.sequence import create_seq_features, generate_seq_feature
+from ..data.table import PredictDataset, SeqDataset, TorchDataset, df_to_dict
 
 __all__ = [
     "DataGenerator",
+    "MatchDataGenerator",
     "PredictDataset",
+    "SeqDataset",
+    "SequenceDataGenerator",
     "TorchDataset",
+    "array_replace_with_dict",
+    "create_seq_features",
     "df_to_dict",
+    "generate_seq_feature",
     "get_auto_embedding_dim",
     "get_loss_func",
     "get_metric_func",
+    "neg_sample",
+    "pad_sequences",
 ]
-
-
-def df_to_dict(data: Any) -> dict[str, Any]:
-    """The columns of a pandas frame as a dict of arrays.
-
-    Example:
-        >>> import pandas as pd
-        >>> df_to_dict(pd.DataFrame({"user": [1, 2]}))
-        {'user': array([1, 2])}
-    """
-    return {name: data[name].to_numpy() for name in data.columns}
 
 
 def get_loss_func(task_type: str = "classification") -> nn.Module:
