@@ -208,6 +208,23 @@ def test_the_loss_by_its_name(make, loaders, loss_type):
     )
 
 
+@pytest.mark.parametrize("loss_type", ["cross_entropy", "nce"])
+def test_padding_is_no_candidate_and_gets_no_gradient(make, loss_type):
+    logits = torch.randn(V, V)
+    batch = tables()
+    losses = []
+    for high in (-5.0, 8.0):
+        logits[:, 0] = high  # what padding scores does not matter
+        trainer = make(Bigram(logits.clone()), loss_type=loss_type)
+        loss = trainer.losses(batch)
+        loss.backward()
+        losses.append(loss.item())
+        assert (trainer.model.w.grad[:, 0] == 0).all()
+        assert (trainer.model.w.grad[1:, 1:] != 0).any(dim=1).all()
+        assert trainer.model.w[0, 0] == high
+    assert losses[0] == losses[1]
+
+
 def test_an_unknown_loss_is_refused(make):
     with pytest.raises(ValueError, match="'cross_entropy' or 'nce', got 'mse'"):
         make(loss_type="mse")

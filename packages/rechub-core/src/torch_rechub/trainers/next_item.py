@@ -75,18 +75,18 @@ def ranks_of(scores: Tensor, items: Tensor, excluded: Tensor) -> Tensor:
 
 
 class ItemCrossEntropy(nn.CrossEntropyLoss):
-    """Cross-entropy over the items alone: padding, class 0, is no candidate.
-
-    L = −ln(exp(z_i) / Σ_{v ≥ 1} exp(z_v)), the mean over rows; 0 without rows.
+    """Cross-entropy over items: `label_smoothing` spreads over them alone, and no row is no loss.
 
     Shape:
-        logits: (N, V), column 0 of them unused; items: (N,).
+        logits: (N, V), of which column 0 is padding's; items: (N,); returns a scalar.
     """
 
     def forward(self, logits: Tensor, items: Tensor) -> Tensor:
-        """Return a scalar."""
+        """Return the mean over rows; 0 without rows."""
         if len(items) == 0:
             return logits.sum()
+        if self.label_smoothing == 0:
+            return super().forward(logits, items)
         return F.cross_entropy(
             logits[:, 1:],
             items - 1,
@@ -96,30 +96,19 @@ class ItemCrossEntropy(nn.CrossEntropyLoss):
         )
 
 
-class ItemNCELoss(NCELoss):
-    """`NCELoss` over the items alone: padding, class 0, is no candidate."""
-
-    def __init__(self, temperature: float = 0.1, ignore_index: int = PADDING) -> None:
-        super().__init__(temperature, ignore_index - 1)
-
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return a scalar."""
-        return super().forward(logits[:, 1:], targets - 1)
-
-
 def item_loss(loss_type: str, params: dict[str, Any]) -> nn.Module:
     """The loss by its name.
 
     Raises:
         ValueError: The name is another, or the loss would not be a mean.
     """
-    losses: dict[str, type[nn.Module]] = {"cross_entropy": ItemCrossEntropy, "nce": ItemNCELoss}
-    if loss_type not in losses:
-        raise ValueError(f"loss_type must be 'cross_entropy' or 'nce', got {loss_type!r}")
     if params.get("reduction", "mean") != "mean":
         raise ValueError(f"reduction must be 'mean' in training, got {params['reduction']!r}")
-    rest = {name: value for name, value in params.items() if name != "reduction"}
-    return losses[loss_type](**{"ignore_index": PADDING, **rest})
+    if loss_type == "cross_entropy":
+        return ItemCrossEntropy(**{"ignore_index": PADDING, **params})
+    if loss_type == "nce":
+        return NCELoss(**{"temperature": 0.1, **params})
+    raise ValueError(f"loss_type must be 'cross_entropy' or 'nce', got {loss_type!r}")
 
 
 @dataclass(frozen=True)
@@ -127,7 +116,7 @@ class Predictions:
     """What a model says where there is something to predict, in a batch.
 
     Attributes:
-        logits: Of all items, (N, V).
+        logits: Of all items, (N, V); that of padding is so low that it is no candidate.
         items: The right ones, (N,).
         last: Whether they are targets, (N,): items after the last token of a sequence.
         row: The sequence of each, (N,).
@@ -160,7 +149,9 @@ class Predictor:
         items, last = next_items(tokens, targets)
         row, position = ((items != PADDING) & (last | (not targets_only))).nonzero(as_tuple=True)
         found = self.first(tokens, time_diffs)[row, position]
-        logits = self.model.score(found) if self.in_parts else found
+        logits: Tensor = self.model.score(found) if self.in_parts else found
+        with torch.no_grad():  # no gradient reaches a score that is as low
+            logits[:, PADDING] = max(-1e9, torch.finfo(logits.dtype).min)
         return Predictions(logits, items[row, position], last[row, position], row)
 
     def ranks(self, batch: Any, exclude_seen: bool) -> Tensor:

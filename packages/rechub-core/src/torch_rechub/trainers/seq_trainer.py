@@ -162,7 +162,7 @@ class SeqTrainer(Trainer):
             found = self._predict(batch)
             losses.append(self.loss_fn(found.logits, found.items) * len(found.items))
             n += len(found.items)
-            right.append(found.logits[found.last, 1:].argmax(dim=1) + 1 == found.items[found.last])
+            right.append(found.logits[found.last].argmax(dim=1) == found.items[found.last])
         total, hits = torch.stack(losses).cpu().double().sum(), torch.cat(right or [torch.empty(0)])
         loss = float(total) / n if n else math.nan
         return loss, float(hits.float().mean()) if len(hits) else math.nan

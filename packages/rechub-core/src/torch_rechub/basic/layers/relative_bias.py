@@ -154,8 +154,11 @@ class RelativeBucketedTimeAndPositionBias(nn.Module):
         p = self.pos_w[i[None, :] - i[:, None] + self.max_seq_len - 1].permute(2, 0, 1)
         if buckets is None:
             return p.unsqueeze(0)
-        t = self.ts_w.t().index_select(1, buckets.flatten()).view(self.n_heads, *buckets.shape)
-        return t.transpose(0, 1) + p
+        # gathered batch by batch, so that its gradient is summed by several threads
+        shape = (len(buckets), self.n_heads, -1)
+        pairs = buckets.long().flatten(1).unsqueeze(1).expand(shape)
+        t = self.ts_w.t().unsqueeze(0).expand(shape).gather(2, pairs)
+        return t.unflatten(2, (seq_len, seq_len)) + p
 
 
 def check_length(seq_len: int, max_seq_len: int) -> None:
