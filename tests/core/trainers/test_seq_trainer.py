@@ -2,6 +2,7 @@
 
 import copy
 import math
+import runpy
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
 from torch_rechub.models.generative import HSTUModel
 from torch_rechub.trainers import SeqTrainer
+from torch_rechub.utils.data import SequenceDataGenerator
 
 V, L, N = 12, 5, 30
 
@@ -557,15 +559,26 @@ def wrong(which, value):
     return columns
 
 
+def tensors(columns):
+    return loader(*columns)
+
+
+def sequences(columns):
+    tokens, positions, times, targets = columns
+    data = SequenceDataGenerator(tokens, positions, targets, times)
+    return data.generate_dataloader(batch_size=8)[0]
+
+
+@pytest.mark.parametrize("make_loader", [tensors, sequences])
 @pytest.mark.parametrize("value", [V, -3])
 @pytest.mark.parametrize(("which", "name"), [(0, "tokens"), (3, "targets")])
 @pytest.mark.parametrize("part", ["train", "val"])
 def test_a_token_outside_the_vocabulary_is_named_before_training(
-    make, loaders, which, name, value, part
+    make, loaders, which, name, value, part, make_loader
 ):
     trainer = make()
     before = copy.deepcopy(trainer.model.state_dict())
-    data = loader(*wrong(which, value))
+    data = make_loader(wrong(which, value))
     with pytest.raises(IndexError, match=rf"'{name}': id {value} .*vocab_size={V} allows ids 0 to"):
         trainer.fit(*((data, loaders[1]) if part == "train" else (loaders[0], data)))
     assert trainer.history == []
@@ -581,6 +594,8 @@ def test_and_in_a_stream_when_it_comes(make, which, name):
 def test_targets_of_rows_that_are_not_used_do_not_matter(make):
     columns = wrong(3, V)
     part = DataLoader(Subset(TensorDataset(*columns), range(N - 1)), 8)
+    make().fit(part, part)
+    part = DataLoader(Subset(sequences(columns).dataset, range(N - 1)), 8)
     make().fit(part, part)
 
 
@@ -598,3 +613,55 @@ def test_targets_of_one_column_and_batches_of_one_row(make, loaders):
     assert trainer.evaluate([column]) == trainer.evaluate([batch])
     one = loader(*tables(3), batch_size=1)
     assert len(make().fit(one, one)["train_loss"]) == 2
+
+
+SCRIPT = """
+import numpy as np
+import torch
+from torch_rechub.models.generative.hstu import HSTUModel
+from torch_rechub.trainers.seq_trainer import SeqTrainer
+from torch_rechub.utils.data import SequenceDataGenerator
+
+torch.manual_seed(2022)
+rng = np.random.default_rng(2022)
+n, length, vocab_size = 400, 8, 15
+start = rng.integers(0, vocab_size - 1, (n, 1))
+tokens = (start + 3 * np.arange(length + 1)) % (vocab_size - 1) + 1
+seq_tokens, targets = tokens[:, :-1], tokens[:, -1]
+seq_tokens[::2, :3] = 0
+seq_positions = np.tile(np.arange(length), (n, 1))
+seq_time_diffs = np.sort(rng.integers(0, 86400, (n, length)))[:, ::-1].copy()
+generator = SequenceDataGenerator(seq_tokens, seq_positions, targets, seq_time_diffs)
+train_loader, val_loader, test_loader = generator.generate_dataloader(
+    batch_size=32, num_workers=0, split_ratio=(0.7, 0.1, 0.2), shuffle=True
+)
+model = HSTUModel(vocab_size, 16, 2, 2, 8, 8, length, 0.1, True, 32, "sqrt", 1.0, "minutes")
+trainer = SeqTrainer(
+    model,
+    optimizer_fn=torch.optim.Adam,
+    optimizer_params={"lr": 1e-2, "weight_decay": 1e-5},
+    scheduler_fn=torch.optim.lr_scheduler.StepLR,
+    scheduler_params={"step_size": 2, "gamma": 0.8},
+    n_epoch=4,
+    earlystop_patience=3,
+    device="cpu",
+    model_path="saved",
+    loss_type="nce",
+    loss_params={"temperature": 0.1, "ignore_index": 0},
+)
+history = trainer.fit(train_loader, val_loader)
+test_loss, test_accuracy = trainer.evaluate(test_loader)
+"""
+
+
+def test_a_script_of_0_9(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    found = runpy.run_path("script.py")
+    assert found["test_accuracy"] > 0.9
+    assert 0 < found["test_loss"] < 1
+    assert {name: len(values) for name, values in found["history"].items()} == {
+        name: len(found["trainer"].history) for name in ("train_loss", "val_loss", "val_accuracy")
+    }
+    assert [file.name for file in (tmp_path / "saved").iterdir()] == ["model.pth"]
+    assert capsys.readouterr().out == ""

@@ -10,7 +10,7 @@ from torch.utils.data import Subset, TensorDataset
 
 from ..basic.layers.embedding import input_columns
 from ..basic.layers.inputs import check_column, missing_columns
-from ..data.table import PredictDataset, TorchDataset
+from ..data.table import PredictDataset, SeqDataset, TorchDataset
 
 log = logging.getLogger("torch_rechub")
 
@@ -105,6 +105,9 @@ def _in_memory(dataset: Any) -> tuple[Any, Tensor | None] | None:
     """The inputs and the labels of all rows, where they are in memory."""
     if isinstance(dataset, PredictDataset):
         return dataset.x, dataset.y if isinstance(dataset, TorchDataset) else None
+    if isinstance(dataset, SeqDataset):
+        sequences = (dataset.seq_tokens, dataset.seq_positions, dataset.seq_time_diffs)
+        return sequences, dataset.targets
     if isinstance(dataset, TensorDataset) and len(dataset.tensors) > 1:
         *inputs, labels = dataset.tensors
         return inputs[0] if len(inputs) == 1 else tuple(inputs), labels

@@ -48,15 +48,16 @@ class SeqTrainer(Trainer):
 
     Example:
         >>> import tempfile
-        >>> from torch.utils.data import DataLoader, TensorDataset
         >>> from torch_rechub.models.generative import HSTUModel
+        >>> from torch_rechub.utils.data import SequenceDataGenerator
         >>> tokens, times = torch.randint(1, 20, (40, 6)), torch.randint(0, 9999, (40, 6))
-        >>> data = TensorDataset(tokens, torch.arange(6).expand(40, 6), times, tokens[:, 0])
+        >>> data = SequenceDataGenerator(tokens, torch.arange(6).repeat(40, 1), tokens[:, 0], times)
+        >>> train, val, test = data.generate_dataloader(10, split_ratio=(0.6, 0.2, 0.2))
         >>> model = HSTUModel(20, d_model=8, n_heads=2, n_layers=1, dqk=4, dv=4, max_seq_len=6)
         >>> trainer = SeqTrainer(model, n_epoch=2, model_path=tempfile.mkdtemp())
-        >>> sorted(trainer.fit(DataLoader(data, 10), DataLoader(data, 10)))
+        >>> sorted(trainer.fit(train, val))
         ['train_loss', 'val_accuracy', 'val_loss']
-        >>> sorted(trainer.evaluate_topk(DataLoader(data, 10), topKs=[5]))
+        >>> sorted(trainer.evaluate_topk(test, topKs=[5]))
         ['hit@5', 'mrr@5', 'ndcg@5']
     """
 

@@ -158,7 +158,8 @@ class RelativeBucketedTimeAndPositionBias(nn.Module):
         shape = (len(buckets), self.n_heads, -1)
         pairs = buckets.long().flatten(1).unsqueeze(1).expand(shape)
         t = self.ts_w.t().unsqueeze(0).expand(shape).gather(2, pairs)
-        return t.unflatten(2, (seq_len, seq_len)) + p
+        bias: Tensor = t.unflatten(2, (seq_len, seq_len)) + p
+        return bias
 
 
 def check_length(seq_len: int, max_seq_len: int) -> None:
