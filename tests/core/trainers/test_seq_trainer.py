@@ -299,6 +299,7 @@ def test_evaluation_is_a_loop_over_predictions(make, make_hstu, pad, batch_size)
         found = make(model).evaluate(data)
         assert found == pytest.approx(naive_evaluation(model, list(data)), rel=1e-5)
         assert all(type(value) is float for value in found)
+        assert found[1] == naive_evaluation(model, list(data))[1]  # to the last digit
 
 
 @pytest.mark.parametrize(

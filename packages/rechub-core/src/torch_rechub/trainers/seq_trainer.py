@@ -166,7 +166,7 @@ class SeqTrainer(Trainer):
             right.append(found.logits[found.last].argmax(dim=1) == found.items[found.last])
         total, hits = torch.stack(losses).cpu().double().sum(), torch.cat(right or [torch.empty(0)])
         loss = float(total) / n if n else math.nan
-        return loss, float(hits.float().mean()) if len(hits) else math.nan
+        return loss, float(hits.cpu().double().mean()) if len(hits) else math.nan
 
     @torch.inference_mode()
     def evaluate_topk(
