@@ -30,9 +30,8 @@ def in_batch_scores(user: Tensor, item: Tensor, groups: Tensor | None = None) ->
     scores: Tensor = user @ item.T
     if groups is None:
         return scores
-    same: Tensor = groups.unsqueeze(1) == groups
-    same.fill_diagonal_(False)
-    scores.masked_fill_(same, -torch.inf)
+    row, other = _same_elsewhere(groups)
+    scores[row, other] = -torch.inf
     return scores
 
 
@@ -58,6 +57,15 @@ def group_rows(columns: Sequence[Tensor]) -> Tensor:
         kind = torch.unique(number, return_inverse=True)[1]
         groups = torch.unique(groups * len(kind) + kind, return_inverse=True)[1]
     return groups
+
+
+def _same_elsewhere(groups: Tensor) -> tuple[Tensor, Tensor]:
+    """The pairs of different rows of one group; only the few rows that have any are compared."""
+    _, number, size = torch.unique(groups, return_inverse=True, return_counts=True)
+    repeated = (size[number] > 1).nonzero().squeeze(1)
+    first, other = (number[repeated].unsqueeze(1) == number).nonzero().unbind(1)
+    row = repeated[first]
+    return row[row != other], other[row != other]
 
 
 def inbatch_negative_sampling(

@@ -1,6 +1,7 @@
 """Layers, by kind: each class is its formula, its shapes and a short forward."""
 
 from ..._installation import refuse_mixed_installation
+from .attention import MultiHeadSelfAttention, PointWiseFeedForward
 from .embedding import EmbeddingLayer
 from .experts import CGC, AttentionLayer, Experts, Gate, TaskPredictions, Towers, mix
 from .hstu import HSTUBlock, HSTULayer
@@ -28,6 +29,8 @@ __all__ = [
     "HSTUBlock",
     "HSTULayer",
     "InputMask",
+    "MultiHeadSelfAttention",
+    "PointWiseFeedForward",
     "PredictionLayer",
     "SumPooling",
     "TaskPredictions",
