@@ -505,6 +505,9 @@ def test_columns_that_no_tower_in_use_reads_may_lack(make):
         trainer.check_inputs(trainer.model, x)
     trainer.model.mode = "user"
     trainer.check_inputs(trainer.model, x)
+    sequences = ["seq", "pos", "neg_seq"]
+    model = SASRec([SequenceFeature(n, 20, D, "concat") for n in sequences], item_feature=ITEM)
+    make(model, mode=1).fit(loader(columns=sequences))  # whose items are embedded afterwards
     with pytest.raises(IndexError, match="'user': id 12"):
         trainer.check_inputs(trainer.model, {"user": torch.tensor([12])})
 

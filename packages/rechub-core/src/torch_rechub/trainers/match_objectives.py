@@ -145,12 +145,10 @@ class ListWise(Objective):
 
 
 def columns_in_use(model: nn.Module, in_batch: bool) -> list[str] | None:
-    """The columns that the towers in use read; None where all of the model's are needed."""
-    mode = getattr(model, "mode", None)
-    if mode is None and not in_batch:
-        return None
-    names = ["user_inputs", "item_inputs"] if mode is None else [f"{mode}_inputs"]
-    inputs = [getattr(model, name, None) for name in names]
+    """The columns that the mode of a model reads; None where all of the model's are needed."""
+    mode = getattr(model, "mode", None) or "score"
+    parts = ("user", "item") if in_batch and mode == "score" else (mode,)
+    inputs = [getattr(model, f"{part}_inputs", None) for part in parts]
     return None if None in inputs else [f.name for features in inputs for f in features or ()]
 
 

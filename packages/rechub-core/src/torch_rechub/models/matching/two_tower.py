@@ -24,7 +24,8 @@ class TwoTower(nn.Module):
     * `logits(x)`: what `forward` takes the sigmoid of, for training point by point.
     * `valid_pairs(x)`, `pair_loss`: which pairs (positive, negative) are no padding, and the loss
       of pairs in place of BPR.
-    * `user_inputs`, `item_inputs`: the features that each tower reads.
+    * `user_inputs`, `item_inputs`, `score_inputs`: the features that each tower, and `forward` in
+      mode None, reads; all of the model's where there is None.
     * `item_groups(x)`: equal numbers for rows with the same item, which is no negative of itself.
 
     Args:
@@ -50,6 +51,7 @@ class TwoTower(nn.Module):
         if not temperature > 0:
             raise ValueError(f"temperature must be above 0, got {temperature!r}")
         self.user_inputs, self.item_inputs = list(user_inputs), list(item_inputs)
+        self.score_inputs: Sequence[Feature] | None = None
         self.temperature = temperature
         self.mode: str | None = None
 
