@@ -173,7 +173,7 @@ def test_lists_train_on_the_cross_entropy_of_the_positive(make, labels):
 # Negatives from the batch
 
 
-def in_batch_loss(model, x, temperature, keep=None):
+def in_batch_loss(model, x, temperature, keep=None, q=None):
     """−ln softmax of each row's own item among those of rows with other items, in plain loops."""
     user, item = model.user_tower(x).tolist(), model.item_tower(x).tolist()
     ids, losses = x["item"].tolist(), []
@@ -181,6 +181,7 @@ def in_batch_loss(model, x, temperature, keep=None):
         if keep is None or keep[i]:
             scores = {
                 j: math.fsum(a * b for a, b in zip(user[i], item[j])) / temperature
+                - (0 if q is None else math.log(q[ids[j]]))
                 for j in range(len(item))
                 if j == i or ids[j] != ids[i]
             }
@@ -285,6 +286,93 @@ def test_negatives_from_the_batch_need_no_columns_of_negatives(make):
     x["item"][7] = 20
     with pytest.raises(IndexError, match="'item': id 20"):
         trainer.fit(TableLoader(TorchDataset(x, y), 16))
+
+
+def test_item_frequency_takes_ln_q_from_the_scores_of_training(make):
+    x, y = table()
+    n = torch.bincount(x["item"], minlength=20).tolist()
+    n[x["item"][0]] = 0  # an item without a count is taken to occur once
+    q = [max(count, 1) / sum(n) for count in n]
+    for mode in (0, 1, 2):
+        trainer = make(MAKE[mode](0.5), mode, in_batch_neg=True, item_frequency={"item": n})
+        trainer.model.eval()
+        expected = in_batch_loss(trainer.model, x, 0.5, q=q)
+        assert abs(expected - in_batch_loss(trainer.model, x, 0.5)) > 0.01
+        assert trainer.losses((x, y * 0 + 1)).item() == pytest.approx(expected, rel=1e-5)
+        assert trainer.hyperparams()["log_q_correction"]
+
+
+def test_item_frequency_chooses_hard_negatives_by_corrected_scores(make):
+    n = torch.arange(1, 21)
+    options = {"in_batch_neg_ratio": 4, "hard_negative": True, "item_frequency": {"item": n}}
+    trainer = make(dssm(0.5), in_batch_neg=True, **options)
+    trainer.model.eval()
+    x, _ = table()
+    scores = trainer.model.user_tower(x) @ trainer.model.item_tower(x).T / 0.5
+    losses = []
+    for i, row in enumerate(scores.tolist()):
+        row = [s - math.log(n[j] / 210) for s, j in zip(row, x["item"])]
+        others = [s for j, s in enumerate(row) if x["item"][j] != x["item"][i]]
+        z = [row[i], *sorted(others, reverse=True)[:4]]
+        losses.append(math.log(math.fsum(map(math.exp, z))) - row[i])
+    assert trainer.losses(x).item() == pytest.approx(math.fsum(losses) / 50, rel=1e-5)
+
+
+def test_item_frequency_leaves_what_is_judged_alone(make):
+    torch.manual_seed(0)
+    model, n = dssm(), torch.arange(1, 21)
+    plain = make(model, in_batch_neg=True)
+    corrected = make(model, in_batch_neg=True, item_frequency={"item": n})
+    assert plain.evaluate(model, loader()) == corrected.evaluate(model, loader())
+
+
+def test_in_batch_training_with_item_frequency_learns_popularity_and_without_it_does_not(make):
+    # ten items are taken four times as often as ten others, by users drawn at random
+    n = torch.tensor([4] * 10 + [1] * 10)
+    item = torch.arange(20).repeat_interleave(n * 10)
+    x = {"user": torch.randint(0, 12, (len(item),)), "item": item}
+    gap = []
+    for item_frequency in (None, {"item": n}):
+        trainer = make(dssm(0.2), in_batch_neg=True, item_frequency=item_frequency)
+        trainer.n_epoch = 30
+        trainer.fit(TableLoader(TorchDataset(x, torch.ones(len(item))), 250, shuffle=True))
+        trainer.model.eval()
+        every = {"user": torch.arange(12), "item": torch.arange(20)}
+        u, v = trainer.model.user_tower(every), trainer.model.item_tower(every)
+        often, seldom = (u @ v.T / 0.2).mean(dim=0).split(10)
+        gap.append((often.mean() - seldom.mean()).item())
+    without, corrected = gap
+    assert abs(without) < math.log(4) / 2 < corrected, gap
+
+
+@pytest.mark.parametrize(
+    ("n", "message"),
+    [
+        ({}, "one column, got \\[\\]"),
+        ({"item": [1] * 20, "user": [1] * 12}, "one column, got \\['item', 'user'\\]"),
+        ({"item": [1] * 19}, "19 numbers for the 20 ids .* minlength=20"),
+        ({"item": [[1] * 20]}, "in one dimension"),
+        ({"item": [-1] * 20}, "at least 0"),
+        ({"item": [0] * 20}, "not all 0"),
+        ({"item": [math.nan] * 20}, "finite"),
+    ],
+)
+def test_item_frequency_that_is_of_no_use(make, n, message):
+    with pytest.raises(ValueError, match=message):
+        make(dssm(), in_batch_neg=True, item_frequency=n)
+
+
+def test_item_frequency_and_the_data(make):
+    with pytest.raises(ValueError, match="set in_batch_neg=True"):
+        make(dssm(), item_frequency={"item": [1] * 20})
+    with pytest.raises(KeyError, match="no column 'film', which item_frequency names"):
+        make(dssm(), in_batch_neg=True, item_frequency={"film": [1]}).fit(loader())
+    with pytest.raises(ValueError, match=r"one item a row, .* 'seq' has shape"):
+        make(sasrec(), 1, in_batch_neg=True, item_frequency={"seq": [1] * 20}).fit(loader())
+    x, y = table()
+    data = TableLoader(TorchDataset({**x, "film": x["item"]}, y), 16)
+    with pytest.raises(IndexError, match="'film': id"):
+        make(dssm(), in_batch_neg=True, item_frequency={"film": [1, 1]}).fit(data)
 
 
 def test_in_batch_negatives_need_two_towers(make):

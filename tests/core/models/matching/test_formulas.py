@@ -54,6 +54,17 @@ def test_facebook_dssm(checked):
             assert score == pytest.approx(parts.cosine(y_u, y_i) / T, abs=1e-5)
 
 
+def test_facebook_dssm_embeds_an_item_the_same_as_a_positive_and_as_a_negative():
+    # also while training: statistics of each side's own would give away which side an item is on
+    users, item, neg = ([SparseFeature(n, 9, 8)] for n in ("user", "item", "neg"))
+    params = {"dims": [16, 8], "activation": "prelu"}
+    model = FaceBookDSSM(users, item, neg, params, params).train()
+    x = {"user": [1, 1, 1, 1], "item": [2, 3, 3, 4], "neg": [4, 5, 2, 6]}
+    pos, neg_scores = model({name: torch.tensor(ids) for name, ids in x.items()})
+    assert pos[0].item() == pytest.approx(neg_scores[2].item(), abs=1e-6)
+    assert pos[3].item() == pytest.approx(neg_scores[0].item(), abs=1e-6)
+
+
 def test_youtube_dnn(checked):
     _, parts, results = checked("YoutubeDNN", temperature=T)
     for row, logits in results:

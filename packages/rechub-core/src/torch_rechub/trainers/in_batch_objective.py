@@ -4,19 +4,23 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from ..basic.in_batch import gather_inbatch_logits, in_batch_scores, inbatch_negative_sampling
 from .batches import batch_rows, split_batch
+from .log_q import LogQ
 from .match_objectives import Judged, Objective, pooled, temperature_of
 
 
 class InBatch(Objective):
     """Cross-entropy of each row's item against the items of other rows of the batch.
 
-    s_ij = ⟨user(x_i), item(x_j)⟩ / τ,  L = −mean_i ln( exp s_ii / Σ_j exp s_ij )
+    s_ij = ⟨user(x_i), item(x_j)⟩ / τ − ln q_j,  L = −mean_i ln( exp s_ii / Σ_j exp s_ij )
 
-    Another row with the same item is no negative. A batch of one row has none, and loss 0.
+    Another row with the same item is no negative. A batch of one row has none, and loss 0. q_j is
+    1 without `item_frequency`; see `LogQ`. It is part of training alone: what is judged is the
+    product of the towers, by which items are retrieved.
 
     Args:
         model: Has the methods `user_tower` and `item_tower`.
@@ -27,9 +31,10 @@ class InBatch(Objective):
         labelled: Whether y tells clicks from other rows. Rows of label 0 are then no positives, but
             their items remain negatives of others; if all labels of a batch are 0, there are none.
         device: Where the model is.
+        item_frequency: {column of item ids: how often each id occurs in training}, for `LogQ`.
 
     Raises:
-        ValueError: The model lacks a tower.
+        ValueError: The model lacks a tower, or the frequencies are of no use.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class InBatch(Objective):
         seed: int | None,
         labelled: bool,
         device: torch.device,
+        item_frequency: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         for tower in ("user_tower", "item_tower"):
             if not callable(getattr(model, tower, None)):
@@ -53,10 +59,13 @@ class InBatch(Objective):
         self.call = parallel(_TowersOf(model))
         self.neg_ratio, self.hard_negative, self.labelled = neg_ratio, hard_negative, labelled
         self.generator = None if seed is None else torch.Generator(device).manual_seed(seed)
+        self.log_q = None if item_frequency is None else LogQ(item_frequency, model, device)
 
     def loss(self, x: Any, y: Tensor | None, criterion: nn.Module) -> Tensor:
         """The mean over the rows that are positives."""
         scores = self._scores(self.call, self.model, x)
+        if self.log_q is not None:
+            scores = scores - self.log_q(x)
         if self.neg_ratio is None:
             target = torch.arange(len(scores), device=scores.device)
         else:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from ..basic.metric import auc_score
@@ -33,6 +34,10 @@ class MatchTrainer(Trainer):
         in_batch_neg_ratio: In-batch negatives a row; None takes all other rows.
         hard_negative: Whether to take those of highest score instead of drawing them.
         sampler_seed: Makes the draw reproducible; None draws from torch's global random state.
+        item_frequency: Corrects in-batch negatives, which are drawn by popularity and so unteach
+            it (logQ correction): {column of item ids: how often each id occurs in training}, as
+            `{"item": np.bincount(items, minlength=vocab_size)}`. `val/auc` judges the uncorrected
+            scores against such negatives; measure retrieval with `evaluate_retrieval`.
 
     Example:
         >>> import tempfile
@@ -71,7 +76,10 @@ class MatchTrainer(Trainer):
         *,
         scheduler_step: str = "epoch",
         progress: bool | None = None,
+        item_frequency: Mapping[str, ArrayLike] | None = None,
     ) -> None:
+        if item_frequency is not None and not in_batch_neg:
+            raise ValueError("item_frequency corrects in-batch negatives: set in_batch_neg=True")
         if mode not in (0, 1, 2):
             raise ValueError(f"mode must be 0 (points), 1 (pairs) or 2 (lists), got {mode!r}")
         super().__init__(
@@ -91,10 +99,11 @@ class MatchTrainer(Trainer):
             progress=progress,
         )
         self.mode, self.in_batch_neg = mode, in_batch_neg
+        self.log_q_correction = item_frequency is not None
         self.objective: Objective
         if in_batch_neg:
             sampling = (in_batch_neg_ratio, hard_negative, sampler_seed, mode == 0, self.device)
-            self.objective = InBatch(self.model, self.parallel, *sampling)
+            self.objective = InBatch(self.model, self.parallel, *sampling, item_frequency)
         else:
             self.objective = (PointWise, PairWise, ListWise)[mode](self.model, self.parallel)
         self.criterion = self.objective.criterion
@@ -138,6 +147,7 @@ class MatchTrainer(Trainer):
     def hyperparams(self) -> dict[str, Any]:
         """The settings to record when training starts."""
         own = {"loss_mode": self.mode, "in_batch_neg": self.in_batch_neg}
+        own["log_q_correction"] = self.log_q_correction
         return {**super().hyperparams(), **own}
 
     def evaluate(self, model: nn.Module, data_loader: Iterable[Any]) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -17,7 +18,9 @@ class FaceBookDSSM(TwoTower):
     ŷ⁺ = cos(y_u, y_p) / τ,  ŷ⁻ = cos(y_u, y_n) / τ
 
     One item network embeds both items, and each feature of the negative shares the table of the
-    positive's. Trained so that ŷ⁺ > ŷ⁻ (`MatchTrainer` mode 1: BPR; the paper has a margin, which
+    positive's. Batch normalisation sees positives and negatives together: of two batches, each with
+    statistics of its own, the network could tell positives from negatives without reading the item.
+    Trained so that ŷ⁺ > ŷ⁻ (`MatchTrainer` mode 1: BPR; the paper has a margin, which
     `trainer.criterion = HingeLoss(margin)` gives).
 
     Args:
@@ -87,11 +90,14 @@ class FaceBookDSSM(TwoTower):
     def score(self, x: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the scores of the positives and of the negatives, (B,) each."""
         user = self.user_tower(x)
-        pos, neg = self.item_tower(x), self._items(x, self.neg_item_features)
+        items = self._items(x, self.pos_item_features, self.neg_item_features)
+        pos, neg = items.chunk(2)
         return (
             (user * pos).sum(dim=1) / self.temperature,
             (user * neg).sum(dim=1) / self.temperature,
         )
 
-    def _items(self, x: Mapping[str, Tensor], features: Sequence[Feature]) -> Tensor:
-        return F.normalize(self.item_mlp(self.embedding(x, features, squeeze_dim=True)), dim=1)
+    def _items(self, x: Mapping[str, Tensor], *sets: Sequence[Feature]) -> Tensor:
+        """Return the embeddings of each set of features, one set after the other."""
+        inputs = [self.embedding(x, features, squeeze_dim=True) for features in sets]
+        return F.normalize(self.item_mlp(torch.cat(inputs)), dim=1)

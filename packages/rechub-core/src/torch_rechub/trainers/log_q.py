@@ -1,0 +1,86 @@
+"""The logQ correction of in-batch negatives, which are drawn by popularity."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from ..basic.layers.embedding import input_columns
+from ..basic.layers.inputs import check_column
+
+
+class LogQ:
+    """ln q_j of each row's item j, where q_j is its share of the rows: n_j / Σ_k n_k.
+
+    A popular item is often among the negatives that a batch offers. Softmax over them learns
+    ln P(j | user) − ln q_j, in which popularity cancels out. Taking ln q_j from the scores of
+    training gives scores that estimate ln P(j | user), the order to retrieve by.
+
+    Args:
+        item_frequency: {column of item ids: n, how often each id occurs in training}, n of shape
+            (V,). An item that never occurs counts as if it did once.
+        model: Where a feature of it has this column's name, V must cover its vocabulary.
+        device: Where batches are.
+
+    Raises:
+        ValueError: There is not one column, its frequencies are not finite numbers of at least 0,
+            or they are fewer than the ids of the feature.
+
+    Example:
+        >>> log_q = LogQ({"item": [0, 3, 1]}, nn.Identity(), torch.device("cpu"))
+        >>> log_q({"item": torch.tensor([1, 2, 1])}).exp()
+        tensor([0.7500, 0.2500, 0.7500])
+
+    Reference:
+        Yi et al., Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations,
+        RecSys 2019.
+    """
+
+    def __init__(
+        self, item_frequency: Mapping[str, ArrayLike], model: nn.Module, device: torch.device
+    ) -> None:
+        if len(item_frequency) != 1:
+            raise ValueError(
+                "item_frequency must be {column of item ids: how often each id occurs}, one "
+                f"column, got {list(item_frequency)}"
+            )
+        self.column, given = next(iter(item_frequency.items()))
+        n = np.asarray(given, dtype=np.float64)
+        if n.ndim != 1 or not np.isfinite(n).all() or (n < 0).any() or not n.any():
+            raise ValueError(
+                f"item_frequency[{self.column!r}] must hold how often each id occurs: finite "
+                "numbers of at least 0 in one dimension, not all 0"
+            )
+        _, vocab_size = input_columns(model).get(self.column, (None, None))
+        if vocab_size is not None and len(n) < vocab_size:
+            raise ValueError(
+                f"item_frequency[{self.column!r}] has {len(n)} numbers for the {vocab_size} ids of "
+                f"that feature: np.bincount(ids, minlength={vocab_size})"
+            )
+        log_q = np.log(np.maximum(n, 1) / n.sum())
+        self.table = torch.as_tensor(log_q, dtype=torch.float32, device=device)
+
+    def __call__(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return ln q of each row's item, shape (B,).
+
+        Raises:
+            KeyError: x has no such column.
+            ValueError: It does not hold one id a row.
+            IndexError: An id has no frequency.
+        """
+        if self.column not in x:
+            raise KeyError(
+                f"the data have no column {self.column!r}, which item_frequency names; columns "
+                f"there are: {', '.join(x)}"
+            )
+        ids = x[self.column].long()
+        if ids.dim() != 1:
+            raise ValueError(
+                f"item_frequency needs a column of one item a row, (B,), but {self.column!r} has "
+                f"shape {tuple(ids.shape)}"
+            )
+        if ids.device.type == "cpu":  # on a GPU, the lookup itself stops the program
+            check_column(ids, self.column, len(self.table))
+        return self.table[ids]
