@@ -21,6 +21,11 @@ def test_the_last_valid_step(mask, shape, dtype):
         assert torch.equal(last, kept[-1] if kept else torch.zeros(shape[2:]))
 
 
+@pytest.mark.parametrize("shape", [(4, 0), (4, 0, 3)])
+def test_sequences_without_a_step_have_none(shape):
+    assert torch.equal(last_valid(torch.ones(shape), torch.ones(4, 0)), torch.zeros(4, *shape[2:]))
+
+
 def test_the_valid_steps_come_first_in_their_order(mask):
     x = torch.randn(30, 5, 3)
     found, front = to_front(x, mask)

@@ -1,5 +1,6 @@
 """Training of models that predict the next item of a sequence."""
 
+import logging
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +14,8 @@ from ..basic.layers.inputs import check_column
 from ..basic.ranking_metric import ranking_metrics_from_hits, top_ks
 from .next_item import PADDING, Predictor, item_loss, next_items, sequences
 from .trainer import Trainer
+
+log = logging.getLogger("torch_rechub")
 
 
 class SeqTrainer(Trainer):
@@ -155,7 +158,8 @@ class SeqTrainer(Trainer):
         Returns:
             The mean loss of all predictions, those inside the sequences among them; and the share
             of sequences whose last token gives the target the highest score of all items.
-            Sequences without tokens, or with target 0, do not count; NaN where none does.
+            Sequences without tokens, or with target 0, do not count; NaN, with a warning, where
+            none does.
         """
         self.model.eval()
         losses, right, n = [torch.zeros((), device=self.device)], [], 0
@@ -166,6 +170,8 @@ class SeqTrainer(Trainer):
             right.append(found.logits[found.last].argmax(dim=1) == found.items[found.last])
         total, hits = torch.stack(losses).cpu().double().sum(), torch.cat(right or [torch.empty(0)])
         loss = float(total) / n if n else math.nan
+        if not len(hits):
+            log.warning("Accuracy is undefined, no sequence has tokens and a target: it is NaN.")
         return loss, float(hits.cpu().double().mean()) if len(hits) else math.nan
 
     @torch.inference_mode()

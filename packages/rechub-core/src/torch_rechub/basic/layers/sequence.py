@@ -19,6 +19,8 @@ def last_valid(x: Tensor, mask: Tensor) -> Tensor:
         >>> last_valid(ids, ids != 0)
         tensor([7, 9, 0])
     """
+    if mask.shape[1] == 0:  # nobody in the batch has a history
+        return x.new_zeros(x.shape[:1] + x.shape[2:])
     mask = mask.bool()
     steps = torch.arange(1, mask.shape[1] + 1, device=mask.device)
     last = (mask * steps).argmax(dim=1)

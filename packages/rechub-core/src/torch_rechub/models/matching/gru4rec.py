@@ -83,7 +83,8 @@ class GRU4Rec(ListWise):
         steps = torch.cat(self.embedding.lookup(x, self.history_features), dim=-1)
         first = self.history_features[0]
         steps, valid = to_front(steps, column(x, first) != first.padding_id)
-        parts = [last_valid(self.gru(steps)[0], valid)]
+        states = self.gru(steps)[0] if valid.shape[1] else steps  # torch's takes no empty ones
+        parts = [last_valid(states, valid)]
         if self.user_features:
             parts.insert(0, self.embedding(x, self.user_features, squeeze_dim=True))
         return F.normalize(self.user_mlp(torch.cat(parts, dim=1)), dim=1)
