@@ -451,10 +451,10 @@ def test_in_batch_training_is_judged_by_labels_or_by_the_items_of_other_rows(mak
 
 def test_the_draw_of_an_evaluation_repeats_and_leaves_training_alone(make):
     trainer = make(dssm(), mode=2, in_batch_neg=True, in_batch_neg_ratio=3, sampler_seed=1)
-    before = trainer.extra_state()["sampler"]
+    before = trainer.objective.state_dict()["sampler"]
     first = trainer.evaluate(trainer.model, loader())
     assert trainer.evaluate(trainer.model, loader()) == first
-    assert torch.equal(trainer.extra_state()["sampler"], before)
+    assert torch.equal(trainer.objective.state_dict()["sampler"], before)
 
 
 def test_the_best_epoch_is_kept(make, saved, same_weights):
@@ -470,7 +470,7 @@ def test_the_best_epoch_is_kept(make, saved, same_weights):
     trainer.fit(loader(), loader())
     assert len(states) == 8
     assert same_weights(trainer.model.state_dict(), states[1])
-    written = torch.load(trainer.weights_path, weights_only=True)
+    written = torch.load(trainer.best.path, weights_only=True)
     assert same_weights(written, states[1])
 
 

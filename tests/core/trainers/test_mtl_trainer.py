@@ -17,6 +17,7 @@ from torch_rechub.data.loader import PredictDataset, TableLoader, TorchDataset
 from torch_rechub.models.multi_task import AITM, ESMM, MMOE, PLE, SharedBottom
 from torch_rechub.trainers import MTLTrainer
 from torch_rechub.trainers.checkpoint import CheckpointError
+from torch_rechub.trainers.settings import Settings
 from torch_rechub.utils.data import DataGenerator
 
 MIXED = ["classification", "regression"]
@@ -163,7 +164,7 @@ def test_clicks_and_conversions_after_clicks_of_everything_shown(make):
 
 def test_what_a_model_says_of_itself_counts_on_several_gpus_too(make, monkeypatch):
     # there, what is called is a wrapper, which is no ESMM and has none of its attributes
-    monkeypatch.setattr(MTLTrainer, "parallel", lambda self, module: nn.Sequential(module))
+    monkeypatch.setattr(Settings, "parallel", lambda self, module: nn.Sequential(module))
     test_clicks_and_conversions_after_clicks_of_everything_shown(make)
     test_the_calibrator_is_trained_on(make, 0.6)
 
@@ -313,7 +314,7 @@ def test_without_validation_a_row_has_losses_alone(make, loaders):
     rows = trainer.fit(loaders[0])
     assert [len(row) for row in rows] == [2, 2]
     assert (trainer.early_stopper.best_weights, trainer.model_path.name) == (None, "model")
-    assert trainer.weights_path.exists()
+    assert trainer.best.path.exists()
 
 
 def test_the_losses_are_means_over_rows(make, loaders):
@@ -395,7 +396,7 @@ def test_the_best_epoch_of_the_chosen_task_is_kept(make, loaders, task, mode, be
         if ending == "patience":
             assert len(trainer.history) == min(6, best + 5)
     assert same(trainer.model.state_dict(), weights[best])
-    assert same(torch.load(trainer.weights_path, weights_only=True), weights[best])
+    assert same(torch.load(trainer.best.path, weights_only=True), weights[best])
 
 
 def test_the_direction_of_a_regression_is_told(make, caplog):
@@ -590,7 +591,7 @@ def test_an_interrupted_training_ends_in_the_very_same_weights(params, tmp_path)
         assert again.history[-1][f"val/{part}"] == unbroken.history[-1][f"val/{part}"]
     if params:
         assert torch.equal(again.loss_weight, unbroken.loss_weight)
-    found, expected = again.balancing.state_dict(), unbroken.balancing.state_dict()
+    found, expected = again.tasks.balancing.state_dict(), unbroken.tasks.balancing.state_dict()
     assert str(found) == str(expected)
 
 

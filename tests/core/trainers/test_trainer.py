@@ -1,5 +1,7 @@
 """The loop: what it records, when it stops, what it keeps, and how it ends."""
 
+import importlib
+import inspect
 import logging
 import math
 import re
@@ -16,6 +18,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from torch_rechub.basic.tracking import LoggerClosedError, RunLogger
 from torch_rechub.data.loader import TableLoader, TorchDataset
+from torch_rechub.trainers.trainer import Trainer
 
 NAN = math.nan
 
@@ -684,3 +687,22 @@ def test_without_a_logger_no_tracking_code_runs(tmp_path):
     )
     assert done.stdout.splitlines() == ["2 True", "[]", "[]", "[]"]
     assert [file.name for file in Path(tmp_path).iterdir()] == ["model.pth"]
+
+
+# One loop, short
+
+
+def test_an_option_that_does_not_exist_is_named_with_those_that_do(make_trainer):
+    with pytest.raises(TypeError, match=r"CTRTrainer takes no argument 'progres'.*scheduler_step"):
+        make_trainer(progres=True)
+
+
+@pytest.mark.parametrize(
+    ("file", "limit"),
+    [("trainer", 200), *((f"{task}_trainer", 150) for task in ("ctr", "match", "mtl", "seq"))],
+)
+def test_the_loop_and_its_tasks_stay_short(file, limit):
+    module = importlib.import_module(f"torch_rechub.trainers.{file}")
+    assert len(inspect.getsource(module).splitlines()) < limit
+    trainers = [c for c in vars(module).values() if inspect.isclass(c) and issubclass(c, Trainer)]
+    assert all(c is Trainer or c.__bases__ == (Trainer,) for c in trainers)

@@ -251,5 +251,37 @@ def make_balancing(
         raise ValueError(f"adaptive_params do not fit {method!r}: {error}") from error
 
 
+def loss_weights_of(model: nn.Module, n_task: int) -> list[float]:
+    """How much the loss of each task counts: what the model says, or the same for each, in all 1.
+
+    Raises:
+        ValueError: The model says it of another number of tasks, or of none that is trained on.
+    """
+    weights = list(getattr(model, "loss_weights", [1 / n_task] * n_task))
+    if len(weights) != n_task or min(weights) < 0 or not any(weights):
+        raise ValueError(
+            f"{type(model).__name__}.loss_weights must be a number of at least 0 for each of the "
+            f"{n_task} tasks, not all 0, but is {weights}"
+        )
+    return weights
+
+
+def balancing_of(
+    params: Mapping[str, Any] | None, model: nn.Module, task_types: Sequence[str]
+) -> tuple[list[int], Balancing]:
+    """The numbers of the tasks that are trained on, and the strategy that balances their losses.
+
+    Args:
+        params: As `make_balancing`; None keeps the weights that the model says, or equal ones.
+        model: What is trained.
+        task_types: "classification" or "regression" for each task.
+    """
+    weights = loss_weights_of(model, len(task_types))
+    trained = [i for i, weight in enumerate(weights) if weight]
+    if params is None:
+        return trained, FixedWeights([weights[i] for i in trained])
+    return trained, make_balancing(params, model, [task_types[i] for i in trained])
+
+
 def _weighted_sum(weights: Tensor, losses: Sequence[Tensor]) -> Tensor:
     return (weights * torch.stack(list(losses))).sum()

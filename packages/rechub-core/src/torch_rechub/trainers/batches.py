@@ -1,7 +1,7 @@
 """What loaders yield: inputs with or without labels, checked and moved to a device."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -9,28 +9,21 @@ from tqdm.auto import tqdm
 
 from .checks import check_not_empty, check_table
 
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
 
 class BatchFeed:
     """Hands a trainer the batches of a loader: behind a progress bar, checked, on its device.
 
+    As a context manager it lets go, at the end, of the loaders that were verified.
+
     Args:
-        model: The model being trained, whose features say what the inputs must be.
-        device: Where batches go.
-        progress: Whether to show a progress bar; None means on a terminal.
-        check_labels: Raises what is wrong with labels.
-        check_inputs: Raises what is wrong with inputs, for a model.
+        trainer: Says what is wrong with inputs and labels, and where batches go.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        device: torch.device,
-        progress: bool | None,
-        check_labels: Callable[[Tensor], None],
-        check_inputs: Callable[[nn.Module, Any], None],
-    ) -> None:
-        self.model, self.device, self.progress = model, device, progress
-        self.check_labels, self.check_inputs = check_labels, check_inputs
+    def __init__(self, trainer: "Trainer") -> None:
+        self.trainer, self.device = trainer, trainer.device
         self.verified: tuple[Any, ...] = ()  # loaders whose whole table was checked
 
     def verify(
@@ -38,16 +31,19 @@ class BatchFeed:
     ) -> None:
         """Raise what is wrong with the data before the first step, as far as it can be known."""
         check_not_empty(loader, name)
-        if check_table(self.model, loader, check_labels, self.check_inputs):
+        if check_table(self.trainer.model, loader, check_labels, self.trainer.check_inputs):
             self.verified += (loader,)
 
-    def forget(self) -> None:
-        """Let go of the loaders that were verified."""
+    def __enter__(self) -> "BatchFeed":
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self.verified = ()
 
     def bar(self, data_loader: Iterable[Any], title: str) -> Any:
         """The batches of a loader, behind a progress bar."""
-        disable = None if self.progress is None else not self.progress
+        progress = self.trainer.settings.progress
+        disable = None if progress is None else not progress
         return tqdm(data_loader, desc=title, disable=disable, leave=False)
 
     def __call__(
@@ -66,14 +62,15 @@ class BatchFeed:
             model: What takes the inputs; None means the model being trained.
             labels: Whether labels, where there are any, will be used.
         """
-        model = self.model if model is None else model
-        verified = model is self.model and any(data_loader is one for one in self.verified)
+        trained = self.trainer.model
+        model = trained if model is None else model
+        verified = model is trained and any(data_loader is one for one in self.verified)
         for batch in bar:
             x, y = split_batch(batch)
             if labels and not verified and y is not None:
-                self.check_labels(y)
+                self.trainer.check_labels(y)
             if not verified and self.device.type != "cpu":
-                self.check_inputs(model, x)  # on the CPU, the lookup itself checks
+                self.trainer.check_inputs(model, x)  # on the CPU, the lookup itself checks
             yield to_device(batch, self.device)
 
 
@@ -85,6 +82,18 @@ def split_batch(batch: Any) -> tuple[Any, Tensor | None]:
         return batch[0], None
     *inputs, y = batch
     return inputs[0] if len(inputs) == 1 else tuple(inputs), y
+
+
+def labelled_batch(batch: Any) -> tuple[Any, Tensor]:
+    """The inputs and the labels of a batch.
+
+    Raises:
+        ValueError: It has no labels.
+    """
+    x, y = split_batch(batch)
+    if y is None:
+        raise ValueError("training needs labels: the loader must yield (x, y)")
+    return x, y
 
 
 def batch_rows(batch: Any) -> int:

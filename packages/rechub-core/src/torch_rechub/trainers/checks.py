@@ -48,7 +48,7 @@ def check_inputs(model: nn.Module, x: Any, needed: Collection[str] | None = None
     if missing:
         raise KeyError(missing_columns(missing, x))
     for name, (_, vocab_size) in columns.items():
-        if vocab_size is not None and name in x:
+        if name in x:
             check_column(x[name].long(), name, vocab_size)
 
 

@@ -1,18 +1,22 @@
 """Training of models that predict the probability of a click."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..basic.metric import auc_score
-from .batches import split_batch
+from .batches import labelled_batch
 from .checks import check_binary, warn_of_one_class
 from .logits import logits_of
+from .passes import predictions_of
+from .settings import Folder, Settings, TrainerOptions
 from .trainer import Trainer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class CTRTrainer(Trainer):
@@ -36,8 +40,7 @@ class CTRTrainer(Trainer):
         loss_mode: False if the model returns (prediction, a further loss to add).
         model_path: Folder for `model.pth`, the weights of the best epoch; created if need be.
         model_logger: A logger, or a list of them; None records nothing and costs nothing.
-        scheduler_step: Whether the schedule moves each "epoch" or each "batch".
-        progress: Whether to show a progress bar; None means on a terminal.
+        options: See `TrainerOptions`.
 
     Example:
         >>> import tempfile
@@ -75,40 +78,23 @@ class CTRTrainer(Trainer):
         device: str | torch.device = "cpu",
         gpus: list[int] | None = None,
         loss_mode: bool = True,
-        model_path: str | os.PathLike[str] = "./",
+        model_path: Folder = "./",
         model_logger: Any = None,
-        *,
-        scheduler_step: str = "epoch",
-        progress: bool | None = None,
+        **options: "Unpack[TrainerOptions]",
     ) -> None:
-        super().__init__(
-            model,
-            optimizer_fn=optimizer_fn,
-            optimizer_params=optimizer_params,
-            regularization_params=regularization_params,
-            scheduler_fn=scheduler_fn,
-            scheduler_params=scheduler_params,
-            n_epoch=n_epoch,
-            earlystop_patience=earlystop_patience,
-            device=device,
-            gpus=gpus,
-            model_path=model_path,
-            model_logger=model_logger,
-            scheduler_step=scheduler_step,
-            progress=progress,
-        )
+        settings = Settings.of(locals(), options)
+        super().__init__(model, settings)
         self.loss_mode = loss_mode
+        self.recorded = {"loss_mode": loss_mode}
         self.evaluate_fn: Callable[[Any, Any], float] = auc_score
         self.criterion: nn.Module = _BCE
-        self._probabilities = self.parallel(self.model)
+        self._probabilities = settings.parallel(self.model)
         logits = logits_of(model)
-        self._logits = None if logits is None else self.parallel(logits)
+        self._logits = None if logits is None else settings.parallel(logits)
 
     def losses(self, batch: Any) -> Tensor:
         """Binary cross-entropy of a batch, and the model's further loss where it returns one."""
-        x, y = split_batch(batch)
-        if y is None:
-            raise ValueError("training needs labels: the loader must yield (x, y)")
+        x, y = labelled_batch(batch)
         on_logits = self._logits is not None and self.criterion is _BCE
         output = self._logits(x) if on_logits else self._probabilities(x)  # type: ignore[misc]
         prediction, further = (output, 0.0) if self.loss_mode else output
@@ -116,69 +102,36 @@ class CTRTrainer(Trainer):
         loss: Tensor = loss_fn(prediction.reshape(-1), y.reshape(-1).float()) + further
         return loss
 
-    def validate(self, data_loader: Iterable[Any]) -> dict[str, float]:
-        """The AUC of a validation pass."""
-        return {"val/auc": self.evaluate(self.model, data_loader)}
-
-    def check_labels(self, y: Tensor) -> None:
-        """Refuse labels other than 0 and 1."""
+    def check_labels(self, y: Tensor, validation: bool = False) -> None:
+        """Refuse labels other than 0 and 1; warn where those to validate on are all the same."""
         check_binary(y)
-
-    def check_validation_labels(self, y: Tensor) -> None:
-        """Refuse labels other than 0 and 1; warn where they are all the same."""
-        check_binary(y)
-        warn_of_one_class(y)
-
-    def hyperparams(self) -> dict[str, Any]:
-        """The settings to record when training starts."""
-        return {**super().hyperparams(), "loss_mode": self.loss_mode}
+        if validation:
+            warn_of_one_class(y)
 
     def evaluate(self, model: nn.Module, data_loader: Iterable[Any]) -> float:
-        """The AUC of a model.
-
-        Args:
-            model: Maps a dict of tensors to probabilities (B,).
-            data_loader: Yields (x, y).
-
-        Returns:
-            The AUC; NaN, with a warning, where only one class or no row occurs.
+        """The AUC of a model over (x, y); NaN, with a warning, where only one class occurs.
 
         Raises:
             ValueError: There are no labels, or others than 0 and 1.
         """
-        labels, predictions = self._pass(model, data_loader, labels=True)
-        if len(labels) != len(predictions):
-            raise ValueError("evaluation needs labels: the loader must yield (x, y)")
-        return self.evaluate_fn(labels.numpy(), predictions.numpy())
+        found = predictions_of(self.feed, model, data_loader, self._of(model), _flat)
+        labels, predictions = (part.float().numpy() for part in found)
+        return self.evaluate_fn(labels, predictions)
 
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[float]:
-        """The predictions of a model.
+        """The probability of each row of x or (x, y), of which y is not used."""
+        found: list[float] = (
+            predictions_of(self.feed, model, data_loader, self._of(model))[1].float().tolist()
+        )
+        return found
 
-        Args:
-            model: Maps a dict of tensors to probabilities (B,).
-            data_loader: Yields x, or (x, y), of which y is not used.
+    def _of(self, model: nn.Module) -> Callable[[Any], Tensor]:
+        """What maps x to the probabilities (B,) of a model."""
+        return lambda x: _flat(model(x) if self.loss_mode else model(x)[0])
 
-        Returns:
-            One probability a row, in the order of the loader.
-        """
-        predictions: list[float] = self._pass(model, data_loader, labels=False)[1].tolist()
-        return predictions
 
-    def _pass(
-        self, model: nn.Module, data_loader: Iterable[Any], labels: bool
-    ) -> tuple[Tensor, Tensor]:
-        """The labels (empty where there are none) and the predictions of every row."""
-        model.eval()
-        truth: list[Tensor] = [torch.empty(0)]
-        predictions: list[Tensor] = [torch.empty(0)]
-        bar = self.feed.bar(data_loader, "predict")
-        with torch.inference_mode():
-            for batch in self.feed(data_loader, bar, model=model, labels=labels):
-                x, y = split_batch(batch)
-                output = model(x)
-                predictions.append((output if self.loss_mode else output[0]).reshape(-1).cpu())
-                truth += [] if y is None else [y.reshape(-1).cpu()]
-        return torch.cat(truth), torch.cat(predictions).float()
+def _flat(values: Tensor) -> Tensor:
+    return values.reshape(-1)
 
 
 _BCE = nn.BCELoss()

@@ -10,7 +10,16 @@ from torch import Tensor, nn
 from ..basic.in_batch import gather_inbatch_logits, in_batch_scores, inbatch_negative_sampling
 from .batches import batch_rows, split_batch
 from .log_q import LogQ
-from .match_objectives import Judged, Objective, pooled, temperature_of
+from .match_objectives import (
+    Judged,
+    ListWise,
+    Objective,
+    PairWise,
+    PointWise,
+    pooled,
+    temperature_of,
+)
+from .settings import Settings
 
 
 class InBatch(Objective):
@@ -85,11 +94,13 @@ class InBatch(Objective):
         positive = self._positive(y)
         return batch_rows(x) if positive is None else positive.sum()
 
+    @torch.inference_mode()
     def judge(self, model: nn.Module, batches: Iterable[Any]) -> Judged:
         """Clicks and other rows where y tells them; else each row's item and drawn ones of others.
 
         The draw, of `neg_ratio` or 10 negatives a row, is the same each time.
         """
+        model.eval()
         generator = torch.Generator().manual_seed(0)
         labels, own, others = ([torch.empty(0)] for _ in range(3))
         towers = _TowersOf(model)
@@ -106,11 +117,11 @@ class InBatch(Objective):
             return truth, torch.cat(own)
         return pooled(torch.cat(own), torch.cat(others))
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """The state of the generator that draws negatives."""
         return {} if self.generator is None else {"sampler": self.generator.get_state()}
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take it back."""
         if self.generator is not None:
             self.generator.set_state(state["sampler"].cpu())
@@ -130,6 +141,36 @@ class InBatch(Objective):
             return None
         positive = y.reshape(-1) > 0
         return None if positive.all() or not positive.any() else positive
+
+
+def make_objective(
+    model: nn.Module,
+    mode: int,
+    sampling: tuple[int | None, bool, int | None] | None,
+    item_frequency: Mapping[str, ArrayLike] | None,
+    settings: Settings,
+) -> Objective:
+    """The objective of a mode: 0 of points, 1 of pairs, 2 of lists.
+
+    Args:
+        model: The model being trained.
+        mode: 0, 1 or 2.
+        sampling: Of in-batch negatives, as `InBatch`: neg_ratio, hard_negative, seed; None has the
+            data bring the negatives.
+        item_frequency: For in-batch negatives, as `InBatch`.
+        settings: Say where the model is.
+
+    Raises:
+        ValueError: The mode is another, or the model does not fit.
+    """
+    if mode not in (0, 1, 2):
+        raise ValueError(f"mode must be 0 (points), 1 (pairs) or 2 (lists), got {mode!r}")
+    if sampling is None:
+        if item_frequency is not None:
+            raise ValueError("item_frequency corrects in-batch negatives: set in_batch_neg=True")
+        return (PointWise, PairWise, ListWise)[mode](model, settings.parallel)
+    labelled, device = mode == 0, settings.main_device()
+    return InBatch(model, settings.parallel, *sampling, labelled, device, item_frequency)
 
 
 class _TowersOf(nn.Module):

@@ -1,6 +1,7 @@
 """What training for retrieval asks of a batch: its loss, and scores whose order can be judged."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -39,19 +40,21 @@ class Objective:
         """How many losses that of a batch is the mean of."""
         return batch_rows(x)
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """What it must keep to go on after an interruption."""
         return {}
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
 
     def judged(self, model: nn.Module, x: Any, y: Tensor | None) -> Judged:
         """The labels and scores of a batch."""
         raise NotImplementedError
 
+    @torch.inference_mode()
     def judge(self, model: nn.Module, batches: Iterable[Any]) -> Judged:
         """The labels and scores of all batches, on the CPU."""
+        model.eval()
         parts = [(torch.empty(0), torch.empty(0))]
         for batch in batches:
             labels, scores = self.judged(model, *split_batch(batch))
@@ -142,6 +145,23 @@ class ListWise(Objective):
         """The positives, labelled 1, and all other candidates, labelled 0."""
         logits, target = _candidates(model(x), y)
         return F.one_hot(target, logits.shape[1]), logits
+
+
+@contextmanager
+def one_tower(model: Any, mode: str) -> Iterator[None]:
+    """Let a model return the embeddings of its users or items in the block.
+
+    Raises:
+        AssertionError: The mode is neither "user" nor "item".
+    """
+    if mode not in ("user", "item"):
+        raise AssertionError(f"mode must be 'user' or 'item', got {mode!r}")
+    before = getattr(model, "mode", None)
+    model.mode = mode
+    try:
+        yield
+    finally:
+        model.mode = before
 
 
 def columns_in_use(model: nn.Module, in_batch: bool) -> list[str] | None:

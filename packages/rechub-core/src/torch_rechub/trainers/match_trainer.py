@@ -1,9 +1,9 @@
 """Training of models that retrieve items for users."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from numpy.typing import ArrayLike
@@ -13,9 +13,14 @@ from ..basic.metric import auc_score
 from .batches import split_batch
 from .checkpoint import load_weights
 from .checks import check_binary, check_inputs, check_not_empty, warn_of_one_class
-from .in_batch_objective import InBatch
-from .match_objectives import ListWise, Objective, PairWise, PointWise, columns_in_use, prediction
+from .in_batch_objective import make_objective
+from .match_objectives import columns_in_use, one_tower, prediction
+from .passes import predictions_of
+from .settings import Folder, Settings, TrainerOptions
 from .trainer import Trainer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class MatchTrainer(Trainer):
@@ -71,41 +76,20 @@ class MatchTrainer(Trainer):
         earlystop_patience: int = 10,
         device: str | torch.device = "cpu",
         gpus: list[int] | None = None,
-        model_path: str | os.PathLike[str] = "./",
+        model_path: Folder = "./",
         model_logger: Any = None,
         *,
-        scheduler_step: str = "epoch",
-        progress: bool | None = None,
         item_frequency: Mapping[str, ArrayLike] | None = None,
+        **options: "Unpack[TrainerOptions]",
     ) -> None:
-        if item_frequency is not None and not in_batch_neg:
-            raise ValueError("item_frequency corrects in-batch negatives: set in_batch_neg=True")
-        if mode not in (0, 1, 2):
-            raise ValueError(f"mode must be 0 (points), 1 (pairs) or 2 (lists), got {mode!r}")
-        super().__init__(
-            model,
-            optimizer_fn=optimizer_fn,
-            optimizer_params=optimizer_params,
-            regularization_params=regularization_params,
-            scheduler_fn=scheduler_fn,
-            scheduler_params=scheduler_params,
-            n_epoch=n_epoch,
-            earlystop_patience=earlystop_patience,
-            device=device,
-            gpus=gpus,
-            model_path=model_path,
-            model_logger=model_logger,
-            scheduler_step=scheduler_step,
-            progress=progress,
-        )
+        settings = Settings.of(locals(), options)
+        super().__init__(model, settings)
         self.mode, self.in_batch_neg = mode, in_batch_neg
-        self.log_q_correction = item_frequency is not None
-        self.objective: Objective
-        if in_batch_neg:
-            sampling = (in_batch_neg_ratio, hard_negative, sampler_seed, mode == 0, self.device)
-            self.objective = InBatch(self.model, self.parallel, *sampling, item_frequency)
-        else:
-            self.objective = (PointWise, PairWise, ListWise)[mode](self.model, self.parallel)
+        self.recorded = {"loss_mode": mode, "in_batch_neg": in_batch_neg}
+        self.recorded["log_q_correction"] = item_frequency is not None
+        sampling = (in_batch_neg_ratio, hard_negative, sampler_seed) if in_batch_neg else None
+        self.objective = make_objective(self.model, mode, sampling, item_frequency, settings)
+        self.stateful["negatives"] = self.objective
         self.criterion = self.objective.criterion
         self.evaluate_fn: Callable[[Any, Any], float] = auc_score
 
@@ -117,38 +101,16 @@ class MatchTrainer(Trainer):
         """How many rows or pairs the loss of a batch is the mean of."""
         return self.objective.count(*split_batch(batch))
 
-    def validate(self, data_loader: Iterable[Any]) -> dict[str, float]:
-        """The AUC of a validation pass."""
-        return {"val/auc": self.evaluate(self.model, data_loader)}
-
     def check_inputs(self, model: nn.Module, x: Any) -> None:
         """Refuse inputs as every trainer does; columns that no tower in use reads may lack."""
         check_inputs(model, x, columns_in_use(model, self.in_batch_neg))
 
-    def check_labels(self, y: Tensor) -> None:
-        """Refuse labels other than 0 and 1 in mode 0."""
+    def check_labels(self, y: Tensor, validation: bool = False) -> None:
+        """Refuse labels other than 0 and 1 in mode 0; warn where those to judge are all one."""
         if self.mode == 0:
             check_binary(y)
-
-    def check_validation_labels(self, y: Tensor) -> None:
-        """The same; warn where labels are judged and all the same."""
-        self.check_labels(y)
-        if self.mode == 0 and not self.in_batch_neg:
-            warn_of_one_class(y)
-
-    def extra_state(self) -> dict[str, Any]:
-        """The state of the sampler of negatives."""
-        return self.objective.state()
-
-    def load_extra_state(self, state: Mapping[str, Any]) -> None:
-        """Take it back."""
-        self.objective.load_state(state)
-
-    def hyperparams(self) -> dict[str, Any]:
-        """The settings to record when training starts."""
-        own = {"loss_mode": self.mode, "in_batch_neg": self.in_batch_neg}
-        own["log_q_correction"] = self.log_q_correction
-        return {**super().hyperparams(), **own}
+            if validation and not self.in_batch_neg:
+                warn_of_one_class(y)
 
     def evaluate(self, model: nn.Module, data_loader: Iterable[Any]) -> float:
         """The AUC of a model: of labels in mode 0, else of positives against negatives, pooled.
@@ -156,22 +118,17 @@ class MatchTrainer(Trainer):
         With in-batch negatives they are items of other rows, unless mode 0 finds both labels. NaN,
         with a warning, where only one class occurs.
         """
-        model.eval()
-        with torch.inference_mode():
-            bar = self.feed.bar(data_loader, "evaluate")
-            labels, scores = self.objective.judge(model, self.feed(data_loader, bar, model=model))
+        batches = self.feed(data_loader, self.feed.bar(data_loader, "evaluate"), model=model)
+        labels, scores = self.objective.judge(model, batches)
         return self.evaluate_fn(labels.numpy(), scores.numpy())
 
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[Any]:
         """What a model returns for each row, a probability or scores; of pairs, the positives'."""
-        return [row for part in self._outputs(model, data_loader) for row in part.tolist()]
+        found: list[Any] = self._outputs(model, data_loader).tolist()
+        return found
 
     def inference_embedding(
-        self,
-        model: nn.Module,
-        mode: str,
-        data_loader: Iterable[Any],
-        model_path: str | os.PathLike[str],
+        self, model: nn.Module, mode: str, data_loader: Iterable[Any], model_path: Folder
     ) -> Tensor:
         """The embeddings (N, D) of users or items, on the CPU, by the weights in `model_path`.
 
@@ -181,20 +138,10 @@ class MatchTrainer(Trainer):
             data_loader: Yields dicts of tensors; those of the other tower may lack.
             model_path: Folder of `model.pth`.
         """
-        if mode not in ("user", "item"):
-            raise AssertionError(f"mode must be 'user' or 'item', got {mode!r}")
-        check_not_empty(data_loader, "data_loader")
-        model.load_state_dict(load_weights(Path(model_path) / self.weights_file, self.device))
-        before = getattr(model, "mode", None)
-        model.to(self.device).mode = mode  # type: ignore[assignment]
-        try:
-            return torch.cat(self._outputs(model, data_loader))
-        finally:
-            model.mode = before  # type: ignore[assignment]
+        with one_tower(model, mode):
+            check_not_empty(data_loader, "data_loader")
+            model.load_state_dict(load_weights(Path(model_path) / self.weights_file, self.device))
+            return self._outputs(model.to(self.device), data_loader)
 
-    def _outputs(self, model: nn.Module, data_loader: Iterable[Any]) -> list[Tensor]:
-        model.eval()
-        bar = self.feed.bar(data_loader, "predict")
-        with torch.no_grad():
-            batches = self.feed(data_loader, bar, model=model, labels=False)
-            return [prediction(model, split_batch(batch)[0]) for batch in batches]
+    def _outputs(self, model: nn.Module, data_loader: Iterable[Any]) -> Tensor:
+        return predictions_of(self.feed, model, data_loader, partial(prediction, model))[1]

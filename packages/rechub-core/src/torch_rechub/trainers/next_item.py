@@ -1,15 +1,22 @@
 """Next items of sequences: which they are, what a model says of them, losses, ranks."""
 
-from collections.abc import Callable
+import logging
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..basic.loss_func import NCELoss
+from ..basic.ranking_metric import ranking_metrics_from_hits
+from ..basic.ranking_metric import top_ks as checked_top_ks
 from .batches import split_batch
+
+log = logging.getLogger("torch_rechub")
 
 PADDING = 0
 
@@ -162,6 +169,41 @@ class Predictor:
             excluded.scatter_(1, sequences(batch)[0][found.row].long(), True)
         excluded[:, PADDING] = True
         return ranks_of(found.logits, found.items, excluded)
+
+    @staticmethod
+    def count(batch: Any) -> Tensor:
+        """How many predictions a batch has."""
+        tokens, _, targets = sequences(batch)
+        return (next_items(tokens, targets)[0] != PADDING).sum()
+
+    @torch.inference_mode()
+    def loss_and_accuracy(self, batches: Iterable[Any], loss_fn: nn.Module) -> tuple[float, float]:
+        """The mean loss of all predictions, and the share of targets that score highest; or NaN."""
+        self.model.eval()
+        losses, right, n = [torch.zeros(())], [torch.empty(0)], 0
+        for batch in batches:
+            found = self(batch)
+            losses.append((loss_fn(found.logits, found.items) * len(found.items)).cpu())
+            n += len(found.items)
+            right.append((found.logits[found.last].argmax(dim=1) == found.items[found.last]).cpu())
+        hits = torch.cat(right).double()
+        loss = float(torch.stack(losses).double().sum()) / n if n else math.nan
+        if not len(hits):
+            log.warning("Accuracy is undefined, no sequence has tokens and a target: it is NaN.")
+        return loss, float(hits.mean()) if len(hits) else math.nan
+
+    @torch.inference_mode()
+    def top_k_metrics(
+        self, batches: Iterable[Any], top_ks: Iterable[int], exclude_seen: bool
+    ) -> dict[str, float]:
+        """How high targets rank: hit@k, ndcg@k and mrr@k, each a mean over sequences."""
+        ks = checked_top_ks(top_ks)
+        self.model.eval()
+        ranks = [self.ranks(batch, exclude_seen).cpu() for batch in batches]
+        rank = torch.cat([torch.empty(0, dtype=torch.int64), *ranks])
+        hits = rank.unsqueeze(1) == torch.arange(1, max(ks) + 1)
+        metrics = ranking_metrics_from_hits(hits.numpy(), np.ones(len(rank)), ks)
+        return {f"{m}@{k}": metrics[f"{m}@{k}"] for k in ks for m in ("hit", "ndcg", "mrr")}
 
 
 class _EncodeOf(nn.Module):

@@ -19,7 +19,7 @@ _FORMAT = 1
 
 def checkpoint_path(trainer: "Trainer") -> Path:
     """Where the checkpoint of a training lies: beside the weights, named after them."""
-    return trainer.weights_path.with_suffix(".checkpoint")
+    return trainer.best.path.with_suffix(".checkpoint")
 
 
 def write_checkpoint(trainer: "Trainer", over: bool) -> None:
@@ -42,7 +42,7 @@ def write_checkpoint(trainer: "Trainer", over: bool) -> None:
             "trial_counter": stopper.trial_counter,
         },
         "history": trainer.history,
-        "task": trainer.extra_state(),
+        "task": {name: part.state_dict() for name, part in trainer.stateful.items()},
         "random": random_state(),
     }
     save_weights(state, checkpoint_path(trainer))
@@ -68,7 +68,8 @@ def read_checkpoint(trainer: "Trainer") -> int:
         trainer.optimizer.load_state_dict(state["optimizer"])
         if trainer.scheduler is not None:
             trainer.scheduler.load_state_dict(state["scheduler"])
-        trainer.load_extra_state(state["task"])
+        for name, part in trainer.stateful.items():
+            part.load_state_dict(state["task"][name])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path} is the checkpoint of another model, optimizer or schedule ({error}): give "

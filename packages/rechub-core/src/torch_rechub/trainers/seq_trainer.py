@@ -1,21 +1,18 @@
 """Training of models that predict the next item of a sequence."""
 
-import logging
-import math
-import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..basic.layers.inputs import check_column
-from ..basic.ranking_metric import ranking_metrics_from_hits, top_ks
-from .next_item import PADDING, Predictor, item_loss, next_items, sequences
+from .next_item import Predictor, item_loss
+from .settings import Folder, Settings, TrainerOptions
 from .trainer import Trainer
 
-log = logging.getLogger("torch_rechub")
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class SeqTrainer(Trainer):
@@ -30,24 +27,13 @@ class SeqTrainer(Trainer):
     val/accuracy.
 
     Where the model has `encode(tokens, time_diffs)`, its hidden states, and `score(hidden)`, their
-    logits, it is asked for logits only where something is predicted.
+    logits, it is asked for logits only where something is predicted. The arguments not listed here
+    are those of `CTRTrainer`.
 
     Args:
         model: Maps tokens (B, L) and times (B, L) to logits (B, L, V).
-        optimizer_fn: Class of the optimizer.
-        optimizer_params: Its arguments; None means lr=1e-3, weight_decay=1e-5.
-        scheduler_fn: Class of the learning-rate schedule: any of torch's; None means none.
-        scheduler_params: Its arguments.
-        n_epoch: Number of epochs at most.
-        earlystop_patience: Epochs without a better accuracy after which training stops.
-        device: Where to train.
-        gpus: Indices of GPUs to train on side by side; overrides `device`.
-        model_path: Folder for `model.pth`, the weights of the best epoch; created if need be.
         loss_type: "cross_entropy", or "nce": the same of logits divided by a temperature of 0.1.
         loss_params: Arguments of `CrossEntropyLoss`, or of `NCELoss`.
-        model_logger: A logger, or a list of them; None records nothing and costs nothing.
-        scheduler_step: Whether the schedule moves each "epoch" or each "batch".
-        progress: Whether to show a progress bar; None means on a terminal.
 
     Example:
         >>> import tempfile
@@ -77,32 +63,17 @@ class SeqTrainer(Trainer):
         earlystop_patience: int = 10,
         device: str | torch.device = "cpu",
         gpus: list[int] | None = None,
-        model_path: str | os.PathLike[str] = "./",
+        model_path: Folder = "./",
         loss_type: str = "cross_entropy",
         loss_params: Mapping[str, Any] | None = None,
         model_logger: Any = None,
-        *,
-        scheduler_step: str = "epoch",
-        progress: bool | None = None,
+        **options: "Unpack[TrainerOptions]",
     ) -> None:
-        super().__init__(
-            model,
-            optimizer_fn=optimizer_fn,
-            optimizer_params=optimizer_params,
-            scheduler_fn=scheduler_fn,
-            scheduler_params=scheduler_params,
-            n_epoch=n_epoch,
-            earlystop_patience=earlystop_patience,
-            device=device,
-            gpus=gpus,
-            model_path=model_path,
-            model_logger=model_logger,
-            scheduler_step=scheduler_step,
-            progress=progress,
-        )
-        self.loss_type = loss_type
+        settings = Settings.of(locals(), options)
+        super().__init__(model, settings)
+        self.recorded = {"loss_type": loss_type}
         self.loss_fn = item_loss(loss_type, dict(loss_params or {})).to(self.device)
-        self._predict = Predictor(self.model, self.parallel)
+        self._predict = Predictor(self.model, settings.parallel)
 
     def fit(
         self,
@@ -124,8 +95,7 @@ class SeqTrainer(Trainer):
 
     def loss_count(self, batch: Any) -> Tensor:
         """How many predictions a batch has."""
-        tokens, _, targets = sequences(batch)
-        return (next_items(tokens, targets)[0] != PADDING).sum()
+        return self._predict.count(batch)
 
     def validate(self, data_loader: Iterable[Any]) -> dict[str, float]:
         """The loss and the accuracy of a validation pass."""
@@ -134,21 +104,13 @@ class SeqTrainer(Trainer):
 
     def check_inputs(self, model: nn.Module, x: Any) -> None:
         """Refuse tokens outside the model's vocabulary."""
-        vocab_size = getattr(model, "vocab_size", None)
-        if vocab_size is not None and isinstance(x, tuple):
-            check_column(x[0], "tokens", vocab_size)
+        if isinstance(x, tuple):
+            check_column(x[0], "tokens", getattr(model, "vocab_size", None))
 
-    def check_labels(self, y: Tensor) -> None:
+    def check_labels(self, y: Tensor, validation: bool = False) -> None:
         """Refuse targets outside the model's vocabulary."""
-        vocab_size = getattr(self.model, "vocab_size", None)
-        if vocab_size is not None:
-            check_column(y, "targets", vocab_size)
+        check_column(y, "targets", getattr(self.model, "vocab_size", None))
 
-    def hyperparams(self) -> dict[str, Any]:
-        """The settings to record when training starts."""
-        return {**super().hyperparams(), "loss_type": self.loss_type}
-
-    @torch.inference_mode()
     def evaluate(self, data_loader: Iterable[Any]) -> tuple[float, float]:
         """The loss and the top-1 accuracy of the model.
 
@@ -158,23 +120,11 @@ class SeqTrainer(Trainer):
         Returns:
             The mean loss of all predictions, those inside the sequences among them; and the share
             of sequences whose last token gives the target the highest score of all items.
-            Sequences without tokens, or with target 0, do not count; NaN, with a warning, where
-            none does.
+            Sequences without tokens, or with target 0, do not count; NaN, and a warning, if none.
         """
-        self.model.eval()
-        losses, right, n = [torch.zeros((), device=self.device)], [], 0
-        for batch in self.feed(data_loader, self.feed.bar(data_loader, "evaluate")):
-            found = self._predict(batch)
-            losses.append(self.loss_fn(found.logits, found.items) * len(found.items))
-            n += len(found.items)
-            right.append(found.logits[found.last].argmax(dim=1) == found.items[found.last])
-        total, hits = torch.stack(losses).cpu().double().sum(), torch.cat(right or [torch.empty(0)])
-        loss = float(total) / n if n else math.nan
-        if not len(hits):
-            log.warning("Accuracy is undefined, no sequence has tokens and a target: it is NaN.")
-        return loss, float(hits.cpu().double().mean()) if len(hits) else math.nan
+        batches = self.feed(data_loader, self.feed.bar(data_loader, "evaluate"))
+        return self._predict.loss_and_accuracy(batches, self.loss_fn)
 
-    @torch.inference_mode()
     def evaluate_topk(
         self, data_loader: Iterable[Any], topKs: Iterable[int] = (10,), exclude_seen: bool = False
     ) -> dict[str, float]:
@@ -194,14 +144,5 @@ class SeqTrainer(Trainer):
         Raises:
             ValueError: A K is below 1, or none is given.
         """
-        ks = top_ks(topKs)
-        self.model.eval()
-        bar = self.feed.bar(data_loader, "evaluate")
-        ranks = [self._predict.ranks(b, exclude_seen).cpu() for b in self.feed(data_loader, bar)]
-        rank = torch.cat([torch.empty(0, dtype=torch.int64), *ranks])
-        hits = rank.unsqueeze(1) == torch.arange(1, max(ks) + 1)
-        metrics = ranking_metrics_from_hits(hits.numpy(), np.ones(len(rank)), ks)
-        return {f"{name}@{k}": metrics[f"{name}@{k}"] for k in ks for name in _TOPK}
-
-
-_TOPK = ("hit", "ndcg", "mrr")
+        batches = self.feed(data_loader, self.feed.bar(data_loader, "evaluate"))
+        return self._predict.top_k_metrics(batches, topKs, exclude_seen)

@@ -1,15 +1,19 @@
 """What the type of a task means: its loss, its metric, its labels."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from ..basic.layers import TaskPredictions
 from ..basic.metric import auc_score
-from .checks import check_binary
+from .balancing import balancing_of
+from .checks import check_binary, warn_of_one_class
+from .logits import logits_of
 
 log = logging.getLogger("torch_rechub")
 
@@ -48,19 +52,96 @@ def check_task_types(task_types: Sequence[str], model: nn.Module) -> list[str]:
     return list(task_types)
 
 
-def loss_weights_of(model: nn.Module, n_task: int) -> list[float]:
-    """How much the loss of each task counts: what the model says, or the same for each, in all 1.
+class Tasks:
+    """What a model is trained on: for each task, its type, loss, score and place in the records.
+
+    Args:
+        model: What is trained.
+        task_types: "classification" or "regression" for each task.
+        adaptive_params: How to balance the losses, as `balancing_of`.
 
     Raises:
-        ValueError: The model says it of another number of tasks, or of none that is trained on.
+        ValueError: The model was made for other tasks, or they cannot be balanced so.
     """
-    weights = list(getattr(model, "loss_weights", [1 / n_task] * n_task))
-    if len(weights) != n_task or min(weights) < 0 or not any(weights):
-        raise ValueError(
-            f"{type(model).__name__}.loss_weights must be a number of at least 0 for each of the "
-            f"{n_task} tasks, not all 0, but is {weights}"
-        )
-    return weights
+
+    def __init__(
+        self,
+        model: nn.Module,
+        task_types: Sequence[str],
+        adaptive_params: Mapping[str, Any] | None,
+    ) -> None:
+        self.predictions_of = TaskPredictions(task_types)
+        self.model, self.types = model, check_task_types(task_types, model)
+        self.n = len(self.types)
+        self.method = (adaptive_params or {}).get("method")
+        self.trained, self.balancing = balancing_of(adaptive_params, model, self.types)
+        self.loss_names = tuple(f"train/task_{i}_loss" for i in range(self.n))
+        self.score_names = [f"val/task_{i}_score" for i in range(self.n)]
+        self.has_logits = logits_of(model) is not None
+
+    def settings(self) -> dict[str, Any]:
+        """What is recorded of them."""
+        return {"task_types": self.types, "adaptive_method": self.method}
+
+    def columns(self, y: Tensor, name: str = "y") -> Tensor:
+        """Labels or predictions as (N, T)."""
+        return by_task(y, self.n, name)
+
+    def functions(self) -> tuple[list[Any], list[Any]]:
+        """The loss and the score of each task, where the user wants no others."""
+        return [LOSSES[kind] for kind in self.types], [METRICS[kind] for kind in self.types]
+
+    def check(self, y: Tensor, metrics: Sequence[Any], decides: int | None) -> None:
+        """Refuse labels that are none of their task; let the model look at them.
+
+        Args:
+            y: Labels (N, T).
+            metrics: The score of each task.
+            decides: The task to validate on, of which labels that are all the same are warned of.
+        """
+        y = self.columns(y)
+        check_task_labels(y, self.types)
+        check: Any = getattr(self.model, "check_labels", None)
+        if check is not None:
+            check(y)
+        if decides is not None and metrics[decides] is METRICS["classification"]:
+            warn_of_one_class(y[:, decides])
+
+    def predictor(self, model: nn.Module) -> Callable[[Any], Tensor]:
+        """What maps x to the predictions (B, T) of a model."""
+        return lambda x: self.columns(model(x), "the model's output").float()
+
+    def losses(self, outputs: Tensor, y: Tensor, loss_fns: Sequence[Any]) -> list[Tensor]:
+        """The loss of each task, and the model's further loss where it has one.
+
+        Args:
+            outputs: What the model returned, (B, T).
+            y: Labels (B, T).
+            loss_fns: The loss of each task, from (predictions, labels); the default one of a
+                classification is computed from logits where there are any.
+        """
+        predictions = self.predictions_of(outputs) if self.has_logits else outputs
+        losses: list[Tensor] = [
+            F.binary_cross_entropy_with_logits(outputs[:, i], y[:, i])
+            if self.has_logits and loss_fn is LOSSES["classification"]
+            else loss_fn(predictions[:, i], y[:, i])
+            for i, loss_fn in enumerate(loss_fns)
+        ]
+        further: Any = getattr(self.model, "further_loss", None)
+        return losses if further is None else [*losses, further(predictions)]
+
+    def scores(self, labels: Tensor, predictions: Tensor, metrics: Sequence[Any]) -> list[float]:
+        """The score of each task, from labels and predictions (N, T)."""
+        y, p = (part.reshape(-1, self.n).numpy() for part in (labels, predictions))
+        return [float(metric(y[:, i], p[:, i])) for i, metric in enumerate(metrics)]
+
+    def weights(self) -> Tensor | None:
+        """How much the loss of each task counts now, (T,); None without a balancing method."""
+        if self.method is None:
+            return None
+        weights = torch.zeros(self.n)
+        weights[self.trained] = self.balancing.weights().cpu()
+        return weights
 
 
 class _Default(str):

@@ -76,13 +76,13 @@ def check_ids(
             check_column(values, feature.name, int(size))
 
 
-def check_column(ids: Tensor, name: str, vocab_size: int) -> None:
-    """Refuse a column with an id outside the vocabulary of feature `name`.
+def check_column(ids: Tensor, name: str, vocab_size: int | None) -> None:
+    """Refuse a column with an id outside the vocabulary of feature `name`; None has no bounds.
 
     Raises:
         IndexError: Names the feature, the id and the vocabulary size.
     """
-    if ids.numel() == 0:
+    if ids.numel() == 0 or vocab_size is None:
         return
     low, high = (int(v) for v in torch.aminmax(ids))
     if low < 0 or high >= vocab_size:

@@ -1,0 +1,23 @@
+"""What a trainer tells its loggers of its settings."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+
+def describe(trainer: "Trainer") -> dict[str, Any]:
+    """The settings that every trainer records when training starts."""
+    group = trainer.optimizer.param_groups[0]
+    scheduler = trainer.scheduler
+    return {
+        "model": type(trainer.model).__name__,
+        "trainer": type(trainer).__name__,
+        "n_epoch": trainer.n_epoch,
+        "learning_rate": float(group["lr"]),
+        "optimizer": type(trainer.optimizer).__name__,
+        "weight_decay": group.get("weight_decay", 0.0),
+        "scheduler": None if scheduler is None else type(scheduler).__name__,
+        "earlystop_patience": trainer.early_stopper.patience,
+        "device": str(trainer.device),
+    }

@@ -1,0 +1,80 @@
+"""What every trainer is told: its arguments, in one place, and what is made of them."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypedDict
+
+import torch
+from torch import nn
+
+Folder = str | os.PathLike[str]
+
+
+class TrainerOptions(TypedDict, total=False):
+    """What every trainer takes by keyword beside the arguments that its signature names.
+
+    Attributes:
+        scheduler_step: Whether the schedule moves each "epoch" (the default) or each "batch".
+        progress: Whether to show a progress bar; None, the default, means on a terminal.
+    """
+
+    scheduler_step: str
+    progress: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The arguments of a trainer; `CTRTrainer` and `TrainerOptions` say what each means."""
+
+    optimizer_fn: Callable[..., torch.optim.Optimizer]
+    optimizer_params: Mapping[str, Any] | None
+    scheduler_fn: Callable[..., Any] | None
+    scheduler_params: Mapping[str, Any] | None
+    n_epoch: int
+    earlystop_patience: int
+    device: str | torch.device
+    gpus: list[int] | None
+    model_path: Folder
+    model_logger: Any
+    regularization_params: Mapping[str, float] | None = None
+    earlystop_mode: str = "max"
+    scheduler_step: str = "epoch"
+    progress: bool | None = None
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any], options: TrainerOptions) -> "Settings":
+        """The settings among the arguments of a trainer, and its options.
+
+        Args:
+            arguments: By name, others among them.
+            options: Likewise, none but those of `TrainerOptions`.
+
+        Raises:
+            TypeError: There is no such option.
+        """
+        unknown = sorted(options.keys() - TrainerOptions.__annotations__.keys())
+        if unknown:
+            raise TypeError(
+                f"{type(arguments['self']).__name__} takes no argument {unknown[0]!r}; its options "
+                f"are {', '.join(TrainerOptions.__annotations__)}"
+            )
+        names = {field.name for field in fields(cls)}
+        own = {name: value for name, value in arguments.items() if name in names}
+        return cls(**own, **options)
+
+    def main_device(self) -> torch.device:
+        """Where the model and its batches go."""
+        return torch.device(f"cuda:{self.gpus[0]}" if self.gpus else self.device)
+
+    def make_optimizer(self, parameters: Iterable[Any]) -> torch.optim.Optimizer:
+        """The optimizer of `parameters`."""
+        params = self.optimizer_params
+        return self.optimizer_fn(
+            parameters, **({"lr": 1e-3, "weight_decay": 1e-5} if params is None else params)
+        )
+
+    def parallel(self, module: nn.Module) -> nn.Module:
+        """The module, spread over the GPUs where several were given."""
+        several = len(self.gpus or []) > 1
+        return nn.DataParallel(module, device_ids=self.gpus) if several else module
