@@ -77,8 +77,11 @@ def generate(log, **options):
 
 
 def create(log, min_item=0, **options):
-    log = log.rename(columns=RENAMED)
-    return create_seq_features(log, drop_short=min_item, **options), CREATED
+    names, log.columns = log.columns, log.columns.map(lambda name: RENAMED.get(name, name))
+    try:
+        return create_seq_features(log, drop_short=min_item, **options), CREATED
+    finally:
+        log.columns = names
 
 
 BUILDERS = pytest.mark.parametrize("build", [generate, create])
@@ -149,24 +152,36 @@ def test_a_user_longer_than_the_history_keeps_its_most_recent_interactions(build
 
 
 @BUILDERS
-def test_the_callers_frame_stays_as_it_is(build):
+def test_the_frame_gets_the_ids_too_as_scripts_read_vocabulary_sizes_from_it(build):
     log = interactions()
     before = log.copy()
-    build(log)
+    (train, val, test), (user, _, _, item, cate) = build(log)
+    for name in before:
+        assert log[name].tolist() == [codes(before[name])[value] for value in before[name]]
+    for name, column in (("user", user), ("item", item), ("cate", cate)):
+        assert max(f[column].max() for f in (train, val, test)) <= log[name].max()
+    again = log.copy()
+    build(again)
+    pd.testing.assert_frame_equal(again, log)
+
+
+@BUILDERS
+def test_on_request_it_stays_as_it_is(build):
+    log = interactions()
+    log["tags"] = [["a", "b"]] * len(log)
+    before = log.copy()
+    build(log, inplace=False)
     pd.testing.assert_frame_equal(log, before)
 
 
-def test_on_request_the_frame_gets_the_ids_too():
+@BUILDERS
+def test_a_frame_that_cannot_get_ids_is_refused_and_stays_as_it_is(build):
     log = interactions()
+    log["tags"] = [["a", "b"]] * len(log)
     before = log.copy()
-    train, _, _ = generate_seq_feature(log, "user", "item", "time", ["cate"], inplace=True)
-    for name in before:
-        assert log[name].tolist() == [codes(before[name])[value] for value in before[name]]
-    assert train["target_item"].max() <= log["item"].max() == before["item"].nunique()
-
-    log = before.rename(columns=RENAMED)
-    create_seq_features(log, inplace=True)
-    assert log["item_id"].tolist() == [codes(before["item"])[value] for value in before["item"]]
+    with pytest.raises(TypeError, match=r"'tags' cannot be .*inplace=False"):
+        build(log)
+    pd.testing.assert_frame_equal(log, before)
 
 
 @BUILDERS

@@ -13,7 +13,7 @@ import torch
 from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
 from torch_rechub.models.ranking import DCN, DeepFM, WideDeep
 from torch_rechub.trainers import CTRTrainer
-from torch_rechub.utils.data import DataGenerator, df_to_dict
+from torch_rechub.utils.data import DataGenerator, df_to_dict, generate_seq_feature
 
 torch.manual_seed(2022)
 rng = np.random.default_rng(2022)
@@ -100,8 +100,43 @@ auc = trainer.evaluate(model, test_dl)
 predictions = trainer.predict(model, test_dl)
 """
 
+SEQUENCES = """
+import random
 
-@pytest.mark.parametrize("body", [DEEPFM, WIDEDEEP, DCN], ids=["DeepFM", "WideDeep", "DCN"])
+random.seed(2022)
+rows = []
+for user in range(40):  # each likes one of four categories, and knows all but two of its items
+    for step, item in enumerate(rng.permutation(10)[:8]):
+        rows.append((user, f"B{item:03}{user % 4}", user % 4, 1000 * step))
+data = pd.DataFrame(rows, columns=["user_id", "item_id", "cate_id", "time"])
+train, val, test = generate_seq_feature(
+    data=data, user_col="user_id", item_col="item_id", time_col="time",
+    item_attribute_cols=["cate_id"],
+)
+n_users, n_items, n_cates = (data[c].max() for c in ("user_id", "item_id", "cate_id"))
+train, val, test = df_to_dict(train), df_to_dict(val), df_to_dict(test)
+train_y, val_y, test_y = train.pop("label"), val.pop("label"), test.pop("label")
+features = [
+    SparseFeature("user_id", vocab_size=n_users + 1, embed_dim=8),
+    SparseFeature("target_item_id", vocab_size=n_items + 1, embed_dim=8),
+    SparseFeature("target_cate_id", vocab_size=n_cates + 1, embed_dim=8),
+    SequenceFeature("hist_item_id", n_items + 1, 8, "mean", shared_with="target_item_id"),
+    SequenceFeature("hist_cate_id", n_cates + 1, 8, "mean", shared_with="target_cate_id"),
+]
+train_dl, val_dl, test_dl = DataGenerator(train, train_y).generate_dataloader(
+    x_val=val, y_val=val_y, x_test=test, y_test=test_y, batch_size=32
+)
+model = DeepFM(features, features, {"dims": [16], "dropout": 0.1})
+trainer = CTRTrainer(model, optimizer_params={"lr": 1e-2}, n_epoch=20, model_path="saved")
+trainer.fit(train_dl, val_dl)
+auc = trainer.evaluate(trainer.model, test_dl)
+predictions = trainer.predict(trainer.model, test_dl)
+"""
+
+SCRIPTS = {"DeepFM": DEEPFM, "WideDeep": WIDEDEEP, "DCN": DCN, "sequences": SEQUENCES}
+
+
+@pytest.mark.parametrize("body", SCRIPTS.values(), ids=SCRIPTS)
 def test_a_script_of_0_9(body, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "script.py").write_text(HEAD + body)

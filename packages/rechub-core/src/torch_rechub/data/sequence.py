@@ -1,6 +1,6 @@
 """Samples for ranking models that read a history: what came before, a target, and its label."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +27,13 @@ def generate_seq_feature(
     shuffle: bool = True,
     max_len: int = 50,
     *,
-    inplace: bool = False,
+    inplace: bool = True,
 ) -> Frames:
     """Make ranking samples of every interaction that has a history, with a negative for each.
 
     Users, items and attributes become ids: the rank of the value among the distinct ones of its
-    column, from 1, so that a vocabulary needs `data[column].nunique() + 1` ids. The history of a
+    column, from 1. So do the columns of `data` itself, unless `inplace=False`: a vocabulary then
+    needs `data[column].max() + 1` ids, or `data[column].nunique() + 1` either way. The history of a
     target is the `max_len` interactions of the user before it, in the order of time (those of one
     moment in the order of the rows), filled up with 0 at the right. The negative is drawn uniformly
     from the items that the user never interacted with, before or after. The last interaction of a
@@ -51,7 +52,8 @@ def generate_seq_feature(
         shuffle: Whether to put the samples in random order; otherwise they are sorted by user, then
             by time, each negative after its positive.
         max_len: Length L of the histories.
-        inplace: Whether to replace the columns of `data` by the ids as well, all of them.
+        inplace: Whether to replace the columns of `data` by the ids as well, all of them. Doing so
+            to a frame of ids changes nothing.
 
     Returns:
         (train, validation, test) with the columns `label` (1 or 0), `target_<item>`, `<user>`,
@@ -60,6 +62,7 @@ def generate_seq_feature(
 
     Raises:
         KeyError: A column is missing.
+        TypeError: A column to be replaced holds what has no order, such as lists.
         ValueError: A user, an item or a time is missing, or a user has interacted with every item.
 
     Example:
@@ -72,9 +75,9 @@ def generate_seq_feature(
     names = [item_col, *item_attribute_cols]
     order = histories(data, user_col, item_col, time_col)
     require_columns(data, names)
-    ids = {name: label_encode(data[name]) for name in names}
+    ids = _ids(data, data.columns if inplace else names)
     frames = []
-    for part in _parts(order, ids, min_item, shuffle, max_len):
+    for part in _parts(order, {name: ids[name] for name in names}, min_item, shuffle, max_len):
         columns = {
             "label": part.label,
             f"target_{item_col}": part.target[item_col],
@@ -86,7 +89,7 @@ def generate_seq_feature(
             columns[f"target_{name}"] = part.target[name]
         frames.append(pd.DataFrame(columns))
     if inplace:
-        _relabel(data)
+        _relabel(data, ids)
     return frames[0], frames[1], frames[2]
 
 
@@ -97,7 +100,7 @@ def create_seq_features(
     drop_short: int = 3,
     shuffle: bool = True,
     *,
-    inplace: bool = False,
+    inplace: bool = True,
 ) -> Frames:
     """Make ranking samples as `generate_seq_feature` does, under the names of items and categories.
 
@@ -115,6 +118,7 @@ def create_seq_features(
 
     Raises:
         KeyError: A column is missing.
+        TypeError: As `generate_seq_feature`.
         ValueError: As `generate_seq_feature`, or not two columns.
 
     Example:
@@ -133,7 +137,7 @@ def create_seq_features(
     item, category = seq_feature_col
     order = histories(data, "user_id", item, "time")
     require_columns(data, [category])
-    ids = {name: label_encode(data[name]) for name in (item, category)}
+    ids = _ids(data, data.columns if inplace else seq_feature_col)
     frames = [
         pd.DataFrame(
             {
@@ -145,10 +149,12 @@ def create_seq_features(
                 "label": part.label,
             }
         )
-        for part in _parts(order, ids, drop_short, shuffle, max_len)
+        for part in _parts(
+            order, {name: ids[name] for name in seq_feature_col}, drop_short, shuffle, max_len
+        )
     ]
     if inplace:
-        _relabel(data)
+        _relabel(data, ids)
     return frames[0], frames[1], frames[2]
 
 
@@ -213,6 +219,19 @@ def _padded(series: npt.NDArray[np.int32], first: Ids, length: Ids, width: int) 
     return windows
 
 
-def _relabel(data: pd.DataFrame) -> None:
-    for name in data.columns:
-        data[name] = label_encode(data[name])
+def _ids(data: pd.DataFrame, names: Iterable[str]) -> dict[str, Ids]:
+    found = {}
+    for name in names:
+        try:
+            found[name] = label_encode(data[name])
+        except TypeError as error:
+            raise TypeError(
+                f"column {name!r} cannot be replaced by ids ({error}): leave it out of data, or "
+                "leave data as it is, with inplace=False"
+            ) from error
+    return found
+
+
+def _relabel(data: pd.DataFrame, ids: dict[str, Ids]) -> None:
+    for name, column in ids.items():
+        data[name] = column
