@@ -11,6 +11,7 @@ from expected_trackers import ALL_TRACKERS, EXPECTED, LOGGERS, SDKS
 
 from torch_rechub.basic import tracking
 from torch_rechub.basic.tracking import discovery
+from torch_rechub.runs import available_readers
 
 
 @pytest.fixture
@@ -33,7 +34,9 @@ def test_just_the_expected_trackers_are_installed():
     found = {name for name in ALL_TRACKERS if importlib.util.find_spec(f"rechub_{name}")}
     sdks = {name for name in ALL_TRACKERS if importlib.util.find_spec(SDKS[name])}
     assert found == sdks == set(EXPECTED)
-    assert {LOGGERS[name] for name in EXPECTED} == set(tracking.available_loggers())
+    loggers = {"JSONLLogger", *(LOGGERS[name] for name in EXPECTED)}
+    assert loggers == set(tracking.available_loggers())
+    assert {"jsonl", *EXPECTED} == set(available_readers())
     for name in ALL_TRACKERS:
         assert LOGGERS[name] in dir(tracking)
 

@@ -18,7 +18,9 @@ def run(code: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("module", ["torch_rechub", "torch_rechub.basic.tracking"])
+@pytest.mark.parametrize(
+    "module", ["torch_rechub", "torch_rechub.basic.tracking", "torch_rechub.runs"]
+)
 def test_importing_is_cheap(module):
     loaded = f"import sys, {module}; print([m for m in {HEAVY} if m in sys.modules])"
     assert run(loaded) == "[]"

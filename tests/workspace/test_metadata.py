@@ -57,6 +57,9 @@ def test_a_tracker_registers_its_logger_and_stays_clear_of_the_meta_distribution
     data = project(name)
     points = data["entry-points"]["torch_rechub.loggers"]
     assert points == {logger: f"{OWNED[name]}:{logger}"}
+    (reader,) = data["entry-points"]["torch_rechub.run_readers"].items()
+    assert reader[0] == name.removeprefix("rechub-")
+    assert reader[1].startswith(f"{OWNED[name]}.reader:")
     names = [re.split(r"[<>=]", requirement)[0] for requirement in data["dependencies"]]
     assert names[0] == "rechub-core"
     assert len(names) == 2

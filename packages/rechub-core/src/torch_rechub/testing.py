@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from torch_rechub.basic.tracking import BaseLogger, LoggerClosedError, LoggerGroup
+from torch_rechub.runs import Run
 
 __all__ = ["LoggerContract", "RecordedRun"]
 
@@ -73,6 +74,7 @@ class LoggerContract:
                 return run
 
     Read with something else than what wrote, if you can: another library, or the bytes of the file.
+    If your package has a reader for ``rechub``, `read_run` may return its `torch_rechub.runs.Run`.
     A logger that keeps one run per process sets ``one_run_at_a_time = True``. A tracker that needs
     a service must have a mode that keeps to the disk: nothing here may reach a network.
 
@@ -92,7 +94,7 @@ class LoggerContract:
         """
         raise NotImplementedError("say how your logger is made")
 
-    def read_run(self, directory: Path) -> RecordedRun:
+    def read_run(self, directory: Path) -> RecordedRun | Run:
         """The one run stored below `directory`, whose logger is finished."""
         raise NotImplementedError("say how a stored run is read")
 
@@ -110,11 +112,11 @@ class LoggerContract:
         return tmp_path
 
     @pytest.fixture
-    def recorded(self, epochs: Path) -> RecordedRun:
+    def recorded(self, epochs: Path) -> RecordedRun | Run:
         """What was recorded of that run."""
         return self.read_run(epochs)
 
-    def test_every_value_is_recorded_at_its_step(self, recorded: RecordedRun) -> None:
+    def test_every_value_is_recorded_at_its_step(self, recorded: RecordedRun | Run) -> None:
         """Names, steps and values arrive unchanged, and nothing else does."""
         expected = {
             "train/loss": [(0, 1.0), (1, 0.5), (2, 1 / 3)],
@@ -129,7 +131,7 @@ class LoggerContract:
             )
 
     def test_hyperparams_are_recorded_and_the_last_value_of_a_name_wins(
-        self, recorded: RecordedRun
+        self, recorded: RecordedRun | Run
     ) -> None:
         """Calls add up; a second value is no error."""
         params = _flat(recorded.hyperparams)
@@ -145,7 +147,9 @@ class LoggerContract:
         assert files
         assert [path for path in files if _SECRET.encode() in path.read_bytes()] == []
 
-    def test_a_run_that_ends_well_is_not_recorded_as_failed(self, recorded: RecordedRun) -> None:
+    def test_a_run_that_ends_well_is_not_recorded_as_failed(
+        self, recorded: RecordedRun | Run
+    ) -> None:
         """As its name says."""
         assert recorded.failed is False
 

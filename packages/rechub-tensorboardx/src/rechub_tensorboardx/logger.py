@@ -14,10 +14,10 @@ from torch_rechub.basic.tracking.plugin import (
     LegalNames,
     failure_text,
     load_sdk,
+    local_directory,
     refuse_unknown_options,
 )
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _ILLEGAL = re.compile(r"[^-/\w.]")
 _EXACT_IN_A_DOUBLE = 2**53
 _serial = itertools.count()
@@ -72,6 +72,7 @@ class TensorBoardXLogger(RunLogger):
         self.log_dir = _directory(log_dir, comment)
         # Two runs of one second in one directory would write over each other's file.
         kwargs.setdefault("filename_suffix", f".{os.getpid()}.{next(_serial)}")
+        purge_step = kwargs.pop("purge_step", None)
         try:
             self.writer = tensorboardx.SummaryWriter(logdir=self.log_dir, **kwargs)
         except OSError as error:
@@ -81,6 +82,8 @@ class TensorBoardXLogger(RunLogger):
                 f"{error.strerror}",
             ) from error
         _write_through(self.writer)
+        if purge_step is not None:
+            _restart(self.writer, purge_step)
         self._names = LegalNames("TensorBoardXLogger", _legal)
         self._params: dict[str, Any] = {}
         self._session_started = False
@@ -139,19 +142,8 @@ def _writer_options(tensorboardx: Any) -> set[str]:
 
 def _directory(log_dir: str | os.PathLike[str], comment: str) -> str:
     path = os.fspath(log_dir)
-    if not path:
-        raise ValueError("TensorBoardXLogger: log_dir must name a directory, got ''")
-    if _URL.match(path):
-        raise ValueError(
-            f"TensorBoardXLogger writes to local directories only, got log_dir={path!r}. "
-            "Record locally and copy the directory when training is done."
-        )
-    path = os.path.expanduser((path.rstrip("/\\") or path) + comment)
-    if os.path.exists(path) and not os.path.isdir(path):
-        raise NotADirectoryError(
-            f"TensorBoardXLogger: log_dir must be a directory, but {path!r} is a file"
-        )
-    return path
+    joined = (path.rstrip("/\\") or path) + comment if path else path
+    return local_directory("TensorBoardXLogger", "log_dir", joined)
 
 
 def _write_through(writer: Any) -> None:
@@ -164,6 +156,18 @@ def _write_through(writer: Any) -> None:
     file: Any = getattr(events, "_ev_writer", None)
     if file is not None:
         events.add_event = file.write_event
+
+
+def _restart(writer: Any, step: int) -> None:
+    """Say that this file takes the place of what was recorded from `step` on.
+
+    tensorboardX would hand this to its thread, which may write it behind the first metrics, and
+    readers would forget those too.
+    """
+    event: Any = import_module("tensorboardX.proto.event_pb2")
+    started = event.SessionLog(status=event.SessionLog.START)
+    writer.file_writer.add_event(event.Event(file_version="brain.Event:2"), step=step)
+    writer.file_writer.add_event(event.Event(session_log=started), step=step)
 
 
 def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

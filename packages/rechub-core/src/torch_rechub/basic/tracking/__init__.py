@@ -8,17 +8,21 @@ imported from here by name, whatever package it came from::
 Nothing is imported before a name is asked for: neither torch, nor a tracker, nor its SDK.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..._installation import refuse_mixed_installation
 from .discovery import KNOWN_LOGGERS, available_loggers, find_logger
 from .fanout import LoggerGroup
 from .logger import BaseLogger, LoggerClosedError, RunLogger
 
+if TYPE_CHECKING:
+    from .jsonl import JSONLLogger
+
 refuse_mixed_installation()
 
 __all__ = [
     "BaseLogger",
+    "JSONLLogger",
     "LoggerClosedError",
     "LoggerGroup",
     "RunLogger",

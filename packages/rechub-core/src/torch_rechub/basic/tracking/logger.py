@@ -1,13 +1,18 @@
 """What a logger is (`BaseLogger`), and the part that all loggers of one run share (`RunLogger`)."""
 
+import logging
 import operator
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
 from .plain import plain_hyperparams, plain_metrics
+from .ranks import process_rank
+
+log = logging.getLogger("torch_rechub.tracking")
 
 AnyLogger = TypeVar("AnyLogger", bound="BaseLogger")
+AnyRunLogger = TypeVar("AnyRunLogger", bound="RunLogger")
 
 
 class LoggerClosedError(RuntimeError):
@@ -74,6 +79,9 @@ class RunLogger(BaseLogger):
     A tracker opens its run in `__init__` (so that a missing key or package fails before training)
     and writes in three methods: `write_metrics`, `write_hyperparams`, `close`.
 
+    Where several processes train together, only rank 0 opens a run: in the others `__init__` is
+    not called and all methods do nothing.
+
     Example:
         A complete tracker that appends to a list:
 
@@ -93,6 +101,14 @@ class RunLogger(BaseLogger):
         ...
         torch_rechub.basic.tracking.logger.LoggerClosedError: ListLogger was finished: ...
     """
+
+    def __new__(cls: type[AnyRunLogger], *args: Any, **kwargs: Any) -> AnyRunLogger:
+        """A logger that opens no run, in the processes of a training that are not the first."""
+        rank = process_rank()
+        if rank > 0 and not issubclass(cls, _WithoutRun):
+            log.info("%s: rank %d opens no run; rank 0 does.", cls.__name__, rank)
+            cls = type(cls.__name__, (_WithoutRun, cls), {"__module__": cls.__module__})
+        return object.__new__(cls)
 
     def __init__(self) -> None:
         self._closed = False
@@ -162,6 +178,28 @@ class RunLogger(BaseLogger):
                 "Create a new logger for what comes after, or keep this one out of the trainer "
                 "and call finish() yourself."
             )
+
+
+class _WithoutRun(RunLogger):
+    """Comes before a tracker's class in the processes that open no run."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        RunLogger.__init__(self)
+
+    def write_metrics(self, metrics: dict[str, float], step: int) -> None:
+        pass
+
+    def write_hyperparams(self, params: dict[str, Any]) -> None:
+        pass
+
+    def close(self, failure: BaseException | None) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"{type(self).__name__} has no {name!r} here: several processes train together, and "
+            f"only rank 0 opens a run; this is rank {process_rank()}"
+        )
 
 
 def _whole_step(step: Any) -> int:

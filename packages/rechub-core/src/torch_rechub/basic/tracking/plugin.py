@@ -3,13 +3,17 @@
 import difflib
 import hashlib
 import logging
+import os
+import re
 from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from .plain import plain_hyperparams
 
 log = logging.getLogger("torch_rechub.tracking")
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def load_sdk(module: str, distribution: str) -> Any:
@@ -78,6 +82,39 @@ def failure_text(error: BaseException) -> str:
     """
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
     return str(plain_hyperparams({"text": text})["text"])
+
+
+def ending(failure: BaseException | None) -> Literal["finished", "failed", "interrupted"]:
+    """How a run ended that died of `failure`, or of nothing; Ctrl-C and exits interrupt it.
+
+    Example:
+        >>> ending(None), ending(ValueError()), ending(KeyboardInterrupt())
+        ('finished', 'failed', 'interrupted')
+    """
+    if failure is None:
+        return "finished"
+    return "failed" if isinstance(failure, Exception) else "interrupted"
+
+
+def local_directory(owner: str, argument: str, path: str | os.PathLike[str]) -> str:
+    """`path` with ``~`` expanded, if a directory is there or can be made there.
+
+    Raises:
+        ValueError: `path` is empty or a URL such as ``s3://…``.
+        NotADirectoryError: A file is there.
+    """
+    text = os.fspath(path)
+    if not text:
+        raise ValueError(f"{owner}: {argument} must name a directory, got ''")
+    if _URL.match(text):
+        raise ValueError(
+            f"{owner} writes to local directories only, got {argument}={text!r}. "
+            "Record locally and copy the directory when training is done."
+        )
+    text = os.path.expanduser(text)
+    if os.path.exists(text) and not os.path.isdir(text):
+        raise NotADirectoryError(f"{owner}: {argument} must be a directory, but {text!r} is a file")
+    return text
 
 
 class LegalNames:

@@ -1,0 +1,33 @@
+"""Recorded runs, whatever recorded them: read back, listed and compared.
+
+What a logger left on disk becomes a `Run`: of `JSONLLogger` by itself, of the other trackers when
+their packages are installed. Neither torch nor any SDK is imported with this.
+
+Example:
+    >>> import tempfile
+    >>> from torch_rechub.basic.tracking import JSONLLogger
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for seed, auc in enumerate([0.70, 0.74]):
+    ...         with JSONLLogger(config={"lr": 0.1, "seed": seed}, dir=folder) as logger:
+    ...             logger.log_metrics({"val/auc": auc}, step=0)
+    ...     best = compare(folder, metric="val/auc").rows[0]
+    >>> best.n, best.seeds, round(best.best.mean, 3), round(best.best.sd, 3)
+    (2, (0, 1), 0.72, 0.028)
+"""
+
+from .comparing import compare
+from .comparison import Comparison, Row, Statistic
+from .reading import RunReader, Runs, available_readers, read_runs
+from .record import Run
+
+__all__ = [
+    "Comparison",
+    "Row",
+    "Run",
+    "RunReader",
+    "Runs",
+    "Statistic",
+    "available_readers",
+    "compare",
+    "read_runs",
+]

@@ -1,0 +1,105 @@
+"""`Comparison`: what comparing runs gives, as plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .record import Mode, Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """Mean and spread of a value over the runs of a row.
+
+    Attributes:
+        mean: The mean.
+        sd: The sample standard deviation; None of a single run.
+    """
+
+    mean: float
+    sd: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run, or runs that differ by nothing but their seed.
+
+    Attributes:
+        rank: 1 is best.
+        name: The run's name; of several, what their names begin with and a star.
+        backend: What recorded them.
+        project: What they belong to.
+        status: How they ended.
+        hyperparams: The hyper-parameters that differ between rows, by their flat names.
+        seeds: The seeds, in order.
+        n: The number of runs.
+        best: Each run's best value.
+        last: Each run's last value.
+        best_step: The step of the best value; None of several runs.
+        runs: The runs themselves.
+    """
+
+    rank: int
+    name: str
+    backend: str
+    project: str | None
+    status: str
+    hyperparams: Mapping[str, Any]
+    seeds: tuple[Any, ...]
+    n: int
+    best: Statistic
+    last: Statistic
+    best_step: int | None
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found.
+
+    Attributes:
+        metric: The metric compared.
+        mode: Whether its largest (``max``) or smallest (``min``) value is best.
+        rows: From best to worst.
+        differing: Names of the hyper-parameters that differ, seeds apart.
+        common: The hyper-parameters that all runs share.
+        without_metric: Runs that did not record the metric, or only NaN; they are in no row.
+    """
+
+    metric: str
+    mode: Mode
+    rows: tuple[Row, ...]
+    differing: tuple[str, ...]
+    common: Mapping[str, Any]
+    without_metric: tuple[Run, ...]
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """One flat dict a row; hyper-parameters by their names, as they are."""
+        return [
+            {
+                "rank": row.rank,
+                "name": row.name,
+                "backend": row.backend,
+                "project": row.project,
+                "status": row.status,
+                **{f"hyperparams/{name}": row.hyperparams.get(name) for name in self.differing},
+                "seeds": list(row.seeds),
+                "n": row.n,
+                "best": row.best.mean,
+                "best_sd": row.best.sd,
+                "best_step": row.best_step,
+                "last": row.last.mean,
+                "last_sd": row.last.sd,
+            }
+            for row in self.rows
+        ]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """The rows as a pandas frame."""
+        import pandas as pd
+
+        frame: pd.DataFrame = pd.DataFrame(self.to_records())
+        return frame

@@ -1,0 +1,179 @@
+"""Finds and reads the runs below some paths, with the readers of the installed trackers."""
+
+import logging
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from fnmatch import translate
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..basic.tracking.plugin import failure_text
+from .record import Run, flat
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger("torch_rechub.runs")
+
+GROUP = "torch_rechub.run_readers"
+
+AnyPath = str | os.PathLike[str]
+
+# Files of trackers whose package may be missing, for the message that says so.
+_KNOWN_FILES = {
+    "rechub-wandb": re.compile(r"run-.*\.wandb"),
+    "rechub-swanlab": re.compile(r"run-.*\.swanlab"),
+    "rechub-tensorboardx": re.compile(r"events\.out\.tfevents\..*"),
+}
+
+
+class RunReader(Protocol):
+    """What a tracker package registers in the entry-point group ``torch_rechub.run_readers``.
+
+    The entry point's name is the backend's name; its value is a class that needs no arguments.
+    Importing it should be cheap; import the SDK when a file is read.
+    """
+
+    patterns: Sequence[str]
+    """Names of the files that hold runs, as in ``("run-*.wandb",)``."""
+
+    whole_folders: bool
+    """Whether `read` gets all matching files of a folder at once, rather than one at a time."""
+
+    def read(self, files: Sequence[Path]) -> Iterable[Run]:
+        """The runs in `files`, which match the patterns.
+
+        A file that is cut off gives what is there; one that is none of the tracker's gives no run.
+        What raises is reported with the file's name and left out.
+        """
+        ...
+
+
+class Runs(tuple[Run, ...]):
+    """The runs that were found, oldest first; a tuple."""
+
+    __slots__ = ()
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row a run, as a pandas frame.
+
+        Columns: the fields of `Run`, ``epochs``, ``hyperparams/<name>`` and, with the last value,
+        ``last/<metric>``.
+        """
+        import pandas as pd
+
+        frame: pd.DataFrame = pd.DataFrame([_row(run) for run in self])
+        return frame
+
+
+def read_runs(paths: AnyPath | Iterable[AnyPath]) -> Runs:
+    """The runs of every backend that lie below `paths`.
+
+    Hidden folders are passed over, unless given themselves. What cannot be read is reported
+    through `logging` and left out.
+
+    Args:
+        paths: Folders or files, one or several.
+
+    Raises:
+        FileNotFoundError: A path does not exist.
+
+    Example:
+        >>> import tempfile
+        >>> from torch_rechub.basic.tracking import JSONLLogger
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     JSONLLogger(name="empty", dir=folder).finish()
+        ...     [run.name for run in read_runs(folder)]
+        ['empty']
+    """
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    readers = _readers()
+    runs: list[Run] = []
+    unread: Counter[str] = Counter()
+    for folder, names in _folders(given):
+        left = set(names)
+        for backend, (pattern, reader) in readers.items():
+            mine = sorted(name for name in names if pattern.fullmatch(name))
+            left.difference_update(mine)
+            files = [folder / name for name in mine]
+            units = [files] if reader.whole_folders and files else [[file] for file in files]
+            for unit in units:
+                runs.extend(_read(backend, reader, unit))
+        unread.update(p for p, known in _KNOWN_FILES.items() for n in left if known.fullmatch(n))
+    for package, count in unread.items():
+        log.warning("%d run files need a package to be read: pip install %s", count, package)
+    return Runs(sorted(runs, key=lambda run: (_seconds(run.started), run.path)))
+
+
+def available_readers() -> dict[str, str]:
+    """Name of each backend whose runs can be read, to the distribution that reads them.
+
+    Example:
+        >>> available_readers()["jsonl"]
+        'rechub-core'
+    """
+    points = sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name)
+    return {point.name: point.dist.name if point.dist else "unknown" for point in points}
+
+
+def _readers() -> dict[str, tuple[re.Pattern[str], RunReader]]:
+    readers: dict[str, tuple[re.Pattern[str], RunReader]] = {}
+    for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name):
+        try:
+            reader: RunReader = point.load()()
+            pattern = re.compile("|".join(translate(pattern) for pattern in reader.patterns))
+            readers[point.name] = (pattern, reader)
+        except Exception as error:
+            log.warning("The reader of %s runs cannot be used: %r", point.name, error)
+    return readers
+
+
+def _folders(paths: Iterable[AnyPath]) -> Iterator[tuple[Path, list[str]]]:
+    """Each folder once, with the names of its files."""
+    seen: set[str] = set()
+    for path in paths:
+        top = os.path.expanduser(os.fspath(path))
+        if os.path.isfile(top):
+            real = os.path.realpath(top)
+            if not seen & {real, os.path.dirname(real)}:
+                seen.add(real)
+                yield Path(top).parent, [os.path.basename(top)]
+            continue
+        if not os.path.isdir(top):
+            raise FileNotFoundError(f"no file or folder {top!r}; give the folder of your runs")
+        for folder, below, names in os.walk(top, onerror=lambda e: log.warning("%s", e)):
+            below[:] = sorted(n for n in below if not n.startswith(".") and n != "__pycache__")
+            real = os.path.realpath(folder)
+            if real not in seen:
+                yield Path(folder), [n for n in names if os.path.join(real, n) not in seen]
+                seen.add(real)
+
+
+def _read(backend: str, reader: RunReader, files: list[Path]) -> list[Run]:
+    try:
+        return list(reader.read(files))
+    except Exception as error:
+        where = files[0].parent if reader.whole_folders else files[0]
+        log.warning("%s cannot be read as a %s run: %s", where, backend, failure_text(error))
+        return []
+
+
+def _seconds(time: datetime | None) -> float:
+    return math.inf if time is None else time.timestamp()
+
+
+def _row(run: Run) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        name: getattr(run, name)
+        for name in ("name", "backend", "project", "status", "started", "ended", "epochs", "path")
+    }
+    row |= {f"hyperparams/{name}": value for name, value in flat(run.hyperparams)}
+    for metric in run.metrics:
+        last = run.last(metric)
+        row[f"last/{metric}"] = None if last is None else last[1]
+    return row

@@ -1,0 +1,169 @@
+import math
+import statistics
+
+import pytest
+
+from torch_rechub.runs import Run, compare
+from torch_rechub.runs.monitored import default_metric, direction
+
+
+def run(name, values, metric="val/auc", status="finished", backend="jsonl", **params):
+    points = list(enumerate(values))
+    return Run(name, backend, name, "p", status, hyperparams=params, metrics={metric: points})
+
+
+def grid():
+    """Two learning rates, three seeds each."""
+    aucs = {
+        (0.1, 0): [0.5, 0.7, 0.6],
+        (0.1, 1): [0.5, 0.6, 0.65],
+        (0.1, 2): [0.8, 0.7, 0.7],
+        (0.2, 0): [0.9, 0.8, 0.8],
+        (0.2, 1): [0.7, 0.7, 0.6],
+        (0.2, 2): [0.6, 0.8, 0.9],
+    }
+    return [
+        run(f"lr{lr}-seed{seed}", values, lr=lr, seed=seed, model="DeepFM")
+        for (lr, seed), values in aucs.items()
+    ]
+
+
+def test_runs_that_differ_by_their_seed_are_one_row_with_mean_and_spread():
+    found = compare(grid())
+    assert (found.metric, found.mode, found.differing) == ("val/auc", "max", ("lr",))
+    assert found.common == {"model": "DeepFM"}
+    first, second = found.rows
+    assert (first.rank, second.rank) == (1, 2)
+    assert (first.hyperparams, first.seeds, first.n) == ({"lr": 0.2}, (0, 1, 2), 3)
+    best, last = [0.9, 0.7, 0.9], [0.8, 0.6, 0.9]  # by hand, from the table above
+    assert (first.best.mean, first.best.sd) == (statistics.fmean(best), statistics.stdev(best))
+    assert (first.last.mean, first.last.sd) == (statistics.fmean(last), statistics.stdev(last))
+    assert (first.name, first.best_step) == ("lr0.2-seed*", None)
+    assert [r.name for r in first.runs] == ["lr0.2-seed0", "lr0.2-seed1", "lr0.2-seed2"]
+
+
+@pytest.mark.parametrize("key", ["seed", "random_seed", "SEED"])
+def test_a_seed_is_known_by_its_name_at_any_depth(key):
+    runs = [run(str(s), [0.5], data={key: s}, lr=1) for s in range(2)]
+    (row,) = compare(runs).rows
+    assert (row.n, row.seeds) == (2, (0, 1))
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [{"lr": 2}, {"status": "failed"}, {"backend": "wandb"}, {"dropout": None}],
+    ids=["value", "status", "backend", "one more"],
+)
+def test_runs_that_differ_otherwise_are_rows_of_their_own(differs):
+    runs = [
+        run("a", [0.5], **{"lr": 1, "seed": 0}),
+        run("b", [0.5], **{"lr": 1, "seed": 1} | differs),
+    ]
+    assert [row.n for row in compare(runs).rows] == [1, 1]
+
+
+def test_runs_without_a_seed_are_rows_of_their_own():
+    rows = compare([run("a", [0.5, 0.6], lr=1), run("b", [0.5], lr=1)]).rows
+    assert [(row.name, row.n, row.seeds, row.best_step) for row in rows] == [
+        ("a", 1, (), 1),
+        ("b", 1, (), 0),
+    ]
+    assert rows[0].best.sd is None
+
+
+def test_a_value_is_the_same_however_a_tracker_keeps_it():
+    runs = [
+        run("a", [0.5], n=3, none=None, mlp={"dims": [64, 32]}, seed=0),
+        run("b", [0.5], **{"n": 3.0, "none": "null", "mlp/dims": "[64, 32]", "seed": 1.0}),
+    ]
+    (row,) = compare(runs).rows
+    assert row.n == 2
+
+
+def test_ignored_hyperparameters_neither_show_nor_separate():
+    runs = [run(str(s), [0.5], seed=s, path=f"/tmp/{s}") for s in range(3)]
+    assert [row.n for row in compare(runs).rows] == [1, 1, 1]
+    found = compare(runs, ignore=["path"])
+    assert ([row.n for row in found.rows], found.differing) == ([3], ())
+
+
+def test_of_a_loss_the_smallest_is_best_unless_told_otherwise():
+    runs = [run("low", [3.0, 1.0, 2.0], "val/loss"), run("high", [4.0, 5.0], "val/loss")]
+    assert [(row.name, row.best.mean) for row in compare(runs).rows] == [
+        ("low", 1.0),
+        ("high", 4.0),
+    ]
+    rows = compare(runs, mode="max").rows
+    assert [(row.name, row.best.mean) for row in rows] == [("high", 5.0), ("low", 3.0)]
+
+
+def test_nan_is_never_best_but_may_be_last():
+    nan, inf = math.nan, math.inf
+    found = compare([run("a", [nan, 0.5, nan]), run("b", [nan]), run("c", [-inf, 0.1])])
+    assert [(row.name, row.best.mean) for row in found.rows] == [("a", 0.5), ("c", 0.1)]
+    assert math.isnan(found.rows[0].last.mean)
+    assert [r.name for r in found.without_metric] == ["b"]
+
+
+def test_infinities_do_not_disturb_the_others():
+    rows = compare([run(str(s), [v], seed=s) for s, v in enumerate([math.inf, 0.5])]).rows
+    assert (rows[0].best.mean, math.isnan(rows[0].best.sd)) == (math.inf, True)
+
+
+def test_steps_out_of_order_and_repeated_are_read_as_they_count():
+    points = [(0, 0.1), (2, 0.3), (1, 0.9), (2, 0.4)]
+    (row,) = compare([Run("a", "jsonl", "a", metrics={"m": points})]).rows
+    assert (row.best.mean, row.best_step, row.last.mean) == (0.9, 1, 0.4)
+
+
+def test_a_metric_that_no_run_has_lists_those_there_are():
+    with pytest.raises(ValueError, match=r"none of 6 runs .* 'val/acu'; they have: val/auc"):
+        compare(grid(), metric="val/acu")
+
+
+def test_a_mode_of_another_name_is_refused():
+    with pytest.raises(ValueError, match="'max' or 'min', got 'maximum'"):
+        compare(grid(), mode="maximum")
+
+
+def test_without_runs_the_place_is_named(tmp_path):
+    with pytest.raises(ValueError, match=f"no runs below .*{tmp_path.name}"):
+        compare(tmp_path)
+
+
+def test_the_records_are_plain_and_the_frame_has_them():
+    found = compare(grid())
+    first = found.to_records()[0]
+    assert first["hyperparams/lr"] == 0.2
+    assert (first["rank"], first["n"], first["seeds"]) == (1, 3, [0, 1, 2])
+    frame = found.to_frame()
+    assert frame["best"].tolist() == [row.best.mean for row in found.rows]
+    assert list(frame.columns) == list(first)
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (["train/loss", "val/auc", "learning_rate"], "val/auc"),
+        (["train/loss", "val/loss", "val/accuracy"], "val/accuracy"),
+        (["train/loss", "val/loss"], "val/loss"),
+        (["learning_rate", "train/task_0_loss"], "train/task_0_loss"),
+    ],
+)
+def test_the_metric_compared_by_default(names, chosen):
+    assert default_metric([Run("a", "b", "c", metrics={n: [(0, 0.5)] for n in names})]) == chosen
+
+
+def test_a_recorded_monitor_decides():
+    metrics = {"val/auc": [(0, 0.5)], "val/ndcg@10": [(0, 0.5)]}
+    assert default_metric([Run("a", "b", "c", hyperparams={"monitor": "val/ndcg@10"},
+                               metrics=metrics)]) == "val/ndcg@10"  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("val/auc", "max"), ("val/task_0_loss", "min"), ("LogLoss", "min"), ("val/rmse", "min"),
+     ("val/ndcg@10", "max"), ("glossary", "max")],
+)  # fmt: skip
+def test_the_direction_follows_the_name(name, mode):
+    assert direction(name) == mode

@@ -1,0 +1,155 @@
+import logging
+import os
+from datetime import datetime, timezone
+from types import SimpleNamespace
+
+import pytest
+
+from torch_rechub.basic.tracking import JSONLLogger
+from torch_rechub.runs import Run, available_readers, read_runs, reading
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Runs in several folders, one of them hidden."""
+    for folder in ("b", "a/deep", ".hidden"):
+        JSONLLogger(name=folder, dir=tmp_path / folder).finish()
+    return tmp_path
+
+
+def names(runs):
+    return [run.name for run in runs]
+
+
+def test_runs_are_found_at_any_depth_oldest_first_and_not_in_hidden_folders(tree):
+    assert names(read_runs(tree)) == ["b", "a/deep"]
+
+
+def test_a_hidden_folder_can_be_given(tree):
+    assert names(read_runs(tree / ".hidden")) == [".hidden"]
+
+
+def test_paths_may_overlap_be_files_and_be_of_any_kind(tree, monkeypatch):
+    (file,) = (tree / "b").iterdir()
+    assert names(read_runs([file, str(tree), tree / "a", file])) == ["b", "a/deep"]
+    assert names(read_runs([tree / "b", file])) == ["b"]
+    monkeypatch.chdir(tree / "b")
+    assert names(read_runs(".")) == names(read_runs(file.name)) == ["b"]
+    monkeypatch.setenv("HOME", str(tree))
+    assert names(read_runs("~/b")) == ["b"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows asks for rights to make links")
+def test_a_link_to_a_folder_above_is_not_followed_for_ever(tree):
+    (tree / "a" / "up").symlink_to(tree)
+    assert names(read_runs(tree)) == ["b", "a/deep"]
+
+
+def test_a_path_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no file or folder .*/nowhere'; give the folder"):
+        read_runs([tmp_path, tmp_path / "nowhere"])
+
+
+def test_the_frame_has_a_row_for_each_run(tmp_path):
+    with JSONLLogger("p", "n", config={"a": {"b": 1}}, dir=tmp_path) as logger:
+        logger.log_metrics({"x": 1.0}, 1)
+        logger.log_metrics({"x": 2.0}, 0)
+    frame = read_runs(tmp_path).to_frame()
+    row = frame.iloc[0]
+    assert (row["name"], row["project"], row["status"], row["epochs"]) == ("n", "p", "finished", 2)
+    assert (row["hyperparams/a/b"], row["last/x"]) == (1, 1.0)
+    steps = read_runs(tmp_path)[0].to_frame()
+    assert steps["x"].to_dict() == {0: 2.0, 1: 1.0}
+
+
+# Readers of packages
+
+
+class OneAFile:
+    patterns = ("*.one",)
+    whole_folders = False
+
+    def read(self, files):
+        for file in files:
+            if file.read_text() == "bad":
+                raise OSError("cannot be read")
+            yield Run(file.stem, "one", str(file))
+
+
+class OneAFolder(OneAFile):
+    whole_folders = True
+
+    def read(self, files):
+        started = datetime(2020, 1, 1, tzinfo=timezone.utc)
+        yield Run("+".join(file.stem for file in files), "many", "", started=started)
+
+
+@pytest.fixture
+def install(monkeypatch):
+    """Makes these readers the installed ones."""
+
+    def install(**readers):
+        points = [
+            SimpleNamespace(name=n, load=lambda r=r: r, dist=SimpleNamespace(name=f"rechub-{n}"))
+            for n, r in readers.items()
+        ]
+
+        def entry_points(group):
+            assert group == "torch_rechub.run_readers"
+            return points
+
+        monkeypatch.setattr(reading.metadata, "entry_points", entry_points)
+
+    return install
+
+
+@pytest.fixture
+def files(tmp_path):
+    for name in ("b.one", "a.one", "c.two"):
+        (tmp_path / name).write_text("")
+    return tmp_path
+
+
+def test_a_reader_of_any_package_gets_its_files_one_by_one(install, files):
+    install(one=OneAFile)
+    assert available_readers() == {"one": "rechub-one"}
+    assert names(read_runs(files)) == ["a", "b"]
+
+
+def test_or_those_of_a_folder_at_once(install, files):
+    install(many=OneAFolder)
+    assert names(read_runs(files)) == ["a+b"]
+
+
+def test_runs_whose_start_is_unknown_come_last(install, files):
+    install(one=OneAFile, many=OneAFolder)
+    assert names(read_runs(files)) == ["a+b", "a", "b"]
+
+
+def test_what_cannot_be_read_is_reported_and_the_rest_is_read(install, files, caplog):
+    (files / "a.one").write_text("bad")
+    install(one=OneAFile)
+    assert names(read_runs(files)) == ["b"]
+    assert "a.one cannot be read as a one run: OSError: cannot be read" in caplog.text
+
+
+def test_a_reader_that_cannot_be_loaded_is_reported_and_the_others_read(install, files, caplog):
+    def broken():
+        raise RuntimeError("built for another protobuf")
+
+    install(broken=broken, one=OneAFile)
+    assert names(read_runs(files)) == ["a", "b"]
+    assert "reader of broken runs cannot be used" in caplog.text
+
+
+def test_files_of_a_tracker_whose_package_is_missing_name_the_package(install, tmp_path, caplog):
+    caplog.set_level(logging.WARNING)
+    install()
+    for name in ("run-1.wandb", "run-2.wandb", "run-1.swanlab", "events.out.tfevents.1.host"):
+        (tmp_path / name).touch()
+    assert read_runs(tmp_path) == ()
+    assert [record.getMessage() for record in caplog.records] == [
+        "2 run files need a package to be read: pip install rechub-wandb",
+        "1 run files need a package to be read: pip install rechub-swanlab",
+        "1 run files need a package to be read: pip install rechub-tensorboardx",
+    ]

@@ -1,0 +1,196 @@
+import json
+import math
+import os
+import pickle
+import stat
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from torch_rechub.basic.tracking import JSONLLogger, LoggerClosedError, available_loggers
+from torch_rechub.basic.tracking.jsonl import from_json_line, json_line
+from torch_rechub.testing import LoggerContract, RecordedRun
+
+SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def lines(directory):
+    """The file's lines, by nothing but the json module and the format's description."""
+    (path,) = directory.glob("*.run.jsonl")
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def events(directory, event):
+    return [line for line in lines(directory) if line["event"] == event]
+
+
+class TestContract(LoggerContract):
+    def make_logger(self, directory, **kwargs):
+        return JSONLLogger("contract", dir=directory, **kwargs)
+
+    def read_run(self, directory):
+        run = RecordedRun()
+        for line in lines(directory):
+            run.hyperparams.update(line.get("hyperparams", {}))
+            for name, value in line.get("metrics", {}).items():
+                number = SPECIAL[value["$float"]] if isinstance(value, dict) else value
+                run.metrics.setdefault(name, []).append((line["step"], number))
+            if line["event"] == "finish":
+                run.failed = line["status"] != "finished"
+        return run
+
+
+def test_it_is_found_like_the_logger_of_any_package():
+    assert available_loggers()["JSONLLogger"] == "rechub-core"
+
+
+def test_what_the_constructor_is_told_is_in_the_first_line(tmp_path):
+    logger = JSONLLogger("ctr", "exp 1/é", {"seed": 7}, ["a", "b"], "a note", tmp_path / "deep")
+    logger.finish()
+    start, params, finish = lines(tmp_path / "deep")
+    expected = {"project": "ctr", "name": "exp 1/é", "tags": ["a", "b"], "notes": "a note"}
+    assert expected.items() <= start.items()
+    assert (start["v"], start["event"], start["id"]) == (1, "start", logger.run_id)
+    assert params["hyperparams"] == {"seed": 7}
+    assert (finish["status"], finish["error"]) == ("finished", None)
+    assert os.path.basename(logger.path).startswith("exp-1-é-")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (ValueError("the loss is nan"), "failed", "ValueError: the loss is nan"),
+        (KeyboardInterrupt(), "interrupted", "KeyboardInterrupt"),
+        (SystemExit(143), "interrupted", "SystemExit: 143"),
+    ],
+)
+def test_how_a_run_ended_is_recorded_with_the_kind_of_error(tmp_path, error, status, text):
+    with pytest.raises(type(error)), JSONLLogger(dir=tmp_path):
+        raise error
+    (finish,) = events(tmp_path, "finish")
+    assert (finish["status"], finish["error"]) == (status, text)
+
+
+@given(st.floats(), st.integers(-(2**200), 2**200))
+def test_numbers_are_kept_to_the_last_digit(number, integer):
+    back = from_json_line(json_line({"f": number, "i": integer}))
+    assert back["i"] == integer
+    assert (back["f"] == number and math.copysign(1, back["f"]) == math.copysign(1, number)) or (
+        math.isnan(back["f"]) and math.isnan(number)
+    )
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("$float"), inner),
+)
+
+
+@given(st.dictionaries(st.text(), PLAIN))
+def test_plain_data_of_any_shape_comes_back_equal_from_one_line_of_strict_json(data):
+    line = json_line(data)
+    assert line.count(b"\n") == 1
+    json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert from_json_line(line) == data
+
+
+def test_a_name_that_is_no_utf8_is_kept(tmp_path):
+    name = b"\xff".decode("utf-8", "surrogateescape")
+    JSONLLogger(notes=name, dir=tmp_path).finish()
+    assert events(tmp_path, "start")[0]["notes"] == name
+
+
+def test_secrets_are_removed_from_what_describes_the_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOME_TOKEN", "do-not-tell")
+    JSONLLogger(notes="with do-not-tell", config={"url": "https://a:b@c"}, dir=tmp_path).finish()
+    assert events(tmp_path, "start")[0]["notes"] == "with <redacted>"
+    assert events(tmp_path, "hyperparams")[0]["hyperparams"] == {"url": "https://<redacted>@c"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_only_the_user_may_read_the_file(tmp_path):
+    logger = JSONLLogger(dir=tmp_path)
+    assert stat.S_IMODE(os.stat(logger.path).st_mode) == 0o600
+
+
+@pytest.mark.parametrize("folder", ["", "s3://bucket/runs"])
+def test_what_is_no_local_folder_is_refused(folder):
+    with pytest.raises(ValueError, match="director"):
+        JSONLLogger(dir=folder)
+
+
+def test_a_copy_in_another_process_does_not_write(tmp_path):
+    with JSONLLogger(dir=tmp_path) as logger:
+        copy = pickle.loads(pickle.dumps(logger))  # noqa: S301
+        with pytest.raises(LoggerClosedError):
+            copy.log_metrics({"a": 1.0})
+        copy.finish()
+    assert [line["event"] for line in lines(tmp_path)] == ["start", "finish"]
+
+
+def in_a_process(code, *args):
+    return subprocess.Popen(
+        [sys.executable, "-c", f"import sys, os\n{code}", *map(str, args)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_killed_process_has_lost_nothing_that_was_logged(tmp_path):
+    process = in_a_process(
+        "from torch_rechub.basic.tracking import JSONLLogger\n"
+        "logger = JSONLLogger(config={'lr': 0.1}, dir=sys.argv[1])\n"
+        "for epoch in range(50): logger.log_metrics({'a': epoch / 3}, epoch)\n"
+        "os.kill(os.getpid(), 9)",
+        tmp_path,
+    )
+    process.communicate(timeout=120)
+    assert process.returncode == -9
+    rows = events(tmp_path, "metrics")
+    assert [(row["step"], row["metrics"]) for row in rows] == [
+        (epoch, {"a": epoch / 3}) for epoch in range(50)
+    ]
+
+
+def test_runs_started_at_once_under_one_name_keep_a_file_each(tmp_path):
+    code = (
+        "from torch_rechub.basic.tracking import JSONLLogger\n"
+        "for _ in range(20):\n"
+        "    with JSONLLogger(name='same', dir=sys.argv[1]) as logger:\n"
+        "        for step in range(20): logger.log_metrics({'a': step}, step)"
+    )
+    processes = [in_a_process(code, tmp_path) for _ in range(4)]
+    for process in processes:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    files = list(tmp_path.iterdir())
+    assert len(files) == 80
+    for file in files:
+        assert len(file.read_text().splitlines()) == 22
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit of a file's size")
+def test_after_a_full_disk_the_records_that_fit_are_whole(tmp_path):
+    process = in_a_process(
+        "import resource, signal; from torch_rechub.basic.tracking import JSONLLogger\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "logger = JSONLLogger(dir=sys.argv[1]); size = os.stat(logger.path).st_size + 230\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))\n"
+        "refused = 0\n"
+        "for step in range(5):\n"
+        "    try: logger.log_metrics({'a': step}, step)\n"
+        "    except OSError: refused += 1\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)\n"
+        "logger.log_metrics({'a': 9}, 9); logger.finish(); print(refused)",
+        tmp_path,
+    )
+    output, errors = process.communicate(timeout=120)
+    assert (output, errors) == ("3\n", "")
+    from torch_rechub.runs import read_runs
+
+    (run,) = read_runs(tmp_path)
+    assert (run.metrics, run.status) == ({"a": [(0, 0.0), (1, 1.0), (9, 9.0)]}, "finished")

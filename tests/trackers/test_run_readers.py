@@ -1,0 +1,223 @@
+"""The readers of the tracker packages, held against the SDKs' own ways of reading."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import datetime, timezone
+
+import pytest
+from expected_trackers import EXPECTED
+from readers import only, swanlab_run, tensorboard_run, wandb_run
+
+from torch_rechub.basic import tracking
+from torch_rechub.runs import read_runs
+
+FILES = {"wandb": "run-*.wandb", "swanlab": "run-*.swanlab", "tensorboardx": "events.*"}
+READ = {"wandb": wandb_run, "swanlab": swanlab_run, "tensorboardx": tensorboard_run}
+EACH = pytest.mark.parametrize("backend", EXPECTED)
+
+
+def logger_of(backend, directory, **kwargs):
+    if backend == "wandb":
+        return tracking.WandbLogger("p", name="n", dir=directory, **kwargs)
+    if backend == "swanlab":
+        return tracking.SwanLabLogger("p", "n", logdir=directory, mode="offline", **kwargs)
+    return tracking.TensorBoardXLogger(directory / "n", **kwargs)
+
+
+def record(backend, directory, error=None, steps=5):
+    logger = logger_of(backend, directory)
+    logger.log_hyperparams({"lr": 0.1, "mlp": {"dropout": 0.5}})
+    for step in range(steps):
+        logger.log_metrics({"train/loss": 1 / (step + 1), "val/auc": step / 7}, step)
+    if error is not None:
+        logger.log_failure(error)
+    logger.finish()
+
+
+def stored_according_to_wandb(directory):
+    """Metrics as ``wandb leet inspect`` prints them."""
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json"]
+    done = subprocess.run(
+        [*command, str(only(directory, FILES["wandb"]))],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    metrics = {}
+    for line in done.stdout.splitlines():
+        for name, value in json.loads(line).get("history", {}).get("item", {}).items():
+            if not name.startswith("_"):
+                step = json.loads(line)["history"]["step"]["num"]
+                metrics.setdefault(name, []).append((step, value))
+    return metrics
+
+
+def stored_according_to_swanlab(directory):
+    from swanlab.proto.swanlab.record.v1.record_pb2 import Record
+    from swanlab.sdk.internal.core_python.store import DataStoreReader
+
+    reader = DataStoreReader()
+    reader.open(str(only(directory, FILES["swanlab"])))
+    metrics = {}
+    while data := reader.scan():
+        item = Record.FromString(data).scalar
+        if item.key:
+            metrics.setdefault(item.key, []).append((item.step, item.value.number))
+    return metrics
+
+
+def stored_according_to_tensorboard(directory):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = only(directory, FILES["tensorboardx"]).parent
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 0})
+    events.Reload()
+    return {
+        tag: [(event.step, event.value) for event in events.Scalars(tag)]
+        for tag in events.Tags()["scalars"]
+    }
+
+
+ORACLE = {
+    "wandb": stored_according_to_wandb,
+    "swanlab": stored_according_to_swanlab,
+    "tensorboardx": stored_according_to_tensorboard,
+}
+
+
+@EACH
+def test_metrics_are_those_that_the_sdk_reads(backend, tmp_path):
+    record(backend, tmp_path, steps=1_000)  # several blocks of the file
+    run = READ[backend](tmp_path)
+    assert len(run.metrics["val/auc"]) == 1_000
+    assert run.metrics == ORACLE[backend](tmp_path)
+
+
+@EACH
+def test_the_record_of_a_run_is_complete(backend, tmp_path):
+    before = datetime.now(timezone.utc)
+    record(backend, tmp_path)
+    run = READ[backend](tmp_path)
+    assert (run.name, run.backend, run.status, run.error) == ("n", backend, "finished", None)
+    assert run.project == (None if backend == "tensorboardx" else "p")
+    assert run.path.startswith(str(tmp_path))
+    nested = {"mlp/dropout": 0.5} if backend == "tensorboardx" else {"mlp": {"dropout": 0.5}}
+    assert run.hyperparams == {"lr": 0.1, **nested}
+    second = 1.0  # wandb keeps the duration in whole seconds
+    assert -second < (run.started - before).total_seconds()
+    assert run.started <= run.ended
+    assert (run.ended - datetime.now(timezone.utc)).total_seconds() < second
+
+
+@EACH
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError("nan"), "failed"), (KeyboardInterrupt(), "interrupted")]
+)
+def test_how_a_run_ended_is_read(backend, error, status, tmp_path):
+    record(backend, tmp_path, error)
+    run = READ[backend](tmp_path)
+    if backend == "wandb":  # which keeps an exit code alone
+        assert (run.status, run.error) == ("failed", "exit code 1")
+    else:
+        assert (run.status, run.error.split(":")[0]) == (status, type(error).__name__)
+
+
+@EACH
+def test_a_file_that_is_cut_off_gives_what_is_there(backend, tmp_path, caplog):
+    record(backend, tmp_path)
+    whole = READ[backend](tmp_path).metrics
+    file = only(tmp_path, FILES[backend])
+    data = file.read_bytes()
+    complete = 0
+    for size in range(0, len(data), 5):
+        file.write_bytes(data[:size])
+        (run,) = read_runs(tmp_path)
+        for name, pairs in run.metrics.items():
+            assert pairs == whole[name][: len(pairs)]
+        count = sum(map(len, run.metrics.values()))
+        assert count >= complete
+        complete = count
+    assert complete >= 8
+    assert [r for r in caplog.records if r.name == "torch_rechub.runs"] == []
+
+
+@EACH
+def test_damage_is_reported_and_takes_no_run_down(backend, tmp_path, caplog):
+    (tmp_path / "damaged").mkdir()
+    record(backend, tmp_path / "damaged", steps=50)
+    READ[backend](tmp_path)  # is complete
+    file = only(tmp_path / "damaged", FILES[backend])
+    data = file.read_bytes()
+    for at in range(8, len(data), 111):
+        file.write_bytes(data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
+        assert len(read_runs(tmp_path)) <= 1
+    assert "damaged" in caplog.text
+
+
+@EACH
+def test_a_process_that_is_killed_leaves_a_run_that_can_be_read(backend, tmp_path):
+    code = (
+        "import os, sys, pathlib; sys.path.insert(0, sys.argv[2])\n"
+        "from test_run_readers import logger_of\n"
+        "logger = logger_of(sys.argv[3], pathlib.Path(sys.argv[1]))\n"
+        "for step in range(9): logger.log_metrics({'a': step}, step)\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    here = os.path.dirname(__file__)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), here, backend],
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == -9, done.stderr
+    (run,) = read_runs(tmp_path)
+    # wandb and swanlab write in their own time
+    assert run.metrics.get("a", []) == [
+        (step, step) for step in range(len(run.metrics.get("a", [])))
+    ]
+    assert backend != "tensorboardx" or len(run.metrics["a"]) == 9
+
+
+if "tensorboardx" in EXPECTED:
+
+    def test_a_file_that_resumes_takes_the_place_of_what_was_recorded_from_there_on(tmp_path):
+        for first, last, value in ((0, 6, 0.0), (3, 9, 1.0)):
+            options = {"purge_step": first} if first else {}
+            with tracking.TensorBoardXLogger(tmp_path, **options) as logger:
+                for step in range(first, last):
+                    logger.log_metrics({"a": value}, step)
+        (run,) = read_runs(tmp_path)
+        assert run.metrics["a"] == [(s, float(s >= 3)) for s in range(9)]
+        assert run.status == "finished"
+
+    def test_what_pytorch_writes_is_read_too(tmp_path):
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(str(tmp_path / "old")) as writer:
+            writer.add_scalar("a", 0.5, 3)
+        with SummaryWriter(str(tmp_path / "new")) as writer:
+            writer.add_scalar("a", 0.5, 3, new_style=True)
+            writer.add_text("words", "no number", 3)
+        for run in read_runs(tmp_path):
+            assert (run.metrics, run.status) == ({"a": [(3, 0.5)]}, "unfinished")
+
+
+def test_the_same_fit_is_the_same_run_in_every_backend(tmp_path):
+    loggers = [logger_of(backend, tmp_path / backend) for backend in EXPECTED]
+    loggers.append(tracking.JSONLLogger("p", "n", dir=tmp_path / "jsonl"))
+    with tracking.LoggerGroup(loggers) as group:
+        group.log_hyperparams({"lr": 0.1, "layers": 3})
+        for step in range(4):
+            group.log_metrics({"val/auc": 1 / (step + 3)}, step)
+    runs = {backend: READ[backend](tmp_path / backend) for backend in EXPECTED}
+    (runs["jsonl"],) = read_runs(tmp_path / "jsonl")
+    for backend, run in runs.items():
+        digits = 1e-7 if backend == "tensorboardx" else 0  # which keeps 32-bit floats
+        assert run.hyperparams == {"lr": 0.1, "layers": 3}
+        assert [step for step, _ in run.metrics["val/auc"]] == [0, 1, 2, 3]
+        for step, value in run.metrics["val/auc"]:
+            assert value == pytest.approx(1 / (step + 3), rel=digits, abs=0), backend
