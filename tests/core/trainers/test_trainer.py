@@ -77,6 +77,7 @@ def test_the_settings_of_a_run(make_trainer, loaders, fake_logger):
         "n_epoch": 2,
         "learning_rate": 0.25,
         "optimizer": "SGD",
+        "embedding_update": "dense",
         "weight_decay": 0.5,
         "scheduler": "StepLR",
         "earlystop_patience": 4,

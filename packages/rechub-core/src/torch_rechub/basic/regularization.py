@@ -46,6 +46,8 @@ class RegularizationLoss(nn.Module):
 
     def forward(self, model: nn.Module) -> Tensor | float:
         """The penalty of `model`: a scalar tensor, or 0.0 when every λ is 0."""
+        if not (self.embedding_l1 or self.embedding_l2 or self.dense_l1 or self.dense_l2):
+            return 0.0
         embeddings, others = split_embedding_parameters(model)
         terms = [
             weight * size(p)

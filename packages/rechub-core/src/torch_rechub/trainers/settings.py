@@ -1,7 +1,7 @@
 """What every trainer is told: its arguments, in one place, and what is made of them."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypedDict
 
@@ -17,8 +17,14 @@ class TrainerOptions(TypedDict, total=False):
     Attributes:
         scheduler_step: Whether the schedule moves each "epoch" (the default) or each "batch".
         progress: Whether to show a progress bar; None, the default, means on a terminal.
+        embedding_update: How a step updates embedding tables. "dense": every row. "lazy": the rows
+            that the batch touched, so that its cost does not grow with the vocabulary; moments and
+            weight decay of other rows wait. "row_wise": the same, with one second moment a row.
+            "auto", the default: lazy where that is the same (SGD without momentum, Adagrad, both
+            without weight decay) and for tables of a million numbers or more, else dense.
     """
 
+    embedding_update: str
     scheduler_step: str
     progress: bool | None
 
@@ -41,6 +47,7 @@ class Settings:
     earlystop_mode: str = "max"
     scheduler_step: str = "epoch"
     progress: bool | None = None
+    embedding_update: str = "auto"
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any], options: TrainerOptions) -> "Settings":
@@ -66,13 +73,6 @@ class Settings:
     def main_device(self) -> torch.device:
         """Where the model and its batches go."""
         return torch.device(f"cuda:{self.gpus[0]}" if self.gpus else self.device)
-
-    def make_optimizer(self, parameters: Iterable[Any]) -> torch.optim.Optimizer:
-        """The optimizer of `parameters`."""
-        params = self.optimizer_params
-        return self.optimizer_fn(
-            parameters, **({"lr": 1e-3, "weight_decay": 1e-5} if params is None else params)
-        )
 
     def parallel(self, module: nn.Module) -> nn.Module:
         """The module, spread over the GPUs where several were given."""

@@ -19,6 +19,7 @@ from .checkpoint import prepare_folder
 from .checks import check_inputs
 from .hyperparams import describe
 from .mean_loss import MeanLosses
+from .optimizers import make_optimizer
 from .resume import read_checkpoint, write_checkpoint
 from .schedule import Schedule
 from .settings import Settings
@@ -51,7 +52,8 @@ class Trainer:
     def __init__(self, model: nn.Module, settings: Settings) -> None:
         self.settings, self.device = settings, settings.main_device()
         self.model = model.to(self.device)
-        self.optimizer = settings.make_optimizer(self.trained_parameters())
+        trained = self.trained_parameters()
+        self.optimizer, self.embedding_update = make_optimizer(self.model, trained, settings)
         self.schedule = Schedule(self.optimizer, settings)
         self.scheduler = self.schedule.scheduler
         self.regularization = RegularizationLoss(**(settings.regularization_params or {}))

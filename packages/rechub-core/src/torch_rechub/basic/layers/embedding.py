@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..features import DenseFeature, Feature, SequenceFeature, SparseFeature
 from .inputs import IdFeature, check_ids, column
+from .lookup import look_up
 from .pooling import POOLING
 from .tables import Slice, Tables, TableView, find_owners, unique_features
 
@@ -54,6 +54,7 @@ class EmbeddingLayer(nn.Module):
         self._owners = find_owners(self.features)
         self._slices: dict[str, Slice] = {}
         self._cached: dict[Any, tuple[Tensor, Tensor]] = {}
+        self._sparse: set[str] = set()
         self._stack_tables()
 
     def _stack_tables(self) -> None:
@@ -89,6 +90,16 @@ class EmbeddingLayer(nn.Module):
         """The rows that feature `name` uses, shape (vocab_size, embed_dim): a view of the stack."""
         where = self.slice_of(name)
         return self.get_parameter(where.stack).narrow(0, where.start, where.rows)
+
+    def use_sparse_gradients(self, stacks: Collection[str]) -> None:
+        """Have lookups give these stacks sparse gradients, of the rows looked up; others dense.
+
+        Only an optimizer that takes sparse gradients can train them then; see `basic.optim`.
+
+        Args:
+            stacks: Names of parameters of this layer.
+        """
+        self._sparse = set(stacks)
 
     # Looking up
 
@@ -128,6 +139,19 @@ class EmbeddingLayer(nn.Module):
             )
         return torch.stack(found, dim=1)
 
+    def fields_and_flat(
+        self, x: Mapping[str, Tensor], fields: Sequence[IdFeature], flat: Sequence[Feature]
+    ) -> tuple[Tensor, Tensor]:
+        """`fields` as (B, F, D), and `flat` as (B, Σ widths): what a model of two parts takes.
+
+        Where the ids of both are the same, they are looked up once.
+        """
+        if [f for f in flat if not isinstance(f, DenseFeature)] != list(fields):
+            return self.fields(x, fields), self(x, flat, squeeze_dim=True)
+        found = self.fields(x, fields)
+        dense = [column(x, f) for f in flat if isinstance(f, DenseFeature)]
+        return found, torch.cat([found.flatten(1), *dense], dim=1)
+
     def lookup(self, x: Mapping[str, Tensor], features: Sequence[IdFeature]) -> list[Tensor]:
         """The embedding of each feature: (B, D), or (B, L, D) with pooling "concat"."""
         groups: dict[tuple[str, bool], list[int]] = {}
@@ -156,8 +180,9 @@ class EmbeddingLayer(nn.Module):
             widths = [c.shape[1] for c in columns]
             sizes, starts = _spread(sizes, widths), _spread(starts, widths)
         check_ids(ids, sizes, features, columns)
-        weight = self.get_parameter(self.slice_of(features[0].name).stack)
-        rows = F.embedding(ids + starts, weight)
+        stack = self.slice_of(features[0].name).stack
+        weight = self.get_parameter(stack)
+        rows = look_up(weight, ids + starts, sparse=stack in self._sparse)
         padding = [{f.padding_idx, self._owners[f.name].padding_idx} - {None} for f in features]
         if any(padding):
             untrained = _is_any_of(columns, padding).unsqueeze(-1)

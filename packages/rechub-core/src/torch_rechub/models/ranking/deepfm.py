@@ -64,9 +64,8 @@ class DeepFM(nn.Module):
     def logits(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return logits (B,)."""
         first_order = self.linear(x)
-        second_order = self.fm(self.embedding(x, self.fm_features))
-        deep = self.mlp(self.embedding(x, self.deep_features, squeeze_dim=True))
-        y: Tensor = first_order + second_order + deep
+        fields, flat = self.embedding.fields_and_flat(x, self.fm_features, self.deep_features)
+        y: Tensor = first_order + self.fm(fields) + self.mlp(flat)
         return y.squeeze(1)
 
 

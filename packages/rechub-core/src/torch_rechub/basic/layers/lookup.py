@@ -1,0 +1,44 @@
+"""Rows of a table by their ids, and the gradient of the table."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def look_up(weight: Tensor, ids: Tensor, sparse: bool = False) -> Tensor:
+    """Rows of a table.
+
+    Args:
+        weight: The table (V, D).
+        ids: Ids (...), each from 0 to V − 1.
+        sparse: Whether the table's gradient is sparse, of the rows looked up, instead of (V, D).
+
+    Returns:
+        Rows (..., D).
+
+    Example:
+        >>> look_up(torch.tensor([[0.0], [10.0], [20.0]]), torch.tensor([2, 1, 2])).flatten()
+        tensor([20., 10., 20.])
+    """
+    if sparse or weight.device.type != "cpu" or not weight.requires_grad:
+        return F.embedding(ids, weight, sparse=sparse)
+    rows: Tensor = _DenseRows.apply(weight, ids)
+    return rows
+
+
+class _DenseRows(torch.autograd.Function):
+    """F.embedding on the CPU, where the backward of torch's searches all ids once a thread."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, ids: Tensor) -> Tensor:
+        ctx.save_for_backward(ids)
+        ctx.n_rows = len(weight)
+        return F.embedding(ids, weight)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (ids,) = ctx.saved_tensors
+        table = grad.new_zeros(ctx.n_rows, grad.shape[-1])
+        return table.index_add(0, ids.reshape(-1), grad.reshape(-1, grad.shape[-1])), None

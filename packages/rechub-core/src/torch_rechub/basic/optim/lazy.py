@@ -1,0 +1,155 @@
+"""Lazy updates of tables: what a step costs depends on the batch, not on the vocabulary."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+State = dict[str, Tensor]
+
+
+class TouchedRows:
+    """Adds up what a batch says of the same row of a table.
+
+    Tables that were looked up by the same ids in one step, such as the embeddings and the
+    first-order weights of a factorization machine, share the search for duplicates.
+
+    Example:
+        >>> ids, values = torch.tensor([[3, 1, 3]]), torch.tensor([[1.0], [2.0], [4.0]])
+        >>> grad = torch.sparse_coo_tensor(ids, values, (5, 1), check_invariants=False)
+        >>> TouchedRows()(grad)
+        (tensor([1, 3]), tensor([[2.],
+                [5.]]))
+    """
+
+    def __init__(self) -> None:
+        self._ids: Tensor | None = None
+        self._rows = self._order = self._starts = torch.empty(0, dtype=torch.long)
+
+    def __call__(self, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """The rows that a sparse gradient touches, each once and in order, and their gradients.
+
+        Args:
+            grad: Sparse, (V, D), with one sparse dimension.
+
+        Returns:
+            Rows (U,), and their gradients (U, D).
+        """
+        ids, values = grad._indices()[0], grad._values()
+        if grad.is_coalesced():
+            return ids, values
+        if self._ids is None or not torch.equal(self._ids, ids):
+            self._sort(ids)
+        flat = values.flatten(1) if values.dim() > 1 else values.unsqueeze(1)
+        sums = F.embedding_bag(self._order, flat, self._starts, mode="sum")
+        return self._rows, sums.reshape(-1, *values.shape[1:])
+
+    def _sort(self, ids: Tensor) -> None:
+        """Find where the same ids are: order[starts[u]:starts[u + 1]] are those of rows[u]."""
+        self._ids = ids
+        ordered, self._order = torch.sort(ids, stable=True)
+        first = torch.ones_like(ordered, dtype=torch.bool)
+        torch.ne(ordered[1:], ordered[:-1], out=first[1:])
+        self._starts = first.nonzero().flatten()
+        self._rows = ordered[self._starts]
+
+
+class LazyOptimizer(Optimizer):
+    """An optimizer that leaves the rows of a table alone that a batch did not touch.
+
+    A parameter whose gradient is sparse (`nn.Embedding(sparse=True)`, or a table of
+    `EmbeddingLayer` after `use_sparse_gradients`) is updated in the rows that the gradient names,
+    as if the others did not exist: their moments do not decay, nor do their weights. A parameter
+    whose gradient is dense is updated whole. The number of the step, which corrects the moments'
+    bias, counts for all rows together.
+
+    A subclass is a rule: `moments` says what it keeps, `update` what a step does with it.
+
+    Args:
+        params: Parameters, or dicts of them with settings of their own.
+        defaults: The settings of the rule.
+        row_wise: Whether to keep one second moment a row, the mean over its D numbers, in place of
+            D; it takes the memory of one number a row.
+
+    Reference:
+        Row-wise moments: Naumov et al., Deep Learning Recommendation Model for Personalization and
+        Recommendation Systems, 2019, arXiv 1906.00091, as used in its training.
+    """
+
+    def __init__(
+        self, params: Iterable[Any], defaults: Mapping[str, Any], row_wise: bool = False
+    ) -> None:
+        super().__init__(params, {**defaults, "row_wise": row_wise})
+
+    @abstractmethod
+    def moments(self, p: Tensor, group: Mapping[str, Any]) -> State:
+        """What the rule keeps of `p` before the first step: by name, tensors of as many rows."""
+
+    @abstractmethod
+    def update(
+        self, w: Tensor, g: Tensor, moments: State, step: int, group: Mapping[str, Any]
+    ) -> None:
+        """Change weights and moments of some rows in place.
+
+        Args:
+            w: Weights (U, D).
+            g: Their gradients (U, D); not to be changed.
+            moments: What `moments` made, of these rows.
+            step: The number of the step, from 1.
+            group: The settings.
+        """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every row that has a gradient.
+
+        Args:
+            closure: Evaluates the model anew and returns the loss, which is then returned.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        touched = TouchedRows()
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    self._update(p, touched, group)
+        return loss
+
+    def _update(self, p: Tensor, touched: TouchedRows, group: Mapping[str, Any]) -> None:
+        state = self.state[p]
+        if not state:
+            state["step"] = 0
+            state.update(self.moments(p, group))
+        state["step"] += 1
+        moments = {name: value for name, value in state.items() if name != "step"}
+        assert p.grad is not None
+        if not p.grad.is_sparse:
+            g = -p.grad if group["maximize"] else p.grad
+            self.update(p, g, moments, state["step"], group)
+            return
+        rows, g = touched(p.grad)
+        if len(rows):
+            old = {name: value.index_select(0, rows) for name, value in moments.items()}
+            w = p.index_select(0, rows)
+            self.update(w, -g if group["maximize"] else g, old, state["step"], group)
+            p.index_copy_(0, rows, w)
+            for name, value in old.items():
+                moments[name].index_copy_(0, rows, value)
+
+
+def row_state(p: Tensor, group: Mapping[str, Any], value: float = 0.0) -> Tensor:
+    """A second moment of `p`: of its shape, or one number a row if `row_wise`; filled."""
+    shape = (len(p), *[1] * (p.dim() - 1)) if group["row_wise"] else p.shape
+    return torch.full(shape, value, dtype=p.dtype, device=p.device)
+
+
+def squares(g: Tensor, group: Mapping[str, Any]) -> Tensor:
+    """What a second moment takes in: g², or its mean over each row if `row_wise`."""
+    g2 = g.square()
+    return g2.flatten(1).mean(dim=1).reshape(-1, *[1] * (g.dim() - 1)) if group["row_wise"] else g2
