@@ -1,0 +1,6 @@
+"""Names for types in signatures."""
+
+import os
+from typing import TypeAlias
+
+FilePath: TypeAlias = str | os.PathLike[str]
