@@ -5,7 +5,7 @@ from .attention import MultiHeadSelfAttention, PointWiseFeedForward
 from .embedding import EmbeddingLayer
 from .experts import CGC, AttentionLayer, Experts, Gate, TaskPredictions, Towers, mix
 from .hstu import HSTUBlock, HSTULayer
-from .interaction import FM, CrossLayer, CrossNetwork
+from .interaction import CIN, FM, CrossLayer, CrossNetwork
 from .linear import LR, FirstOrder
 from .mlp import MLP, PredictionLayer
 from .pooling import AveragePooling, ConcatPooling, InputMask, SumPooling
@@ -14,6 +14,7 @@ refuse_mixed_installation()
 
 __all__ = [
     "CGC",
+    "CIN",
     "FM",
     "LR",
     "MLP",

@@ -1,4 +1,6 @@
-"""Interactions of fields: factorization machine and cross network."""
+"""Interactions of fields: factorization machine, cross networks."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +31,63 @@ class FM(nn.Module):
         """Return (B, 1) or (B, D)."""
         pairs = 0.5 * (x.sum(dim=1).square() - x.square().sum(dim=1))
         return pairs.sum(dim=1, keepdim=True) if self.reduce_sum else pairs
+
+
+class CIN(nn.Module):
+    """Compressed interaction network of xDeepFM: interactions of growing order, field by field.
+
+    X^k_h = ReLU( Σ_i Σ_j W^{k,h}_ij (X^0_i ⊙ X^{k−1}_j) + b^{k,h} ),  y = wᵀ [p^1; …; p^L] + b
+
+    p^k are the sums of X^k over the dimension. With `split_half`, the first ⌈H_k / 2⌉ maps of a
+    layer but the last go into y, the other ⌊H_k / 2⌋ to the next layer.
+
+    Args:
+        input_dim: Number F of fields.
+        cin_size: Number H_k of maps of each layer.
+        split_half: Whether a map goes either into y or to the next layer, instead of both.
+
+    Shape:
+        x: (B, F, D); returns (B, 1).
+
+    Raises:
+        ValueError: There is no layer, or one that leaves the next without maps.
+
+    Example:
+        >>> CIN(input_dim=3, cin_size=[5, 4])(torch.ones(2, 3, 8)).shape
+        torch.Size([2, 1])
+
+    Reference:
+        Lian et al., xDeepFM: Combining Explicit and Implicit Feature Interactions for Recommender
+        Systems, KDD 2018, arXiv 1803.05170.
+    """
+
+    def __init__(self, input_dim: int, cin_size: Sequence[int], split_half: bool = True) -> None:
+        super().__init__()
+        *inner, last = cin_size or [0]
+        passed = [h // 2 if split_half else h for h in inner]
+        if last < 1 or any(n < 1 for n in passed):
+            least = "2 maps in each layer but the last, and 1 there" if split_half else "1 map"
+            raise ValueError(f"cin_size needs {least}, got {list(cin_size)}")
+        kept = [h - h // 2 if split_half else h for h in inner] + [last]
+        self.sizes = list(zip(kept, [*passed, 0]))
+        self.split_half = split_half
+        self.conv_layers = nn.ModuleList(
+            nn.Conv1d(input_dim * before, h, kernel_size=1)
+            for before, h in zip([input_dim, *passed], cin_size)
+        )
+        self.fc = nn.Linear(sum(kept), 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, 1)."""
+        x_k, kept = x, []
+        for conv, sizes in zip(self.conv_layers, self.sizes, strict=True):
+            pairs = x.unsqueeze(2) * x_k.unsqueeze(1)  # (B, F, H, D)
+            x_k = out = conv(pairs.flatten(1, 2)).relu()
+            if self.split_half:
+                out, x_k = x_k.split(sizes, dim=1)
+            kept.append(out.sum(dim=2))
+        y: Tensor = self.fc(torch.cat(kept, dim=1))
+        return y
 
 
 class CrossLayer(nn.Module):
