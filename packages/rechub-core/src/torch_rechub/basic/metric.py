@@ -36,6 +36,7 @@ __all__ = [
     "ranking_metrics",
     "ranking_metrics_from_hits",
     "recall_score",
+    "rmse_score",
     "topk_metrics",
 ]
 
@@ -185,6 +186,24 @@ def log_loss(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         return math.nan
     p = np.clip(p, 1e-15, 1 - 1e-15)
     return float(-np.mean(labels * np.log(p) + (1 - labels) * np.log1p(-p)))
+
+
+def rmse_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """Root of the mean squared error: √( (1/N) Σ (y − ŷ)² ).
+
+    Args:
+        y_true: Labels, shape (N,).
+        y_pred: Predictions, shape (N,).
+
+    Returns:
+        The error, in the unit of the labels; NaN where there is no row.
+
+    Example:
+        >>> rmse_score([1.0, 2.0], [1.0, 4.0])
+        1.4142135623730951
+    """
+    labels, predictions = _pair(y_true, y_pred)
+    return math.sqrt(np.mean((labels - predictions) ** 2)) if len(labels) else math.nan
 
 
 def _pair(y_true: Any, y_pred: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
