@@ -24,7 +24,7 @@ def test_a_frame_becomes_a_dict_of_its_columns_whatever_its_index():
 
 
 def test_the_width_of_an_embedding():
-    assert get_auto_embedding_dim(10_000) == 60
+    assert get_auto_embedding_dim(num_classes=10_000) == 60
 
 
 def test_losses():

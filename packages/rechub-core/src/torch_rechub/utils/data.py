@@ -6,7 +6,7 @@ from typing import Any
 from sklearn.metrics import mean_squared_error
 from torch import nn
 
-from ..basic.features import auto_embed_dim as get_auto_embedding_dim
+from ..basic.features import auto_embed_dim
 from ..basic.metric import auc_score
 from ..data.encoding import array_replace_with_dict
 from ..data.generators import MatchDataGenerator, SequenceDataGenerator
@@ -33,6 +33,16 @@ __all__ = [
     "neg_sample",
     "pad_sequences",
 ]
+
+
+def get_auto_embedding_dim(num_classes: int) -> int:
+    """The embedding width for `num_classes` ids: ⌊6 · num_classes^¼⌋.
+
+    Example:
+        >>> get_auto_embedding_dim(10_000)
+        60
+    """
+    return auto_embed_dim(num_classes)
 
 
 def get_loss_func(task_type: str = "classification") -> nn.Module:
