@@ -135,6 +135,13 @@ def test_arguments_are_left_as_they_were(make):
     assert [f.embed_dim for f in INPUTS] == [4, 4, 4, 1, 2]
 
 
+@pytest.mark.parametrize("given", [True, False])
+def test_an_output_layer_among_the_parameters_changes_nothing(make, given, monkeypatch):
+    expected = {name: value.shape for name, value in make().state_dict().items()}
+    monkeypatch.setitem(PARAMS, "output_layer", given)
+    assert {name: value.shape for name, value in make().state_dict().items()} == expected
+
+
 def test_it_learns_what_decides_the_click(make, tmp_path):
     rng = np.random.default_rng(0)
     x = {name: column.numpy() for name, column in inputs(3000).items()}

@@ -40,14 +40,6 @@ def test_it_is_its_formula(n_cross_layers, dims, naive, randomized):
     check(model, model.state_dict(), naive, n_cross_layers, dims)
 
 
-@pytest.mark.parametrize("output_layer", [True, False])
-def test_an_output_layer_among_the_parameters_changes_nothing(output_layer):
-    # B22
-    params = {"dims": [5], "output_layer": output_layer}
-    assert "mlp.mlp.4.weight" not in DCN(FEATURES, 2, params).state_dict()
-    assert params == {"dims": [5], "output_layer": output_layer}
-
-
 def test_a_checkpoint_of_0_9_loads(naive):
     old = {
         "embedding.embed_dict.user.weight": torch.randn(9, 4),
