@@ -56,7 +56,7 @@ class Dice(nn.Module):
         arXiv 1706.06978.
     """
 
-    def __init__(self, epsilon: float = 0.001, num_features: int | None = None) -> None:
+    def __init__(self, epsilon: float = 0.001, *, num_features: int | None = None) -> None:
         super().__init__()
         self.alpha = nn.Parameter(torch.zeros(num_features or 1))
         self.norm: nn.Module = (
@@ -84,7 +84,7 @@ _BY_NAME: dict[str, Callable[[], nn.Module]] = {
 
 
 def activation_layer(
-    act_name: str | type[nn.Module] | nn.Module, num_features: int | None = None
+    act_name: str | type[nn.Module] | nn.Module, *, num_features: int | None = None
 ) -> nn.Module:
     """An activation by name, class or instance.
 

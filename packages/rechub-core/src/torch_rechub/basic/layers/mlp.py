@@ -40,7 +40,7 @@ class MLP(nn.Module):
             layers += [
                 nn.Linear(input_dim, width),
                 BatchNorm(width),
-                activation_layer(activation, width),
+                activation_layer(activation, num_features=width),
                 nn.Dropout(dropout),
             ]
             input_dim = width

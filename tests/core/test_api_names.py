@@ -1,0 +1,267 @@
+"""The names that scripts of torch-rechub 0.9 use: where they lie, their arguments and defaults."""
+
+import inspect
+from importlib import import_module
+
+import pytest
+import torch
+
+from torch_rechub.basic.initializers import RandomNormal
+
+TIME = (
+    "num_time_buckets=128, time_bucket_fn='sqrt', time_bucket_divisor=1.0, "
+    "time_bucket_unit='minutes'"
+)
+HSTU = f"dqk=64, dv=64, dropout=0.1, max_seq_len=200, {TIME}"
+TRAINED = "optimizer_fn=torch.optim.Adam, optimizer_params=None, "
+SCHEDULED = "scheduler_fn=None, scheduler_params=None, "
+WHERE = "device='cpu', gpus=None, "
+FIELDS = "vocab_size, embed_dim=None, "
+TABLE = "shared_with=None, padding_idx=None, initializer=RandomNormal(0, 0.0001)"
+
+# module: {name: arguments}; a name with a dot is a method
+NAMES = {
+    "basic.activation": {"Dice": "epsilon=0.001", "activation_layer": "act_name"},
+    "basic.callback": {
+        "EarlyStopper": "patience, mode='max'",
+        "EarlyStopper.stop_training": "val_auc, weights",
+    },
+    "basic.features": {
+        "SparseFeature": f"name, {FIELDS}{TABLE}",
+        "SequenceFeature": f"name, {FIELDS}pooling='mean', {TABLE}",
+        "DenseFeature": "name, embed_dim=1",
+        "SparseFeature.get_embedding_layer": "",
+        "SequenceFeature.get_embedding_layer": "",
+    },
+    "basic.initializers": {
+        "RandomNormal": "mean=0.0, std=1.0",
+        "RandomUniform": "minval=0.0, maxval=1.0",
+        "XavierNormal": "gain=1.0",
+        "XavierUniform": "gain=1.0",
+        "Pretrained": "embedding_weight, freeze=True",
+    },
+    "basic.layers": {
+        "PredictionLayer": "task_type='classification'",
+        "EmbeddingLayer": "features",
+        "EmbeddingLayer.forward": "x, features, squeeze_dim=False",
+        "InputMask.forward": "x, features",
+        "LR": "input_dim, sigmoid=False",
+        "ConcatPooling.forward": "x, mask=None",
+        "AveragePooling.forward": "x, mask=None",
+        "SumPooling.forward": "x, mask=None",
+        "MLP": "input_dim, output_layer=True, dims=None, dropout=0, activation='relu'",
+        "FM": "reduce_sum=True",
+        "CIN": "input_dim, cin_size, split_half=True",
+        "CrossLayer": "input_dim",
+        "CrossLayer.forward": "x_0, x_i",
+        "CrossNetwork": "input_dim, num_layers",
+        "HSTULayer": f"d_model=512, n_heads=8, {HSTU}",
+        "HSTULayer.forward": "x, padding_mask=None, time_diffs=None",
+        "HSTUBlock": f"d_model=512, n_heads=8, n_layers=4, {HSTU}",
+        "HSTUBlock.forward": "x, padding_mask=None, time_diffs=None",
+    },
+    "basic.loss_func": {
+        "RegularizationLoss": "embedding_l1=0.0, embedding_l2=0.0, dense_l1=0.0, dense_l2=0.0",
+        "RegularizationLoss.forward": "model",
+        "HingeLoss": "margin=2, num_items=None",
+        "HingeLoss.forward": "pos_score, neg_score, in_batch_neg=False",
+        "BPRLoss": "",
+        "BPRLoss.forward": "pos_score, neg_score, in_batch_neg=False",
+        "NCELoss": "temperature=1.0, ignore_index=0, reduction='mean'",
+        "NCELoss.forward": "logits, targets",
+        "InBatchNCELoss": "temperature=0.1, ignore_index=0, reduction='mean'",
+        "InBatchNCELoss.forward": "embeddings, item_embeddings, targets",
+    },
+    "basic.metaoptimizer": {
+        "MetaBalance": "parameters, relax_factor=0.7, beta=0.9",
+        "MetaBalance.step": "losses",
+    },
+    "basic.metric": {
+        "auc_score": "y_true, y_pred",
+        "get_user_pred": "y_true, y_pred, users",
+        "gauc_score": "y_true, y_pred, users, weights=None",
+        "log_loss": "y_true, y_pred",
+        **dict.fromkeys(
+            [f"{m}_score" for m in ("ndcg", "hit", "mrr", "recall", "precision")],
+            "y_true, y_pred, topKs=None",
+        ),
+        "topk_metrics": "y_true, y_pred, topKs=None",
+        "diversity_score": "y_pred, item_embeddings, topKs=None",
+        "coverage_score": "y_pred, all_items, topKs=None",
+        "novelty_score": "y_pred, item_popularity, topKs=None",
+    },
+    "basic.tracking": {
+        "BaseLogger": "",
+        "BaseLogger.log_metrics": "metrics, step=None",
+        "BaseLogger.log_hyperparams": "params",
+        "BaseLogger.finish": "",
+    },
+    "data.convert": {"pa_array_to_tensor": "arr"},
+    "data.dataset": {"ParquetIterableDataset": "file_paths, /, columns=None, batch_size=1024"},
+    "models.generative": {
+        "HSTUModel": "vocab_size, d_model=512, n_heads=8, n_layers=4, dqk=64, dv=64, "
+        f"max_seq_len=256, dropout=0.1, use_time_embedding=True, {TIME}, tie_embeddings=True, "
+        "score_norm='none', temperature=1.0, use_output_bias=True, scale_input_embedding=False, "
+        "l2_norm_eps=1e-6",
+        "HSTUModel.forward": "x, time_diffs=None",
+    },
+    "models.matching": {
+        "DSSM": "user_features, item_features, user_params, item_params, temperature=1.0",
+        "FaceBookDSSM": "user_features, pos_item_features, neg_item_features, user_params, "
+        "item_params, temperature=1.0",
+        "YoutubeDNN": "user_features, item_features, neg_item_feature, user_params, "
+        "temperature=1.0",
+        "GRU4Rec": "user_features, history_features, item_features, neg_item_feature, "
+        "user_params, temperature=1.0",
+        "SASRec": "features, max_len=50, dropout_rate=0.5, num_blocks=2, num_heads=1, "
+        "item_feature=None",
+        "SASRec.seq_forward": "x, embed_x_feature",
+    },
+    "models.matching.sasrec": {"PointWiseFeedForward": "hidden_units, dropout_rate"},
+    "models.multi_task": {
+        "AITM": "features, n_task, bottom_params, tower_params_list",
+        "ESMM": "user_features, item_features, cvr_params, ctr_params",
+        "MMOE": "features, task_types, n_expert, expert_params, tower_params_list",
+        "PLE": "features, task_types, n_level, n_expert_specific, n_expert_shared, "
+        "expert_params, tower_params_list",
+        "SharedBottom": "features, task_types, bottom_params, tower_params_list",
+    },
+    "models.multi_task.aitm": {"AttentionLayer": "dim=32"},
+    "models.multi_task.ple": {
+        "CGC": "cur_level, n_level, n_task, n_expert_specific, n_expert_shared, input_dims, "
+        "expert_params",
+        "CGC.forward": "x_list",
+    },
+    "models.ranking": {
+        "DCN": "features, n_cross_layers, mlp_params",
+        "DeepFM": "deep_features, fm_features, mlp_params",
+        "WideDeep": "wide_features, deep_features, mlp_params",
+    },
+    "trainers": {
+        "CTRTrainer": f"model, {TRAINED}regularization_params=None, {SCHEDULED}n_epoch=10, "
+        f"earlystop_patience=10, {WHERE}loss_mode=True, model_path='./', model_logger=None",
+        "MatchTrainer": "model, mode=0, in_batch_neg=False, in_batch_neg_ratio=None, "
+        f"hard_negative=False, sampler_seed=None, {TRAINED}regularization_params=None, "
+        f"{SCHEDULED}n_epoch=10, earlystop_patience=10, {WHERE}model_path='./', model_logger=None",
+        "MatchTrainer.inference_embedding": "model, mode, data_loader, model_path",
+        "MTLTrainer": f"model, task_types, {TRAINED}regularization_params=None, {SCHEDULED}"
+        f"adaptive_params=None, n_epoch=10, earlystop_taskid=0, earlystop_patience=10, {WHERE}"
+        "model_path='./', model_logger=None, earlystop_mode='max'",
+        "MTLTrainer.fit": "train_dataloader, val_dataloader=None, mode='base', seed=0",
+        "SeqTrainer": f"model, {TRAINED}{SCHEDULED}n_epoch=10, earlystop_patience=10, {WHERE}"
+        "model_path='./', loss_type='cross_entropy', loss_params=None, model_logger=None",
+        "SeqTrainer.evaluate": "data_loader",
+        **{
+            f"{trainer}.{method}": arguments
+            for trainer in ("CTRTrainer", "MatchTrainer", "MTLTrainer")
+            for method, arguments in {
+                "train_one_epoch": "data_loader, log_interval=10",
+                "evaluate": "model, data_loader",
+                "predict": "model, data_loader",
+            }.items()
+        },
+        **{
+            f"{trainer}.fit": "train_dataloader, val_dataloader=None"
+            for trainer in ("CTRTrainer", "MatchTrainer", "SeqTrainer")
+        },
+    },
+    "utils.data": {
+        "TorchDataset": "x, y",
+        "PredictDataset": "x",
+        "MatchDataGenerator": "x, y=()",
+        # in memory, no worker fetches faster than this process: 0.9 started 8
+        "MatchDataGenerator.generate_dataloader": "x_test_user, x_all_item, batch_size, "
+        "num_workers=0",
+        "DataGenerator": "x, y",
+        "DataGenerator.generate_dataloader": "x_val=None, y_val=None, x_test=None, y_test=None, "
+        "split_ratio=None, batch_size=16, num_workers=0",
+        "get_auto_embedding_dim": "num_classes",
+        "get_loss_func": "task_type='classification'",
+        "get_metric_func": "task_type='classification'",
+        "generate_seq_feature": "data, user_col, item_col, time_col, item_attribute_cols=(), "
+        "min_item=0, shuffle=True, max_len=50",
+        "df_to_dict": "data",
+        "neg_sample": "click_hist, item_size",
+        "pad_sequences": "sequences, maxlen=None, dtype='int32', padding='pre', truncating='pre', "
+        "value=0.0",
+        "array_replace_with_dict": "array, dic",
+        "create_seq_features": "data, seq_feature_col=('item_id', 'cate_id'), max_len=50, "
+        "drop_short=3, shuffle=True",
+        "SeqDataset": "seq_tokens, seq_positions, targets, seq_time_diffs",
+        "SequenceDataGenerator": "seq_tokens, seq_positions, targets, seq_time_diffs",
+        "SequenceDataGenerator.generate_dataloader": "batch_size=32, num_workers=0, "
+        "split_ratio=None, shuffle=True",
+    },
+    "utils.hstu_utils": {
+        "RelPosBias": "n_heads, max_seq_len, num_buckets=32",
+        "RelativeBucketedTimeAndPositionBias": f"n_heads, max_seq_len, {TIME}",
+        "RelativeBucketedTimeAndPositionBias.forward": "time_diffs=None, seq_len=None",
+        "VocabMask": "vocab_size, invalid_items=None",
+        "VocabMask.apply_mask": "logits, invalid_ids=None",
+    },
+    "utils.match": {
+        "gen_model_input": "df, user_profile, user_col, item_profile, item_col, seq_max_len, "
+        "padding='pre', truncating='pre'",
+        "negative_sample": "items_cnt_order, ratio, method_id=0",
+        "inbatch_negative_sampling": "scores, neg_ratio=None, hard_negative=False, generator=None",
+        "gather_inbatch_logits": "scores, neg_indices",
+        "generate_seq_feature_match": "data, user_col, item_col, time_col, "
+        "item_attribute_cols=None, sample_method=0, mode=0, neg_ratio=0, min_item=0",
+    },
+    "utils.mtl": {
+        "shared_task_layers": "model",
+        "MetaBalance": "parameters, relax_factor=0.7, beta=0.9",
+        "gradnorm": "loss_list, loss_weight, share_layer, initial_task_loss, alpha",
+    },
+}
+CASES = [(f"{module}:{name}", NAMES[module][name]) for module in NAMES for name in NAMES[module]]
+
+
+def parameters(function):
+    """Each parameter's name, kind and default, without self and without what is by keyword only."""
+    found = inspect.signature(function).parameters.values()
+    found = [p for p in found if p.name != "self" and p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
+    return [(p.name, p.kind, p.default) for p in found]
+
+
+@pytest.mark.parametrize(("where", "expected"), CASES, ids=[where for where, _ in CASES])
+def test_arguments_have_the_names_order_and_defaults_of_0_9(where, expected):
+    module, _, path = where.partition(":")
+    found = import_module(f"torch_rechub.{module}")
+    for name in path.split("."):
+        found = getattr(found, name)
+    scope = {"torch": torch, "RandomNormal": RandomNormal}
+    wanted = parameters(eval(f"lambda {expected}: 0", scope))
+    made = [*parameters(found), *[None] * len(wanted)]
+    for (name, kind, default), actual in zip(wanted, made):
+        if "factory" in repr(actual):  # a dataclass makes its default anew for each instance
+            default = actual[2]
+        assert actual == (name, kind, default)
+    assert len(parameters(found)) == len(wanted), "what was added must be by keyword only"
+
+
+@pytest.mark.parametrize("model", ["DSSM", "FaceBookDSSM", "YoutubeDNN", "GRU4Rec", "SASRec"])
+@pytest.mark.parametrize("method", ["forward", "user_tower", "item_tower"])
+def test_matching_models_have_two_towers(model, method):
+    model = getattr(import_module("torch_rechub.models.matching"), model)
+    assert [name for name, *_ in parameters(getattr(model, method))] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("room", "modules"),
+    [
+        ("ranking", "deepfm.DeepFM widedeep.WideDeep dcn.DCN"),
+        (
+            "matching",
+            "dssm.DSSM dssm_facebook.FaceBookDSSM youtube_dnn.YoutubeDNN gru4rec.GRU4Rec "
+            "sasrec.SASRec",
+        ),
+        ("multi_task", "aitm.AITM esmm.ESMM mmoe.MMOE ple.PLE shared_bottom.SharedBottom"),
+        ("generative", "hstu.HSTUModel"),
+    ],
+)
+def test_each_model_can_be_imported_from_its_module_too(room, modules):
+    package = import_module(f"torch_rechub.models.{room}")
+    for module, name in (path.split(".") for path in modules.split()):
+        found = getattr(import_module(f"torch_rechub.models.{room}.{module}"), name)
+        assert found is getattr(package, name)
