@@ -69,6 +69,7 @@ class TableLoader(DataLoader[Any]):
         **kwargs: Any,
     ) -> None:
         n_rows = len(dataset)  # type: ignore[arg-type]
+        self.shuffle, self._further = shuffle, kwargs
         super().__init__(
             dataset,
             batch_size=None,  # batches are made by the sampler, not by collating rows
@@ -79,6 +80,21 @@ class TableLoader(DataLoader[Any]):
         )
         # DataLoader forbids setting it, but scripts read the size of a batch from here
         vars(self)["batch_size"] = batch_size
+
+    @property
+    def width(self) -> int:
+        """How many numbers a row has, labels aside."""
+        if len(self) == 0:
+            return 1
+        row = self.dataset[0]
+        x = row[0] if isinstance(row, tuple) else row
+        return sum(value.numel() for value in (x.values() if isinstance(x, dict) else row)) or 1
+
+    def with_batch_size(self, batch_size: int) -> "TableLoader":
+        """A loader of the same rows in other batches."""
+        return TableLoader(
+            self.dataset, batch_size, self.shuffle, self.num_workers, **self._further
+        )
 
 
 def _as_fetched(batch: Any) -> Any:

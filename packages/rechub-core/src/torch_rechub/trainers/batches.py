@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from ..data.loader import TableLoader
 from .checks import check_not_empty, check_table
 
 if TYPE_CHECKING:
@@ -46,6 +47,19 @@ class BatchFeed:
         disable = None if progress is None else not progress
         return tqdm(data_loader, desc=title, disable=disable, leave=False)
 
+    def in_large_batches(self, data_loader: Iterable[Any]) -> Iterable[Any]:
+        """The same rows in the same order, in batches that cost less a row without gradients.
+
+        As many rows as `eval_batch_size` says; where it does not, and the loader draws in order
+        from a table in memory, 8192 rows, or those of half a million numbers if these are fewer.
+        """
+        rows = self.trainer.settings.eval_batch_size
+        if not isinstance(data_loader, TableLoader) or data_loader.shuffle:
+            return data_loader
+        if rows is None:
+            rows = max(data_loader.batch_size or 1, min(8192, 2**19 // data_loader.width))
+        return data_loader.with_batch_size(rows)
+
     def __call__(
         self,
         data_loader: Iterable[Any],
@@ -65,13 +79,39 @@ class BatchFeed:
         trained = self.trainer.model
         model = trained if model is None else model
         verified = model is trained and any(data_loader is one for one in self.verified)
-        for batch in bar:
+        settings = self.trainer.settings
+        # on the CPU, the lookup itself checks inputs, unless it is compiled
+        inputs = not verified and (self.device.type != "cpu" or settings.compile)
+        for batch in _ahead(bar, self.device) if settings.prefetch else bar:
             x, y = split_batch(batch)
             if labels and not verified and y is not None:
                 self.trainer.check_labels(y)
-            if not verified and self.device.type != "cpu":
-                self.trainer.check_inputs(model, x)  # on the CPU, the lookup itself checks
+            if inputs:
+                self.trainer.check_inputs(model, x)
             yield to_device(batch, self.device)
+
+
+def _ahead(batches: Iterable[Any], device: torch.device) -> Iterator[Any]:
+    """The batches; on a GPU each is there, or on its way, before the one before it is used up."""
+    if device.type != "cuda":
+        yield from batches
+        return
+    stream, ahead = torch.cuda.Stream(device), None
+    for batch in batches:
+        with torch.cuda.stream(stream):
+            coming = to_device(_map_tensors(batch, Tensor.pin_memory), device)
+        if ahead is not None:
+            yield ahead
+        torch.cuda.current_stream(device).wait_stream(stream)
+        ahead = _map_tensors(coming, _used_here)
+    if ahead is not None:
+        yield ahead
+
+
+def _used_here(tensor: Tensor) -> Tensor:
+    """Tell the allocator of a copy that the current stream reads it too."""
+    tensor.record_stream(torch.cuda.current_stream(tensor.device))
+    return tensor
 
 
 def split_batch(batch: Any) -> tuple[Any, Tensor | None]:
@@ -105,8 +145,12 @@ def batch_rows(batch: Any) -> int:
 
 def to_device(value: Any, device: torch.device) -> Any:
     """Tensors, and dicts and sequences of them, on a device."""
+    return _map_tensors(value, lambda tensor: tensor.to(device, non_blocking=True))
+
+
+def _map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, Tensor):
-        return value.to(device, non_blocking=True)
+        return change(value)
     if isinstance(value, Mapping):
-        return {name: to_device(item, device) for name, item in value.items()}
-    return tuple(to_device(item, device) for item in value)
+        return {name: _map_tensors(item, change) for name, item in value.items()}
+    return tuple(_map_tensors(item, change) for item in value)

@@ -30,7 +30,7 @@ def predictions_of(
     """
     model.eval()
     truth, found = [torch.empty(0)], [torch.empty(0)]
-    bar = feed.bar(data_loader, "predict")
+    bar = feed.bar(feed.in_large_batches(data_loader), "predict")
     with torch.inference_mode():
         for batch in feed(data_loader, bar, model=model, labels=labels_of is not None):
             x, y = split_batch(batch)

@@ -22,9 +22,25 @@ class TrainerOptions(TypedDict, total=False):
             weight decay of other rows wait. "row_wise": the same, with one second moment a row.
             "auto", the default: lazy where that is the same (SGD without momentum, Adagrad, both
             without weight decay) and for tables of a million numbers or more, else dense.
+        accumulate: Batches to a step of the optimizer: the mean of their gradients, as of one batch
+            of as many times the rows (batch normalisation still sees each batch alone).
+        max_grad_norm: The largest norm of all gradients together; larger ones are shrunk to it.
+        mixed_precision: "bf16" computes losses in bfloat16 where torch's autocast deems it safe;
+            weights stay in float32. Validation and prediction are in full precision.
+        compile: Whether to train on the model as `torch.compile` makes it.
+        eval_batch_size: Rows a batch in evaluation and prediction of rows; None, the default, takes
+            at least 8192 where the loader is one of `torch_rechub`'s, as its results do not depend
+            on it.
+        prefetch: Whether to copy the next batch to a GPU, from pinned memory, during a step.
     """
 
+    accumulate: int
+    compile: bool
     embedding_update: str
+    eval_batch_size: int | None
+    max_grad_norm: float | None
+    mixed_precision: str | None
+    prefetch: bool
     scheduler_step: str
     progress: bool | None
 
@@ -48,6 +64,12 @@ class Settings:
     scheduler_step: str = "epoch"
     progress: bool | None = None
     embedding_update: str = "auto"
+    accumulate: int = 1
+    max_grad_norm: float | None = None
+    mixed_precision: str | None = None
+    compile: bool = False
+    eval_batch_size: int | None = None
+    prefetch: bool = False
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any], options: TrainerOptions) -> "Settings":
@@ -75,6 +97,14 @@ class Settings:
         return torch.device(f"cuda:{self.gpus[0]}" if self.gpus else self.device)
 
     def parallel(self, module: nn.Module) -> nn.Module:
-        """The module, spread over the GPUs where several were given."""
+        """The module as it is called in training: compiled, spread over the GPUs, or as it is.
+
+        Raises:
+            ValueError: Both are wanted.
+        """
         several = len(self.gpus or []) > 1
-        return nn.DataParallel(module, device_ids=self.gpus) if several else module
+        if several and self.compile:
+            raise ValueError("compile=True goes with one device: leave out gpus, or compile")
+        if several:
+            return nn.DataParallel(module, device_ids=self.gpus)
+        return torch.compile(module) if self.compile else module  # type: ignore[return-value]

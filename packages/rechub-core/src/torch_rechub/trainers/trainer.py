@@ -23,6 +23,7 @@ from .optimizers import make_optimizer
 from .resume import read_checkpoint, write_checkpoint
 from .schedule import Schedule
 from .settings import Settings
+from .steps import Steps
 
 log = logging.getLogger("torch_rechub")
 
@@ -56,6 +57,7 @@ class Trainer:
         self.optimizer, self.embedding_update = make_optimizer(self.model, trained, settings)
         self.schedule = Schedule(self.optimizer, settings)
         self.scheduler = self.schedule.scheduler
+        self.steps = Steps(self.optimizer, self.schedule, settings)
         self.regularization = RegularizationLoss(**(settings.regularization_params or {}))
         self.n_epoch, self.model_path = settings.n_epoch, settings.model_path
         self.early_stopper = EarlyStopper(settings.earlystop_patience, settings.earlystop_mode)
@@ -181,15 +183,15 @@ class Trainer:
         self, data_loader: Iterable[Any], title: str, log_interval: int = 10
     ) -> list[float]:
         self.model.train()
+        self.steps.begin()
         mean = MeanLosses(len(self.loss_names), self.device, log_interval)
         bar = self.feed.bar(data_loader, title)
         for batch in self.feed(data_loader, bar):
-            found = self.losses(batch)
+            with self.steps.precision():
+                found = self.losses(batch)
             losses = list(found.reshape(-1) if isinstance(found, Tensor) else found)
-            self.optimizer.zero_grad()
-            self.backward(losses)
-            self.optimizer.step()
-            self.schedule.after_batch()
+            self.steps(self.backward, losses)
             mean.add(losses, self.loss_count(batch))
             mean.show(bar)
+        self.steps.finish()
         return mean.read()
