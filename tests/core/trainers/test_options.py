@@ -155,7 +155,7 @@ def test_bf16_computes_in_bf16_and_keeps_weights_in_float32(tmp_path):
 def test_every_trainer_trains_in_bf16(tmp_path):
     x, y = rows()
     torch.manual_seed(0)
-    common = {"mixed_precision": "bf16", "n_epoch": 8, "model_path": tmp_path}
+    common = {"mixed_precision": "bf16", "n_epoch": 40, "model_path": tmp_path}
     common["optimizer_params"] = {"lr": 0.02}
     tower = {"dims": [4]}
     match = DSSM(FIELDS[:1], FIELDS[1:], tower, tower, temperature=0.1)
