@@ -1,7 +1,8 @@
 """Recorded runs, whatever recorded them: read back, listed and compared.
 
 What a logger left on disk becomes a `Run`: of `JSONLLogger` by itself, of the other trackers when
-their packages are installed. Neither torch nor any SDK is imported with this.
+their packages are installed. Neither torch nor any SDK is imported with this. The command
+``rechub`` shows the same in a terminal.
 
 Example:
     >>> import tempfile
@@ -17,6 +18,7 @@ Example:
 
 from .comparing import compare
 from .comparison import Comparison, Row, Statistic
+from .plotting import plot
 from .reading import RunReader, Runs, available_readers, read_runs
 from .record import Run
 
@@ -29,5 +31,6 @@ __all__ = [
     "Statistic",
     "available_readers",
     "compare",
+    "plot",
     "read_runs",
 ]

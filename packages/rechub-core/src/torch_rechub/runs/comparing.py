@@ -10,7 +10,7 @@ from typing import Any
 
 from .comparison import Comparison, Row, Statistic
 from .monitored import default_metric, direction
-from .reading import AnyPath, read_runs
+from .reading import AnyPath, no_runs, read_runs
 from .record import Mode, Run, flat
 
 SEED_KEYS = ("seed", "random_seed")
@@ -73,7 +73,7 @@ def _as_runs(given: Any) -> list[Run]:
         return list(runs)
     found = list(read_runs(runs))
     if not found:
-        raise ValueError(f"no runs below {runs}")
+        raise no_runs(runs)
     return found
 
 

@@ -97,6 +97,17 @@ class Comparison:
             for row in self.rows
         ]
 
+    def to_dict(self) -> dict[str, Any]:
+        """The whole as plain data."""
+        return {
+            "metric": self.metric,
+            "mode": self.mode,
+            "differing": list(self.differing),
+            "common": dict(self.common),
+            "rows": self.to_records(),
+            "without_metric": [run.path for run in self.without_metric],
+        }
+
     def to_frame(self) -> "pd.DataFrame":
         """The rows as a pandas frame."""
         import pandas as pd

@@ -110,6 +110,15 @@ def read_runs(paths: AnyPath | Iterable[AnyPath]) -> Runs:
     return Runs(sorted(runs, key=lambda run: (_seconds(run.started), run.path)))
 
 
+def no_runs(paths: AnyPath | Iterable[AnyPath]) -> ValueError:
+    """The error of finding no run below `paths`."""
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    return ValueError(
+        f"no runs below {', '.join(map(str, given)) or 'no path'}; "
+        f"backends that can be read here: {', '.join(available_readers())}"
+    )
+
+
 def available_readers() -> dict[str, str]:
     """Name of each backend whose runs can be read, to the distribution that reads them.
 

@@ -1,0 +1,165 @@
+"""The command ``rechub``: lists and compares recorded runs of every backend."""
+
+import argparse
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+
+from .runs import available_readers, compare, plot, read_runs
+from .runs.comparison import Comparison
+from .runs.monitored import default_metric, direction
+from .runs.plotting import refuse_other_formats
+from .runs.reading import no_runs
+from .runs.tables import Table, aligned, csv_text, json_text, markdown
+from .runs.views import comparison_table, run_records, run_table
+
+_EXAMPLES = """examples:
+  rechub runs runs/                              what was recorded there
+  rechub compare runs/ --metric val/auc          which settings did best, over seeds
+  rechub compare runs/ wandb/ --plot curves.html the curves over each other
+  rechub compare runs/ --format csv > runs.csv   for a spreadsheet
+"""
+_RUNS = "List runs, oldest first: how each ended, and the best and last value of a metric."
+_COMPARE = (
+    "Rank runs by their best value of a metric, and show which hyper-parameters differ. Runs that "
+    "differ by nothing but a hyper-parameter called seed or random_seed are one row: mean ± "
+    "standard deviation over n runs."
+)
+_COLOURS = {"failed": "31", "interrupted": "33", "unfinished": "33"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: What follows the command's name; by default that of this process.
+
+    Returns:
+        0; or 1 when there is nothing to show, with the reason on the standard error stream.
+
+    Raises:
+        SystemExit: With 2 after a mistake in the arguments, with 0 after ``--help``.
+    """
+    options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    messages = logging.StreamHandler()
+    messages.setFormatter(logging.Formatter("rechub: %(message)s"))
+    log = logging.getLogger("torch_rechub")
+    log.addHandler(messages)
+    try:
+        options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError, ImportError) as error:
+        log.error("error: %s", error)
+        return 1
+    finally:
+        log.removeHandler(messages)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    readers = ", ".join(available_readers())
+    parser = argparse.ArgumentParser(
+        prog="rechub",
+        description=f"List and compare recorded runs. Backends that can be read here: {readers}.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    version = metadata.version("rechub-core")
+    parser.add_argument("--version", action="version", version=f"rechub {version}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    listing = commands.add_parser("runs", help="list the runs below some paths", description=_RUNS)
+    listing.set_defaults(run=_runs)
+    comparing = commands.add_parser("compare", help="rank runs by a metric", description=_COMPARE)
+    comparing.set_defaults(run=_compare)
+    for command in (listing, comparing):
+        command.add_argument("paths", nargs="+", metavar="PATH", help="a folder, or a run's file")
+        command.add_argument("--metric", help="such as val/auc; by default chosen from the runs")
+        command.add_argument("--mode", choices=["max", "min"], help="by default from the name")
+        formats = ["table", "json", "csv", "markdown"]
+        command.add_argument("--format", choices=formats, default="table")
+    comparing.add_argument("--top", type=int, metavar="N", help="show the best N rows only")
+    ignore = "a hyper-parameter that does not count as a difference; may be repeated"
+    comparing.add_argument("--ignore", action="append", default=[], metavar="KEY", help=ignore)
+    comparing.add_argument("--plot", metavar="FILE", help="draw the curves: FILE.png or FILE.html")
+    return parser
+
+
+def _runs(options: argparse.Namespace) -> None:
+    runs = read_runs(options.paths)
+    if not runs:
+        raise no_runs(options.paths)
+    metric = options.metric
+    if metric is None and any(run.metrics for run in runs):
+        metric = default_metric(runs)
+    elif metric is not None and not any(metric in run.metrics for run in runs):
+        names = sorted({name for run in runs for name in run.metrics})
+        raise ValueError(f"no run has the metric {metric!r}; they have: {', '.join(names)}")
+    records = run_records(runs, metric, options.mode or direction(metric or ""))
+    if options.format in ("table", "markdown"):
+        _show(run_table(records, metric), options.format)
+    else:
+        _write(json_text(records) if options.format == "json" else csv_text(records))
+
+
+def _compare(options: argparse.Namespace) -> None:
+    if options.top is not None and options.top < 1:
+        raise ValueError(f"--top must be at least 1, got {options.top}")
+    if options.plot:
+        refuse_other_formats(options.plot)  # before anything is read
+    found = compare(options.paths, options.metric, options.mode, options.ignore)
+    rows = found.rows[: options.top]
+    if options.format == "json":
+        _write(json_text({**found.to_dict(), "rows": found.to_records()[: options.top]}))
+    elif options.format == "csv":
+        _write(csv_text(found.to_records()[: options.top]))
+    else:
+        _show(comparison_table(found, rows), options.format)
+        if options.format == "table":
+            _write(_summary(found, len(rows)))
+    if options.plot:
+        plot(found, options.plot)
+        sys.stderr.write(f"rechub: curves drawn in {options.plot}\n")
+
+
+def _summary(found: Comparison, shown: int) -> str:
+    n = sum(row.n for row in found.rows)
+    largest = "largest" if found.mode == "max" else "smallest"
+    text = f"\n{found.metric}, {largest} is best; {n} runs in {len(found.rows)} rows"
+    text += f", {shown} shown" if shown < len(found.rows) else ""
+    if found.without_metric:
+        text += f"; {len(found.without_metric)} runs without it"
+    return text + "\n"
+
+
+def _show(table: Table, form: str) -> None:
+    if form == "markdown":
+        _write(markdown(table))
+        return
+    terminal = sys.stdout.isatty()
+    text, left_out = aligned(
+        table,
+        shutil.get_terminal_size().columns if terminal else None,
+        _coloured if terminal and not os.environ.get("NO_COLOR") else None,
+    )
+    _write(text)
+    if left_out:
+        _write(f"\nno room for: {', '.join(left_out)} (--format json or csv has all)\n")
+
+
+def _coloured(column: str, text: str) -> str:
+    if text.strip() == column:
+        return f"\x1b[1m{text}\x1b[0m"
+    code = _COLOURS.get(text.strip()) if column == "status" else None
+    return f"\x1b[{code}m{text}\x1b[0m" if code else text
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)

@@ -1,0 +1,110 @@
+"""Draws a comparison as a picture, with matplotlib."""
+
+from importlib import import_module
+from typing import Any
+
+from .comparison import Comparison
+from .curves import COLOURS, curve, labels
+from .tables import spread
+
+_GREY_ROWS = 200
+# Fonts with Chinese characters, of the usual systems; matplotlib's own has none.
+_FONTS = (
+    "DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "PingFang SC",
+    "Hiragino Sans GB", "Microsoft YaHei", "SimHei", "WenQuanYi Micro Hei", "Arial Unicode MS",
+)  # fmt: skip
+
+
+def draw_png(comparison: Comparison, path: str) -> None:
+    """Write the picture.
+
+    Raises:
+        ImportError: matplotlib is missing.
+    """
+    try:
+        matplotlib: Any = import_module("matplotlib")
+    except ImportError as error:
+        raise ImportError(
+            "drawing a .png needs matplotlib: pip install 'rechub-core[plot]'. "
+            "A .html file needs nothing."
+        ) from error
+    with matplotlib.rc_context({"font.family": _installed_fonts(), "font.size": 10}):
+        figure(comparison).savefig(path, dpi=150, format="png")
+
+
+def figure(comparison: Comparison) -> Any:
+    """The picture as a matplotlib figure; the best row is on top and first in the legend."""
+    # a figure of our own: no window, and nothing of pyplot's state is touched
+    figures: Any = import_module("matplotlib.figure")
+    drawn = figures.Figure(figsize=(9.5, 5), layout="constrained")
+    axes = drawn.add_subplot()
+    _draw_curves(axes, comparison)
+    _dress(axes, comparison)
+    return drawn
+
+
+def _draw_curves(axes: Any, comparison: Comparison) -> None:
+    n = len(comparison.rows)
+    names = labels(comparison)
+    for index in reversed(range(min(n, _GREY_ROWS))):
+        row = comparison.rows[index]
+        drawn = curve(row, comparison.metric)
+        coloured = index < len(COLOURS)
+        colour = COLOURS[index] if coloured else "#bbbbbb"
+        order = 3 + (n - index) / n if coloured else 2
+        if coloured and drawn.runs:
+            low = [m - s for m, s in zip(drawn.mean, drawn.sd, strict=True)]
+            high = [m + s for m, s in zip(drawn.mean, drawn.sd, strict=True)]
+            axes.fill_between(
+                drawn.steps, low, high, color=colour, alpha=0.15, linewidth=0, zorder=2
+            )
+        axes.plot(
+            drawn.steps,
+            drawn.mean,
+            color=colour,
+            linewidth=1.8 if coloured else 0.7,
+            marker="o" if len(drawn.steps) <= 25 and coloured else None,
+            markersize=3.5,
+            zorder=order,
+            label=f"{spread(row.best.mean, row.best.sd)}   {names[index]}" if coloured else None,
+        )
+
+
+def _dress(axes: Any, comparison: Comparison) -> None:
+    ticker: Any = import_module("matplotlib.ticker")
+    runs = sum(row.n for row in comparison.rows)
+    axes.set_title(f"{_plain(comparison.metric)}, {runs} runs", loc="left", fontsize=12)
+    if any(row.n > 1 for row in comparison.rows):
+        note = {"loc": "right", "fontsize": 9, "color": "#555555"}
+        axes.set_title("mean ± standard deviation", **note)
+    axes.set_xlabel("step")
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+    axes.set_axisbelow(True)
+    handles, texts = axes.get_legend_handles_labels()
+    hidden = len(comparison.rows) - len(texts)
+    title = f"best, {'largest' if comparison.mode == 'max' else 'smallest'} first"
+    title += f" ({hidden} more in grey)" if hidden else ""
+    legend = axes.legend(
+        handles[::-1],
+        [_plain(text) for text in texts[::-1]],
+        title=title,
+        loc="center left",
+        bbox_to_anchor=(1.01, 0.5),
+        frameon=False,
+        alignment="left",
+        fontsize=9,
+    )
+    legend.get_title().set_color("#555555")
+
+
+def _plain(text: str) -> str:
+    """Names as they are: a dollar sign would begin a formula, and `_` alone hides a label."""
+    return text.replace("$", r"\$")
+
+
+def _installed_fonts() -> list[str]:
+    manager: Any = import_module("matplotlib.font_manager")
+    installed = {font.name for font in manager.fontManager.ttflist}
+    return [name for name in _FONTS if name in installed]

@@ -1,0 +1,165 @@
+"""Tables for people and for programs: aligned text, Markdown, CSV, JSON."""
+
+import csv
+import io
+import json
+import math
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+_LONGEST_CELL = 48
+_GAP = "  "
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text, with what is known of the columns.
+
+    Attributes:
+        header: The columns' names.
+        rows: The cells.
+        numeric: Columns aligned to the right.
+        optional: Columns that may be left out where there is no room, the last first.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: frozenset[str] = frozenset()
+    optional: tuple[str, ...] = ()
+
+    def without(self, column: str) -> "Table":
+        """The same without one column."""
+        at = self.header.index(column)
+        rows = tuple(row[:at] + row[at + 1 :] for row in self.rows)
+        header = self.header[:at] + self.header[at + 1 :]
+        return replace(self, header=header, rows=rows, optional=self.optional[:-1])
+
+
+def number(value: float | None) -> str:
+    """A number as people read it.
+
+    Example:
+        >>> number(0.74213), number(3), number(1e-6), number(None), number(float("nan"))
+        ('0.7421', '3', '1e-06', '', 'nan')
+    """
+    if value is None:
+        return ""
+    if not math.isfinite(value) or float(value).is_integer():
+        return f"{value:g}" if abs(value) < 1e15 or not math.isfinite(value) else f"{value:.4g}"
+    return f"{value:.4f}" if 1e-2 <= abs(value) < 1e5 else f"{value:.4g}"
+
+
+def spread(mean: float, sd: float | None) -> str:
+    """Mean and standard deviation, the latter with the decimals of the former.
+
+    Example:
+        >>> spread(0.74213, 0.00123), spread(0.5, None)
+        ('0.7421 ± 0.0012', '0.5000')
+    """
+    text = f"{mean:.4f}" if 1e-2 <= abs(mean) < 1e5 or mean == 0 else number(mean)
+    if sd is None:
+        return text
+    return f"{text} ± {sd:.4f}" if "e" not in text else f"{text} ± {sd:.2g}"
+
+
+def cell(value: Any) -> str:
+    r"""Any value as the text of a cell; what could steer a terminal is escaped.
+
+    Example:
+        >>> cell(0.001), cell([64, 32]), cell(None), cell("a\x1b[2Jb")
+        ('0.001', '[64, 32]', 'None', 'a\\x1b[2Jb')
+    """
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def width(text: str) -> int:
+    r"""The columns that a text takes in a terminal: Chinese characters take two.
+
+    Example:
+        >>> width("auc"), width("精排"), width("e\u0301")
+        (3, 4, 1)
+    """
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
+
+
+def shortened(text: str, columns: int) -> str:
+    """A text cut to a number of columns, with … at its end if it was longer."""
+    if width(text) <= columns:
+        return text
+    while width(text) > columns - 1:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def aligned(
+    table: Table, columns: int | None, style: Callable[[str, str], str] | None = None
+) -> tuple[str, tuple[str, ...]]:
+    """The table as aligned lines, and the names of columns left out to fit.
+
+    Args:
+        table: The table.
+        columns: The room there is; None means any.
+        style: Takes a column's name and a padded cell (the name itself for the header), and
+            returns the cell with colour.
+    """
+    left_out: tuple[str, ...] = ()
+    cells = [[shortened(c, _LONGEST_CELL) for c in row] for row in (table.header, *table.rows)]
+    widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
+    if columns is not None and table.optional and sum(widths) + 2 * len(widths) - 2 > columns:
+        last = table.optional[-1]
+        text, left_out = aligned(table.without(last), columns, style)
+        return text, (*left_out, last)
+    lines = []
+    for line in cells:
+        padded = [
+            " " * (room - width(c)) + c if name in table.numeric else c + " " * (room - width(c))
+            for name, c, room in zip(table.header, line, widths, strict=True)
+        ]
+        if style:
+            padded = [style(name, c) for name, c in zip(table.header, padded, strict=True)]
+        lines.append(_GAP.join(padded).rstrip())
+    return "\n".join(lines) + "\n", left_out
+
+
+def markdown(table: Table) -> str:
+    """The table in Markdown."""
+    rules = ["---:" if name in table.numeric else "---" for name in table.header]
+    lines = [_escaped(table.header), rules, *map(_escaped, table.rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def csv_text(records: Sequence[dict[str, Any]]) -> str:
+    """Records of the same keys as CSV, with numbers in full and lists as JSON."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    for record in records:
+        nested = {k: json.dumps(v) for k, v in record.items() if isinstance(v, list | dict)}
+        writer.writerow({**record, **nested})
+    return out.getvalue()
+
+
+def json_text(value: Any) -> str:
+    """Anything plain as strict JSON; NaN and the infinities, which JSON lacks, as text."""
+    return json.dumps(_strict(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: _strict(item) for name, item in value.items()}
+    return [_strict(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _escaped(row: Sequence[str]) -> list[str]:
+    marks = {"|": r"\|", "<": "&lt;", "&": "&amp;", "*": r"\*", "_": r"\_", "`": r"\`", "[": r"\["}
+    return ["".join(marks.get(c, c) for c in text) for text in row]

@@ -1,0 +1,109 @@
+"""What the commands show of runs and comparisons: records for programs, tables for people."""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from .comparison import Comparison, Row
+from .record import Mode, Run
+from .tables import Table, cell, number, spread
+
+_MISSING = object()
+
+
+def run_records(runs: Sequence[Run], metric: str | None, mode: Mode) -> list[dict[str, Any]]:
+    """One flat dict a run."""
+    return [_run_record(run, metric, mode) for run in runs]
+
+
+def run_table(records: Sequence[dict[str, Any]], metric: str | None) -> Table:
+    """Runs with how they ended and, if a metric is given, what they reached."""
+    header = ["name", "backend", "project", "status", "started", "epochs"]
+    header += [f"best {metric}", "at", "last"] if metric else []
+    rows = [
+        tuple(
+            [
+                cell(record["name"]),
+                record["backend"],
+                cell(record["project"] or ""),
+                record["status"],
+                _moment(record["started"]),
+                str(record["epochs"]),
+            ]
+            + [number(record[key]) for key in ("best", "best_step", "last") if metric]
+        )
+        for record in records
+    ]
+    table = Table(tuple(header), tuple(rows), frozenset(header[5:]))
+    return table if any(record["project"] for record in records) else table.without("project")
+
+
+def comparison_table(found: Comparison, rows: Sequence[Row]) -> Table:
+    """Ranked rows: what differs, and what came of it."""
+    some = found.rows
+    columns: dict[str, list[str]] = {
+        "#": [str(row.rank) for row in rows],
+        "name": [cell(row.name) for row in rows],
+    }
+    if len({row.backend for row in some}) > 1:
+        columns["backend"] = [row.backend for row in rows]
+    if len({row.project for row in some}) > 1:
+        columns["project"] = [cell(row.project or "") for row in rows]
+    if any(row.status != "finished" for row in some):
+        columns["status"] = [row.status for row in rows]
+    results: dict[str, list[str]] = {}
+    if any(row.seeds for row in some):
+        results["n"] = [str(row.n) for row in rows]
+        results["seeds"] = [_seeds(row) for row in rows]
+    results[f"best {found.metric}"] = [spread(row.best.mean, row.best.sd) for row in rows]
+    if any(row.best_step is not None for row in some):
+        results["at"] = [number(row.best_step) for row in rows]
+    results["last"] = [spread(row.last.mean, row.last.sd) for row in rows]
+    numeric = {"#", *results} - {"seeds"}
+    differing: dict[str, list[str]] = {}
+    for name in found.differing:
+        header = cell(name)
+        if header in columns or header in results:  # a hyper-parameter called `name`, say
+            header = f"hyperparams/{header}"
+        given = [row.hyperparams.get(name, _MISSING) for row in rows]
+        differing[header] = ["–" if value is _MISSING else cell(value) for value in given]
+        if all(_is_number(value) for value in given if value is not _MISSING):
+            numeric.add(header)
+    columns |= differing | results
+    cells = tuple(zip(*columns.values(), strict=True))
+    return Table(tuple(columns), cells, frozenset(numeric), tuple(differing))
+
+
+def _run_record(run: Run, metric: str | None, mode: Mode) -> dict[str, Any]:
+    best = run.best(metric, mode) if metric else None
+    last = run.last(metric) if metric else None
+    return {
+        "name": run.name,
+        "backend": run.backend,
+        "project": run.project,
+        "status": run.status,
+        "error": run.error,
+        "started": run.started.isoformat() if run.started else None,
+        "ended": run.ended.isoformat() if run.ended else None,
+        "epochs": run.epochs,
+        "metric": metric,
+        "best": best[1] if best else None,
+        "best_step": best[0] if best else None,
+        "last": last[1] if last else None,
+        "path": run.path,
+    }
+
+
+def _moment(text: str | None) -> str:
+    """A time in this place's own time zone."""
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M") if text else ""
+
+
+def _seeds(row: Row) -> str:
+    shown = ",".join(cell(seed) for seed in row.seeds[:6])
+    return shown + (",…" if len(row.seeds) > 6 else "")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)

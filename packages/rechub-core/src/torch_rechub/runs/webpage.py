@@ -1,0 +1,96 @@
+"""Draws a comparison as one HTML file: no network, nothing installed, nothing run but our script.
+
+Everything that comes from runs is data: names are escaped, the script sets text and never markup,
+and the page's policy forbids any other script and any connection.
+"""
+
+import base64
+import hashlib
+import html
+import json
+from importlib import resources
+from typing import Any
+
+from .comparison import Comparison
+from .curves import COLOURS, curve, labels
+from .tables import Table
+from .views import comparison_table
+
+_ROWS = 50
+_POINTS = 1_000
+
+
+def draw_html(comparison: Comparison, path: str) -> None:
+    """Write the page."""
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(page(comparison))
+
+
+def page(comparison: Comparison) -> str:
+    """The page's text."""
+    here = resources.files(__package__) / "page"
+    script = (here / "curves.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    runs = sum(row.n for row in comparison.rows)
+    parts = {
+        "digest": digest,
+        "title": html.escape(f"{runs} runs, ranked by {comparison.metric}"),
+        "style": (here / "page.css").read_text(encoding="utf-8"),
+        "table": _table(comparison_table(comparison, comparison.rows)),
+        "data": _embedded(_data(comparison)),
+        "script": script,
+    }
+    text = (here / "page.html").read_text(encoding="utf-8")
+    before, *rest = text.split("{{")
+    for piece in rest:  # in one pass, so that nothing within the parts is taken for a place
+        name, after = piece.split("}}", 1)
+        before += parts[name] + after
+    return before
+
+
+def _data(comparison: Comparison) -> dict[str, Any]:
+    rows = comparison.rows[:_ROWS]
+    metrics = {m: None for row in rows for run in row.runs for m in run.metrics}
+    return {
+        "metric": comparison.metric,
+        "metrics": sorted(metrics),
+        "coloured": len(COLOURS),
+        "hidden": len(comparison.rows) - len(rows),
+        "curves": [
+            {
+                "label": label,
+                "colour": COLOURS[index] if index < len(COLOURS) else "#999999",
+                "n": row.n,
+                "series": {m: _series(row, m) for m in metrics},
+            }
+            for index, (row, label) in enumerate(zip(rows, labels(comparison), strict=False))
+        ],
+    }
+
+
+def _series(row: Any, metric: str) -> dict[str, Any]:
+    drawn = curve(row, metric)
+    stride = len(drawn.steps) // _POINTS + 1
+    return {
+        "steps": drawn.steps[::stride],
+        "mean": drawn.mean[::stride],
+        "sd": drawn.sd[::stride] if drawn.runs else [],
+    }
+
+
+def _embedded(data: Any) -> str:
+    """JSON that cannot end the element it stands in."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _table(table: Table) -> str:
+    def line(tag: str, cells: tuple[str, ...]) -> str:
+        inner = "".join(
+            f"<{tag}{' class=number' if name in table.numeric else ''}>{html.escape(c)}</{tag}>"
+            for name, c in zip(table.header, cells, strict=True)
+        )
+        return f"<tr>{inner}</tr>\n"
+
+    body = "".join(line("td", row) for row in table.rows)
+    return f"<thead>{line('th', table.header)}</thead><tbody>{body}</tbody>"
