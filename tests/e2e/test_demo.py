@@ -26,6 +26,7 @@ def test_it_trains_on_real_data_and_says_how_to_look_at_the_run(tmp_path):
     output = demo("--out", "runs")
     assert output.startswith("Data: 100,000 rows of MovieLens-100K")
     assert "Test AUC 0.7" in output
+    assert "Logistic regression: AUC 0.7" in output
     assert (tmp_path / "runs/tensorboard").is_dir()
     assert list((tmp_path / "runs/wandb").glob("offline-run-*/run-*.wandb"))
     assert list((tmp_path / "runs/swanlog").glob("run-*/run-*.swanlab"))
@@ -52,3 +53,4 @@ def test_without_a_network_its_first_line_says_so_and_it_trains_on_the_synthetic
     assert "synthetic click log" in first_line
     assert "best possible AUC" in output
     assert "Test AUC 0." in output
+    assert "Logistic regression: AUC 0." in output
