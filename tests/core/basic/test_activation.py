@@ -82,6 +82,18 @@ def test_batch_norm_of_one_training_row_uses_the_running_statistics_and_keeps_th
     assert all(torch.equal(before[name], value) for name, value in norm.state_dict().items())
 
 
+def test_a_checkpoint_of_0_9_is_refused_with_the_reason_and_the_way_out():
+    mlp = nn.Sequential(nn.Linear(3, 4), Dice(num_features=4))
+    model = nn.ModuleDict({"table": nn.Embedding(5, 3), "mlp": mlp})
+    old = {name: value for name, value in model.state_dict().items() if "norm" not in name}
+    old["mlp.1.alpha"] = torch.zeros(1)
+    with pytest.raises(RuntimeError, match=r"mlp\.1\.alpha: this checkpoint is of torch-rechub 0"):
+        model.load_state_dict(old)
+    kept = {name: value for name, value in old.items() if not name.startswith("mlp.")}
+    model.load_state_dict(kept, strict=False)
+    model.load_state_dict(model.state_dict())
+
+
 @pytest.mark.parametrize(
     ("name", "function"),
     [

@@ -1,6 +1,7 @@
 """Activation functions by name, Dice, and the batch normalisation used between layers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -69,6 +70,17 @@ class Dice(nn.Module):
         """Apply the activation to x of shape (..., D)."""
         p = torch.sigmoid(self.norm(x.flatten(0, -2)).view_as(x))
         return p * x + (1 - p) * self.alpha * x
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        if f"{prefix}alpha" in state_dict and f"{prefix}norm.running_mean" not in state_dict:
+            error_msgs: list[str] = args[-1]
+            error_msgs.append(
+                f"{prefix}alpha: this checkpoint is of torch-rechub 0.x, whose Dice normalised "
+                "over the neurons of a row, with one α for all; it now normalises each neuron over "
+                "the batch, with an α for each, so the network it is in must be trained anew. "
+                "Everything else can be kept: drop that network's keys and load with strict=False."
+            )
 
 
 _BY_NAME: dict[str, Callable[[], nn.Module]] = {
