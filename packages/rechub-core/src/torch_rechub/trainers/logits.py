@@ -18,6 +18,21 @@ class LogitsOf(nn.Module):
 
 
 def logits_of(model: nn.Module) -> LogitsOf | None:
-    """What gives the logits of a model; None where its class has no method `logits`."""
+    """What gives the logits of a model; None where its `forward` is not made of any."""
+    return LogitsOf(model) if forward_has(model, "logits") else None
+
+
+def forward_has(model: nn.Module, part: str) -> bool:
+    """Whether the method `part` of a model is one that its `forward` is made of.
+
+    It is not where a subclass replaced `forward`, or the `score` that `forward` returns, and left
+    `part` to its parents: training must follow what the subclass says.
+    """
     # asked of the class: a compiled module would lend the uncompiled method of what it wraps
-    return LogitsOf(model) if callable(getattr(type(model), "logits", None)) else None
+    ancestors = type(model).__mro__
+
+    def depth(method: str) -> int:
+        found = (i for i, ancestor in enumerate(ancestors) if method in vars(ancestor))
+        return next(found, len(ancestors))
+
+    return depth(part) < len(ancestors) and depth(part) <= min(depth("forward"), depth("score"))

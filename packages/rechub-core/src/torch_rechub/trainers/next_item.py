@@ -15,6 +15,7 @@ from ..basic.loss_func import NCELoss
 from ..basic.ranking_metric import ranking_metrics_from_hits
 from ..basic.ranking_metric import top_ks as checked_top_ks
 from .batches import split_batch
+from .logits import forward_has
 
 log = logging.getLogger("torch_rechub")
 
@@ -145,8 +146,7 @@ class Predictor:
     """
 
     def __init__(self, model: nn.Module, parallel: Callable[[nn.Module], nn.Module]) -> None:
-        # asked of the class: a compiled module would lend the uncompiled methods of what it wraps
-        self.in_parts = all(callable(getattr(type(model), n, None)) for n in ("encode", "score"))
+        self.in_parts = forward_has(model, "encode") and forward_has(model, "score")
         self.model: Any = model
         self.first = parallel(_EncodeOf(model) if self.in_parts else model)
 
