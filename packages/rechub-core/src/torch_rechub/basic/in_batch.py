@@ -24,15 +24,20 @@ def in_batch_scores(user: Tensor, item: Tensor, groups: Tensor | None = None) ->
         tensor([[1., -inf],
                 [-inf, 1.]])
     """
-    if user.dim() == 3:
-        nearest = torch.einsum("bkd,bd->bk", user, item).argmax(dim=1)
-        user = user[torch.arange(len(user), device=user.device), nearest]
-    scores: Tensor = user @ item.T
+    scores: Tensor = nearest_interest(user, item) @ item.T
     if groups is None:
         return scores
-    row, other = _same_elsewhere(groups)
+    row, other = repeated_items(groups)
     scores[row, other] = -torch.inf
     return scores
+
+
+def nearest_interest(user: Tensor, item: Tensor) -> Tensor:
+    """The users (B, D); of users (B, K, D), the interest nearest to the row's own item (B, D)."""
+    if user.dim() == 2:
+        return user
+    nearest = torch.einsum("bkd,bd->bk", user, item).argmax(dim=1)
+    return user[torch.arange(len(user), device=user.device), nearest]
 
 
 def group_rows(columns: Sequence[Tensor]) -> Tensor:
@@ -59,8 +64,14 @@ def group_rows(columns: Sequence[Tensor]) -> Tensor:
     return groups
 
 
-def _same_elsewhere(groups: Tensor) -> tuple[Tensor, Tensor]:
-    """The pairs of different rows of one group; only the few rows that have any are compared."""
+def repeated_items(groups: Tensor) -> tuple[Tensor, Tensor]:
+    """The pairs of different rows (i, j) of one group, sorted by i.
+
+    Only the few rows that have any are compared.
+
+    Args:
+        groups: Equal numbers for rows with the same item, shape (B,).
+    """
     _, number, size = torch.unique(groups, return_inverse=True, return_counts=True)
     repeated = (size[number] > 1).nonzero().squeeze(1)
     first, other = (number[repeated].unsqueeze(1) == number).nonzero().unbind(1)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
 
 Array = npt.NDArray[Any]
 Ids = npt.NDArray[np.int64]
@@ -60,8 +61,7 @@ def histories(data: pd.DataFrame, user_col: str, item_col: str, time_col: str) -
                 f"column {name!r} has {n_missing} missing values: drop those rows first, with "
                 f"data.dropna(subset=[{name!r}])"
             )
-    moments = data[time_col].reset_index(drop=True)
-    by_time = moments.sort_values(kind="stable").index.to_numpy()
+    by_time = _by_time(data[time_col])
     codes, user_ids = pd.factorize(data[user_col], sort=True)
     small = codes[by_time].astype(np.min_scalar_type(len(user_ids)))  # is quicker to sort
     row = by_time[np.argsort(small, kind="stable")]
@@ -69,6 +69,17 @@ def histories(data: pd.DataFrame, user_col: str, item_col: str, time_col: str) -
     count = np.bincount(user, minlength=len(user_ids))
     stop = np.cumsum(count)
     return Histories(row, user, (stop - count)[user], stop[user], pd.Index(user_ids))
+
+
+def _by_time(moments: pd.Series) -> Ids:
+    """The rows in the order of their times; those of one time stay in order."""
+    values = moments.to_numpy()
+    if values.dtype.kind in "mM":
+        values = values.view(np.int64)
+    if values.dtype == np.int64:  # torch sorts these several times as fast as NumPy
+        return torch.sort(torch.from_numpy(values.copy()), stable=True)[1].numpy()
+    order: Ids = moments.reset_index(drop=True).sort_values(kind="stable").index.to_numpy()
+    return order
 
 
 def require_columns(data: pd.DataFrame, names: Iterable[str]) -> None:

@@ -133,7 +133,10 @@ def _train(
     """The rows of the targets at places t with their negatives, shape (len(t), n), in new order."""
     n = negatives.shape[1]
     rows_of_each = (1 + n, n, 1)[mode]
-    number, column = np.divmod(shuffle.permutation(len(t) * rows_of_each), rows_of_each)
+    number = shuffle.permutation(len(t) * rows_of_each)
+    column = np.zeros_like(number)
+    if rows_of_each > 1:
+        number, column = np.divmod(number, rows_of_each)
     if mode == 0:
         target = samples.series[samples.item_col][t]
         item = np.column_stack([target, negatives])[number, column]

@@ -7,7 +7,14 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from ..basic.in_batch import gather_inbatch_logits, in_batch_scores, inbatch_negative_sampling
+from ..basic.in_batch import (
+    gather_inbatch_logits,
+    in_batch_scores,
+    inbatch_negative_sampling,
+    nearest_interest,
+    repeated_items,
+)
+from ..basic.in_batch_loss import in_batch_softmax_loss
 from .batches import batch_rows, split_batch
 from .log_q import LogQ
 from .match_objectives import (
@@ -72,6 +79,8 @@ class InBatch(Objective):
 
     def loss(self, x: Any, y: Tensor | None, criterion: nn.Module) -> Tensor:
         """The mean over the rows that are positives."""
+        if self.neg_ratio is None and criterion is self.criterion:
+            return self._softmax_of_all(x, y)
         scores = self._scores(self.call, self.model, x)
         if self.log_q is not None:
             scores = scores - self.log_q(x)
@@ -88,6 +97,21 @@ class InBatch(Objective):
             scores, target = scores[positive], target[positive]
         loss: Tensor = criterion(scores, target)
         return loss
+
+    def _softmax_of_all(self, x: Any, y: Tensor | None) -> Tensor:
+        """The same loss where all other rows are negatives, without their scores in memory."""
+        user, item = self.call(x)
+        user = nearest_interest(user / temperature_of(self.model), item)
+        groups: Any = getattr(self.model, "item_groups", None)
+        same = None if groups is None else repeated_items(groups(x))
+        positive = self._positive(y)
+        return in_batch_softmax_loss(
+            user,
+            item,
+            same,
+            None if self.log_q is None else self.log_q(x),
+            None if positive is None else positive.float(),
+        )
 
     def count(self, x: Any, y: Tensor | None) -> int | Tensor:
         """The number of positives."""
