@@ -1,5 +1,7 @@
 """Arrow arrays and Parquet files: the numbers that were written, batch by batch."""
 
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -136,3 +138,10 @@ def test_bad_arguments_are_refused(files, tmp_path):
         ParquetIterableDataset("a.parquet")
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
         ParquetIterableDataset(files, batch_size=0)
+
+
+def test_without_pyarrow_the_error_says_how_to_get_it(files, monkeypatch):
+    for name in ("pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, name, None)  # as Python marks what cannot be imported
+    with pytest.raises(ImportError, match="needs pyarrow: pip install pyarrow"):
+        ParquetIterableDataset(files)
