@@ -1,0 +1,1 @@
+"""Runs peers in environments of their own, in turns, and reports how they compare."""
