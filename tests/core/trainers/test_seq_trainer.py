@@ -390,8 +390,8 @@ def test_impossible_ks_are_refused(make, loaders, ks):
 def test_a_model_in_parts_is_asked_only_where_something_is_predicted(make, make_hstu, loaders):
     model = make_hstu()
     rows = []
-    score = model.score
-    model.score = lambda h: (rows.append(len(h)), score(h))[1]
+    terms = model.score_terms
+    model.score_terms = lambda h: (rows.append(len(h)), terms(h))[1]
     batch = next(iter(loaders[0]))
     trainer = make(model)
     trainer.losses(batch)
@@ -666,3 +666,29 @@ def test_a_script_of_0_9(tmp_path, monkeypatch, capsys):
     }
     assert [file.name for file in (tmp_path / "saved").iterdir()] == ["model.pth"]
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("norm", ["none", "l2"])
+@pytest.mark.parametrize(
+    "loss", [{}, {"loss_type": "nce"}, {"loss_type": "nce", "loss_params": {"temperature": 0.5}}]
+)
+def test_training_without_logits_is_training_with_them(make, make_hstu, loaders, norm, loss):
+    class Whole(HSTUModel):
+        """Says nothing of its parts, so that it is asked for logits."""
+
+        def forward(self, x, time_diffs=None):
+            return super().forward(x, time_diffs)
+
+    batch = next(iter(loaders[0]))
+    model = make_hstu(score_norm=norm, dropout=0.0)
+    whole = copy.deepcopy(model)
+    whole.__class__ = Whole
+    losses = []
+    for one in (model, whole):
+        loss_of_batch = make(one, **loss).losses(batch)
+        loss_of_batch.backward()
+        losses.append(loss_of_batch.detach())
+    torch.testing.assert_close(*losses)
+    for name, p in model.named_parameters():
+        other = dict(whole.named_parameters())[name].grad
+        torch.testing.assert_close(p.grad, other, atol=1e-6, rtol=1e-4, msg=name)

@@ -14,7 +14,7 @@ from ..basic.in_batch import (
     nearest_interest,
     repeated_items,
 )
-from ..basic.in_batch_loss import in_batch_softmax_loss
+from ..basic.softmax_loss import softmax_loss
 from .batches import batch_rows, split_batch
 from .log_q import LogQ
 from .match_objectives import (
@@ -105,13 +105,10 @@ class InBatch(Objective):
         groups: Any = getattr(self.model, "item_groups", None)
         same = None if groups is None else repeated_items(groups(x))
         positive = self._positive(y)
-        return in_batch_softmax_loss(
-            user,
-            item,
-            same,
-            None if self.log_q is None else self.log_q(x),
-            None if positive is None else positive.float(),
-        )
+        bias = None if self.log_q is None else -self.log_q(x)
+        weight = None if positive is None else positive.float()
+        own = torch.arange(len(item), device=item.device)
+        return softmax_loss(user, item, own, bias, weight, excluded=same)
 
     def count(self, x: Any, y: Tensor | None) -> int | Tensor:
         """The number of positives."""

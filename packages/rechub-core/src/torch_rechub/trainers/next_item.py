@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..basic.loss_func import NCELoss
 from ..basic.ranking_metric import ranking_metrics_from_hits
 from ..basic.ranking_metric import top_ks as checked_top_ks
+from ..basic.softmax_loss import softmax_loss
 from .batches import split_batch
 from .logits import forward_has
 
@@ -119,6 +120,15 @@ def item_loss(loss_type: str, params: dict[str, Any]) -> nn.Module:
     raise ValueError(f"loss_type must be 'cross_entropy' or 'nce', got {loss_type!r}")
 
 
+def _plain_softmax(loss_fn: nn.Module) -> float | None:
+    """What divides the logits of a loss that is the mean of softmax losses; None if it is not."""
+    if type(loss_fn) is NCELoss and loss_fn.ignore_index == PADDING:
+        return loss_fn.temperature if loss_fn.reduction == "mean" else None
+    if type(loss_fn) is not ItemCrossEntropy or loss_fn.ignore_index != PADDING:
+        return None
+    return 1.0 if loss_fn.label_smoothing == 0 and loss_fn.weight is None else None
+
+
 @dataclass(frozen=True)
 class Predictions:
     """What a model says where there is something to predict, in a batch.
@@ -141,12 +151,14 @@ class Predictor:
 
     Args:
         model: Maps tokens and times (B, L) to logits (B, L, V). Where its class has `encode`, which
-            gives hidden states, and `score`, which gives their logits, those are used.
+            gives hidden states, and `score`, which gives their logits, those are used; and in
+            training `score_terms`, which gives h, W and b of the logits W h + b.
         parallel: Spreads a module over several GPUs.
     """
 
     def __init__(self, model: nn.Module, parallel: Callable[[nn.Module], nn.Module]) -> None:
         self.in_parts = forward_has(model, "encode") and forward_has(model, "score")
+        self.in_terms = self.in_parts and forward_has(model, "score_terms")
         self.model: Any = model
         self.first = parallel(_EncodeOf(model) if self.in_parts else model)
 
@@ -160,6 +172,23 @@ class Predictor:
         with torch.no_grad():  # no gradient reaches a score that is as low
             logits[:, PADDING] = max(-1e9, torch.finfo(logits.dtype).min)
         return Predictions(logits, items[row, position], last[row, position], row)
+
+    def loss(self, batch: Any, loss_fn: nn.Module) -> Tensor:
+        """The mean loss of what a batch predicts."""
+        tau = _plain_softmax(loss_fn) if self.in_terms else None
+        if tau is None:
+            found = self(batch)
+            loss: Tensor = loss_fn(found.logits, found.items)
+            return loss
+        tokens, time_diffs, targets = sequences(batch)
+        items, _ = next_items(tokens, targets)
+        row, position = (items != PADDING).nonzero(as_tuple=True)
+        hidden = self.first(tokens, time_diffs)[row, position]
+        h, w, bias = self.model.score_terms(hidden)
+        b = torch.zeros_like(w[:, 0]) if bias is None else bias / tau
+        padding = torch.arange(len(w), device=w.device) == PADDING
+        b = b.masked_fill(padding, -1e9)  # so low that it is no candidate
+        return softmax_loss(h / tau, w, items[row, position], b)
 
     def ranks(self, batch: Any, exclude_seen: bool) -> Tensor:
         """The rank of each target of a batch among all items, or those not in its sequence."""

@@ -27,8 +27,9 @@ class SeqTrainer(Trainer):
     val/accuracy.
 
     Where the model has `encode(tokens, time_diffs)`, its hidden states, and `score(hidden)`, their
-    logits, it is asked for logits only where something is predicted. The arguments not listed here
-    are those of `CTRTrainer`.
+    logits, it is asked for logits only where something is predicted; where it has
+    `score_terms(hidden)`, what logits are a linear function of, training does not keep them.
+    The arguments not listed here are those of `CTRTrainer`.
 
     Args:
         model: Maps tokens (B, L) and times (B, L) to logits (B, L, V).
@@ -89,9 +90,7 @@ class SeqTrainer(Trainer):
 
     def losses(self, batch: Any) -> Tensor:
         """The mean loss of what a batch predicts."""
-        found = self._predict(batch)
-        loss: Tensor = self.loss_fn(found.logits, found.items)
-        return loss
+        return self._predict.loss(batch, self.loss_fn)
 
     def loss_count(self, batch: Any) -> Tensor:
         """How many predictions a batch has."""

@@ -154,6 +154,10 @@ class HSTUModel(nn.Module):
 
     def score(self, h: Tensor) -> Tensor:
         """Return the logits (…, V) of hidden states (…, D)."""
+        return F.linear(*self.score_terms(h))
+
+    def score_terms(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return h, W (V, D) and b (V,) of the logits W h + b of hidden states (…, D)."""
         output = self.output_projection
         weight = self.token_embedding.weight if output is None else output.weight
         bias: Tensor | None = self.output_bias if output is None else output.bias
@@ -163,4 +167,4 @@ class HSTUModel(nn.Module):
         if self.temperature != 1:
             h = h / self.temperature
             bias = None if bias is None else bias / self.temperature
-        return F.linear(h, weight, bias)
+        return h, weight, bias

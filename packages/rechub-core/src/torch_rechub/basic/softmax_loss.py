@@ -1,0 +1,100 @@
+"""Softmax cross-entropy over many candidates, block by block: no matrix of scores is kept."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+BLOCK_NUMBERS = 2**19  # scores of a block of rows: 2 MB, which stay in a cache
+
+Pairs = tuple[Tensor, Tensor]
+
+
+def softmax_loss(
+    hidden: Tensor,
+    candidates: Tensor,
+    target: Tensor,
+    bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    excluded: Pairs | None = None,
+) -> Tensor:
+    """The cross-entropy of each row's target among all candidates.
+
+    L = −Σ_i a_i ln( exp s_{i,t(i)} / Σ_j exp s_ij ) / Σ_i a_i,  s_ij = ⟨h_i, v_j⟩ + b_j
+
+    Its gradients, with P the softmax of s and T the targets, one-hot, are (P − T) v and (P − T)ᵀ h,
+    weighted; they are computed with the loss, from one block of rows after another, in single
+    precision. Memory is that of the inputs, not of the N · M scores.
+
+    Args:
+        hidden: h (N, D).
+        candidates: v (M, D).
+        target: t (N,), each from 0 to M − 1.
+        bias: b (M,); None means 0.
+        weight: a (N,), at least 0 and not all 0; None means 1.
+        excluded: Pairs (i, j), sorted by i, of candidates that row i leaves out of its sum.
+
+    Returns:
+        A scalar, 0 for no rows; it can be differentiated once.
+
+    Example:
+        >>> h, v = torch.eye(2), 2 * torch.eye(2)
+        >>> softmax_loss(h, v, torch.tensor([0, 1]))  # ln(1 + e⁻²)
+        tensor(0.1269)
+    """
+    with torch.autocast(hidden.device.type, enabled=False):
+        b = None if bias is None else bias.float()
+        inputs = (hidden.float(), candidates.float(), b, target, weight, excluded)
+        loss: Tensor = _BlockSoftmax.apply(*inputs)
+    return loss
+
+
+class _BlockSoftmax(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        h: Tensor,
+        v: Tensor,
+        bias: Tensor | None,
+        target: Tensor,
+        weight: Tensor | None,
+        excluded: Pairs | None,
+    ) -> Tensor:
+        n, rows = len(h), max(1, BLOCK_NUMBERS // max(1, len(v)))
+        a = h.new_full((n,), 1 / max(n, 1)) if weight is None else weight / weight.sum()
+        d_h, d_v = torch.empty_like(h), torch.zeros_like(v)
+        d_bias = None if bias is None else torch.zeros_like(bias)
+        loss = h.new_zeros(())
+        bounds = [] if excluded is None else _bounds(excluded[0], n, rows)
+        for block, first in enumerate(range(0, n, rows)):
+            part = slice(first, min(first + rows, n))
+            s = h[part] @ v.T if bias is None else torch.addmm(bias, h[part], v.T)
+            if excluded is not None:
+                pairs = slice(bounds[block], bounds[block + 1])
+                s[excluded[0][pairs] - first, excluded[1][pairs]] = -torch.inf
+            t = target[part].unsqueeze(1)
+            top = s.amax(dim=1, keepdim=True)
+            own = s.gather(1, t) - top
+            p = s.sub_(top).exp_()
+            total = p.sum(dim=1, keepdim=True)
+            share = a[part].unsqueeze(1)
+            loss += ((total.log() - own) * share).sum()
+            p.mul_(share / total).scatter_add_(1, t, -share)
+            torch.mm(p, v, out=d_h[part])
+            d_v.addmm_(p.T, h[part])
+            if d_bias is not None:
+                d_bias += p.sum(dim=0)
+        ctx.gradients = (d_h, d_v, d_bias)
+        return loss
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        d_h, d_v, d_bias = ctx.gradients
+        return d_h * grad, d_v * grad, None if d_bias is None else d_bias * grad, None, None, None
+
+
+def _bounds(row: Tensor, n: int, rows: int) -> list[int]:
+    """Where the pairs of each block of rows begin, and where the last one's end."""
+    starts = torch.arange(0, n + rows, rows, device=row.device)
+    return torch.searchsorted(row, starts).tolist()
