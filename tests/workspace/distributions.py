@@ -28,5 +28,10 @@ TRACKERS = {
 
 def project(name: str) -> dict[str, Any]:
     """The [project] table of a distribution."""
-    with (PACKAGES / name / "pyproject.toml").open("rb") as file:
+    return project_at(PACKAGES / name)
+
+
+def project_at(folder: Path) -> dict[str, Any]:
+    """The [project] table of the pyproject.toml in a folder."""
+    with (folder / "pyproject.toml").open("rb") as file:
         return tomllib.load(file)["project"]

@@ -1,0 +1,114 @@
+"""`MLflowLogger`: a run of MLflow behind the logger interface of Torch-RecHub."""
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch_rechub.basic.tracking import RunLogger
+from torch_rechub.basic.tracking.plugin import (
+    LegalNames,
+    ending,
+    failure_text,
+    load_sdk,
+    local_directory,
+    plain_config,
+    shortened,
+)
+
+from .values import CHANGED, ERROR, as_text
+
+DATABASE = "mlflow.db"
+
+_STATES = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+_ILLEGAL = re.compile(r"[^-\w. :/]", re.ASCII)
+_PARAMS_AT_ONCE = 100
+_LONGEST_NAME, _LONGEST_PARAM = 240, 6_000
+
+
+class MLflowLogger(RunLogger):
+    """Records one run in a local database of MLflow; see it with ``mlflow ui``.
+
+    MLflow never changes a parameter. A second value of a hyper-parameter is kept as the tag
+    ``hyperparams/<name>``, which `torch_rechub.runs` reads in its place.
+
+    Args:
+        project: MLflow's experiment; made if there is none of this name.
+        name: The run's name; MLflow invents one by default.
+        config: Initial hyper-parameters.
+        dir: The folder of the database ``mlflow.db``; ``~`` is expanded.
+
+    Attributes:
+        client: The ``mlflow.MlflowClient``, for whatever else MLflow can do.
+        run_id: The run's id there.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with MLflowLogger("demo", dir=folder) as logger:
+        ...         logger.log_metrics({"val/auc": 0.75}, step=0)
+    """
+
+    def __init__(
+        self,
+        project: str,
+        name: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        dir: str | os.PathLike[str] = "mlruns",
+    ) -> None:
+        super().__init__()
+        params = plain_config("MLflowLogger", config)
+        folder = Path(local_directory("MLflowLogger", "dir", dir)).resolve()
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # unless the user asks for it
+        tracking = load_sdk("mlflow.tracking", "rechub-mlflow")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.client = tracking.MlflowClient(f"sqlite:///{folder / DATABASE}")
+        experiment = self.client.get_experiment_by_name(project)
+        experiment_id = (
+            experiment.experiment_id
+            if experiment
+            else self.client.create_experiment(project, (folder / "artifacts").as_uri())
+        )
+        self.run_id = self.client.create_run(experiment_id, run_name=name).info.run_id
+        self._names = LegalNames("MLflowLogger", _legal)
+        self._params: dict[str, str] = {}
+        self.write_hyperparams(params or {})
+
+    def write_metrics(self, metrics: dict[str, float], step: int) -> None:
+        """Write to the database; one row a metric, in one transaction."""
+        entities: Any = load_sdk("mlflow.entities", "rechub-mlflow")
+        now = int(time.time() * 1000)
+        rows = [
+            entities.Metric(self._names[name], value, now, step) for name, value in metrics.items()
+        ]
+        self.client.log_batch(self.run_id, metrics=rows)
+
+    def write_hyperparams(self, params: dict[str, Any]) -> None:
+        """Write parameters, and values that changed as tags."""
+        entities: Any = load_sdk("mlflow.entities", "rechub-mlflow")
+        new = []
+        for name, value in params.items():
+            key = shortened(_legal(name), _LONGEST_NAME)
+            text = shortened(as_text(value), _LONGEST_PARAM)
+            if key not in self._params:
+                new.append(entities.Param(key, text))
+            elif text != self._params[key]:
+                self.client.set_tag(self.run_id, CHANGED + key, text)
+            self._params[key] = text
+        for start in range(0, len(new), _PARAMS_AT_ONCE):
+            self.client.log_batch(self.run_id, params=new[start : start + _PARAMS_AT_ONCE])
+
+    def close(self, failure: BaseException | None) -> None:
+        """Write how the run ended."""
+        if failure is not None:
+            self.client.set_tag(self.run_id, ERROR, failure_text(failure))
+        self.client.set_terminated(self.run_id, _STATES[ending(failure)])
+
+
+def _legal(name: str) -> str:
+    """MLflow takes names that are also paths: no empty part, no part of dots alone."""
+    parts = _ILLEGAL.sub("_", name).split("/")
+    legal = "/".join(part if part.strip(". ") else f"_{part}" for part in parts)
+    return shortened(legal, _LONGEST_NAME).replace("#", ":")  # before the digest of a long name
