@@ -16,7 +16,7 @@ from torch_rechub.trainers import CTRTrainer, MatchTrainer
 from torch_rechub.trainers import optimizers as module
 from torch_rechub.utils.data import DataGenerator
 
-LARGE, SMALL = 70_000, 50  # rows of 16 numbers: above 2 ** 20 in all, and below
+LARGE, SMALL = 70_000, 50  # rows of 16 numbers: above 2 ** 19 in all, and below
 N = 400
 
 
@@ -265,5 +265,5 @@ def test_in_batch_negatives_train_lazily(tmp_path):
     assert trainer.history[-1]["train/loss"] < 0.2 * trainer.history[0]["train/loss"]
 
 
-def test_the_size_from_which_tables_are_lazy_is_a_million_numbers():
-    assert module.LAZY_FROM == 2**20
+def test_the_size_from_which_tables_are_lazy_is_half_a_million_numbers():
+    assert module.LAZY_FROM == 2**19

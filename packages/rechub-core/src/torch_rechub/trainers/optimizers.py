@@ -23,7 +23,7 @@ from .settings import Settings
 log = logging.getLogger("torch_rechub")
 
 UPDATES = ("auto", "dense", "lazy", "row_wise")
-LAZY_FROM = 2**20  # numbers in a table; below, a dense update costs less than finding duplicates
+LAZY_FROM = 2**19  # numbers in a table; below, a dense update costs less than finding duplicates
 
 
 @dataclass(frozen=True)

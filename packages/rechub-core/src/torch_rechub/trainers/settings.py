@@ -21,7 +21,7 @@ class TrainerOptions(TypedDict, total=False):
             that the batch touched, so that its cost does not grow with the vocabulary; moments and
             weight decay of other rows wait. "row_wise": the same, with one second moment a row.
             "auto", the default: lazy where that is the same (SGD without momentum, Adagrad, both
-            without weight decay) and for tables of a million numbers or more, else dense.
+            without weight decay) and for tables of half a million numbers or more, else dense.
         accumulate: Batches to a step of the optimizer: the mean of their gradients, as of one batch
             of as many times the rows (batch normalisation still sees each batch alone).
         max_grad_norm: The largest norm of all gradients together; larger ones are shrunk to it.

@@ -41,4 +41,4 @@ class _DenseRows(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (ids,) = ctx.saved_tensors
         table = grad.new_zeros(ctx.n_rows, grad.shape[-1])
-        return table.index_add(0, ids.reshape(-1), grad.reshape(-1, grad.shape[-1])), None
+        return table.index_add_(0, ids.reshape(-1), grad.reshape(-1, grad.shape[-1])), None
