@@ -215,16 +215,27 @@ def test_scripts_and_data_of_a_job_exist(name):
 
 def test_ours_runs_with_options_and_once_more_with_others():
     given = arguments(
-        ["ctr", "--peers", "ours", "torch-sparse", "--ours-options", '{"n_epoch": 2}',
-         "--ours", "sgd", '{"optimizer_fn": "torch.optim.SGD"}']
+        ["ctr", "--peers", "ours", "torch-sparse", "--ours-options", "n_epoch=2",
+         "--ours", "sgd", "optimizer_fn=torch.optim.SGD", "optimizer_params.lr=1e-2"]
     )  # fmt: skip
     peers, references = competing(JOBS["ctr"], given)
     assert [peer.name for peer in peers] == ["ours", "ours-sgd", "torch-sparse"]
     assert references == ["ours", "ours-sgd"]
-    assert [peer.options for peer in peers[:2]] == [
+    assert [peer.options for peer in peers] == [
         {"n_epoch": 2},
-        {"optimizer_fn": "torch.optim.SGD"},
+        {"optimizer_fn": "torch.optim.SGD", "optimizer_params": {"lr": 0.01}},
+        {},
     ]
+
+
+def test_an_option_without_a_value_is_refused():
+    with pytest.raises(SystemExit, match="KEY=VALUE, got 'lazy'"):
+        competing(JOBS["ctr"], arguments(["ctr", "--ours-options", "lazy"]))
+
+
+def test_a_comparison_needs_ours():
+    with pytest.raises(SystemExit, match="add ours to --peers"):
+        competing(JOBS["ctr"], arguments(["ctr", "--peers", "torch-sparse"]))
 
 
 # Our own code in each job, on next to no data

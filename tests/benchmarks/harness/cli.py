@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from .jobs import JOBS, Job, Peer, points
 from .machine import cores, describe, machine
@@ -32,8 +33,9 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         add("--threads", type=_positive, default=cores(), help="default: all cores")
         add("--timeout", type=float, default=3600, help="seconds that a run may take")
         add("--out", type=Path, default=Path("runs/bench"), help="folder of the report")
-        add("--ours-options", type=_options, default={}, help="JSON: arguments of our trainer")
-        add("--ours", nargs=2, action="append", default=[], metavar=("NAME", "JSON"),
+        add("--ours-options", nargs="+", default=[], metavar="KEY=VALUE",
+            help="arguments of our trainer, such as optimizer_params.lr=0.01")  # fmt: skip
+        add("--ours", nargs="+", action="append", default=[], metavar="NAME KEY=VALUE",
             help="ours once more, as ours-NAME, with other arguments of the trainer")  # fmt: skip
         if job.name in VOCABULARIES:
             add("--vocab", type=_positive, nargs="+", default=VOCABULARIES[job.name])
@@ -46,15 +48,15 @@ def competing(job: Job, args: argparse.Namespace) -> tuple[list[Peer], list[str]
     """The peers asked for, and the names of those of ours that the others are compared with."""
     first = job.peers[0]
     peers = [
-        replace(peer, options=args.ours_options) if is_ours(peer, first) else peer
+        replace(peer, options=options(args.ours_options)) if is_ours(peer, first) else peer
         for peer in job.peers
         if peer.name in args.peers
     ]
-    more = [replace(first, name=f"ours-{name}", options=_options(o)) for name, o in args.ours]
+    more = [replace(first, name=f"ours-{n}", options=options(o)) for n, *o in args.ours]
     references = [peer for peer in peers if peer.name == first.name] + more
     if not references:
         raise SystemExit(
-            f"nothing to compare with: add {first.name} to --peers, or --ours NAME JSON"
+            f"nothing to compare with: add {first.name} to --peers, or --ours NAME KEY=VALUE"
         )
     others = [peer for peer in peers if peer.name != first.name]
     return [*references, *others], [peer.name for peer in references]
@@ -105,11 +107,22 @@ def _positive(text: str) -> int:
     return value
 
 
-def _options(text: str) -> dict[str, object]:
-    options = json.loads(text)
-    if not isinstance(options, dict):
-        raise argparse.ArgumentTypeError(f"must be a JSON object of arguments, got {text}")
-    return options
+def options(pairs: Sequence[str]) -> dict[str, Any]:
+    """Arguments written as KEY=VALUE: dots in a key open a dict, a value is JSON or a word."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not (key and equals):
+            raise SystemExit(f"an argument of our trainer is KEY=VALUE, got {pair!r}")
+        *outer, last = key.split(".")
+        place = found
+        for name in outer:
+            place = place.setdefault(name, {})
+        try:
+            place[last] = json.loads(value)
+        except json.JSONDecodeError:
+            place[last] = value
+    return found
 
 
 def _list(names: Sequence[str]) -> str:
