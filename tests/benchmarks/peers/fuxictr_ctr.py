@@ -86,6 +86,7 @@ def main() -> None:
         train_data=written(train, Path(args.scratch, "train.npz")),
         test_data=written(test, Path(args.scratch, "test.npz")),
         batch_size=args.batch,
+        num_workers=0,
     )
     model = DeepFM(feature_map, args.scratch)
     fit, _ = timed(lambda: [model.train_epoch(loader) for _ in range(args.epochs)])
