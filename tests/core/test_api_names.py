@@ -19,6 +19,8 @@ WHERE = "device='cpu', gpus=None, "
 FIELDS = "vocab_size, embed_dim=None, "
 TABLE = "shared_with=None, padding_idx=None, initializer=RandomNormal(0, 0.0001)"
 
+MULTI = "user_features, history_features, item_features, neg_item_feature, "
+
 # module: {name: arguments}; a name with a dot is a method
 NAMES = {
     "basic.activation": {"Dice": "epsilon=0.001", "activation_layer": "act_name"},
@@ -55,6 +57,12 @@ NAMES = {
         "CrossLayer": "input_dim",
         "CrossLayer.forward": "x_0, x_i",
         "CrossNetwork": "input_dim, num_layers",
+        "SENETLayer": "num_fields, reduction_ratio=3",
+        "MultiInterestSA": "embedding_dim, interest_num, hidden_dim=None",
+        "MultiInterestSA.forward": "seq_emb, mask=None",
+        "CapsuleNetwork": "embedding_dim, seq_len, bilinear_type=2, interest_num=4, "
+        "routing_times=3, relu_layer=False",
+        "CapsuleNetwork.forward": "item_eb, mask",
         "HSTULayer": f"d_model=512, n_heads=8, {HSTU}",
         "HSTULayer.forward": "x, padding_mask=None, time_diffs=None",
         "HSTUBlock": f"d_model=512, n_heads=8, n_layers=4, {HSTU}",
@@ -116,7 +124,29 @@ NAMES = {
         "SASRec": "features, max_len=50, dropout_rate=0.5, num_blocks=2, num_heads=1, "
         "item_feature=None",
         "SASRec.seq_forward": "x, embed_x_feature",
+        "ComirecSA": f"{MULTI}temperature=1.0, interest_num=4",
+        "ComirecDR": f"{MULTI}max_length, temperature=1.0, interest_num=4",
+        "MIND": f"{MULTI}max_length, temperature=1.0, interest_num=4, dynamic_interest=False",
+        "MIND.user_tower": "x, interest_mask=None",
+        "MIND.active_interest_mask": "x",
+        "MIND.gen_mask": "x",
+        "ComirecSA.gen_mask": "x",
+        "ComirecDR.gen_mask": "x",
+        "NARM": "item_history_feature, hidden_dim, emb_dropout_p, session_rep_dropout_p, "
+        "item_feature=None",
+        "NARM.forward": "input_dict",
+        "STAMP.forward": "input_dict",
+        "STAMP": "item_history_feature, weight_std, emb_std, item_feature=None",
+        "SINE": "history_features, item_features, neg_item_features, num_items, embedding_dim, "
+        "hidden_dim, num_concept, num_intention, seq_max_len, num_heads=1, temperature=1.0",
+        "SINE.gen_mask": "x",
+        "YoutubeSBC": "user_features, item_features, sample_weight_feature, user_params, "
+        "item_params, batch_size, n_neg=3, temperature=1.0",
     },
+    "models.matching.dssm_senet": {
+        "DSSM": "user_features, item_features, user_params, item_params, temperature=1.0",
+    },
+    "models.matching.mind": {"dynamic_interest_mask": "mask, interest_num"},
     "models.matching.sasrec": {"PointWiseFeedForward": "hidden_units, dropout_rate"},
     "models.multi_task": {
         "AITM": "features, n_task, bottom_params, tower_params_list",
@@ -240,11 +270,14 @@ def test_arguments_have_the_names_order_and_defaults_of_0_9(where, expected):
     assert len(parameters(found)) == len(wanted), "what was added must be by keyword only"
 
 
-@pytest.mark.parametrize("model", ["DSSM", "FaceBookDSSM", "YoutubeDNN", "GRU4Rec", "SASRec"])
+@pytest.mark.parametrize("model", import_module("torch_rechub.models.matching").__all__)
 @pytest.mark.parametrize("method", ["forward", "user_tower", "item_tower"])
 def test_matching_models_have_two_towers(model, method):
     model = getattr(import_module("torch_rechub.models.matching"), model)
-    assert [name for name, *_ in parameters(getattr(model, method))] == ["x"]
+    x, *others = parameters(getattr(model, method))
+    named = NAMES["models.matching"].get(f"{model.__name__}.{method}", "x")
+    assert x[0] == named.split(",")[0]
+    assert all(default is None for _, _, default in others)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +287,8 @@ def test_matching_models_have_two_towers(model, method):
         (
             "matching",
             "dssm.DSSM dssm_facebook.FaceBookDSSM youtube_dnn.YoutubeDNN gru4rec.GRU4Rec "
-            "sasrec.SASRec",
+            "sasrec.SASRec comirec.ComirecDR comirec.ComirecSA mind.MIND narm.NARM sine.SINE "
+            "stamp.STAMP youtube_sbc.YoutubeSBC",
         ),
         ("multi_task", "aitm.AITM esmm.ESMM mmoe.MMOE ple.PLE shared_bottom.SharedBottom"),
         ("generative", "hstu.HSTUModel"),

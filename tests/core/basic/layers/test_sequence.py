@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from torch_rechub.basic.layers.sequence import last_valid, to_front
+from torch_rechub.basic.layers.sequence import last_valid, positions, to_front
 
 
 @pytest.fixture
@@ -33,6 +33,22 @@ def test_the_valid_steps_come_first_in_their_order(mask):
         kept = [step for step, is_valid in zip(steps, valid) if is_valid]
         assert torch.equal(moved, torch.stack([*kept, *[torch.zeros(3)] * (5 - len(kept))]))
         assert where.tolist() == [True] * len(kept) + [False] * (5 - len(kept))
+
+
+def test_positions_count_the_valid_steps_from_the_first(mask):
+    found = positions(mask, max_len=5)
+    assert found.min() >= 0
+    assert found.max() < 5
+    for where, valid in zip(found.tolist(), mask.tolist()):
+        kept = [p for p, is_valid in zip(where, valid) if is_valid]
+        assert kept == list(range(len(kept)))
+
+
+def test_more_valid_steps_than_positions_are_refused():
+    mask = torch.tensor([[True, False, True], [True, False, False]])
+    assert positions(mask, max_len=2).tolist() == [[0, 0, 1], [0, 0, 0]]
+    with pytest.raises(ValueError, match="a history has 2 items, more than the 1"):
+        positions(mask, max_len=1)
 
 
 def test_gradients_reach_the_valid_steps_alone(mask):

@@ -94,8 +94,10 @@ class MatchTrainer(Trainer):
         self.evaluate_fn: Callable[[Any, Any], float] = auc_score
 
     def losses(self, batch: Any) -> Tensor:
-        """The loss of a batch, by the mode."""
-        return self.objective.loss(*split_batch(batch), self.criterion)
+        """The loss of a batch, by the mode; and the model's `auxiliary_loss`, if it has one."""
+        loss = self.objective.loss(*split_batch(batch), self.criterion)
+        auxiliary = getattr(self.model, "auxiliary_loss", None)
+        return loss if auxiliary is None else loss + auxiliary()
 
     def loss_count(self, batch: Any) -> int | Tensor:
         """How many rows or pairs the loss of a batch is the mean of."""

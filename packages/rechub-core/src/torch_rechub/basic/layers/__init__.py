@@ -4,8 +4,10 @@ from ..._installation import refuse_mixed_installation
 from .attention import MultiHeadSelfAttention, PointWiseFeedForward
 from .embedding import EmbeddingLayer
 from .experts import CGC, AttentionLayer, Experts, Gate, TaskPredictions, Towers, mix
+from .field_weights import SENETLayer
 from .hstu import HSTUBlock, HSTULayer
 from .interaction import CIN, FM, CrossLayer, CrossNetwork
+from .interest import CapsuleNetwork, MultiInterestSA
 from .linear import LR, FirstOrder
 from .mlp import MLP, PredictionLayer
 from .pooling import AveragePooling, ConcatPooling, InputMask, SumPooling
@@ -20,6 +22,7 @@ __all__ = [
     "MLP",
     "AttentionLayer",
     "AveragePooling",
+    "CapsuleNetwork",
     "ConcatPooling",
     "CrossLayer",
     "CrossNetwork",
@@ -31,8 +34,10 @@ __all__ = [
     "HSTULayer",
     "InputMask",
     "MultiHeadSelfAttention",
+    "MultiInterestSA",
     "PointWiseFeedForward",
     "PredictionLayer",
+    "SENETLayer",
     "SumPooling",
     "TaskPredictions",
     "Towers",

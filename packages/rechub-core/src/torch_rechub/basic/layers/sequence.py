@@ -1,4 +1,4 @@
-"""Where a padded sequence ends: its last valid step, and its valid steps moved to the front."""
+"""Where the steps of a padded sequence are: their positions, the last one, all at the front."""
 
 import torch
 from torch import Tensor
@@ -50,3 +50,39 @@ def to_front(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     front = mask.bool().gather(1, order)
     moved = x.gather(1, order.unsqueeze(-1).expand_as(x))
     return moved.masked_fill(~front.unsqueeze(-1), 0), front
+
+
+def positions(mask: Tensor, max_len: int) -> Tensor:
+    """The number of each valid step in its sequence, from 0, wherever padding lies.
+
+    Args:
+        mask: Where a step is no padding, shape (B, L).
+        max_len: The number of positions there are.
+
+    Returns:
+        Shape (B, L); at padding, any position below `max_len`.
+
+    Raises:
+        ValueError: A sequence has more valid steps than there are positions.
+
+    Example:
+        >>> positions(torch.tensor([[False, True, True], [True, False, True]]), max_len=2)
+        tensor([[0, 0, 1],
+                [0, 0, 1]])
+    """
+    check_length(mask, max_len)
+    return mask.bool().cumsum(dim=1).sub(1).clamp(0, max_len - 1)
+
+
+def check_length(mask: Tensor, max_len: int) -> None:
+    """Refuse sequences with more than `max_len` valid steps in mask, (B, L).
+
+    Raises:
+        ValueError: There is one.
+    """
+    if mask.shape[1] > max_len and int(mask.sum(dim=1).max()) > max_len:
+        raise ValueError(
+            f"a history has {int(mask.sum(dim=1).max())} items, more than the {max_len} that the "
+            f"model was made for: cut histories to their last {max_len} items, or make the model "
+            "for longer ones"
+        )

@@ -1,9 +1,28 @@
 """Retrieval models: a vector for the user, one for the item. Train them with `MatchTrainer`."""
 
+from .comirec import ComirecDR, ComirecSA
 from .dssm import DSSM
 from .dssm_facebook import FaceBookDSSM
 from .gru4rec import GRU4Rec
+from .mind import MIND
+from .narm import NARM
 from .sasrec import SASRec
+from .sine import SINE
+from .stamp import STAMP
 from .youtube_dnn import YoutubeDNN
+from .youtube_sbc import YoutubeSBC
 
-__all__ = ["DSSM", "FaceBookDSSM", "GRU4Rec", "SASRec", "YoutubeDNN"]
+__all__ = [
+    "DSSM",
+    "MIND",
+    "NARM",
+    "SINE",
+    "STAMP",
+    "ComirecDR",
+    "ComirecSA",
+    "FaceBookDSSM",
+    "GRU4Rec",
+    "SASRec",
+    "YoutubeDNN",
+    "YoutubeSBC",
+]

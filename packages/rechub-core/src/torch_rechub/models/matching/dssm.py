@@ -4,14 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
-from torch.nn import functional as F
 
-from ...basic.features import Feature, flat_width
-from ...basic.layers import MLP, EmbeddingLayer
-from .two_tower import TwoTower, check_widths
+from ...basic.features import Feature
+from .two_tower import TwoNetworks
 
 
-class DSSM(TwoTower):
+class DSSM(TwoNetworks):
     """A network for the user, a network for the item, and the cosine of what they make.
 
     y_u = MLP_u([v_1; …]),  y_i = MLP_i([v_1; …]),  ŷ = σ( cos(y_u, y_i) / τ )
@@ -57,26 +55,7 @@ class DSSM(TwoTower):
         item_params: Mapping[str, Any],
         temperature: float = 1.0,
     ) -> None:
-        super().__init__(user_features, item_features, temperature)
-        self.user_features, self.item_features = list(user_features), list(item_features)
-        self.embedding = EmbeddingLayer([*user_features, *item_features])
-        self.user_mlp = MLP(flat_width(user_features), **{**user_params, "output_layer": False})
-        self.item_mlp = MLP(flat_width(item_features), **{**item_params, "output_layer": False})
-        check_widths(
-            self.user_mlp.output_dim,
-            self.item_mlp.output_dim,
-            "end user_params['dims'] and item_params['dims'] in the same number",
-        )
-
-    def user_tower(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return the users' embeddings (B, D), of length 1."""
-        y = self.user_mlp(self.embedding(x, self.user_features, squeeze_dim=True))
-        return F.normalize(y, dim=1)
-
-    def item_tower(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return the items' embeddings (B, D), of length 1."""
-        y = self.item_mlp(self.embedding(x, self.item_features, squeeze_dim=True))
-        return F.normalize(y, dim=1)
+        super().__init__(user_features, item_features, user_params, item_params, temperature)
 
     def score(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return probabilities (B,)."""

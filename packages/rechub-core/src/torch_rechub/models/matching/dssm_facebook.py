@@ -7,12 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...basic.features import Feature, flat_width
-from ...basic.layers import MLP, EmbeddingLayer
-from .two_tower import TwoTower, check_widths, share_tables
+from ...basic.features import Feature
+from .two_tower import TwoNetworks, share_tables
 
 
-class FaceBookDSSM(TwoTower):
+class FaceBookDSSM(TwoNetworks):
     """A network for the user and one for items, which sees a positive and a negative item.
 
     ŷ⁺ = cos(y_u, y_p) / τ,  ŷ⁻ = cos(y_u, y_n) / τ
@@ -63,25 +62,11 @@ class FaceBookDSSM(TwoTower):
         item_params: Mapping[str, Any],
         temperature: float = 1.0,
     ) -> None:
-        super().__init__(user_features, pos_item_features, temperature)
-        self.user_features = list(user_features)
-        self.pos_item_features = list(pos_item_features)
-        self.neg_item_features = share_tables(pos_item_features, neg_item_features)
-        self.embedding = EmbeddingLayer(
-            [*user_features, *pos_item_features, *self.neg_item_features]
+        negatives = share_tables(pos_item_features, neg_item_features)
+        super().__init__(
+            user_features, pos_item_features, user_params, item_params, temperature, negatives
         )
-        self.user_mlp = MLP(flat_width(user_features), **{**user_params, "output_layer": False})
-        self.item_mlp = MLP(flat_width(pos_item_features), **{**item_params, "output_layer": False})
-        check_widths(
-            self.user_mlp.output_dim,
-            self.item_mlp.output_dim,
-            "end user_params['dims'] and item_params['dims'] in the same number",
-        )
-
-    def user_tower(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return the users' embeddings (B, D), of length 1."""
-        y = self.user_mlp(self.embedding(x, self.user_features, squeeze_dim=True))
-        return F.normalize(y, dim=1)
+        self.pos_item_features, self.neg_item_features = self.item_features, negatives
 
     def item_tower(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return the positive items' embeddings (B, D), of length 1."""

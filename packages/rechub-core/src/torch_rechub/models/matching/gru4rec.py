@@ -9,9 +9,8 @@ from torch.nn import functional as F
 
 from ...basic.features import Feature, SequenceFeature, flat_width
 from ...basic.layers import MLP, EmbeddingLayer
-from ...basic.layers.inputs import column
 from ...basic.layers.sequence import last_valid, to_front
-from .two_tower import ListWise, check_sequences, check_widths
+from .two_tower import ListWise, check_sequences, check_widths, history_steps
 
 
 class GRU4Rec(ListWise):
@@ -80,9 +79,7 @@ class GRU4Rec(ListWise):
 
     def user_tower(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return the users' embeddings (B, D), of length 1."""
-        steps = torch.cat(self.embedding.lookup(x, self.history_features), dim=-1)
-        first = self.history_features[0]
-        steps, valid = to_front(steps, column(x, first) != first.padding_id)
+        steps, valid = to_front(*history_steps(self.embedding, x, self.history_features))
         states = self.gru(steps)[0] if valid.shape[1] else steps  # torch's takes no empty ones
         parts = [last_valid(states, valid)]
         if self.user_features:

@@ -11,7 +11,7 @@ from ...basic.in_batch import group_rows
 from ...basic.layers import EmbeddingLayer
 from ...basic.layers.attention import MultiHeadSelfAttention, PointWiseFeedForward
 from ...basic.layers.inputs import column
-from ...basic.layers.sequence import last_valid
+from ...basic.layers.sequence import last_valid, positions
 from .two_tower import TwoTower, check_sequences, share_tables
 
 
@@ -127,12 +127,7 @@ class SASRec(TwoTower):
             Shape (B, L, D), 0 where there is padding.
         """
         mask = self._valid(x, self.features[0])
-        position = mask.cumsum(dim=1).sub(1).clamp(min=0)
-        if mask.shape[1] > self.max_len and int(position.max()) >= self.max_len:
-            raise ValueError(
-                f"a history has {int(position.max()) + 1} items, more than max_len={self.max_len}:"
-                " cut histories to their last max_len items, or make the model with a larger one"
-            )
+        position = positions(mask, self.max_len)
         h = embed_x_feature * embed_x_feature.shape[-1] ** 0.5 + self.position_emb(position)
         h = self.dropout(h)
         for block in self.blocks:

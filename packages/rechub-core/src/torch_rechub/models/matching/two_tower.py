@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...basic.features import DenseFeature, Feature, SequenceFeature
+from ...basic.features import DenseFeature, Feature, SequenceFeature, flat_width
 from ...basic.in_batch import group_rows
-from ...basic.layers import EmbeddingLayer
+from ...basic.layers import MLP, EmbeddingLayer
 from ...basic.layers.inputs import column
 
 
@@ -26,6 +26,7 @@ class TwoTower(nn.Module):
       of pairs in place of BPR.
     * `user_inputs`, `item_inputs`, `score_inputs`: the features that each tower, and `forward` in
       mode None, reads; all of the model's where there is None.
+    * `auxiliary_loss()`: added to the loss of each training batch.
     * `item_groups(x)`: equal numbers for rows with the same item, which is no negative of itself.
 
     Args:
@@ -78,11 +79,66 @@ class TwoTower(nn.Module):
         return group_rows([column(x, f) for f in self.item_inputs])
 
 
+class TwoNetworks(TwoTower):
+    """A network for the user's features and one for the item's: embeddings of length 1.
+
+    y_u = MLP_u(v_u) / ‖MLP_u(v_u)‖,  y_i = MLP_i(v_i) / ‖MLP_i(v_i)‖
+
+    Args:
+        user_features: Inputs of the user's network, of any kind and width.
+        item_features: Inputs of the item's network.
+        user_params: Arguments of `MLP` for the user; an `output_layer` is ignored.
+        item_params: The same for the item.
+        temperature: τ.
+        others: Further features that the model reads.
+
+    Raises:
+        ValueError: The networks end in different widths.
+    """
+
+    def __init__(
+        self,
+        user_features: Sequence[Feature],
+        item_features: Sequence[Feature],
+        user_params: Mapping[str, Any],
+        item_params: Mapping[str, Any],
+        temperature: float,
+        others: Sequence[Feature] = (),
+    ) -> None:
+        super().__init__(user_features, item_features, temperature)
+        self.user_features, self.item_features = list(user_features), list(item_features)
+        self.embedding = EmbeddingLayer([*user_features, *item_features, *others])
+        self.user_mlp = MLP(flat_width(user_features), **{**user_params, "output_layer": False})
+        self.item_mlp = MLP(flat_width(item_features), **{**item_params, "output_layer": False})
+        check_widths(
+            self.user_mlp.output_dim,
+            self.item_mlp.output_dim,
+            "end user_params['dims'] and item_params['dims'] in the same number",
+        )
+
+    def user_vector(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return what the user's network reads, (B, Σ widths)."""
+        return self.embedding.forward(x, self.user_features, squeeze_dim=True)
+
+    def item_vector(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return what the item's network reads, (B, Σ widths)."""
+        return self.embedding.forward(x, self.item_features, squeeze_dim=True)
+
+    def user_tower(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return the users' embeddings (B, D), of length 1."""
+        return F.normalize(self.user_mlp(self.user_vector(x)), dim=1)
+
+    def item_tower(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return the items' embeddings (B, D), of length 1."""
+        return F.normalize(self.item_mlp(self.item_vector(x)), dim=1)
+
+
 class ListWise(TwoTower):
     """Scores an item and the negatives that come with it: cos(user, c) / τ for each candidate c.
 
     The embedding of an item is that of its features side by side; its negatives share the tables.
-    A subclass makes `embedding` and `user_tower`.
+    A subclass makes `embedding` and `user_tower`, and sets `by_cosine` to False where embeddings
+    keep their length.
 
     Args:
         user_inputs: The features that `user_tower` reads.
@@ -98,6 +154,7 @@ class ListWise(TwoTower):
     """
 
     embedding: EmbeddingLayer
+    by_cosine = True
 
     def __init__(
         self,
@@ -113,15 +170,21 @@ class ListWise(TwoTower):
         )
 
     def item_tower(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return the positive items' embeddings (B, D), of length 1."""
-        return F.normalize(self.embedding(x, self.item_features, squeeze_dim=True), dim=-1)
+        """Return the positive items' embeddings (B, D), of length 1 where scores are cosines."""
+        return self._scaled(self.embedding(x, self.item_features, squeeze_dim=True))
 
     def score(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return logits (B, 1 + n)."""
-        negatives = torch.cat(self.embedding.lookup(x, self.neg_item_feature), dim=-1)
-        items = [self.item_tower(x).unsqueeze(1), F.normalize(negatives, dim=-1)]
-        logits = torch.cat(items, dim=1) @ self.user_tower(x).unsqueeze(2)
+        logits = self.candidates(x) @ self.user_tower(x).unsqueeze(2)
         return logits.squeeze(2) / self.temperature
+
+    def candidates(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return the embeddings of the positive item and of its negatives (B, 1 + n, D)."""
+        negatives = torch.cat(self.embedding.lookup(x, self.neg_item_feature), dim=-1)
+        return torch.cat([self.item_tower(x).unsqueeze(1), self._scaled(negatives)], dim=1)
+
+    def _scaled(self, items: Tensor) -> Tensor:
+        return F.normalize(items, dim=-1) if self.by_cosine else items
 
 
 def share_tables(owners: Sequence[Feature], features: Sequence[Feature]) -> list[Feature]:
@@ -153,6 +216,18 @@ def _sharing(feature: Feature, owner: Feature) -> Feature:
     if feature.shared_with is not None or feature.name == owner.name or not alike:
         return feature
     return dataclasses.replace(feature, shared_with=owner.name)
+
+
+def history_steps(
+    embedding: EmbeddingLayer, x: Mapping[str, Tensor], features: Sequence[SequenceFeature]
+) -> tuple[Tensor, Tensor]:
+    """The embeddings of a history, its features side by side, and where it is no padding.
+
+    Returns:
+        Steps, shape (B, L, Σ widths), and whether the first feature holds no padding, (B, L).
+    """
+    steps = torch.cat(embedding.lookup(x, features), dim=-1)
+    return steps, column(x, features[0]) != features[0].padding_id
 
 
 def check_sequences(argument: str, features: Sequence[Feature]) -> list[SequenceFeature]:

@@ -1,0 +1,165 @@
+"""SINE: a few of many concepts, an interest for each, and one vector of them."""
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from ...basic.features import SequenceFeature, SparseFeature
+from ...basic.initializers import RandomNormal
+from ...basic.layers import EmbeddingLayer
+from ...basic.layers.sequence import positions
+from ...basic.layers.target_attention import masked_softmax
+from .two_tower import ListWise, history_steps
+
+
+class SINE(ListWise):
+    """Reads a history by the K of its user's concepts that fit best, out of `num_concept`.
+
+    With att(X; W, W') = softmax_L( tanh(X W) W' ) over a history X, L × D, padding left out:
+    z = att(X; W_1, W_2)ᵀ X,  s = C z,  C_u = C[top-K of s] ⊙ σ(s[top-K of s])
+    P_kt = softmax_k( LN(X_t W_3) · LN(C_u,k) ),  P_tk = att(X + positions; W_k1, W_k2)_tk
+    φ_k = LN( Σ_t P_kt P_tk X_t ),  X̂ = P C_u,  c = LN( att(X̂; W_4, W_5)ᵀ X̂ )
+    u = Σ_k softmax_k(⟨c, φ_k⟩ / τ) φ_k,  ŷ_j = ⟨u, x_j⟩
+
+    Concepts are kept apart by ½ Σ_{i≠j} M_ij², M their covariance over the dimensions, which
+    `MatchTrainer` adds to the loss. With several heads att is the mean of that many.
+
+    Args:
+        history_features: Name of the history's column, alone in a list.
+        item_features: The same of the item.
+        neg_item_features: The same of its negatives.
+        num_items: Number of ids; 0 is padding.
+        embedding_dim: Width D.
+        hidden_dim: Width of the attentions' hidden layer.
+        num_concept: Number of concepts.
+        num_intention: Number K of a user's.
+        seq_max_len: The longest history, in items.
+        num_heads: Heads of each attention.
+        temperature: τ, of the interests' weights, above 0.
+        covariance_weight: Factor of the concepts' loss.
+
+    Shape:
+        x[history]: (B, L), x[item]: (B,), x[negatives]: (B, n); returns logits (B, 1 + n), the
+        positive in column 0, or in mode "user" u and in mode "item" x_j: (B, D).
+
+    Raises:
+        ValueError: An argument is out of range, or a list does not hold one name; in `forward`, a
+            history has more than `seq_max_len` items.
+
+    Example:
+        >>> import torch
+        >>> model = SINE(["history"], ["item"], ["neg"], 20, 8, 16, 5, 2, seq_max_len=3)
+        >>> x = {"history": torch.tensor([[1, 2, 0]]), "item": torch.tensor([3])}
+        >>> model({**x, "neg": torch.tensor([[4, 5, 6]])}).shape
+        torch.Size([1, 4])
+
+    Reference:
+        Tan et al., Sparse-Interest Network for Sequential Recommendation, WSDM 2021,
+        arXiv 2102.09267.
+    """
+
+    by_cosine = False
+
+    def __init__(
+        self,
+        history_features: Sequence[str],
+        item_features: Sequence[str],
+        neg_item_features: Sequence[str],
+        num_items: int,
+        embedding_dim: int,
+        hidden_dim: int,
+        num_concept: int,
+        num_intention: int,
+        seq_max_len: int,
+        num_heads: int = 1,
+        temperature: float = 1.0,
+        *,
+        covariance_weight: float = 1.0,
+    ) -> None:
+        if not 1 <= num_intention <= num_concept:
+            raise ValueError(f"num_intention must be 1 to num_concept={num_concept}")
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {temperature!r}")
+        item_name = _only("item_features", item_features)
+        start = RandomNormal(0, embedding_dim**-0.5)
+        item = SparseFeature(item_name, num_items, embedding_dim, initializer=start)
+        history, negatives = (
+            SequenceFeature(name, num_items, embedding_dim, "concat", shared_with=item_name)
+            for name in (
+                _only("history_features", history_features),
+                _only("neg_item_features", neg_item_features),
+            )
+        )
+        super().__init__([history], [item], [negatives], temperature=1.0)
+        self.history_features = [history]
+        self.num_intention, self.seq_max_len = num_intention, seq_max_len
+        self.interest_temperature, self.covariance_weight = temperature, covariance_weight
+        self.embedding = EmbeddingLayer([item, history, negatives])
+        d, h = embedding_dim, hidden_dim
+        self.concept_embedding = nn.Embedding(num_concept, d)
+        self.position_embedding = nn.Embedding(seq_max_len, d)
+        self.concept_att = _Attention(d, h, 1, num_heads)
+        self.step_att = _Attention(d, h, num_intention, num_heads)
+        self.next_att = _Attention(d, h, 1, num_heads)
+        self.w_3 = nn.Linear(d, d, bias=False)
+        self.step_norm, self.interest_norm, self.next_norm = (nn.LayerNorm(d) for _ in range(3))
+        self.concept_norm = nn.LayerNorm(d, bias=False)  # one for all k would change no P_kt
+
+    def user_tower(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return the users' embeddings (B, D)."""
+        steps, mask = history_steps(self.embedding, x, self.history_features)
+        position = self.position_embedding(positions(mask, self.seq_max_len))
+        z = _read(self.concept_att(steps, mask), steps)[:, 0]
+        concepts = self._concepts(z)
+        p_kt = (self.step_norm(self.w_3(steps)) @ self.concept_norm(concepts).mT).softmax(dim=2)
+        p_tk = self.step_att(steps + position, mask)
+        phi = self.interest_norm(_read(p_kt * p_tk, steps))
+        expected = p_kt @ concepts
+        c = self.next_norm(_read(self.next_att(expected, mask), expected))
+        e = (c @ phi.mT / self.interest_temperature).softmax(dim=2)
+        u: Tensor = e @ phi
+        return u.squeeze(1)
+
+    def gen_mask(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return where the history is no padding: (B, L)."""
+        return history_steps(self.embedding, x, self.history_features)[1]
+
+    def _concepts(self, z: Tensor) -> Tensor:
+        """The concepts (B, K, D) that fit z (B, D) best, each times σ of how well."""
+        s, index = (z @ self.concept_embedding.weight.T).topk(self.num_intention, dim=1)
+        chosen: Tensor = self.concept_embedding(index)
+        return chosen * s.sigmoid().unsqueeze(2)
+
+    def auxiliary_loss(self) -> Tensor:
+        """Return the loss that keeps concepts apart, a scalar."""
+        c = self.concept_embedding.weight
+        c = c - c.mean(dim=1, keepdim=True)
+        m = c @ c.T / c.shape[1]
+        return 0.5 * self.covariance_weight * (m.square().sum() - m.diagonal().square().sum())
+
+
+class _Attention(nn.Module):
+    """K distributions over the steps of a history: softmax_L( tanh(X W) W' ), meant over heads."""
+
+    def __init__(self, dim: int, hidden: int, k: int, num_heads: int) -> None:
+        super().__init__()
+        self.heads = num_heads
+        self.w_1 = nn.Linear(dim, hidden, bias=False)
+        self.w_2 = nn.Linear(hidden, k * num_heads, bias=False)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return (B, L, K) for x of shape (B, L, D); 0 where the mask (B, L) is."""
+        a = masked_softmax(self.w_2(self.w_1(x).tanh()), mask.unsqueeze(2))
+        mean: Tensor = a.unflatten(2, (self.heads, -1)).mean(dim=2)
+        return mean
+
+
+def _read(weights: Tensor, x: Tensor) -> Tensor:
+    """Σ_t w_tk x_t: (B, K, D)."""
+    return weights.mT @ x
+
+
+def _only(argument: str, names: Sequence[str]) -> str:
+    if isinstance(names, str) or len(names) != 1:
+        raise ValueError(f"{argument} must be the name of one column in a list, got {names!r}")
+    return names[0]

@@ -1,0 +1,187 @@
+"""Every retrieval model over one small set of features, and a batch of their columns."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+
+from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
+from torch_rechub.models import matching
+from torch_rechub.models.matching import dssm_senet as senet
+
+USERS, ITEMS, KINDS, D = 12, 20, 5, 8
+PARAMS = {"dims": [16, D], "dropout": 0.0, "activation": "prelu"}
+
+
+def history(pooling):
+    return SequenceFeature("history", ITEMS, D, pooling, shared_with="item")
+
+
+def features():
+    """By name; `neg` and `negatives` have no table of their own."""
+    sequence = {"pooling": "concat", "shared_with": "item"}
+    return {
+        "user": SparseFeature("user", USERS, D),
+        "age": DenseFeature("age"),
+        "item": SparseFeature("item", ITEMS, D),
+        "kind": SparseFeature("kind", KINDS, 3),
+        "neg": SparseFeature("neg", ITEMS, D, shared_with="item"),
+        "neg_kind": SparseFeature("neg_kind", KINDS, 3),
+        "q": DenseFeature("q"),
+        "negatives": SequenceFeature("negatives", ITEMS, D, **sequence),
+        "pooled": history("mean"),
+        "steps": history("concat"),
+    }
+
+
+def dssm(**kwargs):
+    f = features()
+    users, items = [f["user"], f["age"], f["pooled"]], [f["item"], f["kind"]]
+    return matching.DSSM(users, items, PARAMS, PARAMS, **kwargs)
+
+
+def facebook(**kwargs):
+    f = features()
+    users, items = [f["user"], f["age"], f["pooled"]], [f["item"], f["kind"]]
+    negatives = [f["neg"], f["neg_kind"]]
+    return matching.FaceBookDSSM(users, items, negatives, PARAMS, PARAMS, **kwargs)
+
+
+def youtube(**kwargs):
+    f = features()
+    users = [f["user"], f["age"], f["pooled"]]
+    return matching.YoutubeDNN(users, [f["item"]], [f["negatives"]], PARAMS, **kwargs)
+
+
+def gru4rec(num_layers=2, **kwargs):
+    f = features()
+    params = {**PARAMS, "num_layers": num_layers}
+    users = [f["user"], f["age"]]
+    return matching.GRU4Rec(users, [f["steps"]], [f["item"]], [f["negatives"]], params, **kwargs)
+
+
+def sasrec(**kwargs):
+    sequences = [
+        SequenceFeature(name, ITEMS, D, "concat", shared_with=owner)
+        for name, owner in (("history", None), ("next", "history"), ("other", "history"))
+    ]
+    return matching.SASRec(sequences, **{"max_len": 6, "dropout_rate": 0.0, **kwargs})
+
+
+def dssm_senet(**kwargs):
+    f = features()
+    users, items = [f["user"], f["age"], f["pooled"]], [f["item"], f["kind"]]
+    return senet.DSSM(users, items, PARAMS, PARAMS, **kwargs)
+
+
+def youtube_sbc(batch_size=8, **kwargs):
+    f = features()
+    users, items = [f["user"], f["age"], f["pooled"]], [f["item"], f["kind"]]
+    return matching.YoutubeSBC(users, items, [f["q"]], PARAMS, PARAMS, batch_size, **kwargs)
+
+
+def mind(max_length=6, **kwargs):
+    f = features()
+    users = [f["user"], f["age"]]
+    columns = (users, [f["steps"]], [f["item"]], [f["negatives"]])
+    return matching.MIND(*columns, max_length, **kwargs)
+
+
+def comirec_dr(max_length=6, **kwargs):
+    f = features()
+    users = [f["user"], f["age"]]
+    columns = (users, [f["steps"]], [f["item"]], [f["negatives"]])
+    return matching.ComirecDR(*columns, max_length, **kwargs)
+
+
+def comirec_sa(max_length=6, **kwargs):
+    f = features()
+    users = [f["user"], f["age"]]
+    columns = (users, [f["steps"]], [f["item"]], [f["negatives"]])
+    return matching.ComirecSA(*columns, max_length=max_length, **kwargs)
+
+
+def sine(**kwargs):
+    columns = (["history"], ["item"], ["negatives"])
+    arguments = {"num_concept": 5, "num_intention": 3, "seq_max_len": 6, **kwargs}
+    return matching.SINE(*columns, ITEMS, D, 16, **arguments)
+
+
+def session_features(item):
+    history = SequenceFeature("history", ITEMS, D, "concat")
+    return history, SparseFeature("item", ITEMS, D) if item else None
+
+
+def narm(item=True, **kwargs):
+    history, item = session_features(item)
+    arguments = {"emb_dropout_p": 0.0, "session_rep_dropout_p": 0.0, **kwargs}
+    return matching.NARM(history, 6, item_feature=item, **arguments)
+
+
+def stamp(item=True, **kwargs):
+    history, item = session_features(item)
+    return matching.STAMP(history, 0.3, 0.3, item_feature=item, **kwargs)
+
+
+class Row(NamedTuple):
+    """What is particular to a model.
+
+    Attributes:
+        make: Makes it.
+        mode: Of `MatchTrainer`, which trains it.
+        cosine: Whether scores are cosines over a temperature.
+        interests: Number of a user's vectors; 0 means one vector, not a list of one.
+        trained: Makes it for this mode, where `make` makes what the towers are tested on.
+        y_is_item: Whether the label is the item's id.
+        n_epoch: How long it trains there.
+        best: The AUC that the best scores have on what `planted` gives, if not 1.
+    """
+
+    make: Callable[..., Any]
+    mode: int
+    cosine: bool = False
+    interests: int = 0
+    trained: Callable[..., Any] | None = None
+    y_is_item: bool = False
+    n_epoch: int = 6
+    best: float = 1.0
+
+
+# A new model joins by a row here, under its name; one that is not exported, under its path.
+MODELS = {
+    "ComirecDR": Row(comirec_dr, 2, cosine=True, interests=4, n_epoch=20),
+    "ComirecSA": Row(comirec_sa, 2, cosine=True, interests=4),
+    "DSSM": Row(dssm, 0, cosine=True),
+    "FaceBookDSSM": Row(facebook, 1, cosine=True),
+    "GRU4Rec": Row(gru4rec, 2, cosine=True),
+    "MIND": Row(mind, 2, cosine=True, interests=4, n_epoch=20),
+    # 3 of the 19 other items are liked too
+    "NARM": Row(narm, 2, trained=lambda: narm(item=False), y_is_item=True, best=0.92),
+    "SASRec": Row(sasrec, 1),
+    "SINE": Row(sine, 2),
+    "STAMP": Row(stamp, 2, trained=lambda: stamp(item=False), y_is_item=True, best=0.92),
+    "YoutubeDNN": Row(youtube, 2, cosine=True),
+    "YoutubeSBC": Row(youtube_sbc, 2, cosine=True, best=0.9),  # 3 of 16 in other rows are liked
+    "dssm_senet.DSSM": Row(dssm_senet, 0, cosine=True),
+}
+
+
+def inputs(n, length=6, empty=True):
+    """A batch of every column, histories of 1 to `length` items padded on the right; one empty."""
+    lengths = torch.randint(1, length + 1, (n, 1))
+    if empty and n > 1:
+        lengths[0] = 0
+    valid = torch.arange(length) < lengths
+    x = {name: torch.randint(1, ITEMS, (n, length)) * valid for name in ("history", "next")}
+    return {
+        **x,
+        "other": torch.randint(1, ITEMS, (n, length)) * valid,
+        "user": torch.randint(0, USERS, (n,)),
+        "age": torch.randn(n),
+        "item": torch.arange(n) % (ITEMS - 1) + 1,
+        "kind": torch.randint(0, KINDS, (n,)),
+        "neg": torch.randint(1, ITEMS, (n,)),
+        "neg_kind": torch.randint(0, KINDS, (n,)),
+        "q": torch.rand(n) + 0.1,
+        "negatives": torch.randint(1, ITEMS, (n, 3)),
+    }
