@@ -167,6 +167,28 @@ NAMES = {
         "DeepFM": "deep_features, fm_features, mlp_params",
         "WideDeep": "wide_features, deep_features, mlp_params",
     },
+    "serving": {
+        "builder_factory": "model",
+        **{
+            f"{builder}Builder.{method}": arguments
+            for builder in ("Annoy", "Base", "Faiss", "Milvus")
+            for method, arguments in {
+                "from_embeddings": "embeddings",
+                "from_index_file": "index_file",
+            }.items()
+        },
+        "BaseIndexer.query": "embeddings, top_k",
+        "BaseIndexer.save": "file_path",
+    },
+    "serving.annoy": {
+        "AnnoyBuilder": "d, metric='angular'",
+        "AnnoyIndexer": "index, searchk",
+    },
+    "serving.faiss": {"FaissBuilder": "index_type='Flat', metric='L2'", "FaissIndexer": "index"},
+    "serving.milvus": {
+        "MilvusBuilder": "d, index_type='FLAT', metric='COSINE'",
+        "MilvusIndexer": "collection, query_params",
+    },
     "trainers": {
         "CTRTrainer": f"model, {TRAINED}regularization_params=None, {SCHEDULED}n_epoch=10, "
         f"earlystop_patience=10, {WHERE}loss_mode=True, model_path='./', model_logger=None",
@@ -237,6 +259,20 @@ NAMES = {
         "gather_inbatch_logits": "scores, neg_indices",
         "generate_seq_feature_match": "data, user_col, item_col, time_col, "
         "item_attribute_cols=None, sample_method=0, mode=0, neg_ratio=0, min_item=0",
+        "Annoy": "metric='angular', n_trees=10, search_k=-1",
+        "Annoy.fit": "X",
+        "Annoy.set_query_arguments": "search_k",
+        "Annoy.query": "v, n",
+        "Milvus": "dim=64, host='localhost', port='19530'",
+        "Milvus.fit": "X",
+        "Milvus.process_result": "results",
+        "Milvus.query": "v, n",
+        "Faiss": "dim, index_type='flat', nlist=100, m=32, metric='l2'",
+        "Faiss.fit": "X",
+        "Faiss.query": "v, n",
+        "Faiss.set_query_arguments": "nprobe=None, efSearch=None",
+        "Faiss.save_index": "filepath",
+        "Faiss.load_index": "filepath",
     },
     "utils.mtl": {
         "shared_task_layers": "model",

@@ -79,6 +79,19 @@ def test_the_meta_distribution_pins_core_and_offers_the_trackers():
         assert extras[extra] == {f"rechub-{extra}"}
 
 
+def test_the_meta_distribution_passes_every_extra_of_core_on():
+    core, meta = project("rechub-core"), project("torch-rechub")
+    passed_on = {
+        extra: requirements
+        for extra, requirements in meta["optional-dependencies"].items()
+        if requirements[0].startswith("rechub-core")
+    }
+    assert passed_on == {
+        extra: [f"rechub-core[{extra}]=={core['version']}"]
+        for extra in core["optional-dependencies"]
+    }
+
+
 def test_the_version_at_run_time_is_that_of_the_metadata():
     import torch_rechub
 

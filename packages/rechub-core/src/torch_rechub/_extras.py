@@ -1,0 +1,24 @@
+"""Libraries that only some parts need: loaded when those parts are used, named when they lack."""
+
+from importlib import import_module
+from typing import Any
+
+
+def require(module: str, what: str, extra: str) -> Any:
+    """Import a library that an extra of rechub-core installs.
+
+    Args:
+        module: The library.
+        what: The part that needs it, for the message.
+        extra: The extra.
+
+    Raises:
+        ImportError: It is missing; names the command that installs it.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != module.split(".")[0]:
+            raise  # it is there, and lacks something itself
+        library = module.split(".")[0]
+        raise ImportError(f'{what} needs {library}: pip install "rechub-core[{extra}]"') from error

@@ -1,0 +1,46 @@
+"""Nearest-neighbour search over item embeddings, with libraries that extras install.
+
+Exact search needs none of them: `torch_rechub.basic.retrieval`.
+"""
+
+from typing import Any
+
+from .annoy import AnnoyBuilder
+from .base import BaseBuilder, BaseIndexer
+from .faiss import FaissBuilder
+from .milvus import MilvusBuilder
+
+__all__ = [
+    "AnnoyBuilder",
+    "BaseBuilder",
+    "BaseIndexer",
+    "FaissBuilder",
+    "MilvusBuilder",
+    "builder_factory",
+]
+
+_BUILDERS: dict[str, type[BaseBuilder]] = {
+    "annoy": AnnoyBuilder,
+    "faiss": FaissBuilder,
+    "milvus": MilvusBuilder,
+}
+
+
+def builder_factory(model: str, **builder_config: Any) -> BaseBuilder:
+    """A builder by name.
+
+    Args:
+        model: "annoy", "faiss" or "milvus".
+        builder_config: Its arguments.
+
+    Raises:
+        NotImplementedError: There is no such builder.
+        ImportError: Its library is missing.
+
+    Example:
+        >>> type(builder_factory("faiss", index_type="HNSW")).__name__
+        'FaissBuilder'
+    """
+    if model not in _BUILDERS:
+        raise NotImplementedError(f"model must be one of {list(_BUILDERS)}, got {model!r}")
+    return _BUILDERS[model](**builder_config)

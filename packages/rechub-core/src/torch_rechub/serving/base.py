@@ -1,0 +1,139 @@
+"""What every index of item embeddings can do, and the forms of vectors and answers."""
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..types import FilePath
+
+Vectors = NDArray[np.float32]
+
+
+class BaseIndexer(ABC):
+    """An index that is open: answers queries, and can be kept in a file."""
+
+    @abstractmethod
+    def query(self, embeddings: Any, top_k: int) -> tuple[Tensor, Tensor]:
+        """The nearest items of each embedding, nearest first.
+
+        Args:
+            embeddings: Shape (B, D), or (D,) for one.
+            top_k: K.
+
+        Returns:
+            Item indices (B, K), int64, and distances (B, K), float32, in the index's metric: small
+            ones, or large ones where the metric is a similarity, are near. Where fewer than K were
+            found, the index −1 and an infinite distance fill the row.
+
+        Raises:
+            ValueError: Embeddings have another width or are not finite, or K is below 1.
+        """
+
+    @abstractmethod
+    def save(self, file_path: FilePath) -> None:
+        """Write the index to a file, which `from_index_file` reads; makes the folder."""
+
+
+class BaseBuilder(ABC):
+    """Makes indexes of item embeddings; both methods are for a `with` statement."""
+
+    @abstractmethod
+    def from_embeddings(self, embeddings: Any) -> AbstractContextManager[BaseIndexer]:
+        """An index of embeddings (N, D); item i is row i.
+
+        Raises:
+            ValueError: Embeddings have another shape or are not finite.
+        """
+
+    @abstractmethod
+    def from_index_file(self, index_file: FilePath) -> AbstractContextManager[BaseIndexer]:
+        """An index that was saved.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
+
+
+def as_vectors(values: Any, width: int | None = None) -> Vectors:
+    """Embeddings of any form as an array (N, D); a single one as (1, D).
+
+    Raises:
+        ValueError: They have another shape or width, or are not finite.
+    """
+    found = torch.as_tensor(values).detach().cpu().float().numpy()
+    found = found[None] if found.ndim == 1 else found
+    if found.ndim != 2 or (width is not None and found.shape[1] != width):
+        wanted = "(N, D)" if width is None else f"(N, {width})"
+        raise ValueError(f"embeddings must have shape {wanted}, got {tuple(found.shape)}")
+    if not np.isfinite(found).all():
+        raise ValueError("embeddings hold values that are not finite")
+    return np.ascontiguousarray(found)
+
+
+def items_to_index(values: Any, width: int | None = None) -> Vectors:
+    """The items' embeddings (N, D), at least one.
+
+    Raises:
+        ValueError: There is none, or `as_vectors` refuses them.
+    """
+    found = as_vectors(values, width)
+    if len(found) == 0:
+        raise ValueError("there are no embeddings to index")
+    return found
+
+
+def answer(
+    rows: list[tuple[list[int], list[float]]], top_k: int, similarity: bool
+) -> tuple[Tensor, Tensor]:
+    """Each query's items and distances as tensors (B, K), filled up where they are fewer."""
+    ids = torch.full((len(rows), top_k), -1)
+    distances = torch.full((len(rows), top_k), -torch.inf if similarity else torch.inf)
+    for row, (found, far) in enumerate(rows):
+        ids[row, : len(found)] = torch.as_tensor(found, dtype=torch.int64)
+        distances[row, : len(far)] = torch.as_tensor(far, dtype=torch.float32)
+    return ids, distances
+
+
+def check_choice(argument: str, value: str, known: tuple[str, ...]) -> str:
+    """Return a value that is one of those known.
+
+    Raises:
+        ValueError: It is none of them.
+    """
+    if value not in known:
+        raise ValueError(f"{argument} must be one of {', '.join(map(repr, known))}, got {value!r}")
+    return value
+
+
+def check_positive(**values: int | None) -> None:
+    """Refuse counts below 1; None is no count.
+
+    Raises:
+        ValueError: Names the first.
+    """
+    for name, value in values.items():
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value!r}")
+
+
+def existing(path: FilePath) -> str:
+    """The path of a file that is there.
+
+    Raises:
+        FileNotFoundError: It is not.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no index file {str(path)!r}")
+    return str(path)
+
+
+def new_file(path: FilePath) -> str:
+    """The path of a file to write, its folder made."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    return str(path)

@@ -1,0 +1,152 @@
+"""Indexes with the library Faiss: exact, of graphs, of inverted lists."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .._extras import require
+from ..types import FilePath
+from .base import (
+    BaseBuilder,
+    BaseIndexer,
+    as_vectors,
+    check_choice,
+    check_positive,
+    existing,
+    items_to_index,
+    new_file,
+)
+
+TYPES = ("Flat", "HNSW", "IVF")
+METRICS = ("L2", "IP")
+
+
+class FaissIndexer(BaseIndexer):
+    """An open index of Faiss; `FaissBuilder` makes it.
+
+    Args:
+        index: A `faiss.Index`.
+    """
+
+    def __init__(self, index: Any) -> None:
+        self.index = index
+
+    def query(self, embeddings: Any, top_k: int) -> tuple[Tensor, Tensor]:
+        """See `BaseIndexer`. The distance "L2" is squared; of "IP", larger ones are nearer."""
+        check_positive(top_k=top_k)
+        distances, ids = self.index.search(as_vectors(embeddings, self.index.d), top_k)
+        ids, distances = torch.from_numpy(ids), torch.from_numpy(distances)
+        nothing = -torch.inf if self.index.metric_type == 0 else torch.inf  # 0 is inner product
+        return ids, distances.masked_fill(ids < 0, nothing)
+
+    def save(self, file_path: FilePath) -> None:
+        """See `BaseIndexer`."""
+        require("faiss", "FaissIndexer", "faiss").write_index(self.index, new_file(file_path))
+
+
+class FaissBuilder(BaseBuilder):
+    """Makes indexes of Faiss.
+
+    Args:
+        index_type: "Flat", exact; "HNSW", a graph of neighbours; or "IVF", lists by nearest centre.
+        metric: "L2", the squared distance, or "IP", the inner product: cosine where the embeddings
+            have length 1.
+        m: HNSW: neighbours of an item in the graph.
+        nlists: IVF: number of lists; there must be as many embeddings at least.
+        efSearch: HNSW: candidates that a query keeps, more being more exact; None is Faiss's own.
+        nprobe: IVF: lists that a query inspects, more being more exact; None is Faiss's own, 1.
+
+    Raises:
+        ImportError: faiss is missing.
+        ValueError: The type or the metric is unknown, or a count is below 1.
+
+    Example:
+        >>> with FaissBuilder(metric="IP").from_embeddings([[1.0, 0.0], [0.0, 2.0]]) as index:
+        ...     index.query([[1.0, 1.0]], top_k=2)
+        (tensor([[1, 0]]), tensor([[2., 1.]]))
+
+    Reference:
+        Douze et al., The Faiss library, 2024, arXiv 2401.08281.
+    """
+
+    def __init__(
+        self,
+        index_type: str = "Flat",
+        metric: str = "L2",
+        *,
+        m: int = 32,
+        nlists: int = 100,
+        efSearch: int | None = None,
+        nprobe: int | None = None,
+    ) -> None:
+        self._faiss = require("faiss", "FaissBuilder", "faiss")
+        check_positive(m=m, nlists=nlists, efSearch=efSearch, nprobe=nprobe)
+        self.index_type = check_choice("index_type", index_type, TYPES)
+        self.metric = check_choice("metric", metric, METRICS)
+        self.m, self.nlists, self.efSearch, self.nprobe = m, nlists, efSearch, nprobe
+
+    @contextmanager
+    def from_embeddings(self, embeddings: Any) -> Iterator[FaissIndexer]:
+        """See `BaseBuilder`.
+
+        Raises:
+            ValueError: There are fewer embeddings than lists.
+        """
+        yield self.build(embeddings)
+
+    @contextmanager
+    def from_index_file(self, index_file: FilePath) -> Iterator[FaissIndexer]:
+        """See `BaseBuilder`.
+
+        Raises:
+            ValueError: The file holds an index of another type or metric.
+        """
+        yield self.load(index_file)
+
+    def build(self, embeddings: Any) -> FaissIndexer:
+        """`from_embeddings` without a `with` statement."""
+        items = items_to_index(embeddings)
+        if self.index_type == "IVF" and len(items) < self.nlists:
+            raise ValueError(
+                f"nlists={self.nlists} needs as many embeddings at least, got {len(items)}: set "
+                "nlists lower, to about √N"
+            )
+        sizes = {"Flat": "Flat", "HNSW": f"HNSW{self.m},Flat", "IVF": f"IVF{self.nlists},Flat"}
+        kind = sizes[self.index_type]
+        index = self._faiss.index_factory(items.shape[1], kind, self._metric_type())
+        index.train(items)
+        index.add(items)
+        return self._tuned(index)
+
+    def load(self, index_file: FilePath) -> FaissIndexer:
+        """`from_index_file` without a `with` statement."""
+        index = self._faiss.read_index(existing(index_file))
+        classes = {"HNSW": self._faiss.IndexHNSW, "IVF": self._faiss.IndexIVF}
+        found = next((t for t, c in classes.items() if isinstance(index, c)), "Flat")
+        metric = "L2" if index.metric_type == self._faiss.METRIC_L2 else "IP"
+        if (found, metric) != (self.index_type, self.metric):
+            raise ValueError(
+                f"{str(index_file)!r} holds an index of type {found!r} and metric {metric!r}, not "
+                f"{self.index_type!r} and {self.metric!r}"
+            )
+        return self._tuned(index)
+
+    def _metric_type(self) -> int:
+        faiss = self._faiss
+        found: int = faiss.METRIC_L2 if self.metric == "L2" else faiss.METRIC_INNER_PRODUCT
+        return found
+
+    def _tuned(self, index: Any) -> FaissIndexer:
+        tune(index, self.nprobe, self.efSearch)
+        return FaissIndexer(index)
+
+
+def tune(index: Any, nprobe: int | None, ef_search: int | None) -> None:
+    """Set how much of an index of lists, or of a graph, a query inspects; None leaves it."""
+    if nprobe is not None and hasattr(index, "nprobe"):
+        index.nprobe = nprobe
+    if ef_search is not None and hasattr(index, "hnsw"):
+        index.hnsw.efSearch = ef_search

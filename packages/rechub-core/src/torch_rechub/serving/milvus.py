@@ -1,0 +1,191 @@
+"""Collections of a Milvus server, or of a Milvus Lite file, with the library pymilvus."""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from torch import Tensor
+
+from .._extras import require
+from ..types import FilePath
+from .base import (
+    BaseBuilder,
+    BaseIndexer,
+    Vectors,
+    answer,
+    as_vectors,
+    check_choice,
+    check_positive,
+    items_to_index,
+)
+
+TYPES = ("FLAT", "HNSW", "IVF_FLAT")
+METRICS = ("COSINE", "IP", "L2")
+_NUMBERS_A_CALL = 2**20  # a server takes messages of up to 64 MiB
+
+
+class Collection:
+    """A collection of embeddings (N, D) whose items are numbered from 0.
+
+    Args:
+        client: A `pymilvus.MilvusClient`.
+        name: Its name.
+        d: Width D.
+        metric: "COSINE", "IP" or "L2".
+    """
+
+    def __init__(self, client: Any, name: str, d: int, metric: str) -> None:
+        self.client, self.name, self.d, self.metric = client, name, d, metric
+
+    def fill(self, items: Vectors, index_type: str, params: Mapping[str, int]) -> None:
+        """Make it, in place of one of its name, of items and an index."""
+        pymilvus = require("pymilvus", "Collection", "milvus")
+        if self.client.has_collection(self.name):
+            self.client.drop_collection(self.name)
+        schema = pymilvus.MilvusClient.create_schema(auto_id=False)
+        schema.add_field("id", pymilvus.DataType.INT64, is_primary=True)
+        schema.add_field("embedding", pymilvus.DataType.FLOAT_VECTOR, dim=self.d)
+        index = self.client.prepare_index_params()
+        kind = {"index_type": index_type, "metric_type": self.metric}
+        index.add_index("embedding", **kind, params=dict(params))
+        self.client.create_collection(
+            self.name, schema=schema, index_params=index, consistency_level="Strong"
+        )
+        rows = max(1, _NUMBERS_A_CALL // self.d)
+        for start in range(0, len(items), rows):
+            block = enumerate(items[start : start + rows].tolist(), start)
+            self.client.insert(self.name, [{"id": i, "embedding": v} for i, v in block])
+
+    def search(self, queries: Vectors, n: int, params: Mapping[str, int]) -> Any:
+        """The hits of each query, nearest first: mappings with `id` and `distance`."""
+        asked = {"metric_type": self.metric, "params": dict(params)}
+        return self.client.search(self.name, queries.tolist(), limit=n, search_params=asked)
+
+    def drop(self) -> None:
+        """Delete it."""
+        self.client.drop_collection(self.name)
+
+
+class MilvusIndexer(BaseIndexer):
+    """A collection of Milvus while it is there; `MilvusBuilder` makes it.
+
+    Args:
+        collection: A `Collection`.
+        query_params: What a query is told, such as {"nprobe": 16}.
+    """
+
+    def __init__(self, collection: Collection, query_params: Mapping[str, int]) -> None:
+        self.collection, self.query_params = collection, dict(query_params)
+
+    def query(self, embeddings: Any, top_k: int) -> tuple[Tensor, Tensor]:
+        """See `BaseIndexer`. Larger distances are nearer, save those of "L2", which are squared."""
+        check_positive(top_k=top_k)
+        found = as_vectors(embeddings, self.collection.d)
+        rows = [lists_of(hits) for hits in self.collection.search(found, top_k, self.query_params)]
+        return answer(rows, top_k, self.collection.metric != "L2")
+
+    def save(self, file_path: FilePath) -> NoReturn:
+        """Raise NotImplementedError: a server keeps its collections itself."""
+        raise NotImplementedError("Milvus keeps its collections itself: there is no index file")
+
+
+class MilvusBuilder(BaseBuilder):
+    """Makes collections that live as long as the `with` statement, then are dropped.
+
+    Tested against the files of Milvus Lite, not against a server.
+
+    Args:
+        d: Width D of the embeddings.
+        index_type: "FLAT", exact; "HNSW", a graph; or "IVF_FLAT", lists by nearest centre.
+        metric: "COSINE", "IP", the inner product, or "L2", the squared distance.
+        m: HNSW: neighbours of an item in the graph.
+        nlist: IVF_FLAT: number of lists.
+        ef: HNSW: candidates that a query keeps; None is the server's own.
+        nprobe: IVF_FLAT: lists that a query inspects; None is the server's own.
+        name: What the collection's name begins with.
+        host: Host of the server.
+        port: Its port.
+        uri: In place of host and port: a server's address, or a file "….db", which Milvus Lite
+            (`pip install milvus-lite`) keeps without a server.
+
+    Raises:
+        ImportError: pymilvus is missing.
+        ValueError: The type or the metric is unknown, or a count is below 1.
+
+    Example:
+        >>> import tempfile
+        >>> builder = MilvusBuilder(d=2, uri=tempfile.mkdtemp() + "/items.db")
+        >>> with builder.from_embeddings([[1.0, 0.0], [0.0, 1.0]]) as index:
+        ...     index.query([[0.1, 0.9]], top_k=1)[0]
+        tensor([[1]])
+
+    Reference:
+        Wang et al., Milvus: A Purpose-Built Vector Data Management System, SIGMOD 2021.
+    """
+
+    def __init__(
+        self,
+        d: int,
+        index_type: str = "FLAT",
+        metric: str = "COSINE",
+        *,
+        m: int = 30,
+        nlist: int = 128,
+        ef: int | None = None,
+        nprobe: int | None = None,
+        name: str = "rechub",
+        host: str = "localhost",
+        port: int | str = 19530,
+        uri: str | None = None,
+    ) -> None:
+        require("pymilvus", "MilvusBuilder", "milvus")
+        check_positive(d=d, m=m, nlist=nlist, ef=ef, nprobe=nprobe)
+        self.d, self.name, self.uri = d, name, address(host, port, uri)
+        self.index_type = check_choice("index_type", index_type, TYPES)
+        self.metric = check_choice("metric", metric, METRICS)
+        built = {"HNSW": {"M": m, "efConstruction": max(200, 2 * m)}, "IVF_FLAT": {"nlist": nlist}}
+        asked = {"HNSW": {"ef": ef}, "IVF_FLAT": {"nprobe": nprobe}}
+        self.index_params = built.get(index_type, {})
+        self.query_params = {
+            name: value for name, value in asked.get(index_type, {}).items() if value is not None
+        }
+
+    @contextmanager
+    def from_embeddings(self, embeddings: Any) -> Iterator[MilvusIndexer]:
+        """See `BaseBuilder`.
+
+        Raises:
+            MilvusException: The server does not answer.
+        """
+        items = items_to_index(embeddings, self.d)
+        client = connect(self.uri)
+        try:
+            unique = f"{self.name}_{uuid.uuid4().hex}"
+            collection = Collection(client, unique, self.d, self.metric)
+            try:
+                collection.fill(items, self.index_type, self.index_params)
+                yield MilvusIndexer(collection, self.query_params)
+            finally:
+                collection.drop()
+        finally:
+            client.close()
+
+    def from_index_file(self, index_file: FilePath) -> NoReturn:
+        """Raise NotImplementedError: a server keeps its collections itself."""
+        raise NotImplementedError("Milvus keeps its collections itself: there is no index file")
+
+
+def connect(uri: str) -> Any:
+    """A client of a server or of a Milvus Lite file."""
+    return require("pymilvus", "connect", "milvus").MilvusClient(uri=uri)
+
+
+def address(host: str, port: int | str, uri: str | None) -> str:
+    """Where the collections are."""
+    return f"http://{host}:{port}" if uri is None else uri
+
+
+def lists_of(hits: Any) -> tuple[list[int], list[float]]:
+    """The ids and the distances of the hits of one query."""
+    return [hit["id"] for hit in hits], [hit["distance"] for hit in hits]
