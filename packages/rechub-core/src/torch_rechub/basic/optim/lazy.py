@@ -149,7 +149,11 @@ def row_state(p: Tensor, group: Mapping[str, Any], value: float = 0.0) -> Tensor
     return torch.full(shape, value, dtype=p.dtype, device=p.device)
 
 
-def squares(g: Tensor, group: Mapping[str, Any]) -> Tensor:
-    """What a second moment takes in: g², or its mean over each row if `row_wise`."""
-    g2 = g.square()
-    return g2.flatten(1).mean(dim=1).reshape(-1, *[1] * (g.dim() - 1)) if group["row_wise"] else g2
+def take_in_squares(
+    moment: Tensor, g: Tensor, group: Mapping[str, Any], share: float = 1.0
+) -> Tensor:
+    """Add a share of g² to a second moment in place; of its mean over each row if `row_wise`."""
+    if not group["row_wise"]:
+        return moment.addcmul_(g, g, value=share)
+    means = g.square().flatten(1).mean(dim=1) if g.dim() > 1 else g.square()
+    return moment.add_(means.reshape(moment.shape), alpha=share)

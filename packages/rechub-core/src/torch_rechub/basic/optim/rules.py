@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .lazy import LazyOptimizer, State, row_state, squares
+from .lazy import LazyOptimizer, State, row_state, take_in_squares
 
 
 class LazyAdam(LazyOptimizer):
@@ -70,9 +70,10 @@ class LazyAdam(LazyOptimizer):
         elif decay:
             g = g.add(w, alpha=decay)
         m.lerp_(g, 1 - beta1)
-        v.mul_(beta2).add_(squares(g, group), alpha=1 - beta2)
-        scale = v.sqrt().div_(math.sqrt(1 - beta2**step)).add_(group["eps"])
-        w.sub_((m / scale).mul_(lr / (1 - beta1**step)))
+        take_in_squares(v.mul_(beta2), g, group, share=1 - beta2)
+        # m̂ / (√v̂ + ε), with the corrections of the bias as factors of lr and ε
+        c = math.sqrt(1 - beta2**step)
+        w.addcdiv_(m, v.sqrt().add_(group["eps"] * c), value=-lr * c / (1 - beta1**step))
 
 
 class LazyAdamW(LazyAdam):
@@ -197,6 +198,6 @@ class LazyAdagrad(LazyOptimizer):
         """Change w and s as the class says."""
         if group["weight_decay"]:
             g = g.add(w, alpha=group["weight_decay"])
-        s = moments["sum"].add_(squares(g, group))
+        s = take_in_squares(moments["sum"], g, group)
         lr = float(group["lr"]) / (1 + (step - 1) * group["lr_decay"])
-        w.sub_((g / s.sqrt().add_(group["eps"])).mul_(lr))
+        w.addcdiv_(g, s.sqrt().add_(group["eps"]), value=-lr)
