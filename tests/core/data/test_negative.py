@@ -4,6 +4,7 @@ import random
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from torch_rechub.data.negative import (
@@ -163,3 +164,13 @@ def test_the_seed_of_random_decides_one_negative():
         random.seed(seed)
         draws.append([neg_sample([3], 1000) for _ in range(5)])
     assert draws[0] == draws[1] != draws[2]
+
+
+def test_counts_come_as_a_dict_or_as_a_series():
+    items = pd.Series(["a", "b", "b", "c"])
+    found = []
+    for counts in (items.value_counts(), items.value_counts().to_dict()):
+        np.random.seed(3)
+        found.append(negative_sample(counts, 20, method_id=1).tolist())
+    assert found[0] == found[1]
+    assert set(found[0]) == {"a", "b", "c"}

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 
 
 def negative_sample(
-    items_cnt_order: Mapping[Any, float], ratio: int, method_id: int = 0
+    items_cnt_order: Mapping[Any, float] | pd.Series, ratio: int, method_id: int = 0
 ) -> npt.NDArray[Any]:
     """Draw items, with replacement, by how popular they are.
 
@@ -30,7 +31,7 @@ def negative_sample(
     Reproducible under `numpy.random.seed`.
 
     Args:
-        items_cnt_order: The count of each item.
+        items_cnt_order: The count of each item: a dict, or a Series as of `value_counts`.
         ratio: How many to draw.
         method_id: One of the methods above.
 
@@ -52,9 +53,9 @@ def negative_sample(
     """
     if ratio < 0:
         raise ValueError(f"ratio must be at least 0, got {ratio!r}")
-    counts = np.fromiter(items_cnt_order.values(), dtype=np.float64, count=len(items_cnt_order))
-    p = popularity(counts, method_id)
-    return np.array(list(items_cnt_order))[draw(numpy_generator(), p, ratio)]
+    counts = dict(items_cnt_order.items())  # of a mapping, or of a Series of counts by item
+    p = popularity(np.fromiter(counts.values(), dtype=np.float64, count=len(counts)), method_id)
+    return np.array(list(counts))[draw(numpy_generator(), p, ratio)]
 
 
 def popularity(counts: npt.ArrayLike, method_id: int) -> Floats:
