@@ -2,6 +2,7 @@
 
 Ours: first-order weights a number for each id. 0.9: first-order part linear in the embeddings.
 Both have batch normalisation in the MLP, which every peer has been given therefore.
+Timed are epochs without what `fit` does around them: no other peer writes its model to disk.
 Options are arguments of CTRTrainer; those that end in `_fn` name a class by its path.
 """
 
@@ -34,7 +35,7 @@ def main() -> None:
         **resolved(args.options),
     }
     trainer = CTRTrainer(model, **settings)
-    fit, _ = timed(lambda: trainer.fit(train_loader))
+    fit, _ = timed(lambda: [trainer.train_one_epoch(train_loader) for _ in range(args.epochs)])
     evaluation, auc = timed(lambda: trainer.evaluate(trainer.model, test_loader))
     answer(
         args,

@@ -86,3 +86,10 @@ def test_preparing_a_folder_leaves_it_empty(tmp_path):
     assert prepare_folder(str(tmp_path / "a" / "b")) == tmp_path / "a" / "b"
     assert list((tmp_path / "a" / "b").iterdir()) == []
     prepare_folder(tmp_path / "a" / "b")
+
+
+def test_saving_leaves_torchs_own_setting_as_it_was(tmp_path):
+    before = torch.serialization.get_crc32_options()
+    save_weights({"w": torch.ones(3)}, tmp_path / "model.pth")
+    assert torch.serialization.get_crc32_options() is before
+    assert load_weights(tmp_path / "model.pth")["w"].tolist() == [1, 1, 1]

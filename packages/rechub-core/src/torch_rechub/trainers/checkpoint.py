@@ -3,6 +3,8 @@
 import os
 import random
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +39,24 @@ def save_weights(weights: dict[str, Any], file: Path) -> None:
     """Write a state dict to `file`: to a temporary file first, synced, then renamed over it."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as stream:
+        with temporary.open("wb") as stream, _without_checksums():
             torch.save(weights, stream)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, file)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _without_checksums() -> Iterator[None]:
+    """Save without checksums, which take longer than writing and which torch.load never reads."""
+    before = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        yield
+    finally:
+        torch.serialization.set_crc32_options(before)
 
 
 def load_weights(file: str | os.PathLike[str], device: Any = "cpu") -> dict[str, Any]:
