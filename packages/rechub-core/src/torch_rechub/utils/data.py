@@ -8,21 +8,27 @@ from torch import nn
 
 from ..basic.features import auto_embed_dim
 from ..basic.metric import auc_score
+from ..data.embeddings import EmbDataset
 from ..data.encoding import array_replace_with_dict
 from ..data.generators import MatchDataGenerator, SequenceDataGenerator
 from ..data.loader import DataGenerator
 from ..data.negative import neg_sample
 from ..data.padding import pad_sequences
+from ..data.semantic_ids import TigerSeqDataset
 from ..data.sequence import create_seq_features, generate_seq_feature
 from ..data.table import PredictDataset, SeqDataset, TorchDataset, df_to_dict
+from ..data.trie import Trie
 
 __all__ = [
     "DataGenerator",
+    "EmbDataset",
     "MatchDataGenerator",
     "PredictDataset",
     "SeqDataset",
     "SequenceDataGenerator",
+    "TigerSeqDataset",
     "TorchDataset",
+    "Trie",
     "array_replace_with_dict",
     "create_seq_features",
     "df_to_dict",

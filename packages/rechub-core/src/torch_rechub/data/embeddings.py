@@ -1,0 +1,83 @@
+"""Embeddings of items, such as a language model's of their texts."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..types import FilePath
+
+
+def read_embeddings(path: FilePath) -> Tensor:
+    """The vectors of a file, one a row, float32; nothing in the file is executed.
+
+    Args:
+        path: An array saved by `numpy.save` (.npy), or a tensor saved by `torch.save` (.pt, .pth).
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is of another kind, or holds no matrix of finite numbers.
+    """
+    kind = Path(path).suffix
+    found: Any
+    if kind == ".npy":
+        found = torch.from_numpy(np.load(path, allow_pickle=False))
+    elif kind in (".pt", ".pth"):
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    else:
+        raise ValueError(f"embeddings are read from .npy, .pt or .pth files, got {str(path)!r}")
+    if not isinstance(found, Tensor) or found.dim() != 2:
+        what = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise ValueError(f"{path} must hold a matrix (items, width), but holds {what}")
+    vectors: Tensor = found.float()
+    if not vectors.isfinite().all():
+        row = int((~vectors.isfinite()).any(dim=1).nonzero()[0])
+        raise ValueError(f"{path} holds NaN or infinity in row {row}: encode that item again")
+    return vectors
+
+
+class EmbDataset(Dataset[Tensor]):
+    """The embeddings of items from a file, in the order of its rows.
+
+    Args:
+        data_path: A .npy, .pt or .pth file of a matrix (N, D).
+        device: Where to keep them.
+
+    Attributes:
+        embeddings: The matrix as a NumPy array, float32.
+        dim: Its width D.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is of another kind, or holds no matrix of finite numbers.
+
+    Example:
+        >>> import tempfile
+        >>> file = tempfile.mkdtemp() + "/items.npy"
+        >>> np.save(file, np.zeros((9, 4)))
+        >>> data = EmbDataset(file)
+        >>> len(data), data.dim, data[0]
+        (9, 4, tensor([0., 0., 0., 0.]))
+    """
+
+    def __init__(self, data_path: FilePath, device: str | torch.device = "cpu") -> None:
+        self.data_path = data_path
+        self._rows = read_embeddings(data_path).to(device)
+        self.dim = self._rows.shape[1]
+
+    @property
+    def embeddings(self) -> npt.NDArray[np.float32]:
+        """The matrix (N, D)."""
+        rows: npt.NDArray[np.float32] = self._rows.cpu().numpy()
+        return rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        """The embedding (D,) of a row, or those (n, D) of several."""
+        return self._rows[index]

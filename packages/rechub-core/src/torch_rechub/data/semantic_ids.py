@@ -1,0 +1,176 @@
+"""Histories of items written in semantic ids, for models that generate the next item's id."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..types import FilePath
+from .negative import python_generator
+from .trie import Trie
+
+log = logging.getLogger("torch_rechub")
+
+Sample = dict[str, str]
+IGNORED = -100  # labels that torch's cross-entropy leaves out
+
+
+class TigerSeqDataset(Dataset[Sample]):
+    """Samples of a history and the item after it, both as text of semantic-id tokens.
+
+    Of a user's items i_1 … i_n, the last is for testing, the last but one for validation, and every
+    earlier one for training; each with the items before it. An item without any before it is no
+    sample. Items of the same tokens cannot be told apart by what is generated; a warning says so.
+
+    Args:
+        inters_json: The items of each user in the order of time, or a JSON file of them:
+            {"user": [item, …]}.
+        indices_json: The tokens of each item, or a JSON file of them, as
+            `RQVAEModel.generate_semantic_ids` makes them: {"item": ["<a_3>", "<b_7>", …]}.
+        max_his_len: Items of a history, the last ones; 0 keeps all.
+        mode: "train", "valid" or "test".
+        sample_num: How many samples to keep, drawn at random, reproducible under `random.seed`; 0
+            keeps all.
+
+    Raises:
+        ValueError: `mode` is another, or there are fewer samples than `sample_num`.
+        KeyError: A user has an item without tokens.
+
+    Example:
+        >>> items = {"0": ["<a_0>", "<b_1>"], "1": ["<a_0>", "<b_2>"], "2": ["<a_5>", "<b_0>"]}
+        >>> TigerSeqDataset({"u": [2, 0, 1]}, items, max_his_len=20, mode="test")[0]
+        {'input_ids': '<a_5><b_0><a_0><b_1>', 'labels': '<a_0><b_2>'}
+
+    Reference:
+        Rajput et al., Recommender Systems with Generative Retrieval, NeurIPS 2023,
+        arXiv 2305.05065.
+    """
+
+    def __init__(
+        self,
+        inters_json: Mapping[Any, Sequence[Any]] | FilePath,
+        indices_json: Mapping[Any, Sequence[str]] | FilePath,
+        max_his_len: int,
+        mode: str = "train",
+        sample_num: int = 0,
+    ) -> None:
+        if mode not in ("train", "valid", "test"):
+            raise ValueError(f"mode must be 'train', 'valid' or 'test', got {mode!r}")
+        self.max_his_len, self.mode, self.sample_num = max_his_len, mode, sample_num
+        self.inters, indices = _read(inters_json), _read(indices_json)
+        self.indices = {str(item): list(tokens) for item, tokens in indices.items()}
+        _warn_of_shared(self.indices)
+        self.inter_data = [sample for items in self.inters.values() for sample in self._of(items)]
+        if sample_num > 0:
+            if sample_num > len(self.inter_data):
+                raise ValueError(
+                    f"sample_num={sample_num}, but there are {len(self.inter_data)} samples"
+                )
+            drawn = python_generator().choice(len(self.inter_data), sample_num, replace=False)
+            self.inter_data = [self.inter_data[i] for i in drawn]
+
+    def _of(self, items: Sequence[Any]) -> Iterator[Sample]:
+        """The samples of one user."""
+        texts = [self._text(item) for item in items]
+        n = len(texts)
+        targets = {"train": range(1, n - 2), "valid": [n - 2], "test": [n - 1]}[self.mode]
+        for t in targets:
+            if t > 0:
+                first = max(0, t - self.max_his_len) if self.max_his_len > 0 else 0
+                yield {"input_ids": "".join(texts[first:t]), "labels": texts[t]}
+
+    def _text(self, item: Any) -> str:
+        if str(item) not in self.indices:
+            raise KeyError(f"item {item!r} has no tokens in indices_json")
+        return "".join(self.indices[str(item)])
+
+    def __len__(self) -> int:
+        return len(self.inter_data)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.inter_data[index]
+
+    def get_new_tokens(self) -> list[str]:
+        """All tokens of semantic ids, sorted: add them to the tokenizer."""
+        return sorted({token for tokens in self.indices.values() for token in tokens})
+
+    def get_all_items(self, as_list: bool = False) -> set[str] | list[str]:
+        """The text of every item: a set, or a list in the order of `indices_json`."""
+        texts = ["".join(tokens) for tokens in self.indices.values()]
+        return texts if as_list else set(texts)
+
+    def get_prefix_allowed_tokens_fn(self, tokenizer: Any) -> Callable[[int, Tensor], list[int]]:
+        """What lets `generate` of transformers make the ids of known items, and nothing else.
+
+        Args:
+            tokenizer: Knows the tokens of `get_new_tokens`.
+
+        Returns:
+            Maps the number of a row and its tokens so far, the decoder's start token first, to the
+            tokens that may follow: those of some item, then the end of the sequence.
+
+        Raises:
+            ValueError: The tokenizer does not know a token.
+        """
+        tokens = self.get_new_tokens()
+        ids = dict(zip(tokens, tokenizer.convert_tokens_to_ids(tokens), strict=True))
+        unknown = [t for t, i in ids.items() if i is None or i == tokenizer.unk_token_id]
+        if unknown:
+            raise ValueError(
+                f"the tokenizer does not know {unknown[0]!r}: call tokenizer.add_tokens(dataset"
+                ".get_new_tokens()), then model.resize_token_embeddings(len(tokenizer))"
+            )
+        end = tokenizer.eos_token_id
+        trie = Trie([[*(ids[t] for t in item), end] for item in self.indices.values()])
+        return lambda batch_id, sentence: trie.get(sentence.tolist()[1:]) or [end]
+
+    def get_collate_fn(self, tokenizer: Any) -> Callable[[Sequence[Sample]], dict[str, Tensor]]:
+        """What makes samples a batch: the `collate_fn` of a `DataLoader`.
+
+        Args:
+            tokenizer: A tokenizer of transformers that ends a text with its end token.
+
+        Returns:
+            Maps samples to `input_ids` and `attention_mask` (B, L), and `labels` (B, M + 1), which
+            are −100, not counted in a loss, where they are padded.
+        """
+
+        def collate(samples: Sequence[Sample]) -> dict[str, Tensor]:
+            def encoded(name: str) -> Any:
+                texts = [sample[name] for sample in samples]
+                return tokenizer(
+                    texts, return_tensors="pt", padding="longest", return_attention_mask=True
+                )
+
+            inputs, labels = encoded("input_ids"), encoded("labels")
+            return {
+                "input_ids": inputs["input_ids"],
+                "attention_mask": inputs["attention_mask"],
+                "labels": labels["input_ids"].masked_fill(labels["attention_mask"] == 0, IGNORED),
+            }
+
+        return collate
+
+
+def _read(table: Mapping[Any, Any] | FilePath) -> Mapping[Any, Any]:
+    """A table, or that of a JSON file."""
+    if isinstance(table, Mapping):
+        return table
+    found: Mapping[Any, Any] = json.loads(Path(table).read_text(encoding="utf-8"))
+    return found
+
+
+def _warn_of_shared(indices: Mapping[str, Sequence[str]]) -> None:
+    """Warn of items of the same tokens."""
+    shared = len(indices) - len({tuple(tokens) for tokens in indices.values()})
+    if shared:
+        log.warning(
+            "%d of %d items have tokens that another item has already, so that they cannot be told "
+            "apart: RQVAEModel.generate_semantic_ids gives each item tokens of its own.",
+            shared,
+            len(indices),
+        )
