@@ -112,6 +112,40 @@ NAMES = {
         "score_norm='none', temperature=1.0, use_output_bias=True, scale_input_embedding=False, "
         "l2_norm_eps=1e-6",
         "HSTUModel.forward": "x, time_diffs=None",
+        "HLLMModel": "item_embeddings, vocab_size, d_model=512, n_heads=8, n_layers=4, "
+        "max_seq_len=256, dropout=0.1, use_rel_pos_bias=True, use_time_embedding=True, "
+        "num_time_buckets=2048, time_bucket_fn='sqrt', temperature=0.07",
+        "HLLMModel.forward": "seq_tokens, time_diffs=None",
+        "RQVAEModel": "in_dim=768, num_emb_list=None, e_dim=64, layers=None, dropout_prob=0.0, "
+        "bn=False, loss_type='mse', quant_loss_weight=1.0, beta=0.25, kmeans_init=False, "
+        "kmeans_iters=100, sk_epsilons=None, sk_iters=100",
+        "RQVAEModel.forward": "x, use_sk=True",
+        "RQVAEModel.get_indices": "xs, use_sk=False",
+        "RQVAEModel.compute_loss": "out, quant_loss, xs=None",
+        "RQVAEModel.generate_semantic_ids": "data, data_loader, prefix=('<a_{}>', '<b_{}>', "
+        "'<c_{}>', '<d_{}>', '<e_{}>'), use_sk=False, device='cuda'",
+        "TIGERModel": "config",
+        "TIGERModel.set_hyper": "temperature",
+        "TIGERModel.ranking_loss": "lm_logits, labels",
+    },
+    "models.generative.hllm": {
+        "HLLMTransformerBlock": "d_model=512, n_heads=8, dropout=0.1",
+        "HLLMTransformerBlock.forward": "x, rel_pos_bias=None",
+    },
+    "models.generative.rqvae": {
+        "kmeans": "samples, num_clusters, num_iters=10",
+        "sinkhorn_algorithm": "distances, epsilon, sinkhorn_iterations",
+        "VectorQuantizer": "n_e, e_dim, beta=0.25, kmeans_init=False, kmeans_iters=10, "
+        "sk_epsilon=0.003, sk_iters=100",
+        "VectorQuantizer.get_codebook": "",
+        "VectorQuantizer.get_codebook_entry": "indices, shape=None",
+        "VectorQuantizer.init_emb": "data",
+        "VectorQuantizer.center_distance_for_constraint": "distances",
+        "VectorQuantizer.forward": "x, use_sk=True",
+        "ResidualVectorQuantizer": "n_e_list, e_dim, sk_epsilons, beta=0.25, kmeans_init=False, "
+        "kmeans_iters=100, sk_iters=100",
+        "ResidualVectorQuantizer.get_codebook": "",
+        "ResidualVectorQuantizer.forward": "x, use_sk=True",
     },
     "models.matching": {
         "DSSM": "user_features, item_features, user_params, item_params, temperature=1.0",
@@ -217,6 +251,12 @@ NAMES = {
             for trainer in ("CTRTrainer", "MatchTrainer", "SeqTrainer")
         },
     },
+    "trainers.rqvae_trainer": {
+        "Trainer": f"model, {TRAINED}{SCHEDULED}n_epoch=10, device='cpu', model_path='./', "
+        "model_logger=None, eval_step=50",
+        "Trainer.evaluate": "data_loader",
+        "Trainer.fit": "train_dataloader",
+    },
     "utils.data": {
         "TorchDataset": "x, y",
         "PredictDataset": "x",
@@ -243,6 +283,18 @@ NAMES = {
         "SequenceDataGenerator": "seq_tokens, seq_positions, targets, seq_time_diffs",
         "SequenceDataGenerator.generate_dataloader": "batch_size=32, num_workers=0, "
         "split_ratio=None, shuffle=True",
+        "EmbDataset": "data_path, device='cpu'",
+        "TigerSeqDataset": "inters_json, indices_json, max_his_len, mode='train', sample_num=0",
+        "TigerSeqDataset.get_new_tokens": "",
+        "TigerSeqDataset.get_all_items": "as_list=False",
+        "TigerSeqDataset.get_prefix_allowed_tokens_fn": "tokenizer",
+        "TigerSeqDataset.get_collate_fn": "tokenizer",
+        "Trie": "sequences=()",
+        "Trie.def_prefix_allowed_tokens_fn": "candidate_trie",
+        "Trie.append": "trie, bos_token_id",
+        "Trie.add": "sequence",
+        "Trie.get": "prefix_sequence",
+        "Trie.load_from_dict": "trie_dict",
     },
     "utils.hstu_utils": {
         "RelPosBias": "n_heads, max_seq_len, num_buckets=32",
@@ -327,7 +379,7 @@ def test_matching_models_have_two_towers(model, method):
             "stamp.STAMP youtube_sbc.YoutubeSBC",
         ),
         ("multi_task", "aitm.AITM esmm.ESMM mmoe.MMOE ple.PLE shared_bottom.SharedBottom"),
-        ("generative", "hstu.HSTUModel"),
+        ("generative", "hllm.HLLMModel hstu.HSTUModel rqvae.RQVAEModel tiger.TIGERModel"),
     ],
 )
 def test_each_model_can_be_imported_from_its_module_too(room, modules):

@@ -11,8 +11,8 @@ from torch_rechub.basic.layers.attention import MultiHeadSelfAttention
 MASK = torch.tensor([[1, 1, 1, 1], [0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 0, 1], [0, 0, 0, 0]]).bool()
 
 
-def naive(layer, x, valid, causal):
-    """One sequence (L, D), read by the loops of the formula."""
+def naive(layer, x, valid, causal, bias=None):
+    """One sequence (L, D), read by the loops of the formula; bias (H, L, L)."""
     q, k, v = (w(x).tolist() for w in (layer.w_q, layer.w_k, layer.w_v))
     d = x.shape[1] // layer.num_heads
     out = []
@@ -21,7 +21,9 @@ def naive(layer, x, valid, causal):
         joined = []
         for h in range(layer.num_heads):
             part = range(h * d, (h + 1) * d)
-            e = [math.exp(sum(q[i][c] * k[j][c] for c in part) / math.sqrt(d)) for j in readable]
+            b = [0.0 if bias is None else float(bias[h, i, j]) for j in readable]
+            dots = [sum(q[i][c] * k[j][c] for c in part) / math.sqrt(d) for j in readable]
+            e = [math.exp(dot + of_pair) for dot, of_pair in zip(dots, b)]
             joined += [
                 sum(weight * v[j][c] for weight, j in zip(e, readable)) / sum(e) for c in part
             ]
@@ -38,6 +40,15 @@ def test_it_is_its_formula(causal, num_heads):
     expected = [naive(layer, row, valid, causal) for row, valid in zip(x, MASK.tolist())]
     torch.testing.assert_close(found, torch.stack(expected))
     torch.testing.assert_close(layer(x[:1], MASK[:1].long()), found[:1])
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_a_bias_is_added_to_the_dot_products(causal):
+    layer, x = MultiHeadSelfAttention(6, num_heads=3, causal=causal), torch.randn(5, 4, 6)
+    bias = torch.randn(1, 3, 4, 4)
+    rows = zip(x, MASK.tolist())
+    expected = [naive(layer, row, valid, causal, bias[0]) for row, valid in rows]
+    torch.testing.assert_close(layer(x, MASK, bias), torch.stack(expected))
 
 
 def test_a_step_reads_nothing_after_it_and_no_padding():

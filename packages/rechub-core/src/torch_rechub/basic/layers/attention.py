@@ -8,11 +8,11 @@ from torch.nn import functional as F
 class MultiHeadSelfAttention(nn.Module):
     """Each step of a sequence reads the valid steps of the same sequence.
 
-    head_h = softmax( (X W_h^Q)(X W_h^K)ᵀ / √d + M ) X W_h^V,  Y = [head_1; …; head_H] W^O
+    head_h = softmax( (X W_h^Q)(X W_h^K)ᵀ / √d + b_h + M ) X W_h^V,  Y = [head_1; …; head_H] W^O
 
-    M is 0 where step i may read step j and −∞ elsewhere: j must be no padding and, if causal, not
-    come after i. A step may always read itself, so that padding stays finite; no other step reads
-    it.
+    b is a bias of pairs of steps, where one is given. M is 0 where step i may read step j and −∞
+    elsewhere: j must be no padding and, if causal, not come after i. A step may always read itself,
+    so that padding stays finite; no other step reads it.
 
     Args:
         dim: Width D of a step; a multiple of `num_heads`, d = D / H.
@@ -21,7 +21,8 @@ class MultiHeadSelfAttention(nn.Module):
         causal: Whether a step reads only itself and what comes before.
 
     Shape:
-        x: (B, L, D); mask: (B, L), true where a step is no padding; returns (B, L, D).
+        x: (B, L, D); mask: (B, L), true where a step is no padding; bias: (1 or B, H, L, L);
+        returns (B, L, D).
 
     Raises:
         ValueError: `dim` is no multiple of `num_heads`.
@@ -44,11 +45,13 @@ class MultiHeadSelfAttention(nn.Module):
         self.num_heads, self.dropout, self.causal = num_heads, dropout, causal
         self.w_q, self.w_k, self.w_v, self.w_o = (nn.Linear(dim, dim) for _ in range(4))
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, bias: Tensor | None = None) -> Tensor:
         """Return (B, L, D)."""
         q, k, v = (self._heads(w(x)) for w in (self.w_q, self.w_k, self.w_v))
         dropout = self.dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, self._allowed(mask), dropout)
+        allowed = self._allowed(mask)
+        m = allowed if bias is None else bias.masked_fill(~allowed, -torch.inf)
+        y = F.scaled_dot_product_attention(q, k, v, m, dropout)
         out: Tensor = self.w_o(y.transpose(1, 2).flatten(2))
         return out
 

@@ -1,0 +1,103 @@
+"""TIGER: generates the semantic id of the next item from those of the items before it."""
+
+from typing import TYPE_CHECKING, Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+if TYPE_CHECKING:
+    _T5: Any = object
+else:
+    try:
+        from transformers import T5ForConditionalGeneration as _T5
+    except ImportError as _error:
+        _REASON = _error
+
+        class _T5:
+            """Says what is missing when it is created."""
+
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                raise ImportError(
+                    "TIGERModel needs transformers: pip install 'rechub-core[generative]'"
+                ) from _REASON
+
+            @classmethod
+            def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+                return cls(None)
+
+
+class TIGERModel(_T5):  # type: ignore[misc]
+    """A T5 that reads a history and writes the next item, both in tokens of semantic ids.
+
+    P(y | x) = Π_m softmax(ŷ_m / τ)[y_m],  L = −mean ln softmax(ŷ_m / τ)[y_m] over all tokens
+
+    y are the codes of the next item and the end token. Recommending is a beam search over items:
+    `generate` with the `prefix_allowed_tokens_fn` of `TigerSeqDataset` writes only ids of known
+    items, and with `num_return_sequences` the best of them. Everything else is as in
+    `transformers.T5ForConditionalGeneration`.
+
+    Args:
+        config: A `transformers.T5Config`, whose vocabulary holds the tokens of the ids.
+
+    Shape:
+        input_ids, attention_mask: (B, L); labels: (B, M), −100 where none is to be predicted;
+        `forward` returns an object with `logits` (B, M, V), and `loss` where there are labels.
+        Without an attention mask, padding tokens are masked.
+
+    Raises:
+        ImportError: transformers is missing.
+
+    Example:
+        >>> import torch
+        >>> from transformers import T5Config
+        >>> config = T5Config(vocab_size=20, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2,
+        ...                   decoder_start_token_id=0)
+        >>> model = TIGERModel(config)
+        >>> history, item = torch.randint(2, 20, (3, 8)), torch.randint(2, 20, (3, 4))
+        >>> model(input_ids=history, labels=item).logits.shape
+        torch.Size([3, 4, 20])
+
+    Reference:
+        Rajput et al., Recommender Systems with Generative Retrieval, NeurIPS 2023,
+        arXiv 2305.05065.
+    """
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.temperature = 1.0
+
+    def set_hyper(self, temperature: float) -> None:
+        """Set τ, 1 at first.
+
+        Raises:
+            ValueError: It is not above 0.
+        """
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {temperature!r}")
+        self.temperature = temperature
+
+    def ranking_loss(self, lm_logits: Tensor, labels: Tensor) -> Tensor:
+        """Return L () of logits (B, M, V) and labels (B, M)."""
+        logits = lm_logits.flatten(0, 1) / self.temperature
+        return F.cross_entropy(logits, labels.flatten(), ignore_index=-100)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Return what T5 does, `loss` being L; further arguments are T5's."""
+        if attention_mask is None and input_ids is not None:
+            attention_mask = (input_ids != self.config.pad_token_id).long()
+        if labels is not None and not {"decoder_input_ids", "decoder_inputs_embeds"} & set(kwargs):
+            kwargs["decoder_input_ids"] = self.prepare_decoder_input_ids_from_labels(labels)
+        as_object = kwargs.pop("return_dict", None) is not False
+        output = super().forward(
+            input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **kwargs
+        )
+        if labels is not None:
+            loss = self.ranking_loss(output.logits, labels)
+            output = type(output)(**{"loss": loss, **output})
+        return output if as_object else output.to_tuple()

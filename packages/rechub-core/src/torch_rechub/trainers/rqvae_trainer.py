@@ -1,0 +1,117 @@
+"""Training of RQ-VAE, which learns the semantic ids of items."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ..models.generative.rqvae import RQVAEModel
+from . import trainer
+from .batches import split_batch
+from .checkpoint import save_weights
+from .settings import Folder, Settings, TrainerOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class Trainer(trainer.Trainer):
+    """Trains an RQ-VAE on embeddings of items; looks at how many of them share their codes.
+
+    Every `eval_step` epochs, and after the last one, it computes the collision rate: the share of
+    items whose codes another one has already. The weights of the lowest training loss are in
+    `model_best_loss.pth`, and in `model` when `fit` returns; those of the lowest collision rate are
+    in `model_best_collision_rate.pth`. Recorded each epoch: train/loss, train/recon_loss,
+    learning_rate, and val/collision_rate when it was computed. The arguments not listed here are
+    those of `CTRTrainer`; training never stops early.
+
+    Args:
+        model: The RQ-VAE. With `kmeans_init`, the first batch must be at least as large as its
+            codebooks.
+        eval_step: Epochs between two computations of the collision rate.
+
+    Raises:
+        ValueError: `eval_step` is below 1.
+
+    Example:
+        >>> import tempfile
+        >>> from torch.utils.data import DataLoader
+        >>> model = RQVAEModel(8, num_emb_list=[4, 4], e_dim=4, layers=[6], kmeans_init=True)
+        >>> loader = DataLoader(torch.randn(40, 8), batch_size=20, shuffle=True)
+        >>> trainer = Trainer(model, n_epoch=2, model_path=tempfile.mkdtemp())
+        >>> best_loss, best_collision_rate = trainer.fit(loader)
+        >>> [name for name in trainer.history[-1] if name.startswith(("train/", "val/"))]
+        ['train/loss', 'train/recon_loss', 'val/collision_rate']
+    """
+
+    loss_names = ("train/loss", "train/recon_loss")
+    monitor = "train/loss"
+    weights_file = "model_best_loss.pth"
+    collision_file = "model_best_collision_rate.pth"
+
+    def __init__(
+        self,
+        model: RQVAEModel,
+        optimizer_fn: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
+        optimizer_params: Mapping[str, Any] | None = None,
+        scheduler_fn: Callable[..., Any] | None = None,
+        scheduler_params: Mapping[str, Any] | None = None,
+        n_epoch: int = 10,
+        device: str | torch.device = "cpu",
+        model_path: Folder = "./",
+        model_logger: Any = None,
+        eval_step: int = 50,
+        **options: "Unpack[TrainerOptions]",
+    ) -> None:
+        if eval_step < 1:
+            raise ValueError(f"eval_step must be at least 1 epoch, got {eval_step!r}")
+        gpus, earlystop_mode, earlystop_patience = None, "min", max(1, n_epoch)  # never stops early
+        settings = Settings.of(locals(), options)
+        super().__init__(model, settings)
+        self.eval_step, self.recorded = eval_step, {"eval_step": eval_step}
+        self._forward = settings.parallel(self.model)
+
+    def fit(  # type: ignore[override]
+        self, train_dataloader: Iterable[Any], *, resume: bool = False
+    ) -> tuple[float, float]:
+        """Train as `Trainer.fit`; return the lowest training loss and collision rate."""
+        super().fit(train_dataloader, train_dataloader, resume=resume)
+        return self._lowest("train/loss"), self._lowest("val/collision_rate")
+
+    def losses(self, batch: Any) -> Sequence[Tensor]:
+        """The loss of a batch, and its reconstruction's part, which is only recorded."""
+        x, _ = split_batch(batch)
+        out, quant_loss, _ = self._forward(x)
+        loss, reconstruction = self.model.compute_loss(out, quant_loss, x)  # type: ignore[operator]
+        return loss, reconstruction.detach()
+
+    def backward(self, losses: Sequence[Tensor]) -> None:
+        """Compute gradients from the loss, which the reconstruction's is part of."""
+        super().backward(losses[:1])
+
+    def validate(self, data_loader: Iterable[Any]) -> dict[str, float]:
+        """The collision rate, in the epochs in which it is computed."""
+        epoch = len(self.history)
+        if (epoch + 1) % self.eval_step and epoch + 1 < self.n_epoch:
+            return {}
+        rate = self.evaluate(data_loader)
+        if rate < self._lowest("val/collision_rate"):
+            save_weights(self.model.state_dict(), self.best.path.with_name(self.collision_file))
+        return {"val/collision_rate": rate}
+
+    @torch.no_grad()
+    def evaluate(self, data_loader: Iterable[Any]) -> float:
+        """The collision rate of the items of a loader: 1 − different codes / items."""
+        self.model.eval()
+        codes = [
+            self.model.get_indices(split_batch(batch)[0]).cpu()  # type: ignore[operator]
+            for batch in self.feed(data_loader, self.feed.bar(data_loader, "evaluate"))
+        ]
+        found = torch.cat(codes)
+        return 1 - len(found.unique(dim=0)) / len(found)
+
+    def _lowest(self, name: str) -> float:
+        values = (row[name] for row in self.history if name in row)
+        return min((value for value in values if not math.isnan(value)), default=math.inf)

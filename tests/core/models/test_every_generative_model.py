@@ -1,0 +1,267 @@
+"""What holds for every generative model. A new one joins by a row of the table."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.utils.data import DataLoader
+from transformers import T5Config
+
+from torch_rechub.models import generative
+from torch_rechub.models.generative import HLLMModel, HSTUModel, RQVAEModel, TIGERModel
+from torch_rechub.trainers import SeqTrainer
+from torch_rechub.trainers.rqvae_trainer import Trainer as RQVAETrainer
+from torch_rechub.utils.data import SequenceDataGenerator
+
+V, L, D = 12, 5, 8
+
+
+def hstu():
+    return HSTUModel(V, d_model=D, n_heads=2, n_layers=2, dqk=4, dv=4, max_seq_len=8, dropout=0.1)
+
+
+def hllm():
+    return HLLMModel(torch.randn(V, D), V, d_model=D, n_heads=2, n_layers=2, max_seq_len=8)
+
+
+def rqvae():
+    return RQVAEModel(6, [4, 4], e_dim=3, layers=[8], dropout_prob=0.1)
+
+
+def tiger():
+    config = T5Config(
+        vocab_size=V, d_model=D, d_kv=4, d_ff=16, num_layers=2, num_heads=2,
+        decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
+    )  # fmt: skip
+    return TIGERModel(config)
+
+
+def events(n, length=L):
+    """Tokens and times."""
+    times = torch.randint(0, 9000, (n, length)).sort(dim=1, descending=True).values
+    return torch.randint(2, V, (n, length)), times
+
+
+def vectors(n):
+    return (torch.randn(n, 6),)
+
+
+def histories_and_items(n, length=L):
+    return torch.randint(2, V, (n, length)), torch.randint(2, V, (n, 3))
+
+
+def logits_of_events(model, tokens, times):
+    return model(tokens, times)
+
+
+def reconstruction(model, x):
+    return model(x)[0]
+
+
+def logits_of_codes(model, history, item):
+    return model(input_ids=history, labels=item).logits
+
+
+def next_event_loss(model, tokens, times):
+    return F.cross_entropy(model(tokens, times).flatten(0, 1), tokens.roll(-1, 1).flatten())
+
+
+def rqvae_loss(model, x):
+    out, quant_loss, _ = model(x)
+    return model.compute_loss(out, quant_loss, x)[0]
+
+
+def tiger_loss(model, history, item):
+    return model(input_ids=history, labels=item).loss
+
+
+def learns_next_item(model, folder):
+    """Tokens count up; the accuracy."""
+    start = torch.arange(200).unsqueeze(1)
+    tokens = (start + torch.arange(L + 1)) % (V - 1) + 1
+    times = torch.zeros(200, L, dtype=torch.int64)
+    data = SequenceDataGenerator(tokens[:, :L], times, tokens[:, L], times)
+    train, val, test = data.generate_dataloader(20, split_ratio=(0.6, 0.2, 0.2))
+    trainer = SeqTrainer(
+        model, optimizer_params={"lr": 0.02}, n_epoch=8, model_path=folder, progress=False
+    )
+    trainer.fit(train, val)
+    return trainer.evaluate(test)[1]
+
+
+def learns_kinds(model, folder):
+    """Four kinds of vectors, far apart; the share of the variance that is reconstructed."""
+    x = (torch.randn(4, 6) * 3).repeat(30, 1) + 0.05 * torch.randn(120, 6)
+    trainer = RQVAETrainer(
+        model, optimizer_params={"lr": 0.02}, n_epoch=60, model_path=folder, progress=False
+    )
+    trainer.fit(DataLoader(x, 40, shuffle=True))
+    model.eval()
+    return 1 - ((model(x)[0] - x).square().mean() / x.var()).item()
+
+
+def learns_next_id(model, folder):
+    """The next id repeats the last three codes; the share of codes that are right."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    x = torch.randint(2, V, (60, L))
+    x[:, 1:] = x[:, :1]
+    for _ in range(60):
+        optimizer.zero_grad()
+        model(input_ids=x, labels=x[:, -3:]).loss.backward()
+        optimizer.step()
+    model.eval()
+    return (
+        (model.generate(input_ids=x, max_new_tokens=3)[:, 1:4] == x[:, -3:]).float().mean().item()
+    )
+
+
+@dataclass(frozen=True)
+class Row:
+    """How a model is made, called, trained, and what it learns, more than 0.9 of it.
+
+    `sequential` outputs are those of steps: of the inputs themselves, or of what is generated.
+    """
+
+    make: Callable[[], Any]
+    inputs: Callable[..., tuple[torch.Tensor, ...]]
+    outputs: Callable[..., torch.Tensor]
+    shape: Callable[[int], tuple[int, ...]]
+    loss: Callable[..., torch.Tensor]
+    learn: Callable[..., float]
+    sequential: bool = True
+
+
+TABLE = {
+    "HLLMModel": Row(
+        hllm, events, logits_of_events, lambda n: (n, L, V), next_event_loss, learns_next_item
+    ),
+    "HSTUModel": Row(
+        hstu, events, logits_of_events, lambda n: (n, L, V), next_event_loss, learns_next_item
+    ),
+    "RQVAEModel": Row(
+        rqvae, vectors, reconstruction, lambda n: (n, 6), rqvae_loss, learns_kinds, False
+    ),
+    "TIGERModel": Row(
+        tiger, histories_and_items, logits_of_codes, lambda n: (n, 3, V), tiger_loss, learns_next_id
+    ),
+}
+SEQUENTIAL = [name for name, row in TABLE.items() if row.sequential]
+EVERY = pytest.mark.parametrize("name", TABLE)
+EVERY_SEQUENTIAL = pytest.mark.parametrize("name", SEQUENTIAL)
+
+
+def test_every_exported_model_has_a_row():
+    assert sorted(TABLE) == sorted(generative.__all__)
+    assert all(type(row.make()).__name__ == name for name, row in TABLE.items())
+
+
+@EVERY
+@pytest.mark.parametrize("n", [1, 4])
+def test_outputs_have_their_shape_and_are_finite(name, n):
+    row = TABLE[name]
+    for training in (True, False):
+        found = row.outputs(row.make().train(training), *row.inputs(n))
+        assert found.shape == row.shape(n)
+        assert found.isfinite().all()
+
+
+@EVERY
+def test_a_row_is_the_same_alone_and_in_a_batch(name):
+    row = TABLE[name]
+    model, inputs = row.make().eval(), row.inputs(5)
+    whole = row.outputs(model, *inputs)
+    for i in range(5):
+        alone = row.outputs(model, *(x[i : i + 1] for x in inputs))
+        torch.testing.assert_close(alone[0], whole[i], atol=1e-5, rtol=1e-4)
+
+
+@EVERY
+def test_a_gradient_reaches_every_parameter(name):
+    row = TABLE[name]
+    model = row.make().eval()
+    if name == "RQVAEModel":  # entries that no vector is near to get none
+        with torch.no_grad():
+            for level in model.rq.vq_layers:
+                level.embedding.weight.normal_()
+    row.loss(model, *row.inputs(40)).backward()
+    without = [n for n, p in model.named_parameters() if p.grad is None or (p.grad == 0).all()]
+    assert without == []
+
+
+@EVERY_SEQUENTIAL
+@pytest.mark.parametrize("left", [0, 2])
+def test_padding_says_nothing(name, left):
+    row = TABLE[name]
+    model, (tokens, others) = row.make().eval(), row.inputs(4)
+    tokens[0, :2] = 0
+    found = row.outputs(model, tokens, others)
+    padded = F.pad(tokens, (left, 2 - left))
+    if name == "TIGERModel":  # the padding of what is read; what is written has none
+        torch.testing.assert_close(row.outputs(model, padded, others), found)
+        return
+    times = F.pad(others, (left, 2 - left), value=77)
+    again = row.outputs(model, padded, times)[:, left : left + L]
+    torch.testing.assert_close(again[tokens != 0], found[tokens != 0])
+
+
+@EVERY_SEQUENTIAL
+def test_a_step_never_sees_a_later_one(name):
+    row = TABLE[name]
+    model, (tokens, others) = row.make().eval(), row.inputs(4)
+    found = row.outputs(model, tokens, others)
+    written = others if name == "TIGERModel" else tokens
+    for t in range(1, written.shape[1]):
+        later = written.clone()
+        later[:, t:] = torch.randint(2, V, later[:, t:].shape)
+        given = (tokens, later) if name == "TIGERModel" else (later, others)
+        # the code at t is predicted from those before it, the item after t from those up to it
+        seen = t + 1 if name == "TIGERModel" else t
+        torch.testing.assert_close(row.outputs(model, *given)[:, :seen], found[:, :seen])
+
+
+@EVERY
+def test_a_state_dict_makes_the_same_model(name, tmp_path):
+    row = TABLE[name]
+    model, other, inputs = row.make().eval(), row.make().eval(), row.inputs(3)
+    torch.save(model.state_dict(), tmp_path / "model.pth")
+    assert not row.outputs(other, *inputs).equal(row.outputs(model, *inputs))
+    other.load_state_dict(torch.load(tmp_path / "model.pth", weights_only=True))
+    assert row.outputs(other, *inputs).equal(row.outputs(model, *inputs))
+
+
+@EVERY
+def test_a_seed_makes_the_same_model(name):
+    row = TABLE[name]
+    inputs, found = row.inputs(3), []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        found.append(row.outputs(row.make(), *inputs))
+    assert found[0].equal(found[1])
+    assert not found[0].equal(found[2])
+
+
+@EVERY
+def test_it_learns_a_planted_signal(name, tmp_path):
+    assert TABLE[name].learn(TABLE[name].make(), tmp_path) > 0.9
+
+
+# transformers reads the values of its masks, which the meta device does not have
+@pytest.mark.parametrize("name", [name for name in TABLE if name != "TIGERModel"])
+def test_it_goes_wherever_it_is_moved(name):
+    row = TABLE[name]
+    model = row.make().to("meta")  # a tensor made on the CPU inside the model would fail here
+    found = row.outputs(model, *(x.to("meta") for x in row.inputs(3)))
+    assert found.device.type == "meta"
+    assert found.shape == row.shape(3)
+
+
+@EVERY
+def test_a_compiled_model_computes_the_same(name):
+    row = TABLE[name]
+    model, inputs = row.make().eval(), row.inputs(3)
+    compiled = torch.compile(copy.deepcopy(model), backend="eager")
+    torch.testing.assert_close(row.outputs(compiled, *inputs), row.outputs(model, *inputs))
