@@ -100,13 +100,28 @@ def test_capsules_that_take_no_part_are_zero_and_take_nothing_from_others():
 
 @pytest.mark.parametrize("kind", [0, 1, 2])
 @pytest.mark.parametrize("rounds", [1, 3])
-def test_gradients_reach_the_maps_but_do_not_pass_through_the_routing(kind, rounds):
+def test_gradients_reach_the_maps_and_no_padding(kind, rounds):
     layer = CapsuleNetwork(3, 4, kind, interest_num=2, routing_times=rounds, relu_layer=True)
     x = torch.randn(4, 4, 3, requires_grad=True)
     layer(x, MASK).sum().backward()
     assert all((p.grad != 0).any() for p in layer.parameters())
     assert (x.grad[~MASK] == 0).all()
     assert not any("routing" in name for name, _ in layer.named_parameters())
+
+
+def test_no_gradient_passes_through_the_routing():
+    layer = CapsuleNetwork(3, 4, 0, interest_num=2)
+    x = torch.randn(1, 4, 3) * 2
+    layer(x, torch.ones(1, 4))[0, 0, 0].backward()
+    b, e = layer.routing_logits, x[0] @ layer.linear.weight.T
+    for _ in range(3):
+        c = b.softmax(dim=0).detach()  # a constant of the sum
+        total = c @ e
+        length = total.norm(dim=1, keepdim=True)
+        v = total * length / (1 + length**2)
+        b = b + v @ e.T
+    (expected,) = torch.autograd.grad(v[0, 0], layer.linear.weight)
+    torch.testing.assert_close(layer.linear.weight.grad, expected)
 
 
 def test_routing_starts_from_the_same_logits_every_time_and_after_loading():

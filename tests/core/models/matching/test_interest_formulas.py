@@ -182,7 +182,7 @@ def test_sine(num_heads, randomized, rows):
 
 def test_sine_keeps_concepts_apart(tmp_path):
     model = sine(covariance_weight=3.0)
-    c = model.concept_embedding.weight.double()
+    c = model.concept_embedding.weight.detach().double()
     c = c - c.mean(dim=1, keepdim=True)
     pairs = [(i, j) for i in range(5) for j in range(5) if i != j]
     expected = 3 * sum(float(c[i] @ c[j] / 8) ** 2 for i, j in pairs) / 2
