@@ -4,7 +4,7 @@ Protocol: interactions in order of timestamp, then of the file's rows. Each user
 test, the one before it the validation, the rest is for training. All 1,682 films are ranked by the
 inner product of embeddings, once without those that the user has rated before ("masked"), once with
 them ("unmasked"); of equal scores the film of lower id comes first. For each of the two, the epoch
-of best validation NDCG@10 is tested. One to five minutes on one core, the longest SASRec.
+of best validation NDCG@10 is tested. One to four minutes on one core of a busy machine.
 
     python examples/matching.py dssm     # or: facebook_dssm, youtube_dnn, gru4rec, sasrec
 """
@@ -32,9 +32,9 @@ TOWER = {"dims": [128, DIM], "activation": "prelu"}
 SETTINGS = {
     "dssm": (12, 512, None),  # the other rows' films
     "facebook_dssm": (20, 512, ()),
-    "youtube_dnn": (8, 1024, (100,)),
-    "gru4rec": (8, 1024, (100,)),
-    "sasrec": (100, 128, (LENGTH,)),
+    "youtube_dnn": (6, 1024, (100,)),
+    "gru4rec": (5, 1024, (100,)),
+    "sasrec": (60, 128, (LENGTH,)),
 }
 
 
