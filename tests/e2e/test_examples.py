@@ -16,7 +16,7 @@ def results(*command: str, epochs: int = 1) -> list[float]:
         [sys.executable, EXAMPLES / command[0], *command[1:], "--epochs", str(epochs)],
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1200,
     )
     assert done.returncode == 0, done.stderr
     return [float(number) for number in re.findall(r"0\.\d{4}", done.stdout)]
@@ -41,7 +41,7 @@ def test_the_next_item_prints_its_metrics_beside_those_of_popularity():
     ("model", "epochs", "published"),
     [
         ("dssm", 6, None),
-        ("facebook_dssm", 12, None),
+        ("facebook_dssm", 20, None),
         ("youtube_dnn", 3, None),
         ("gru4rec", 3, (0.051, 0.110)),
         ("sasrec", 40, (0.050, 0.110)),
