@@ -72,11 +72,12 @@ def test_batch_norm_of_several_rows_is_torchs():
     assert list(ours.state_dict()) == list(torchs.state_dict())
 
 
-def test_batch_norm_of_one_training_row_uses_the_running_statistics_and_keeps_them():
+@pytest.mark.parametrize("rows", [0, 1])
+def test_batch_norm_of_no_two_training_rows_keeps_the_running_statistics_and_uses_them(rows):
     norm = BatchNorm(3)
     norm(torch.randn(50, 3) * 4 + 2)
     before = {name: value.clone() for name, value in norm.state_dict().items()}
-    x = torch.randn(1, 3)
+    x = torch.randn(rows, 3)
     trained = norm(x)
     assert torch.equal(trained, norm.eval()(x))
     assert all(torch.equal(before[name], value) for name, value in norm.state_dict().items())

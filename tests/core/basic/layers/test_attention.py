@@ -1,4 +1,4 @@
-"""Self-attention against its formula, step by step; what it must not see."""
+"""Self-attention over steps and over fields against its formula; what it must not see."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from torch_rechub.basic.layers.attention import MultiHeadSelfAttention
+from torch_rechub.basic.layers.attention import InteractingLayer, MultiHeadSelfAttention
 
 MASK = torch.tensor([[1, 1, 1, 1], [0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 0, 1], [0, 0, 0, 0]]).bool()
 
@@ -88,3 +88,31 @@ def test_padding_on_the_left_shifts_the_result():
     x, mask = torch.randn(2, 3, 6), torch.ones(2, 3)
     shifted = layer(F.pad(x, (0, 0, 2, 0)), F.pad(mask, (2, 0)))
     torch.testing.assert_close(shifted[:, 2:], layer(x, mask))
+
+
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("num_heads", [1, 2])
+def test_interacting_fields_are_the_formula(num_heads, residual):
+    layer, x = (
+        InteractingLayer(4, num_heads, dropout=0.5, residual=residual).eval(),
+        torch.randn(3, 5, 4),
+    )
+    found = layer(x)
+    d = 4 // num_heads
+    for row in range(3):
+        q, k, v = (w(x[row]).tolist() for w in (layer.W_Q, layer.W_K, layer.W_V))
+        for m in range(5):
+            read = []
+            for h in range(num_heads):
+                part = range(h * d, (h + 1) * d)
+                e = [math.exp(sum(q[m][c] * k[f][c] for c in part)) for f in range(5)]
+                read += [sum(e[f] * v[f][c] for f in range(5)) / sum(e) for c in part]
+            expected = torch.tensor(read)
+            if residual:
+                expected = expected + layer.W_Res(x[row, m])
+            torch.testing.assert_close(found[row, m], expected.relu(), atol=1e-5, rtol=1e-5)
+
+
+def test_the_width_of_fields_must_divide_too():
+    with pytest.raises(ValueError, match="the width 6 must be a multiple of num_heads=4"):
+        InteractingLayer(6, 4)

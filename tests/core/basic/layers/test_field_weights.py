@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from torch_rechub.basic.layers import SENETLayer
+from torch_rechub.basic.layers import CEN, SENETLayer
 
 
 @pytest.mark.parametrize("gate", [nn.ReLU, nn.Sigmoid])
@@ -31,3 +31,16 @@ def test_fields_may_differ_in_width_and_few_fields_keep_one_unit():
     assert (a.shape, b.shape) == ((3, 2), (3, 7))
     same = layer(torch.ones(3, 2, 4))
     torch.testing.assert_close(torch.stack([a[:, 0], b[:, 0]], dim=1), same[:, :, 0])
+
+
+@pytest.mark.parametrize(("crosses", "ratio"), [(3, 1), (3, 5)])
+def test_cen_weighs_each_crossed_field(crosses, ratio):
+    layer, e = CEN(4, crosses, ratio).eval(), torch.randn(5, crosses, 4)
+    y = layer(e)
+    for row in range(5):
+        u = layer.u.tolist()
+        d = [max(0.0, sum(a * b for a, b in zip(u[p], e[row, p].tolist()))) for p in range(crosses)]
+        s = layer.mlp_att(torch.tensor([d]))[0]
+        expected = torch.cat([s[p] * e[row, p] for p in range(crosses)])
+        torch.testing.assert_close(y[row], expected, atol=1e-5, rtol=1e-5)
+    assert layer.mlp_att.mlp[0].out_features == max(1, crosses // ratio)

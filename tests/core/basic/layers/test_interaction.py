@@ -1,9 +1,9 @@
-"""FM, CIN and cross networks against loops over their formulas."""
+"""Interactions of pairs of fields against loops over their formulas."""
 
 import pytest
 import torch
 
-from torch_rechub.basic.layers import CIN, FM, CrossLayer, CrossNetwork
+from torch_rechub.basic.layers import CIN, FFM, FM, BiLinearInteractionLayer, PairProducts
 
 
 @pytest.mark.parametrize(("fields", "width"), [(1, 4), (2, 1), (5, 3)])
@@ -56,36 +56,48 @@ def test_cin_layers_need_maps(sizes, split_half):
         CIN(4, sizes, split_half)
 
 
-def crossed(x_0, x_l, w, b):
-    """x_0 (x_lᵀ w) + b, entry by entry."""
-    dot = sum(x_l[i] * w[i] for i in range(len(w)))
-    return torch.stack([x_0[i] * dot + b[i] for i in range(len(w))])
+@pytest.mark.parametrize("fields", [1, 2, 5])
+def test_pair_products_are_those_of_all_pairs_in_order(fields):
+    v = torch.randn(4, fields, 3)
+    found = PairProducts(fields)(v)
+    pairs = [(i, j) for i in range(fields) for j in range(i + 1, fields)]
+    assert found.shape == (4, len(pairs), 3)
+    for p, (i, j) in enumerate(pairs):
+        assert torch.equal(found[:, p], v[:, i] * v[:, j])
 
 
-def test_a_cross_layer_is_its_formula():
-    layer = CrossLayer(5)
-    torch.nn.init.normal_(layer.b)
-    x_0, x_i = torch.randn(3, 5), torch.randn(3, 5)
-    y = layer(x_0, x_i).detach()
-    for row in range(3):
-        expected = crossed(x_0[row], x_i[row], layer.w.weight[0], layer.b)
-        torch.testing.assert_close(y[row], expected, atol=1e-5, rtol=1e-5)
+def test_ffm_multiplies_the_embeddings_that_two_fields_have_for_each_other():
+    v = torch.randn(4, 3, 3, 5)
+    found = FFM(3, reduce_sum=False)(v)
+    for p, (i, j) in enumerate([(0, 1), (0, 2), (1, 2)]):
+        assert torch.equal(found[:, p], v[:, i, j] * v[:, j, i])
+    torch.testing.assert_close(FFM(3)(v), found.sum(dim=2, keepdim=True))
 
 
-@pytest.mark.parametrize("num_layers", [0, 1, 3])
-def test_a_cross_network_adds_a_cross_to_what_it_crossed(num_layers):
-    net = CrossNetwork(5, num_layers)
-    for b in net.b:
-        torch.nn.init.normal_(b)
-    x = torch.randn(3, 5)
-    y = net(x)
-    for row in range(3):
-        x_l = x[row]
-        for w, b in zip(net.w, net.b):
-            x_l = crossed(x[row], x_l, w.weight[0], b) + x_l
-        torch.testing.assert_close(y[row], x_l, atol=1e-5, rtol=1e-5)
+@pytest.mark.parametrize("kind", ["field_all", "field_each", "field_interaction"])
+@pytest.mark.parametrize("fields", [2, 4])
+def test_a_bilinear_product_is_its_formula(kind, fields):
+    layer, v = BiLinearInteractionLayer(3, fields, kind), torch.randn(2, fields, 3)
+    matrices = [w.detach() for w in layer.parameters()]
+    found, p = layer(v), 0
+    for i in range(fields):
+        for j in range(i + 1, fields):
+            w = matrices[{"field_all": 0, "field_each": i, "field_interaction": p}[kind]]
+            for row in range(2):
+                for d in range(3):
+                    product = sum(w[d, e] * v[row, i, e] for e in range(3)) * v[row, j, d]
+                    torch.testing.assert_close(found[row, p, d], product, atol=1e-5, rtol=1e-5)
+            p += 1
+    assert found.shape[1] == p
 
 
-def test_the_state_dict_has_the_names_of_0_9():
-    shapes = {name: tuple(v.shape) for name, v in CrossNetwork(5, 2).state_dict().items()}
-    assert shapes == {"w.0.weight": (1, 5), "w.1.weight": (1, 5), "b.0": (5,), "b.1": (5,)}
+def test_bilinear_weights_of_0_9_load():
+    matrices = torch.randn(4, 3, 3)
+    layer = BiLinearInteractionLayer(3, 4, "field_each")
+    layer.load_state_dict({f"bilinear_layer.{i}.weight": w for i, w in enumerate(matrices)})
+    assert torch.equal(torch.stack(list(layer.parameters())), matrices[:3])
+
+
+def test_another_bilinear_type_is_refused():
+    with pytest.raises(ValueError, match=r"bilinear_type must be 'field_all', .* got 'all'"):
+        BiLinearInteractionLayer(3, 4, "all")

@@ -9,14 +9,14 @@ from torch.nn import functional as F
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """`torch.nn.BatchNorm1d` that also takes a training batch of one row.
+    """`torch.nn.BatchNorm1d` that also takes a training batch of one row, or of none.
 
     A single row has no variance, so it is normalised by the running statistics, as in evaluation.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise x of shape (B, D)."""
-        if self.training and x.shape[0] == 1:
+        if self.training and x.shape[0] <= 1:
             return F.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )

@@ -194,3 +194,46 @@ def flat_width(features: "Sequence[Feature]") -> int:
 
 
 Feature: TypeAlias = SparseFeature | SequenceFeature | DenseFeature
+IdFeature: TypeAlias = SparseFeature | SequenceFeature
+
+
+def fields_of(argument: str, features: Sequence[Feature]) -> tuple[list[IdFeature], int]:
+    """The features that are fields of one width, to interact with one another; and the width.
+
+    Dense features are left out.
+
+    Args:
+        argument: What the model calls its features, for the message.
+        features: Features of any kind.
+
+    Raises:
+        ValueError: There is no field, or a sequence that is not pooled, or fields of several
+            widths.
+
+    Example:
+        >>> fields_of("features", [SparseFeature("user", 10, embed_dim=4), DenseFeature("age")])[1]
+        4
+    """
+    fields = [f for f in features if not isinstance(f, DenseFeature)]
+    flat_width(fields)
+    widths = {f.name: f.embed_dim for f in fields}
+    if len(set(widths.values())) != 1:
+        raise ValueError(
+            f"{argument} must hold sparse or pooled sequence features of one embed_dim, got "
+            f"{widths or 'none'}"
+        )
+    return fields, fields[0].embed_dim or 0
+
+
+def check_sequences(argument: str, features: Sequence[Feature]) -> list[SequenceFeature]:
+    """Refuse features other than sequences that keep their steps.
+
+    Raises:
+        ValueError: Names the first.
+    """
+    for f in features:
+        if not isinstance(f, SequenceFeature) or f.pooling != "concat":
+            raise ValueError(
+                f"{argument} must hold features SequenceFeature(..., pooling='concat'), got {f}"
+            )
+    return [f for f in features if isinstance(f, SequenceFeature)]

@@ -1,30 +1,41 @@
 """Layers, by kind: each class is its formula, its shapes and a short forward."""
 
 from ..._installation import refuse_mixed_installation
-from .attention import MultiHeadSelfAttention, PointWiseFeedForward
+from .attention import InteractingLayer, MultiHeadSelfAttention, PointWiseFeedForward
+from .cross import CrossLayer, CrossNetMix, CrossNetV2, CrossNetwork
 from .embedding import EmbeddingLayer
 from .experts import CGC, AttentionLayer, Experts, Gate, TaskPredictions, Towers, mix
-from .field_weights import SENETLayer
+from .field_weights import CEN, SENETLayer
 from .hstu import HSTUBlock, HSTULayer
-from .interaction import CIN, FM, CrossLayer, CrossNetwork
+from .interaction import CIN, FFM, FM, BiLinearInteractionLayer, PairProducts
 from .interest import CapsuleNetwork, MultiInterestSA
 from .linear import LR, FirstOrder
 from .mlp import MLP, PredictionLayer
 from .pooling import AveragePooling, ConcatPooling, InputMask, SumPooling
+from .recurrent import AUGRU, AUGRU_Cell
+from .target_attention import ActivationUnit
 
 refuse_mixed_installation()
 
 __all__ = [
+    "AUGRU",
+    "CEN",
     "CGC",
     "CIN",
+    "FFM",
     "FM",
     "LR",
     "MLP",
+    "AUGRU_Cell",
+    "ActivationUnit",
     "AttentionLayer",
     "AveragePooling",
+    "BiLinearInteractionLayer",
     "CapsuleNetwork",
     "ConcatPooling",
     "CrossLayer",
+    "CrossNetMix",
+    "CrossNetV2",
     "CrossNetwork",
     "EmbeddingLayer",
     "Experts",
@@ -33,8 +44,10 @@ __all__ = [
     "HSTUBlock",
     "HSTULayer",
     "InputMask",
+    "InteractingLayer",
     "MultiHeadSelfAttention",
     "MultiInterestSA",
+    "PairProducts",
     "PointWiseFeedForward",
     "PredictionLayer",
     "SENETLayer",

@@ -1,4 +1,4 @@
-"""Self-attention over sequences, and the network applied to each of its steps."""
+"""Self-attention over sequences and over fields, and the network applied to each step."""
 
 import torch
 from torch import Tensor, nn
@@ -47,18 +47,13 @@ class MultiHeadSelfAttention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor, bias: Tensor | None = None) -> Tensor:
         """Return (B, L, D)."""
-        q, k, v = (self._heads(w(x)) for w in (self.w_q, self.w_k, self.w_v))
+        q, k, v = (_heads(w(x), self.num_heads) for w in (self.w_q, self.w_k, self.w_v))
         dropout = self.dropout if self.training else 0.0
         allowed = self._allowed(mask)
         m = allowed if bias is None else bias.masked_fill(~allowed, -torch.inf)
         y = F.scaled_dot_product_attention(q, k, v, m, dropout)
         out: Tensor = self.w_o(y.transpose(1, 2).flatten(2))
         return out
-
-    def _heads(self, x: Tensor) -> Tensor:
-        """(B, L, D) to (B, H, L, D / H)."""
-        heads: Tensor = x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
-        return heads
 
     def _allowed(self, mask: Tensor) -> Tensor:
         """Which step may read which: (B, 1, L, L)."""
@@ -102,3 +97,57 @@ class PointWiseFeedForward(nn.Module):
         hidden = self.dropout(self.w_1(inputs).relu())
         y: Tensor = self.dropout(self.w_2(hidden))
         return y
+
+
+class InteractingLayer(nn.Module):
+    """Self-attention over the fields of a row: each field reads all fields.
+
+    α_{m,k} = softmax_k(⟨W_Q e_m, W_K e_k⟩) in each head,
+    e'_m = ReLU( [Σ_k α_{m,k} W_V e_k]_heads + W_Res e_m )
+
+    Args:
+        embed_dim: Width D of a field; a multiple of `num_heads`.
+        num_heads: Number of heads.
+        dropout: Share of attention weights dropped while training.
+        residual: Whether W_Res e_m is added.
+
+    Shape:
+        x: (B, F, D); returns (B, F, D).
+
+    Raises:
+        ValueError: `embed_dim` is no multiple of `num_heads`.
+
+    Example:
+        >>> InteractingLayer(8, num_heads=2)(torch.rand(3, 5, 8)).shape
+        torch.Size([3, 5, 8])
+
+    Reference:
+        Song et al., AutoInt: Automatic Feature Interaction Learning via Self-Attentive Neural
+        Networks, CIKM 2019, arXiv 1810.11921.
+    """
+
+    def __init__(
+        self, embed_dim: int, num_heads: int = 2, dropout: float = 0.0, residual: bool = True
+    ) -> None:
+        super().__init__()
+        if embed_dim % num_heads:
+            raise ValueError(f"the width {embed_dim} must be a multiple of num_heads={num_heads}")
+        self.num_heads, self.dropout = num_heads, dropout
+        self.W_Q, self.W_K, self.W_V = (
+            nn.Linear(embed_dim, embed_dim, bias=False) for _ in range(3)
+        )
+        self.W_Res = nn.Linear(embed_dim, embed_dim, bias=False) if residual else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, F, D)."""
+        q, k, v = (_heads(w(x), self.num_heads) for w in (self.W_Q, self.W_K, self.W_V))
+        dropout = self.dropout if self.training else 0.0
+        read = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=1.0)
+        y: Tensor = read.transpose(1, 2).flatten(2)
+        return (y if self.W_Res is None else y + self.W_Res(x)).relu()
+
+
+def _heads(x: Tensor, num_heads: int) -> Tensor:
+    """(B, L, D) to (B, H, L, D / H)."""
+    heads: Tensor = x.unflatten(2, (num_heads, -1)).transpose(1, 2)
+    return heads

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..features import DenseFeature, Feature, SequenceFeature, SparseFeature
-from .inputs import IdFeature, check_ids, column
+from ..features import DenseFeature, Feature, IdFeature, SequenceFeature, SparseFeature
+from .inputs import check_ids, column
 from .lookup import look_up
 from .pooling import POOLING
 from .tables import Slice, Tables, TableView, find_owners, unique_features

@@ -5,9 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ..features import DenseFeature, Feature, SequenceFeature, SparseFeature
-
-IdFeature = SparseFeature | SequenceFeature
+from ..features import DenseFeature, Feature, IdFeature, SparseFeature
 
 
 def column(x: Mapping[str, Tensor], feature: Feature) -> Tensor:

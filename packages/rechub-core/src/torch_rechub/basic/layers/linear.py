@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..features import DenseFeature, Feature, SequenceFeature, flat_width
+from ..features import DenseFeature, Feature, IdFeature, SequenceFeature, flat_width
 from ..initializers import RandomNormal
 from .embedding import EmbeddingLayer
-from .inputs import IdFeature, column
+from .inputs import column
 
 
 class LR(nn.Module):

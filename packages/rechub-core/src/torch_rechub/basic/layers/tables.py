@@ -7,8 +7,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..features import DenseFeature, Feature
-from .inputs import IdFeature
+from ..features import DenseFeature, Feature, IdFeature
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,12 @@
 """Attention of a target to the steps of a history, padding left out."""
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from .experts import mix
+from .mlp import MLP
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
@@ -21,3 +26,57 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     """
     lowest = torch.finfo(scores.dtype).min
     return scores.masked_fill(~mask, lowest).softmax(dim=1).masked_fill(~mask, 0.0)
+
+
+class ActivationUnit(nn.Module):
+    """Local activation of DIN: sums a history, each step weighed by the target.
+
+    v_U = Σ_j a(e_j, v_A) e_j,  a(e, v) = MLP([v; e; v − e; v ⊙ e])
+
+    Padding takes no part, not even in the batch normalisation of the `MLP`. As in the paper the
+    weights are not normalised, so that their sum tells how strong the interest is.
+
+    Args:
+        emb_dim: Width D of a step.
+        dims: Hidden widths of the `MLP`; None means [36].
+        activation: Its activation.
+        use_softmax: Whether the weights of a history are to sum to 1.
+        dropout: Share of activations of the `MLP` dropped while training.
+
+    Shape:
+        history: (B, L, D); target: (B, D); mask: (B, L), true where a step is no padding, None for
+        all; returns (B, D), 0 for a history without a step.
+
+    Example:
+        >>> ActivationUnit(8)(torch.rand(3, 5, 8), torch.rand(3, 8)).shape
+        torch.Size([3, 8])
+
+    Reference:
+        Zhou et al., Deep Interest Network for Click-Through Rate Prediction, KDD 2018,
+        arXiv 1706.06978.
+    """
+
+    def __init__(
+        self,
+        emb_dim: int,
+        dims: Sequence[int] | None = None,
+        activation: str | type[nn.Module] = "dice",
+        use_softmax: bool = False,
+        *,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        dims = [36] if dims is None else dims
+        self.use_softmax = use_softmax
+        self.attention = MLP(4 * emb_dim, dims=dims, dropout=dropout, activation=activation)
+
+    def forward(self, history: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return (B, D)."""
+        valid = history.new_ones(history.shape[:2]) if mask is None else mask
+        valid = valid.bool()
+        e, v = history[valid], target.unsqueeze(1).expand_as(history)[valid]
+        a = self.attention(torch.cat([v, e, v - e, v * e], dim=1)).squeeze(1)
+        weights = torch.zeros_like(history[..., 0], dtype=a.dtype).masked_scatter(valid, a)
+        if self.use_softmax:
+            weights = masked_softmax(weights, valid)
+        return mix(weights, history)

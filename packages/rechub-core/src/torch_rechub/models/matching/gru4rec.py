@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...basic.features import Feature, SequenceFeature, flat_width
+from ...basic.features import Feature, SequenceFeature, check_sequences, flat_width
 from ...basic.layers import MLP, EmbeddingLayer
 from ...basic.layers.sequence import last_valid, to_front
-from .two_tower import ListWise, check_sequences, check_widths, history_steps
+from .two_tower import ListWise, check_widths, history_steps
 
 
 class GRU4Rec(ListWise):

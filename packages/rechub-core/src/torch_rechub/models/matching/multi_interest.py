@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...basic.features import Feature, flat_width
+from ...basic.features import Feature, check_sequences, flat_width
 from ...basic.layers import EmbeddingLayer
-from .two_tower import ListWise, check_sequences, check_widths, history_steps
+from .two_tower import ListWise, check_widths, history_steps
 
 
 class MultiInterest(ListWise):

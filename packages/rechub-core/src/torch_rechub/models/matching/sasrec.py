@@ -6,13 +6,13 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...basic.features import Feature, SequenceFeature
+from ...basic.features import Feature, SequenceFeature, check_sequences
 from ...basic.in_batch import group_rows
 from ...basic.layers import EmbeddingLayer
 from ...basic.layers.attention import MultiHeadSelfAttention, PointWiseFeedForward
 from ...basic.layers.inputs import column
 from ...basic.layers.sequence import last_valid, positions
-from .two_tower import TwoTower, check_sequences, share_tables
+from .two_tower import TwoTower, share_tables
 
 
 class SASRec(TwoTower):

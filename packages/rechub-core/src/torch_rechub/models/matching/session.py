@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...basic.features import Feature, SparseFeature
+from ...basic.features import Feature, SparseFeature, check_sequences
 from ...basic.layers import EmbeddingLayer
-from .two_tower import TwoTower, check_sequences, history_steps, share_tables
+from .two_tower import TwoTower, history_steps, share_tables
 
 
 class SessionModel(TwoTower):

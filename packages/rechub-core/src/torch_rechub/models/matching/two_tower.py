@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...basic.features import DenseFeature, Feature, SequenceFeature, flat_width
+from ...basic.features import DenseFeature, Feature, SequenceFeature, check_sequences, flat_width
 from ...basic.in_batch import group_rows
 from ...basic.layers import MLP, EmbeddingLayer
 from ...basic.layers.inputs import column
@@ -228,20 +228,6 @@ def history_steps(
     """
     steps = torch.cat(embedding.lookup(x, features), dim=-1)
     return steps, column(x, features[0]) != features[0].padding_id
-
-
-def check_sequences(argument: str, features: Sequence[Feature]) -> list[SequenceFeature]:
-    """Refuse features other than sequences that keep their steps.
-
-    Raises:
-        ValueError: Names the first.
-    """
-    for f in features:
-        if not isinstance(f, SequenceFeature) or f.pooling != "concat":
-            raise ValueError(
-                f"{argument} must hold features SequenceFeature(..., pooling='concat'), got {f}"
-            )
-    return [f for f in features if isinstance(f, SequenceFeature)]
 
 
 def check_widths(user_dim: int, item_dim: int, hint: str) -> None:

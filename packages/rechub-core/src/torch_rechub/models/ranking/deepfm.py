@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ...basic.features import DenseFeature, Feature, flat_width
+from ...basic.features import Feature, fields_of, flat_width
 from ...basic.layers import FM, MLP, EmbeddingLayer, FirstOrder
 
 
@@ -30,7 +30,7 @@ class DeepFM(nn.Module):
 
     Example:
         >>> import torch
-        >>> from torch_rechub.basic.features import SparseFeature
+        >>> from torch_rechub.basic.features import DenseFeature, SparseFeature
         >>> fields = [SparseFeature("user", 10, embed_dim=4), SparseFeature("item", 9, embed_dim=4)]
         >>> model = DeepFM([DenseFeature("age"), *fields], fields, {"dims": [16, 8]})
         >>> x = {"user": torch.tensor([1, 2]), "item": torch.tensor([3, 4]), "age": torch.rand(2)}
@@ -50,8 +50,7 @@ class DeepFM(nn.Module):
     ) -> None:
         super().__init__()
         self.deep_features = list(deep_features)
-        self.fm_features = [f for f in fm_features if not isinstance(f, DenseFeature)]
-        _check_fields(self.fm_features)
+        self.fm_features, _ = fields_of("fm_features", fm_features)
         self.linear = FirstOrder(fm_features)
         self.fm = FM()
         self.embedding = EmbeddingLayer([*deep_features, *fm_features])
@@ -67,13 +66,3 @@ class DeepFM(nn.Module):
         fields, flat = self.embedding.fields_and_flat(x, self.fm_features, self.deep_features)
         y: Tensor = first_order + self.fm(fields) + self.mlp(flat)
         return y.squeeze(1)
-
-
-def _check_fields(features: Sequence[Feature]) -> None:
-    flat_width(features)  # refuses sequences that are not pooled
-    widths = {f.name: f.embed_dim for f in features}
-    if len(set(widths.values())) != 1:
-        raise ValueError(
-            "fm_features must hold sparse or pooled sequence features of one embed_dim, got "
-            f"{widths or 'none'}"
-        )
