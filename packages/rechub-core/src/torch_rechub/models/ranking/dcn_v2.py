@@ -1,0 +1,98 @@
+"""Deep & Cross Network V2."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...basic.features import Feature, flat_width
+from ...basic.layers import LR, MLP, CrossNetMix, CrossNetV2, EmbeddingLayer
+
+STRUCTURES = ("parallel", "stacked", "crossnet_only")
+
+
+class DCNv2(nn.Module):
+    """A cross network with full or low-rank matrices, beside or below a deep network.
+
+    x_0 = [v_1; …; v_F; dense],  x_{l+1} = x_0 ⊙ (W_l x_l + b_l) + x_l, or a mixture of low-rank
+    experts (`CrossNetMix`),
+
+    * "parallel": ŷ = σ( wᵀ [x_L; MLP(x_0)] + b )
+    * "stacked": ŷ = σ( wᵀ MLP(x_L) + b )
+    * "crossnet_only": ŷ = σ( wᵀ x_L + b )
+
+    Args:
+        features: Inputs, of any kind and width.
+        n_cross_layers: Number L of crosses.
+        mlp_params: Arguments of `MLP`: dims, dropout, activation (an `output_layer` is ignored:
+            the deep part ends in its last hidden layer).
+        model_structure: "parallel", "stacked" or "crossnet_only".
+        use_low_rank_mixture: Whether the matrices are mixtures of experts of low rank.
+        low_rank: Rank of an expert.
+        num_experts: Number of experts.
+
+    Shape:
+        x[name]: (B,) or (B, L), as the feature; returns probabilities (B,).
+
+    Raises:
+        ValueError: The structure is another.
+
+    Example:
+        >>> from torch_rechub.basic.features import SparseFeature
+        >>> model = DCNv2([SparseFeature("user", 10)], 2, {"dims": [8]}, "stacked", low_rank=4)
+        >>> model({"user": torch.tensor([1, 2])}).shape
+        torch.Size([2])
+
+    Reference:
+        Wang et al., DCN V2: Improved Deep & Cross Network and Practical Lessons for Web-scale
+        Learning to Rank Systems, WWW 2021, arXiv 2008.13535.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[Feature],
+        n_cross_layers: int,
+        mlp_params: Mapping[str, Any],
+        model_structure: str = "parallel",
+        use_low_rank_mixture: bool = True,
+        low_rank: int = 32,
+        num_experts: int = 4,
+    ) -> None:
+        super().__init__()
+        if model_structure not in STRUCTURES:
+            raise ValueError(
+                f"model_structure must be one of {', '.join(STRUCTURES)}, got {model_structure!r}"
+            )
+        self.features = list(features)
+        dim = flat_width(features)
+        self.embedding = EmbeddingLayer(features)
+        self.crossnet = (
+            CrossNetMix(dim, n_cross_layers, low_rank, num_experts)
+            if use_low_rank_mixture
+            else CrossNetV2(dim, n_cross_layers)
+        )
+        self.parallel_dnn: MLP | None = None
+        self.stacked_dnn: MLP | None = None
+        if model_structure != "crossnet_only":
+            deep = MLP(dim, **{**mlp_params, "output_layer": False})
+            if model_structure == "parallel":
+                self.parallel_dnn, dim = deep, dim + deep.output_dim
+            else:
+                self.stacked_dnn, dim = deep, deep.output_dim
+        self.linear = LR(dim)
+
+    def forward(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return probabilities (B,)."""
+        return self.logits(x).sigmoid()
+
+    def logits(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return logits (B,)."""
+        x_0 = self.embedding(x, self.features, squeeze_dim=True)
+        y = self.crossnet(x_0)
+        if self.parallel_dnn is not None:
+            y = torch.cat([y, self.parallel_dnn(x_0)], dim=1)
+        if self.stacked_dnn is not None:
+            y = self.stacked_dnn(y)
+        logits: Tensor = self.linear(y)
+        return logits.squeeze(1)
