@@ -1,0 +1,165 @@
+"""DeepFFM and FAT-DeepFFM: deep networks over the pairs of a field-aware factorization machine."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from ...basic.features import Feature, IdFeature, fields_of
+from ...basic.layers import CEN, FFM, MLP, EmbeddingLayer, FirstOrder
+
+
+class DeepFFM(nn.Module):
+    """A deep network over the products of field-aware embeddings.
+
+    ŷ = σ( b + Σ_i w_i x_i + MLP([v_{i,j} ⊙ v_{j,i}]_{i<j}) )
+
+    v_{i,j} is the embedding that the id of field i has for field j: each id has F embeddings.
+
+    Args:
+        linear_features: Inputs of the first-order term, of any kind: one weight an id.
+        cross_features: F fields, sparse or pooled sequences. `vocab_size` counts the rows of the
+            table, F for each id: F · (largest id + 1). The columns hold the ids themselves.
+        embed_dim: Width D of an embedding.
+        mlp_params: Arguments of `MLP`: dims, dropout, activation.
+
+    Shape:
+        x[name]: (B,) or (B, L), as the feature; returns probabilities (B,).
+
+    Raises:
+        ValueError: There are fewer than two fields, their width is not `embed_dim`, or a
+            `vocab_size` is no multiple of F.
+
+    Example:
+        >>> import torch
+        >>> from torch_rechub.basic.features import SparseFeature
+        >>> ids = [SparseFeature(name, 10) for name in ("user", "item")]
+        >>> cross = [SparseFeature(name, 10 * 2, embed_dim=4) for name in ("user", "item")]
+        >>> model = DeepFFM(ids, cross, embed_dim=4, mlp_params={"dims": [8]})
+        >>> model({"user": torch.tensor([1, 2]), "item": torch.tensor([3, 9])}).shape
+        torch.Size([2])
+
+    Reference:
+        Juan et al., Field-aware Factorization Machines for CTR Prediction, RecSys 2016; with a deep
+        network: Zhang et al., FAT-DeepFFM, ICDM 2019, arXiv 1905.06336.
+    """
+
+    def __init__(
+        self,
+        linear_features: Sequence[Feature],
+        cross_features: Sequence[Feature],
+        embed_dim: int,
+        mlp_params: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        self.linear_features = list(linear_features)
+        self.cross_features = _one_row_an_id(cross_features, embed_dim)
+        n = len(self.cross_features)
+        self.linear = FirstOrder(linear_features)
+        self.ffm_embedding = EmbeddingLayer(self.cross_features)
+        self.ffm = FFM(n, reduce_sum=False)
+        width = n * (n - 1) // 2 * embed_dim
+        self.mlp_out = MLP(width, **{**mlp_params, "output_layer": True})
+
+    def forward(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return probabilities (B,)."""
+        return self.logits(x).sigmoid()
+
+    def logits(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return logits (B,)."""
+        y: Tensor = self.linear(x) + self.mlp_out(self.weighed(self._pairs(x)))
+        return y.squeeze(1)
+
+    def weighed(self, pairs: Tensor) -> Tensor:
+        """What the deep network reads of the pairs' products: (B, P, D) to (B, P·D)."""
+        return pairs.flatten(1)
+
+    def _pairs(self, x: Mapping[str, Tensor]) -> Tensor:
+        v = self.ffm_embedding.fields(x, self.cross_features)  # (B, F, F·D)
+        products: Tensor = self.ffm(v.unflatten(2, (len(self.cross_features), -1)))
+        return products
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        if f"{prefix}b" in state_dict:
+            _rename_old(state_dict, prefix, len(self.cross_features))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class FatDeepFFM(DeepFFM):
+    """DeepFFM whose pairs are weighed by compose-excitation.
+
+    ŷ = σ( b + Σ_i w_i x_i + MLP(CEN([v_{i,j} ⊙ v_{j,i}]_{i<j})) )
+
+    Args:
+        linear_features: As for `DeepFFM`.
+        cross_features: As for `DeepFFM`.
+        embed_dim: Width D of an embedding.
+        reduction_ratio: That of `CEN`.
+        mlp_params: Arguments of `MLP`: dims, dropout, activation.
+
+    Shape:
+        x[name]: (B,) or (B, L), as the feature; returns probabilities (B,).
+
+    Example:
+        >>> import torch
+        >>> from torch_rechub.basic.features import SparseFeature
+        >>> ids = [SparseFeature(name, 10) for name in ("user", "item")]
+        >>> cross = [SparseFeature(name, 10 * 2, embed_dim=4) for name in ("user", "item")]
+        >>> model = FatDeepFFM(ids, cross, 4, reduction_ratio=1, mlp_params={"dims": [8]})
+        >>> model({"user": torch.tensor([1, 2]), "item": torch.tensor([3, 9])}).shape
+        torch.Size([2])
+
+    Reference:
+        Zhang et al., FAT-DeepFFM: Field Attentive Deep Field-aware Factorization Machine,
+        ICDM 2019, arXiv 1905.06336.
+    """
+
+    def __init__(
+        self,
+        linear_features: Sequence[Feature],
+        cross_features: Sequence[Feature],
+        embed_dim: int,
+        reduction_ratio: int,
+        mlp_params: Mapping[str, Any],
+    ) -> None:
+        super().__init__(linear_features, cross_features, embed_dim, mlp_params)
+        n = len(self.cross_features)
+        self.cen = CEN(embed_dim, n * (n - 1) // 2, reduction_ratio)
+
+    def weighed(self, pairs: Tensor) -> Tensor:
+        """Return the products weighed (B, P·D)."""
+        y: Tensor = self.cen(pairs)
+        return y
+
+
+def _one_row_an_id(features: Sequence[Feature], embed_dim: int) -> list[IdFeature]:
+    """The fields with the F embeddings of an id side by side: the same table, seen as (V, F·D)."""
+    fields, width = fields_of("cross_features", features)
+    n = len(fields)
+    if n < 2 or width != embed_dim:
+        raise ValueError(
+            f"cross_features must hold at least two fields of embed_dim={embed_dim}, got {n} of "
+            f"{width}"
+        )
+    for f in fields:
+        if f.vocab_size % n:
+            raise ValueError(
+                f"feature {f.name!r}: vocab_size={f.vocab_size} is no multiple of the number of "
+                f"cross features, {n}: give {n} * (largest id + 1)"
+            )
+    return [
+        dataclasses.replace(f, vocab_size=f.vocab_size // n, embed_dim=n * embed_dim)
+        for f in fields
+    ]
+
+
+def _rename_old(state: dict[str, Any], prefix: str, n: int) -> None:
+    """From the names of torch-rechub 0.9, whose tables were the same numbers seen as (V·F, D)."""
+    state[f"{prefix}linear.bias"] = state.pop(f"{prefix}b")
+    state.pop(f"{prefix}fields_offset", None)
+    for key in [k for k in state if k.startswith(f"{prefix}linear_embedding.")]:
+        new = key.replace("linear_embedding.", "linear.embedding.", 1)
+        state[new] = state.pop(key)
+    for key in [k for k in state if k.startswith(f"{prefix}ffm_embedding.")]:
+        state[key] = state[key].reshape(-1, n * state[key].shape[1])
