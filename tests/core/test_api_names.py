@@ -63,6 +63,13 @@ NAMES = {
         "CapsuleNetwork": "embedding_dim, seq_len, bilinear_type=2, interest_num=4, "
         "routing_times=3, relu_layer=False",
         "CapsuleNetwork.forward": "item_eb, mask",
+        "CrossNetV2": "input_dim, num_layers",
+        "CrossNetMix": "input_dim, num_layers=2, low_rank=32, num_experts=4",
+        "BiLinearInteractionLayer": "input_dim, num_fields, bilinear_type='field_interaction'",
+        "FFM": "num_fields, reduce_sum=True",
+        "CEN": "embed_dim, num_field_crosses, reduction_ratio",
+        "CEN.forward": "em",
+        "InteractingLayer": "embed_dim, num_heads=2, dropout=0.0, residual=True",
         "HSTULayer": f"d_model=512, n_heads=8, {HSTU}",
         "HSTULayer.forward": "x, padding_mask=None, time_diffs=None",
         "HSTUBlock": f"d_model=512, n_heads=8, n_layers=4, {HSTU}",
@@ -197,6 +204,23 @@ NAMES = {
         "CGC.forward": "x_list",
     },
     "models.ranking": {
+        "AFM": "fm_features, embed_dim, t=64",
+        "AFM.attention": "y_fm",
+        "AutoInt": "sparse_features, dense_features, num_layers=3, num_heads=2, dropout=0.0, "
+        "mlp_params=None",
+        "BST": "features, history_features, target_features, mlp_params, nhead=8, dropout=0.2, "
+        "num_layers=1, max_seq_len=51",
+        "DCNv2": "features, n_cross_layers, mlp_params, model_structure='parallel', "
+        "use_low_rank_mixture=True, low_rank=32, num_experts=4",
+        "DeepFFM": "linear_features, cross_features, embed_dim, mlp_params",
+        "FatDeepFFM": "linear_features, cross_features, embed_dim, reduction_ratio, mlp_params",
+        "DIEN": "features, history_features, neg_history_features, target_features, mlp_params, "
+        "alpha=0.2",
+        "DIEN.auxiliary": "outs, pos_emb, neg_emb, mask=None",
+        "DIN": "features, history_features, target_features, mlp_params, attention_mlp_params",
+        "EDCN": "features, n_cross_layers, mlp_params, bridge_type='hadamard_product', "
+        "use_regulation_module=True, temperature=1",
+        "FiBiNet": "features, mlp_params, reduction_ratio=3, bilinear_type='field_interaction'",
         "DCN": "features, n_cross_layers, mlp_params",
         "DeepFM": "deep_features, fm_features, mlp_params",
         "WideDeep": "wide_features, deep_features, mlp_params",
@@ -222,6 +246,20 @@ NAMES = {
     "serving.milvus": {
         "MilvusBuilder": "d, index_type='FLAT', metric='COSINE'",
         "MilvusIndexer": "collection, query_params",
+    },
+    "models.ranking.dien": {
+        "AUGRU_Cell": "embed_dim",
+        "AUGRU_Cell.forward": "x, h_1, a",
+        "AUGRU": "embed_dim",
+        "AUGRU.forward": "x, item, mask=None",
+    },
+    "models.ranking.din": {
+        "ActivationUnit": "emb_dim, dims=None, activation='dice', use_softmax=False",
+    },
+    "models.ranking.edcn": {
+        "BridgeModule": "input_dim, bridge_type",
+        "BridgeModule.forward": "x, h",
+        "RegulationModule": "num_fields, dims, tau, use_regulation=True",
     },
     "trainers": {
         "CTRTrainer": f"model, {TRAINED}regularization_params=None, {SCHEDULED}n_epoch=10, "
@@ -371,7 +409,12 @@ def test_matching_models_have_two_towers(model, method):
 @pytest.mark.parametrize(
     ("room", "modules"),
     [
-        ("ranking", "deepfm.DeepFM widedeep.WideDeep dcn.DCN"),
+        (
+            "ranking",
+            "afm.AFM autoint.AutoInt bst.BST dcn.DCN dcn_v2.DCNv2 deepffm.DeepFFM "
+            "deepffm.FatDeepFFM deepfm.DeepFM dien.DIEN din.DIN edcn.EDCN fibinet.FiBiNet "
+            "widedeep.WideDeep",
+        ),
         (
             "matching",
             "dssm.DSSM dssm_facebook.FaceBookDSSM youtube_dnn.YoutubeDNN gru4rec.GRU4Rec "

@@ -105,7 +105,8 @@ def test_interacting_fields_are_the_formula(num_heads, residual):
             read = []
             for h in range(num_heads):
                 part = range(h * d, (h + 1) * d)
-                e = [math.exp(sum(q[m][c] * k[f][c] for c in part)) for f in range(5)]
+                scores = [sum(q[m][c] * k[f][c] for c in part) / math.sqrt(d) for f in range(5)]
+                e = [math.exp(score) for score in scores]
                 read += [sum(e[f] * v[f][c] for f in range(5)) / sum(e) for c in part]
             expected = torch.tensor(read)
             if residual:

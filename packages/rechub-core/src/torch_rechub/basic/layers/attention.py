@@ -102,8 +102,10 @@ class PointWiseFeedForward(nn.Module):
 class InteractingLayer(nn.Module):
     """Self-attention over the fields of a row: each field reads all fields.
 
-    α_{m,k} = softmax_k(⟨W_Q e_m, W_K e_k⟩) in each head,
+    α_{m,k} = softmax_k(⟨W_Q e_m, W_K e_k⟩ / √d) in each head, of width d,
     e'_m = ReLU( [Σ_k α_{m,k} W_V e_k]_heads + W_Res e_m )
+
+    The paper has no √d, which W_Q can take up.
 
     Args:
         embed_dim: Width D of a field; a multiple of `num_heads`.
@@ -142,7 +144,7 @@ class InteractingLayer(nn.Module):
         """Return (B, F, D)."""
         q, k, v = (_heads(w(x), self.num_heads) for w in (self.W_Q, self.W_K, self.W_V))
         dropout = self.dropout if self.training else 0.0
-        read = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=1.0)
+        read = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
         y: Tensor = read.transpose(1, 2).flatten(2)
         return (y if self.W_Res is None else y + self.W_Res(x)).relu()
 

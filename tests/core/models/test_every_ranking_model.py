@@ -1,0 +1,249 @@
+"""What holds for every ranking model, whatever its formula."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+from torch.nn import functional as F
+
+from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
+from torch_rechub.basic.layers.embedding import input_columns
+from torch_rechub.models import ranking
+from torch_rechub.trainers import CTRTrainer
+from torch_rechub.utils.data import DataGenerator
+
+USERS, ITEMS = 20, 12
+USER, ITEM = SparseFeature("user", USERS, 4), SparseFeature("item", ITEMS, 4)
+POOLED, AGE, PAIR = SequenceFeature("h", ITEMS, 4), DenseFeature("age"), DenseFeature("pair", 2)
+FIELDS = [USER, ITEM, POOLED]
+INPUTS = [*FIELDS, AGE, PAIR]
+PROFILE = [USER, POOLED, AGE, PAIR]
+CROSS = [type(f)(f.name, 3 * f.vocab_size, 4) for f in FIELDS]
+STEPS, NEGATIVES = (
+    SequenceFeature(name, ITEMS, 4, "concat", shared_with="item") for name in ("steps", "negatives")
+)
+PARAMS = {"dims": [16, 8], "dropout": 0.0, "activation": "relu"}
+ATTENTION = {"dims": [8]}
+R = ranking
+
+# A new model joins by a line here: how it is made from INPUTS, or from PROFILE, STEPS and ITEM.
+MODELS = {
+    "AFM": lambda: R.AFM(INPUTS, 4, t=8),
+    "AutoInt": lambda: R.AutoInt(FIELDS, [AGE, PAIR], num_layers=2, mlp_params=PARAMS),
+    "AutoInt, alone": lambda: R.AutoInt(FIELDS, [AGE, PAIR]),
+    "BST": lambda: R.BST(PROFILE, [STEPS], [ITEM], PARAMS, 2, 0.0, dim_feedforward=16),
+    "DCN": lambda: R.DCN(INPUTS, 2, PARAMS),
+    "DCNv2": lambda: R.DCNv2(INPUTS, 2, PARAMS, low_rank=4),
+    "DCNv2, full": lambda: R.DCNv2(INPUTS, 2, PARAMS, use_low_rank_mixture=False),
+    "DCNv2, stacked": lambda: R.DCNv2(INPUTS, 2, PARAMS, "stacked", low_rank=4),
+    "DCNv2, crossnet_only": lambda: R.DCNv2(INPUTS, 2, PARAMS, "crossnet_only", low_rank=4),
+    "DeepFFM": lambda: R.DeepFFM(INPUTS, CROSS, 4, PARAMS),
+    "DeepFM": lambda: R.DeepFM(INPUTS, [*FIELDS, AGE], PARAMS),
+    "DIEN": lambda: R.DIEN(PROFILE, [STEPS], [NEGATIVES], [ITEM], PARAMS),
+    "DIN": lambda: R.DIN(PROFILE, [STEPS], [ITEM], PARAMS, ATTENTION),
+    "EDCN": lambda: R.EDCN(INPUTS, 2, PARAMS),
+    "EDCN, attention": lambda: R.EDCN(INPUTS, 2, PARAMS, "attention_pooling"),
+    "FatDeepFFM": lambda: R.FatDeepFFM(INPUTS, CROSS, 4, 1, PARAMS),
+    "FiBiNet": lambda: R.FiBiNet(INPUTS, PARAMS),
+    "WideDeep": lambda: R.WideDeep([AGE, *FIELDS], INPUTS, PARAMS),
+}
+SEQUENCES = ("h", "steps", "negatives")
+OF_HISTORIES = ["BST", "DIEN", "DIN"]
+
+
+def inputs(n, length=3):
+    x = {name: torch.randint(1, ITEMS, (n, length)) for name in SEQUENCES}
+    lengths = torch.randint(0, length + 1, (n, 1))
+    lengths[0] = 0
+    x = {name: ids * (torch.arange(length) < lengths) for name, ids in x.items()}
+    return {
+        **x,
+        "user": torch.randint(0, USERS, (n,)),
+        "item": torch.randint(1, ITEMS, (n,)),
+        "age": torch.randn(n),
+        "pair": torch.randn(n, 2),
+    }
+
+
+def probabilities(output):
+    """Without the further loss that some models return beside them."""
+    return output[0] if isinstance(output, tuple) else output
+
+
+def everything(output):
+    """All numbers that a model returns, in one vector."""
+    return torch.cat([part.reshape(-1) for part in output]) if type(output) is tuple else output
+
+
+def test_every_model_is_tested():
+    assert {name.split(",")[0] for name in MODELS} == set(ranking.__all__)
+
+
+@pytest.fixture(params=MODELS)
+def make(request):
+    return MODELS[request.param]
+
+
+@pytest.fixture
+def model(make, randomized):
+    return randomized(make())
+
+
+def test_predictions_are_one_probability_a_row(model):
+    x = inputs(9)
+    for batch in (x, {name: column[:1] for name, column in x.items()}):
+        for mode in (model.train(), model.eval()):
+            p = probabilities(mode(batch))
+            assert p.shape == (len(batch["user"]),)
+            assert ((p > 0) & (p < 1)).all()
+    p, logits = probabilities(model(x)), probabilities(model.logits(x))
+    torch.testing.assert_close(p, 1 / (1 + torch.exp(-logits)))
+
+
+def test_a_row_is_predicted_the_same_alone_and_in_a_batch(model):
+    x = inputs(6)
+    whole = probabilities(model.eval()(x))
+    rows = [{name: column[i : i + 1] for name, column in x.items()} for i in range(6)]
+    alone = [probabilities(model(row)) for row in rows]
+    torch.testing.assert_close(torch.cat(alone), whole)
+
+
+def test_a_gradient_reaches_every_weight(model, randomized):
+    # in evaluation, as batch normalisation takes any effect from the bias before it; with several
+    # weights, as those of a ReLU that is off for every row have no gradient
+    for _ in range(3):
+        everything(randomized(model).eval()(inputs(60))).log().sum().backward()
+    without = [n for n, p in model.named_parameters() if p.grad is None or (p.grad == 0).all()]
+    assert without == []
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_padding_says_nothing(model, training):
+    model.train(training)
+    x = inputs(5)
+    expected = everything(model(x))
+    for left, right in ((0, 3), (2, 0)):
+        padded = {n: F.pad(v, (left, right)) for n, v in x.items() if n in SEQUENCES}
+        torch.testing.assert_close(everything(model({**x, **padded})), expected)
+
+
+def test_every_input_counts(model):
+    model.eval()
+    x = inputs(8)
+    before = everything(model(x))
+    for name in input_columns(model):
+        column = x[name]
+        changed = column + 1.0 if column.is_floating_point() else (column + 1) % ITEMS
+        assert (everything(model({**x, name: changed})) != before).any(), name
+
+
+def test_a_seed_gives_the_same_model(make):
+    states = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        states.append(make().state_dict())
+    same = [all(torch.equal(states[0][k], s[k]) for k in s) for s in states]
+    assert same == [True, True, False]
+
+
+def test_weights_survive_a_file(model, make, tmp_path):
+    x = inputs(5)
+    torch.save(model.state_dict(), tmp_path / "w.pth")
+    other = make().eval()
+    expected = everything(model.eval()(x))
+    assert not torch.equal(everything(other(x)), expected)
+    other.load_state_dict(torch.load(tmp_path / "w.pth", weights_only=True))
+    assert torch.equal(everything(other(x)), expected)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])  # noqa: S301
+def test_a_copy_predicts_the_same_and_is_independent(model, copied):
+    x = inputs(5)
+    before = everything(model.eval()(x))
+    twin = copied(model)
+    assert torch.equal(everything(twin(x)), before)
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            parameter.zero_()
+    assert torch.equal(everything(model(x)), before)
+
+
+def test_two_models_of_the_same_features_share_no_weights(make):
+    first, second = make(), make()
+    storages = {p.untyped_storage().data_ptr() for p in first.parameters()}
+    assert storages.isdisjoint(p.untyped_storage().data_ptr() for p in second.parameters())
+
+
+def test_arguments_are_left_as_they_were(make):
+    make()
+    assert PARAMS == {"dims": [16, 8], "dropout": 0.0, "activation": "relu"}
+    assert ATTENTION == {"dims": [8]}
+    assert [f.embed_dim for f in INPUTS] == [4, 4, 4, 1, 2]
+    assert [f.vocab_size for f in CROSS] == [60, 36, 36]
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_an_output_layer_among_the_parameters_changes_nothing(make, given, monkeypatch):
+    expected = {name: value.shape for name, value in make().state_dict().items()}
+    monkeypatch.setitem(PARAMS, "output_layer", given)
+    monkeypatch.setitem(ATTENTION, "output_layer", given)
+    assert {name: value.shape for name, value in make().state_dict().items()} == expected
+
+
+def found_and_best(model, x, p, folder, n_epoch):
+    """The AUC that training on clicks of probability p reaches, and that of p itself."""
+    y = (np.random.default_rng(1).random(len(p)) < p).astype(np.float32)
+    train, val, test = DataGenerator(x, y).generate_dataloader(
+        split_ratio=[0.7, 0.1], batch_size=100
+    )
+    trainer = CTRTrainer(
+        model,
+        optimizer_params={"lr": 0.02},
+        n_epoch=n_epoch,
+        loss_mode=not isinstance(model, ranking.DIEN),
+        model_path=folder,
+        progress=False,
+    )
+    trainer.fit(train, val)
+    rows = test.dataset.indices
+    return trainer.evaluate(trainer.model, test), roc_auc_score(y[rows], p[rows])
+
+
+def test_it_learns_what_decides_the_click(make, tmp_path):
+    rng = np.random.default_rng(0)
+    x = {name: column.numpy() for name, column in inputs(3000).items()}
+    likes = np.outer(rng.choice([-1, 1], USERS), rng.choice([-1, 1], ITEMS)) * 2.5 + 0.5
+    p = 1 / (1 + np.exp(-likes[x["user"], x["item"]]))  # an interaction: no input tells alone
+    found, best = found_and_best(make(), x, p, tmp_path, n_epoch=12)
+    assert best > 0.85
+    assert found > 0.5 + 0.85 * (best - 0.5)
+
+
+@pytest.mark.parametrize("name", OF_HISTORIES)
+def test_it_learns_what_the_history_says_of_the_target(name, tmp_path):
+    x = inputs(3000, length=5)
+    group = torch.randint(0, 2, (3000, 1))
+    x["steps"] = torch.where(x["steps"] == 0, 0, x["steps"].clamp(2) // 2 * 2 + group)
+    x = {key: column.numpy() for key, column in x.items()}
+    alike = np.where(x["item"] % 2 == group[:, 0].numpy(), 2.0, -2.0)
+    p = 1 / (1 + np.exp(-np.where(x["steps"].any(axis=1), alike, 0.0)))
+    found, best = found_and_best(MODELS[name](), x, p, tmp_path, n_epoch=20)
+    assert found > 0.5 + 0.85 * (best - 0.5)
+
+
+@pytest.mark.parametrize("name", ranking.__all__)
+def test_a_compiled_model_computes_the_same(name, randomized):
+    plain = randomized(MODELS[name]())
+    # DIN picks the valid steps, whose number varies; the compiler knows no nn.GRU
+    whole = name not in ("DIN", "DIEN")
+    compiled = torch.compile(copy.deepcopy(plain), backend="eager", fullgraph=whole)
+    x = inputs(7)
+    results = [everything(compiled(x)), everything(plain(x))]
+    torch.testing.assert_close(*results)
+    for result in results:
+        result.sum().backward()
+    for key, parameter in plain.named_parameters():
+        torch.testing.assert_close(compiled.get_parameter(f"_orig_mod.{key}").grad, parameter.grad)
