@@ -81,15 +81,11 @@ class Trainer(trainer.Trainer):
         return self._lowest("train/loss"), self._lowest("val/collision_rate")
 
     def losses(self, batch: Any) -> Sequence[Tensor]:
-        """The loss of a batch, and its reconstruction's part, which is only recorded."""
+        """The loss of a batch, and its reconstruction's part, recorded without a gradient."""
         x, _ = split_batch(batch)
         out, quant_loss, _ = self._forward(x)
         loss, reconstruction = self.model.compute_loss(out, quant_loss, x)  # type: ignore[operator]
         return loss, reconstruction.detach()
-
-    def backward(self, losses: Sequence[Tensor]) -> None:
-        """Compute gradients from the loss, which the reconstruction's is part of."""
-        super().backward(losses[:1])
 
     def validate(self, data_loader: Iterable[Any]) -> dict[str, float]:
         """The collision rate, in the epochs in which it is computed."""
