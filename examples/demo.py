@@ -1,4 +1,4 @@
-"""Train DeepFM on MovieLens-100K, tracked by every tracker that is installed.
+"""Train DeepFM on MovieLens-100K, recorded by every tracker that is installed.
 
 Label: rating >= 4. Split: random 8:1:1. The test AUC is printed beside that of a logistic
 regression on the same columns and rows. Without a network the data are a synthetic click log, which
@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 
 from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
 from torch_rechub.basic.metric import auc_score, log_loss
-from torch_rechub.basic.tracking import available_loggers
+from torch_rechub.basic.tracking import JSONLLogger, available_loggers
 from torch_rechub.data.public import DatasetUnavailableError, movielens_100k
 from torch_rechub.data.synthetic import synthetic_clicks
 from torch_rechub.models.ranking import DeepFM
@@ -67,8 +67,10 @@ def logistic_regression(x, y, train, test):
 
 
 def open_trackers(out, name, config):
-    """One logger for each tracker that is installed, all of them offline, and how to look at it."""
-    installed, loggers, views = available_loggers(), [], []
+    """A file of JSON lines and every tracker that is installed, offline; how to look at each."""
+    installed = available_loggers()
+    loggers = [JSONLLogger("rechub-demo", name, config, dir=out / "jsonl")]
+    views = [f"rechub compare {out / 'jsonl'}"]
     if "TensorBoardXLogger" in installed:
         from torch_rechub.basic.tracking import TensorBoardXLogger
 
@@ -105,6 +107,7 @@ def main():
     """Load, train, test, and say where the run is."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--out", type=Path, default=Path("runs/demo"))
     args = parser.parse_args()
@@ -124,7 +127,7 @@ def main():
     loggers, views = open_trackers(args.out, name, {"seed": args.seed, "data": what})
     trainer = CTRTrainer(
         model,
-        optimizer_params={"lr": 1e-3, "weight_decay": 1e-5},
+        optimizer_params={"lr": args.lr, "weight_decay": 1e-5},
         n_epoch=args.epochs,
         earlystop_patience=3,
         model_path=args.out / "models" / name,
@@ -146,7 +149,7 @@ def main():
     print(f"Model:  {trainer.model_path / trainer.weights_file}")
     for view in views:
         print(f"Look at the run:  {view}")
-    if not views:
+    if len(views) == 1:
         print('No tracker is installed: pip install "torch-rechub[tracking]"')
 
 

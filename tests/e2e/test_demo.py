@@ -30,7 +30,8 @@ def test_it_trains_on_real_data_and_says_how_to_look_at_the_run(tmp_path):
     assert (tmp_path / "runs/tensorboard").is_dir()
     assert list((tmp_path / "runs/wandb").glob("offline-run-*/run-*.wandb"))
     assert list((tmp_path / "runs/swanlog").glob("run-*/run-*.swanlab"))
-    for command in ("tensorboard --logdir", "wandb sync", "swanlab sync"):
+    assert list((tmp_path / "runs/jsonl").glob("deepfm-seed0-*.run.jsonl"))
+    for command in ("rechub compare", "tensorboard --logdir", "wandb sync", "swanlab sync"):
         assert command in output
     (model,) = (tmp_path / "runs/models").glob("*/model.pth")
     assert str(model.relative_to(tmp_path)) in output
