@@ -75,6 +75,7 @@ def open_trackers(out, name, config):
         from torch_rechub.basic.tracking import TensorBoardXLogger
 
         loggers.append(TensorBoardXLogger(str(out / "tensorboard" / name)))
+        loggers[-1].log_hyperparams(config)
         views.append(f"tensorboard --logdir {out / 'tensorboard'}")
     if "WandbLogger" in installed:
         from torch_rechub.basic.tracking import WandbLogger

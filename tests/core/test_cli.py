@@ -123,6 +123,7 @@ def test_a_plot_is_written_where_asked(folder, capsys, tmp_path, ending):
         (["compare", "{}", "--metric", "auc"], r"metric 'auc'; they have: train/loss, val/auc"),
         (["compare", "{}", "--plot", "a.gif"], r"a \.png or a \.html file, got 'a\.gif'"),
         (["compare", "{}", "--plot", "{}/no/a.html"], r"No such file .*no/a\.html"),
+        (["runs", "{}", "--backend", "other"], r"no reader is installed for other; .*jsonl"),
         (["compare", "{}", "--top", "0"], r"--top must be at least 1, got 0"),
     ],
 )
@@ -174,14 +175,16 @@ def test_a_file_gets_no_colours_and_a_poor_encoding_no_error(folder):
 def test_a_reader_that_stops_early_is_no_error(tmp_path):
     for i in range(300):
         record(tmp_path, f"run-{i}" * 9, [0.5])
-    done = subprocess.run(
-        f"{sys.executable} -m torch_rechub runs {tmp_path} | head -n 1",
-        shell=True,
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.stderr == b""
+    buffered = {name: v for name, v in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "torch_rechub", "runs", str(tmp_path), "--format", "json"],
+        env=buffered,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as child:
+        assert child.stdout.read(1) == b"["
+        child.stdout.close()
+        assert (child.stderr.read(), child.wait(120)) == (b"", 0)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a terminal of Unix")

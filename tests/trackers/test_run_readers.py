@@ -210,14 +210,14 @@ def test_the_same_fit_is_the_same_run_in_every_backend(tmp_path):
     loggers = [logger_of(backend, tmp_path / backend) for backend in EXPECTED]
     loggers.append(tracking.JSONLLogger("p", "n", dir=tmp_path / "jsonl"))
     with tracking.LoggerGroup(loggers) as group:
-        group.log_hyperparams({"lr": 0.1, "layers": 3})
+        group.log_hyperparams({"lr": 0.1, "layers": 3, "scheduler": None})
         for step in range(4):
             group.log_metrics({"val/auc": 1 / (step + 3)}, step)
     runs = {backend: READ[backend](tmp_path / backend) for backend in EXPECTED}
     (runs["jsonl"],) = read_runs(tmp_path / "jsonl")
     for backend, run in runs.items():
         digits = 1e-7 if backend == "tensorboardx" else 0  # which keeps 32-bit floats
-        assert run.hyperparams == {"lr": 0.1, "layers": 3}
+        assert run.hyperparams == {"lr": 0.1, "layers": 3, "scheduler": None}
         assert [step for step, _ in run.metrics["val/auc"]] == [0, 1, 2, 3]
         for step, value in run.metrics["val/auc"]:
             assert value == pytest.approx(1 / (step + 3), rel=digits, abs=0), backend

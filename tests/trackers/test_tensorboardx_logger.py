@@ -117,7 +117,7 @@ def test_hyperparams_are_in_the_file_of_the_metrics_with_their_types(tmp_path):
         "name": "DeepFM",
         "mlp/dims": "[64, 32]",
         "mlp/dropout/p": 0.5,
-        "none": "null",
+        "none": None,
     }
 
 

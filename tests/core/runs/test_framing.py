@@ -52,8 +52,9 @@ def test_a_record_that_is_cut_off_ends_the_reading_quietly(tmp_path, caplog):
     assert caplog.records == []
 
 
-def test_zeros_at_the_end_are_no_records(tmp_path):
+def test_zeros_at_the_end_are_no_records_and_no_damage(tmp_path, caplog):
     assert read(tmp_path / "f", framed([b"a"]) + bytes(5 * BLOCK)) == [b"a"]
+    assert caplog.records == []
 
 
 def test_damage_costs_what_lies_in_its_block_and_is_reported(tmp_path, caplog):

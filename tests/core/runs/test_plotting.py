@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from torch_rechub.runs import Run, compare, plot
-from torch_rechub.runs.curves import COLOURS, curve, labels
+from torch_rechub.runs.curves import COLOURS, Curve, curve, labels
 from torch_rechub.runs.picture import figure
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\u2028{{data}}"
@@ -34,12 +34,22 @@ def found():
     )
 
 
-def test_a_curve_is_the_mean_over_the_runs_that_have_a_step(found):
+def test_a_curve_is_the_mean_of_runs_as_far_as_all_go_and_then_each_by_itself(found):
     first, second = (curve(row, "val/auc") for row in found.rows)
-    assert first.steps == [0, 1, 2]
-    assert first.mean == pytest.approx([0.6, 0.7, 0.9])
-    assert first.sd == pytest.approx([0.02**0.5, 0.02**0.5, 0.0])
-    assert (second.steps, second.mean, second.runs) == ([0, 2], [0.4, 0.3], [])
+    assert first.steps == [0, 1]
+    assert first.mean == pytest.approx([0.6, 0.7])
+    assert first.sd == pytest.approx([0.02**0.5, 0.02**0.5])
+    assert first.tails == [[(1, 0.6), (2, 0.9)]]
+    assert second == Curve(steps=[0, 2], mean=[0.4, 0.3], sd=[], tails=[])
+
+
+def test_runs_without_a_common_step_are_drawn_each_by_itself():
+    runs = [
+        Run(n, "b", n, hyperparams={"seed": n}, metrics={"m": [(s, 0.5)]})
+        for s, n in enumerate("ab")
+    ]
+    (row,) = compare(runs).rows
+    assert curve(row, "m") == Curve(steps=[], mean=[], sd=[], tails=[[(0, 0.5)], [(1, 0.5)]])
 
 
 def test_a_row_is_called_by_what_differs_or_by_its_name(found):
@@ -56,13 +66,15 @@ def test_the_picture_has_a_line_for_each_row_and_the_ranking_as_its_legend(found
     (axes,) = figure(found).axes
     lines = {line.get_label(): line for line in axes.lines}
     best, other = lines["0.8500 ± 0.0707   lr=2"], lines["0.4000   lr=1"]
-    assert best.get_xydata().tolist() == [[0, 0.6], [1, 0.7], [2, 0.9]]
+    assert best.get_xydata().tolist() == [[0, 0.6], [1, 0.7]]
     assert other.get_xydata().tolist() == [[0, 0.4], [2, 0.3]]
     assert best.get_zorder() > other.get_zorder()
     assert [t.get_text() for t in axes.get_legend().get_texts()] == [
         best.get_label(),
         other.get_label(),
     ]
+    (tail,) = [line for line in axes.lines if line not in (best, other)]
+    assert (tail.get_xydata().tolist(), tail.get_color()) == ([[1, 0.6], [2, 0.9]], COLOURS[0])
     assert axes.get_title(loc="left") == "val/auc, 3 runs"
 
 
@@ -150,7 +162,8 @@ def test_the_page_holds_the_curves_of_every_metric_and_the_table(found, tmp_path
     data = json.loads(read.scripts[0])
     assert data["metrics"] == ["other", "val/auc"]
     first, second = (c["series"]["val/auc"] for c in data["curves"])
-    assert (first["steps"], first["mean"]) == ([0, 1, 2], pytest.approx([0.6, 0.7, 0.9]))
+    assert (first["steps"], first["mean"]) == ([0, 1], pytest.approx([0.6, 0.7]))
+    assert first["tails"] == [[[1, 0.6], [2, 0.9]]]
     assert (second["steps"], second["mean"], second["sd"]) == ([0, 2], [0.4, 0.3], [])
     header = ["#", "name", "lr", "n", "seeds", "best val/auc", "at", "last"]
     assert read.cells[: len(header)] == header

@@ -121,6 +121,13 @@ def test_or_those_of_a_folder_at_once(install, files):
     assert names(read_runs(files)) == ["a+b"]
 
 
+def test_backends_can_be_chosen(install, files):
+    install(one=OneAFile, many=OneAFolder)
+    assert names(read_runs(files, backends=["one"])) == ["a", "b"]
+    with pytest.raises(ValueError, match=r"no reader is installed for two; .* here: many, one"):
+        read_runs(files, backends=["one", "two"])
+
+
 def test_runs_whose_start_is_unknown_come_last(install, files):
     install(one=OneAFile, many=OneAFolder)
     assert names(read_runs(files)) == ["a+b", "a", "b"]

@@ -83,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("paths", nargs="+", metavar="PATH", help="a folder, or a run's file")
         command.add_argument("--metric", help="such as val/auc; by default chosen from the runs")
         command.add_argument("--mode", choices=["max", "min"], help="by default from the name")
+        backend = "only runs of this backend, such as jsonl; may be repeated"
+        command.add_argument("--backend", action="append", metavar="NAME", help=backend)
         formats = ["table", "json", "csv", "markdown"]
         command.add_argument("--format", choices=formats, default="table")
     comparing.add_argument("--top", type=int, metavar="N", help="show the best N rows only")
@@ -93,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _runs(options: argparse.Namespace) -> None:
-    runs = read_runs(options.paths)
+    runs = read_runs(options.paths, options.backend)
     if not runs:
         raise no_runs(options.paths)
     metric = options.metric
@@ -114,7 +116,10 @@ def _compare(options: argparse.Namespace) -> None:
         raise ValueError(f"--top must be at least 1, got {options.top}")
     if options.plot:
         refuse_other_formats(options.plot)  # before anything is read
-    found = compare(options.paths, options.metric, options.mode, options.ignore)
+    runs = read_runs(options.paths, options.backend)
+    if not runs:
+        raise no_runs(options.paths)
+    found = compare(runs, options.metric, options.mode, options.ignore)
     rows = found.rows[: options.top]
     if options.format == "json":
         _write(json_text({**found.to_dict(), "rows": found.to_records()[: options.top]}))

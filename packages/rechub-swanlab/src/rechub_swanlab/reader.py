@@ -72,4 +72,5 @@ def _hyperparams(path: Path) -> dict[str, Any]:
         return {}
     yaml: Any = import_module("yaml")  # which swanlab writes it with
     stored = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    return {name: item["value"] for name, item in stored.items()}
+    # swanlab keeps None as an empty mapping
+    return {n: None if item["value"] == {} else item["value"] for n, item in stored.items()}

@@ -121,7 +121,8 @@ def _hparams(value: Any) -> Any:
 
 def _plain(stored: Any) -> Any:
     kind = stored.WhichOneof("kind")
-    return None if kind is None else getattr(stored, kind)
+    value = None if kind is None else getattr(stored, kind)
+    return None if value == "null" else value  # as TensorBoardXLogger keeps None
 
 
 def _scalar(value: Any) -> float | None:

@@ -21,17 +21,20 @@ _LONGEST_LABEL = 60
 class Curve:
     """One row's values of one metric at each step where they are finite.
 
+    A mean over the runs that are left, when others stopped early, would jump from one group of runs
+    to another. So the mean ends where the first run does, and the others go on one by one.
+
     Attributes:
-        steps: In order.
-        mean: Over the runs that have the step.
-        sd: Their standard deviation; 0 where there is one run.
-        runs: Each run's own points (step, value), if there are several runs.
+        steps: Those that all runs have, in order.
+        mean: Over the runs.
+        sd: Their standard deviation; empty for a single run.
+        tails: What single runs have beyond, as points (step, value), the last of `steps` included.
     """
 
     steps: list[int]
     mean: list[float]
     sd: list[float]
-    runs: list[list[tuple[int, float]]]
+    tails: list[list[tuple[int, float]]]
 
 
 def curve(row: Row, metric: str) -> Curve:
@@ -40,13 +43,15 @@ def curve(row: Row, metric: str) -> Curve:
         {step: value for step, value in run.metrics.get(metric, []) if math.isfinite(value)}
         for run in row.runs
     ]
-    steps = sorted({step for points in runs for step in points})
-    values = [[points[step] for points in runs if step in points] for step in steps]
+    steps = sorted(set.intersection(*(set(points) for points in runs)))
+    values = [[points[step] for points in runs] for step in steps]
+    end = steps[-1] if steps else -1
+    tails = [sorted(point for point in points.items() if point[0] >= end) for points in runs]
     return Curve(
         steps=steps,
         mean=[statistics.fmean(v) for v in values],
-        sd=[statistics.stdev(v) if len(v) > 1 else 0.0 for v in values],
-        runs=[sorted(points.items()) for points in runs] if len(runs) > 1 else [],
+        sd=[statistics.stdev(v) for v in values] if len(runs) > 1 else [],
+        tails=[tail for tail in tails if tail and tail[-1][0] > end],
     )
 
 

@@ -52,12 +52,14 @@ def _draw_curves(axes: Any, comparison: Comparison) -> None:
         coloured = index < len(COLOURS)
         colour = COLOURS[index] if coloured else "#bbbbbb"
         order = 3 + (n - index) / n if coloured else 2
-        if coloured and drawn.runs:
+        if coloured and drawn.sd:
             low = [m - s for m, s in zip(drawn.mean, drawn.sd, strict=True)]
             high = [m + s for m, s in zip(drawn.mean, drawn.sd, strict=True)]
             axes.fill_between(
                 drawn.steps, low, high, color=colour, alpha=0.15, linewidth=0, zorder=2
             )
+        for tail in drawn.tails:
+            axes.plot(*zip(*tail, strict=True), color=colour, linewidth=0.7, zorder=order)
         axes.plot(
             drawn.steps,
             drawn.mean,

@@ -71,7 +71,7 @@ class Runs(tuple[Run, ...]):
         return frame
 
 
-def read_runs(paths: AnyPath | Iterable[AnyPath]) -> Runs:
+def read_runs(paths: AnyPath | Iterable[AnyPath], backends: Iterable[str] | None = None) -> Runs:
     """The runs of every backend that lie below `paths`.
 
     Hidden folders are passed over, unless given themselves. What cannot be read is reported
@@ -79,9 +79,11 @@ def read_runs(paths: AnyPath | Iterable[AnyPath]) -> Runs:
 
     Args:
         paths: Folders or files, one or several.
+        backends: Read these only, such as ``["jsonl"]``, where several recorded the same runs.
 
     Raises:
         FileNotFoundError: A path does not exist.
+        ValueError: No reader is installed for one of `backends`.
 
     Example:
         >>> import tempfile
@@ -92,7 +94,7 @@ def read_runs(paths: AnyPath | Iterable[AnyPath]) -> Runs:
         ['empty']
     """
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    readers = _readers()
+    readers = _readers(backends)
     runs: list[Run] = []
     unread: Counter[str] = Counter()
     for folder, names in _folders(given):
@@ -104,6 +106,8 @@ def read_runs(paths: AnyPath | Iterable[AnyPath]) -> Runs:
             units = [files] if reader.whole_folders and files else [[file] for file in files]
             for unit in units:
                 runs.extend(_read(backend, reader, unit))
+        if backends is not None:
+            continue
         unread.update(p for p, known in _KNOWN_FILES.items() for n in left if known.fullmatch(n))
     for package, count in unread.items():
         log.warning("%d run files need a package to be read: pip install %s", count, package)
@@ -130,9 +134,18 @@ def available_readers() -> dict[str, str]:
     return {point.name: point.dist.name if point.dist else "unknown" for point in points}
 
 
-def _readers() -> dict[str, tuple[re.Pattern[str], RunReader]]:
+def _readers(backends: Iterable[str] | None) -> dict[str, tuple[re.Pattern[str], RunReader]]:
+    installed = available_readers()
+    wanted = set(installed if backends is None else backends)
+    if unknown := wanted - set(installed):
+        raise ValueError(
+            f"no reader is installed for {', '.join(sorted(unknown))}; "
+            f"backends that can be read here: {', '.join(installed)}"
+        )
     readers: dict[str, tuple[re.Pattern[str], RunReader]] = {}
     for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name):
+        if point.name not in wanted:
+            continue
         try:
             reader: RunReader = point.load()()
             pattern = re.compile("|".join(translate(pattern) for pattern in reader.patterns))

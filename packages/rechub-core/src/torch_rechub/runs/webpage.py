@@ -74,7 +74,8 @@ def _series(row: Any, metric: str) -> dict[str, Any]:
     return {
         "steps": drawn.steps[::stride],
         "mean": drawn.mean[::stride],
-        "sd": drawn.sd[::stride] if drawn.runs else [],
+        "sd": drawn.sd[::stride],
+        "tails": [tail[::stride] for tail in drawn.tails],
     }
 
 

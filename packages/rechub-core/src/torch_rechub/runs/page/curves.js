@@ -8,6 +8,7 @@ const select = document.getElementById("metric");
 const logarithmic = document.getElementById("log");
 const shown = data.curves.map(() => true);
 const margin = { left: 64, right: 16, top: 12, bottom: 40 };
+const several = data.curves.some((curve) => curve.n > 1);
 let scale = null;
 
 function svg(name, attributes, parent) {
@@ -61,16 +62,22 @@ function powers(low, high) {
 function visible() {
   return data.curves
     .map((curve, index) => ({ ...curve, index, points: curve.series[select.value] }))
-    .filter((curve) => shown[curve.index] && curve.points.steps.length);
+    .filter((curve) => shown[curve.index] && (curve.points.steps.length || curve.points.tails.length));
+}
+
+function allSteps(curves) {
+  return curves.flatMap(({ points }) => points.steps.concat(points.tails.flat().map(([step]) => step)));
 }
 
 // Where values lie on the page, so that all visible curves fit.
 function makeScale(curves, width, height) {
   const log = logarithmic.checked;
   const values = curves.flatMap(({ points }) =>
-    points.mean.flatMap((m, i) => [m - (points.sd[i] || 0), m + (points.sd[i] || 0), m]));
+    points.mean
+      .flatMap((m, i) => [m - (points.sd[i] || 0), m + (points.sd[i] || 0), m])
+      .concat(points.tails.flat().map(([, value]) => value)));
   const usable = log ? values.filter((v) => v > 0) : values;
-  const steps = curves.flatMap(({ points }) => points.steps);
+  const steps = allSteps(curves);
   let low = usable.reduce((a, b) => Math.min(a, b), Infinity);
   let high = usable.reduce((a, b) => Math.max(a, b), -Infinity);
   if (!Number.isFinite(low)) [low, high] = [1, 10];
@@ -119,6 +126,10 @@ function drawCurve(root, { points, colour, index }) {
     const lower = path([...points.steps].reverse(), points.mean.map((m, i) => m - points.sd[i]).reverse());
     svg("path", { d: `${upper}L${lower.slice(1)}Z`, fill: colour, opacity: 0.13 }, group);
   }
+  for (const tail of points.tails) {
+    const d = path(tail.map(([step]) => step), tail.map(([, value]) => value));
+    svg("path", { class: "curve other", d, stroke: colour }, group);
+  }
   const kind = index < data.coloured ? "curve" : "curve other";
   svg("path", { class: kind, d: path(points.steps, points.mean), stroke: colour }, group);
   if (points.steps.length <= 25) {
@@ -150,8 +161,7 @@ function draw() {
   root.addEventListener("pointermove", (event) => {
     const box = root.getBoundingClientRect();
     const wanted = scale.step(((event.clientX - box.left) / box.width) * width);
-    const steps = curves.flatMap(({ points }) => points.steps);
-    const step = steps.reduce((a, b) => (Math.abs(b - wanted) < Math.abs(a - wanted) ? b : a));
+    const step = allSteps(curves).reduce((a, b) => (Math.abs(b - wanted) < Math.abs(a - wanted) ? b : a));
     cursor.setAttribute("x1", scale.x(step));
     cursor.setAttribute("x2", scale.x(step));
     cursor.setAttribute("visibility", "visible");
@@ -173,8 +183,8 @@ function showValues(step) {
       at < 0 ? "" : sd.length ? spread(mean[at], sd[at]) : format(mean[at]);
   });
   document.getElementById("when").textContent = 
-    (data.curves.some((curve) => curve.n > 1) ? "mean ± standard deviation, " : "") +
-    (step === null ? "last step" : `step ${step}`);
+    (several ? "mean ± standard deviation, " : "") +
+    (step !== null ? `step ${step}` : several ? "last common step" : "last step");
 }
 
 function emphasise(index) {
