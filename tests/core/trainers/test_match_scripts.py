@@ -6,6 +6,8 @@ import pytest
 import torch
 
 HEAD = """
+import random
+
 import numpy as np
 import pandas as pd
 import torch
@@ -15,6 +17,8 @@ from torch_rechub.trainers import MatchTrainer
 from torch_rechub.utils.data import MatchDataGenerator, df_to_dict
 from torch_rechub.utils.match import gen_model_input, generate_seq_feature_match
 
+random.seed(2022)  # of the order of samples
+np.random.seed(2022)  # of their negatives
 torch.manual_seed(2022)
 rng = np.random.default_rng(2022)
 rows = []

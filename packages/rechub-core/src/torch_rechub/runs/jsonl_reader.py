@@ -1,6 +1,7 @@
 """Reads the files of `JSONLLogger`."""
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -39,7 +40,7 @@ def _runs(path: Path) -> Iterator[Run]:
                 fields["metrics"].setdefault(name, []).append((record["step"], value))
         elif fields is not None and event == "finish":
             fields |= {"status": cast(Status, record["status"]), "error": record["error"]}
-            fields["ended"] = datetime.fromisoformat(record["time"])
+            fields["ended"] = _time(record["time"])
     if fields is not None:
         yield Run(**fields)
 
@@ -50,10 +51,15 @@ def _start(path: Path, record: dict[str, Any]) -> dict[str, Any]:
         "backend": "jsonl",
         "path": str(path),
         "project": record["project"],
-        "started": datetime.fromisoformat(record["time"]),
+        "started": _time(record["time"]),
         "hyperparams": {},
         "metrics": {},
     }
+
+
+def _time(text: str) -> datetime:
+    # Python 3.10 reads a fraction of a second only where it has 3 or 6 digits
+    return datetime.fromisoformat(re.sub(r"\.(\d+)", lambda found: f".{found[1]:0<6.6}", text))
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:

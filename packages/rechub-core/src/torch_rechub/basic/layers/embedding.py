@@ -146,7 +146,8 @@ class EmbeddingLayer(nn.Module):
 
         Where the ids of both are the same, they are looked up once.
         """
-        if [f for f in flat if not isinstance(f, DenseFeature)] != list(fields):
+        ids = [f.name for f in flat if not isinstance(f, DenseFeature)]
+        if ids != [f.name for f in fields]:
             return self.fields(x, fields), self(x, flat, squeeze_dim=True)
         found = self.fields(x, fields)
         dense = [column(x, f) for f in flat if isinstance(f, DenseFeature)]

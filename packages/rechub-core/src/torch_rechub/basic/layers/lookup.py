@@ -22,8 +22,13 @@ def look_up(weight: Tensor, ids: Tensor, sparse: bool = False) -> Tensor:
         >>> look_up(torch.tensor([[0.0], [10.0], [20.0]]), torch.tensor([2, 1, 2])).flatten()
         tensor([20., 10., 20.])
     """
-    if sparse or weight.device.type != "cpu" or not weight.requires_grad:
-        return F.embedding(ids, weight, sparse=sparse)
+    if sparse:
+        from .sparse_lookup import look_up_sparse  # imports the compiler, so only where it is used
+
+        found: Tensor = look_up_sparse(weight, ids)
+        return found
+    if weight.device.type != "cpu" or not weight.requires_grad:
+        return F.embedding(ids, weight)
     rows: Tensor = _DenseRows.apply(weight, ids)
     return rows
 
