@@ -81,6 +81,7 @@ def test_the_settings_of_a_run(make_trainer, loaders, fake_logger):
         "weight_decay": 0.5,
         "scheduler": "StepLR",
         "earlystop_patience": 4,
+        "monitor": "val/auc",
         "device": "cpu",
         "loss_mode": True,
         "batch_size": 10,

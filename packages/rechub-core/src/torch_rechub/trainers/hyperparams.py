@@ -20,5 +20,6 @@ def describe(trainer: "Trainer") -> dict[str, Any]:
         "weight_decay": group.get("weight_decay", 0.0),
         "scheduler": None if scheduler is None else type(scheduler).__name__,
         "earlystop_patience": trainer.early_stopper.patience,
+        "monitor": trainer.monitor,
         "device": str(trainer.device),
     }
