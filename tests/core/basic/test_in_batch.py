@@ -142,3 +142,10 @@ def test_rows_are_grouped_by_all_columns(n):
     for i in range(n):
         for j in range(n):
             assert (groups[i] == groups[j]).item() == (keys[i] == keys[j])
+
+
+def test_rows_are_told_apart_however_far_apart_their_numbers_are():
+    far = torch.tensor([-(2**62), 2**62, -(2**62), 2**62, 0])
+    near = torch.tensor([0, 1, 0, 0, 0])
+    groups = group_rows([far, near, far])
+    assert (groups.unsqueeze(1) == groups).int().sum(dim=1).tolist() == [2, 1, 2, 1, 1]

@@ -101,3 +101,10 @@ def test_bilinear_weights_of_0_9_load():
 def test_another_bilinear_type_is_refused():
     with pytest.raises(ValueError, match=r"bilinear_type must be 'field_all', .* got 'all'"):
         BiLinearInteractionLayer(3, 4, "all")
+
+
+@pytest.mark.parametrize("fields", [1, 2, 5])
+def test_fm_has_the_gradients_of_its_formula(fields):
+    v = torch.randn(3, fields, 2, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: FM(reduce_sum=False)(x).sin(), v)
+    assert torch.autograd.gradgradcheck(lambda x: FM(reduce_sum=False)(x).sin(), v)

@@ -57,11 +57,23 @@ def group_rows(columns: Sequence[Tensor]) -> Tensor:
         column if column.dim() == 1 else torch.unique(column, dim=0, return_inverse=True)[1]
         for column in columns
     ]
-    groups: Tensor = torch.unique(numbers[0], return_inverse=True)[1]
+    groups, size = _from_zero(numbers[0])
     for number in numbers[1:]:
-        kind = torch.unique(number, return_inverse=True)[1]
-        groups = torch.unique(groups * len(kind) + kind, return_inverse=True)[1]
+        kind, n_kinds = _from_zero(number)
+        if size * n_kinds >= 2**63:
+            groups = torch.unique(groups, return_inverse=True)[1]
+            kind, size, n_kinds = torch.unique(kind, return_inverse=True)[1], len(kind), len(kind)
+        groups, size = groups * n_kinds + kind, size * n_kinds
     return groups
+
+
+def _from_zero(numbers: Tensor) -> tuple[Tensor, int]:
+    """Equal numbers for equal numbers, from 0, and how many there may be."""
+    if numbers.is_floating_point() or not len(numbers):
+        numbers = torch.unique(numbers, return_inverse=True)[1]
+        return numbers, max(len(numbers), 1)
+    low, high = (int(v) for v in torch.aminmax(numbers))
+    return numbers.long() - low, high - low + 1
 
 
 def repeated_items(groups: Tensor) -> tuple[Tensor, Tensor]:

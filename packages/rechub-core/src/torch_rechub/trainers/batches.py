@@ -51,13 +51,13 @@ class BatchFeed:
         """The same rows in the same order, in batches that cost less a row without gradients.
 
         As many rows as `eval_batch_size` says; where it does not, and the loader draws in order
-        from a table in memory, 8192 rows, or those of half a million numbers if these are fewer.
+        from a table in memory, 4096 rows, or those of half a million numbers if these are fewer.
         """
         rows = self.trainer.settings.eval_batch_size
         if not isinstance(data_loader, TableLoader) or data_loader.shuffle:
             return data_loader
         if rows is None:
-            rows = max(data_loader.batch_size or 1, min(8192, 2**19 // data_loader.width))
+            rows = max(data_loader.batch_size or 1, min(4096, 2**19 // data_loader.width))
         return data_loader.with_batch_size(rows)
 
     def __call__(

@@ -29,7 +29,7 @@ class TrainerOptions(TypedDict, total=False):
             weights stay in float32. Validation and prediction are in full precision.
         compile: Whether to train on the model as `torch.compile` makes it.
         eval_batch_size: Rows a batch in evaluation and prediction of rows; None, the default, takes
-            at least 8192 where the loader is one of `torch_rechub`'s, as its results do not depend
+            at least 4096 where the loader is one of `torch_rechub`'s, as its results do not depend
             on it.
         prefetch: Whether to copy the next batch to a GPU, from pinned memory, during a step.
     """

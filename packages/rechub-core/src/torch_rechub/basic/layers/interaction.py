@@ -40,6 +40,20 @@ class PairProducts(nn.Module):
         return x[:, i] * x[:, j]
 
 
+class _PairSum(torch.autograd.Function):
+    """½ ((Σ v)² − Σ v²), whose gradient by v_i is Σ v − v_i: half the passes of the chain rule."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return 0.5 * (x.sum(dim=1).square() - x.square().sum(dim=1))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        x: Tensor = ctx.saved_tensors[0]
+        return (x.sum(dim=1, keepdim=True) - x) * grad.unsqueeze(1)
+
+
 class FM(nn.Module):
     """Second-order interactions of F fields: Σ_{i<j} v_i ⊙ v_j = ½ ((Σ v)² − Σ v²).
 
@@ -63,7 +77,7 @@ class FM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, 1) or (B, D)."""
-        pairs = 0.5 * (x.sum(dim=1).square() - x.square().sum(dim=1))
+        pairs: Tensor = _PairSum.apply(x)
         return pairs.sum(dim=1, keepdim=True) if self.reduce_sum else pairs
 
 
