@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-import torch.nn.functional as F
+import torch  # by this name: the compiler of torch 2.6 looks for it in this module
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class TIGERModel(_T5):  # type: ignore[misc]
     def ranking_loss(self, lm_logits: Tensor, labels: Tensor) -> Tensor:
         """Return L () of logits (B, M, V) and labels (B, M)."""
         logits = lm_logits.flatten(0, 1) / self.temperature
-        return F.cross_entropy(logits, labels.flatten(), ignore_index=-100)
+        return torch.nn.functional.cross_entropy(logits, labels.flatten(), ignore_index=-100)
 
     def forward(
         self,

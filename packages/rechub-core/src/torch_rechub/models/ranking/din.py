@@ -79,9 +79,7 @@ class DIN(nn.Module):
         masks = [valid_steps(x, f) for f in self.history_features]
         interests = [
             unit(e, v, mask)
-            for unit, e, v, mask in zip(
-                self.attention_layers, histories, targets, masks, strict=True
-            )
+            for unit, e, v, mask in zip(self.attention_layers, histories, targets, masks)
         ]
         profile = [self.embedding(x, self.features, squeeze_dim=True)] if self.features else []
         y: Tensor = self.mlp(torch.cat([*interests, *targets, *profile], dim=1))
