@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from ..basic.metric import auc_score
+from ..export.trained import export_tower_onnx
 from .batches import split_batch
 from .checkpoint import load_weights
 from .checks import check_binary, check_inputs, check_not_empty, warn_of_one_class
@@ -58,6 +59,7 @@ class MatchTrainer(Trainer):
     """
 
     monitor = "val/auc"
+    export_onnx = export_tower_onnx  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -121,13 +123,11 @@ class MatchTrainer(Trainer):
         with a warning, where only one class occurs.
         """
         batches = self.feed(data_loader, self.feed.bar(data_loader, "evaluate"), model=model)
-        labels, scores = self.objective.judge(model, batches)
-        return self.evaluate_fn(labels.numpy(), scores.numpy())
+        return self.evaluate_fn(*(part.numpy() for part in self.objective.judge(model, batches)))
 
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[Any]:
         """What a model returns for each row, a probability or scores; of pairs, the positives'."""
-        found: list[Any] = self._outputs(model, data_loader).tolist()
-        return found
+        return list(self._outputs(model, data_loader).tolist())
 
     def inference_embedding(
         self, model: nn.Module, mode: str, data_loader: Iterable[Any], model_path: Folder

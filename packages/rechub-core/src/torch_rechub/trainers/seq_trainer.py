@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..basic.layers.inputs import check_column
+from ..export import trained
 from .next_item import Predictor, item_loss
 from .settings import Folder, Settings, TrainerOptions
 from .trainer import Trainer
@@ -52,6 +53,8 @@ class SeqTrainer(Trainer):
     """
 
     monitor = "val/accuracy"
+    export_onnx = trained.export_sequence_onnx  # type: ignore[assignment]
+    visualization = trained.visualize_sequence_model  # type: ignore[assignment]
 
     def __init__(
         self,

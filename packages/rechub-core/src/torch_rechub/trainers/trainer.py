@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..basic.callback import EarlyStopper
 from ..basic.loss_func import RegularizationLoss
 from ..basic.tracking import LoggerGroup
+from ..export import trained
 from .batches import BatchFeed, batch_rows
 from .best import BestWeights
 from .checkpoint import prepare_folder
@@ -49,6 +50,7 @@ class Trainer:
     monitor: str = ""
     weights_file: str = "model.pth"
     evaluate: Callable[..., Any]
+    export_onnx, visualization = trained.export_onnx, trained.visualization
 
     def __init__(self, model: nn.Module, settings: Settings) -> None:
         self.settings, self.device = settings, settings.main_device()

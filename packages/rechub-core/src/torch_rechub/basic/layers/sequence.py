@@ -46,7 +46,9 @@ def to_front(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         >>> to_front(x, x[..., 0] != 0)[0].flatten()
         tensor([3., 9., 0.])
     """
-    order = (~mask.bool()).to(torch.uint8).argsort(dim=1, stable=True)
+    # keys that differ, so that no stable sort is needed, which ONNX has none of
+    steps = torch.arange(mask.shape[1], device=mask.device)
+    order = (steps - 2**31 * mask.bool().long()).argsort(dim=1)
     front = mask.bool().gather(1, order)
     moved = x.gather(1, order.unsqueeze(-1).expand_as(x))
     return moved.masked_fill(~front.unsqueeze(-1), 0), front

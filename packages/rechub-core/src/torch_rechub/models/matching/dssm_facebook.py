@@ -76,7 +76,7 @@ class FaceBookDSSM(TwoNetworks):
         """Return the scores of the positives and of the negatives, (B,) each."""
         user = self.user_tower(x)
         items = self._items(x, self.pos_item_features, self.neg_item_features)
-        pos, neg = items.chunk(2)
+        pos, neg = items[: len(user)], items[len(user) :]
         return (
             (user * pos).sum(dim=1) / self.temperature,
             (user * neg).sum(dim=1) / self.temperature,

@@ -1,0 +1,139 @@
+"""What a model reads, and inputs of the right form to try it with."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from ..basic.features import DenseFeature, Feature, SequenceFeature
+from ..basic.layers.embedding import input_columns
+
+Columns: TypeAlias = dict[str, Feature]
+
+
+def columns_of(model: nn.Module, mode: str | None = None) -> Columns:
+    """The columns that a model reads, in its order, by name.
+
+    Args:
+        model: A model built of features.
+        mode: "user" or "item": those of one tower.
+
+    Raises:
+        ValueError: It is built of no features, or says of no tower what it reads.
+    """
+    said = {"user": "user_inputs", "item": "item_inputs", None: "score_inputs"}
+    if mode not in said:
+        raise ValueError(f"mode must be 'user', 'item' or None, got {mode!r}")
+    features = getattr(model, said[mode], None)
+    if features is None and mode is not None:
+        raise ValueError(f"{type(model).__name__} has no {mode} tower: it has no {said[mode]}")
+    if features is None:
+        features = [feature for feature, _ in input_columns(model).values()]
+    if not features:
+        raise ValueError(
+            f"{type(model).__name__} is built of no features, so what it reads is unknown: give "
+            "dummy_input"
+        )
+    return {feature.name: feature for feature in features}
+
+
+def extract_feature_info(model: nn.Module) -> dict[str, Any]:
+    """The features of a model: features, input_names, input_types, user_features, item_features.
+
+    Example:
+        >>> from torch_rechub.basic.features import SparseFeature
+        >>> from torch_rechub.models.matching import DSSM
+        >>> users, items = [SparseFeature("user", 9)], [SparseFeature("item", 9)]
+        >>> info = extract_feature_info(DSSM(users, items, {"dims": [4]}, {"dims": [4]}))
+        >>> info["input_names"], [f.name for f in info["user_features"]]
+        (['user', 'item'], ['user'])
+    """
+    columns = {name: feature for name, (feature, _) in input_columns(model).items()}
+    return {
+        "features": list(columns.values()),
+        "input_names": list(columns),
+        "input_types": {name: type(feature).__name__ for name, feature in columns.items()},
+        "user_features": list(getattr(model, "user_inputs", [])),
+        "item_features": list(getattr(model, "item_inputs", [])),
+    }
+
+
+def generate_dummy_input_dict(
+    features: Sequence[Feature],
+    batch_size: int = 2,
+    seq_length: int = 10,
+    device: str | torch.device = "cpu",
+) -> dict[str, Tensor]:
+    """Random inputs of the right form: ids (B,), ids (B, L) of sequences, dense values (B, d).
+
+    Example:
+        >>> from torch_rechub.basic.features import SequenceFeature
+        >>> generate_dummy_input_dict([SequenceFeature("seen", 9)], 3, 5)["seen"].shape
+        torch.Size([3, 5])
+    """
+    return {f.name: _column(f, batch_size, seq_length).to(device) for f in features}
+
+
+def generate_dummy_input(
+    features: Sequence[Feature],
+    batch_size: int = 2,
+    seq_length: int = 10,
+    device: str | torch.device = "cpu",
+) -> tuple[Tensor, ...]:
+    """What `generate_dummy_input_dict` makes, without the names."""
+    return tuple(generate_dummy_input_dict(features, batch_size, seq_length, device).values())
+
+
+def _column(feature: Feature, batch_size: int, seq_length: int) -> Tensor:
+    if isinstance(feature, DenseFeature):
+        return torch.rand(batch_size, feature.embed_dim)
+    shape = (batch_size, seq_length) if isinstance(feature, SequenceFeature) else (batch_size,)
+    return torch.randint(feature.vocab_size, shape)
+
+
+def generate_dynamic_axes(
+    input_names: Sequence[str],
+    output_names: Sequence[str] | None = None,
+    batch_dim: int = 0,
+    include_seq_dim: bool = True,
+    seq_features: Sequence[str] | None = None,
+) -> dict[str, dict[int, str]]:
+    """The axes of inputs and outputs whose length varies, as `torch.onnx.export` takes them.
+
+    Args:
+        input_names: Names of the inputs.
+        output_names: Names of the outputs; None means ["output"].
+        batch_dim: The axis of rows.
+        include_seq_dim: Whether the length of sequences varies too.
+        seq_features: The inputs that are sequences.
+
+    Example:
+        >>> generate_dynamic_axes(["seen"], seq_features=["seen"])["seen"]
+        {0: 'batch_size', 1: 'seq_length'}
+    """
+    names = [*input_names, *(["output"] if output_names is None else output_names)]
+    axes = {name: {batch_dim: "batch_size"} for name in names}
+    if include_seq_dim:
+        for name in seq_features or []:
+            if name in axes:
+                axes[name][1] = "seq_length"
+    return axes
+
+
+def as_columns(dummy_input: Any, names: Sequence[str]) -> dict[str, Tensor]:
+    """Inputs that a user gave, as a dict or in the order of names, by name.
+
+    Raises:
+        ValueError: They are too few or too many, or a name is missing.
+    """
+    if not isinstance(dummy_input, Mapping):
+        if len(dummy_input) != len(names):
+            raise ValueError(f"dummy_input must hold {len(names)} tensors, for {', '.join(names)}")
+        return dict(zip(names, dummy_input))
+    missing = [name for name in names if name not in dummy_input]
+    if missing:
+        raise ValueError(
+            f"dummy_input lacks {', '.join(map(repr, missing))}, which the model reads"
+        )
+    return {name: dummy_input[name] for name in names}

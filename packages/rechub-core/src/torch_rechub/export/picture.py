@@ -1,0 +1,99 @@
+"""Models as pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from .._extras import require
+from ..types import FilePath
+from .inputs import as_columns, columns_of, generate_dummy_input_dict
+
+
+def visualize_model(
+    model: nn.Module,
+    input_data: Any = None,
+    batch_size: int = 2,
+    seq_length: int = 10,
+    depth: int = 3,
+    show_shapes: bool = True,
+    expand_nested: bool = True,
+    save_path: FilePath | None = None,
+    graph_name: str = "model",
+    device: str | torch.device = "cpu",
+    dpi: int = 300,
+    **kwargs: Any,
+) -> Any:
+    """Draw the modules that inputs go through, with torchview.
+
+    Args:
+        model: A model built of features, or any with `input_data`.
+        input_data: A dict of tensors, or a tuple of arguments; None makes random inputs.
+        batch_size: Their rows.
+        seq_length: Their length of sequences.
+        depth: Levels of modules inside modules that are drawn.
+        show_shapes: Whether the shapes of tensors are written.
+        expand_nested: Whether modules are drawn as boxes around their parts.
+        save_path: The picture to write, as .pdf, .png or .svg; needs Graphviz's program `dot`.
+        graph_name: Its name.
+        device: Where the model runs; afterwards it is where it was.
+        dpi: Dots an inch.
+        kwargs: Further arguments of `torchview.draw_graph`.
+
+    Returns:
+        torchview's graph; its `visual_graph` is one of the package graphviz.
+
+    Raises:
+        ImportError: torchview or graphviz is missing.
+        ValueError: What the model reads is unknown.
+    """
+    torchview = require("torchview", "visualization", "visualization")
+    require("graphviz", "visualization", "visualization")
+    if input_data is None or isinstance(input_data, dict):
+        columns = columns_of(model)
+        if input_data is None:
+            features = list(columns.values())
+            input_data = generate_dummy_input_dict(features, batch_size, seq_length)
+        # a tuple, so that the dict is one argument and not arguments by name
+        input_data = (as_columns(input_data, list(columns)),)
+    home = next((p.device for p in model.parameters()), torch.device("cpu"))
+    training = {part: part.training for part in model.modules()}
+    try:
+        graph = torchview.draw_graph(
+            model, input_data, graph_name=graph_name, depth=depth, device=device, mode="eval",
+            show_shapes=show_shapes, expand_nested=expand_nested, **kwargs,
+        )  # fmt: skip
+    finally:
+        model.to(home)
+        for part, was in training.items():
+            part.training = was
+    graph.visual_graph.graph_attr["dpi"] = str(dpi)
+    if save_path is not None:
+        path = Path(save_path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        graph.visual_graph.render(outfile=str(path), cleanup=True)
+    return graph
+
+
+def display_graph(graph: Any, format: str = "png") -> Any:
+    """Show a graph of `visualize_model` in a notebook; elsewhere return the picture.
+
+    Args:
+        graph: What `visualize_model` returned.
+        format: "png" or "svg".
+
+    Returns:
+        IPython's image; needs Graphviz's program `dot`.
+
+    Raises:
+        ImportError: IPython is missing.
+        ValueError: The format is neither.
+    """
+    if format not in ("png", "svg"):
+        raise ValueError(f"format must be 'png' or 'svg', got {format!r}")
+    display = require("IPython.display", "display_graph", "visualization")
+    picture = graph.visual_graph.pipe(format=format)
+    shown = display.SVG(picture) if format == "svg" else display.Image(picture)
+    display.display(shown)
+    return shown

@@ -1,0 +1,82 @@
+"""ONNX files made smaller."""
+
+from pathlib import Path
+from typing import Any
+
+from .._extras import require
+from ..types import FilePath
+
+_WEIGHTS = {"qint8": "QInt8", "quint8": "QUInt8"}
+
+
+def quantize_model(
+    input_path: FilePath,
+    output_path: FilePath,
+    mode: str = "int8",
+    *,
+    per_channel: bool = False,
+    reduce_range: bool = False,
+    weight_type: str = "qint8",
+    optimize_model: bool = False,
+    op_types_to_quantize: list[str] | None = None,
+    nodes_to_quantize: list[str] | None = None,
+    nodes_to_exclude: list[str] | None = None,
+    extra_options: dict[str, Any] | None = None,
+    keep_io_types: bool = True,
+) -> str:
+    """Write an ONNX file with weights of fewer bits, by onnxruntime's own tools.
+
+    Args:
+        input_path: The file to read.
+        output_path: The file to write; its folder is made.
+        mode: "int8" (or "dynamic_int8"): weights of 8 bits, activations quantized as they come;
+            "fp16": weights and activations of 16 bits, which CPUs compute slowly.
+        per_channel: int8: whether each channel has a scale of its own.
+        reduce_range: int8: whether weights have 7 bits, for CPUs without VNNI.
+        weight_type: int8: "qint8" or "quint8".
+        optimize_model: int8: whether the graph is optimized first.
+        op_types_to_quantize: int8: kinds of nodes to quantize; None means all that can be.
+        nodes_to_quantize: int8: names of nodes; None means all.
+        nodes_to_exclude: int8: names of nodes left as they are.
+        extra_options: int8: further options of onnxruntime.
+        keep_io_types: fp16: whether inputs and outputs stay float32.
+
+    Returns:
+        The path of the file written.
+
+    Raises:
+        ImportError: onnxruntime or onnx is missing.
+        FileNotFoundError: There is no file to read.
+        ValueError: The mode or the type of weights is unknown.
+    """
+    if mode not in ("int8", "dynamic_int8", "fp16"):
+        raise ValueError(f"mode must be 'int8', 'dynamic_int8' or 'fp16', got {mode!r}")
+    if weight_type not in _WEIGHTS:
+        raise ValueError(f"weight_type must be 'qint8' or 'quint8', got {weight_type!r}")
+    if not Path(input_path).is_file():
+        raise FileNotFoundError(f"there is no ONNX file {str(input_path)!r}")
+    Path(output_path).parent.mkdir(parents=True, exist_ok=True)
+    onnx = require("onnx", "quantize_model", "onnx")
+    quantization = require("onnxruntime.quantization", "quantize_model", "onnx")
+    if mode == "fp16":
+        float16 = require("onnxruntime.transformers.float16", "quantize_model", "onnx")
+        model = onnx.load(str(input_path))
+        onnx.save(
+            float16.convert_float_to_float16(model, keep_io_types=keep_io_types), str(output_path)
+        )
+        return str(output_path)
+    if optimize_model:
+        quantization.quant_pre_process(str(input_path), str(output_path))
+        input_path = output_path
+    quantization.quantize_dynamic(
+        str(input_path),
+        str(output_path),
+        op_types_to_quantize=op_types_to_quantize,
+        per_channel=per_channel,
+        reduce_range=reduce_range,
+        weight_type=quantization.QuantType[_WEIGHTS[weight_type]],
+        nodes_to_quantize=nodes_to_quantize,
+        nodes_to_exclude=nodes_to_exclude,
+        extra_options=extra_options,
+    )
+    return str(output_path)

@@ -1,0 +1,147 @@
+"""What trainers do with their model once it is trained: each function is a method of theirs."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from ..types import FilePath
+from .onnx import ONNXExporter, export_module
+from .picture import visualize_model
+
+if TYPE_CHECKING:
+    from ..trainers.trainer import Trainer
+
+Device = str | torch.device | None
+
+
+def export_onnx(
+    self: "Trainer",
+    output_path: FilePath,
+    dummy_input: Any = None,
+    batch_size: int = 2,
+    seq_length: int = 10,
+    opset_version: int = 14,
+    dynamic_batch: bool = True,
+    device: Device = None,
+    verbose: bool = False,
+    onnx_export_kwargs: Mapping[str, Any] | None = None,
+) -> bool:
+    """Write the model as an ONNX file; see `ONNXExporter.export`. None is the trainer's device."""
+    return ONNXExporter(self.model, device or self.device).export(
+        output_path, None, dummy_input, batch_size, seq_length, opset_version, dynamic_batch,
+        verbose, onnx_export_kwargs,
+    )  # fmt: skip
+
+
+def export_tower_onnx(
+    self: "Trainer",
+    output_path: FilePath,
+    mode: str | None = None,
+    dummy_input: Any = None,
+    batch_size: int = 2,
+    seq_length: int = 10,
+    opset_version: int = 14,
+    dynamic_batch: bool = True,
+    device: Device = None,
+    verbose: bool = False,
+    onnx_export_kwargs: Mapping[str, Any] | None = None,
+) -> bool:
+    """Write the model, or with mode "user" or "item" one tower; see `ONNXExporter.export`."""
+    return ONNXExporter(self.model, device or self.device).export(
+        output_path, mode, dummy_input, batch_size, seq_length, opset_version, dynamic_batch,
+        verbose, onnx_export_kwargs,
+    )  # fmt: skip
+
+
+def export_sequence_onnx(
+    self: "Trainer",
+    output_path: FilePath,
+    batch_size: int = 2,
+    seq_length: int = 50,
+    vocab_size: int | None = None,
+    opset_version: int = 14,
+    dynamic_batch: bool = True,
+    device: Device = None,
+    verbose: bool = False,
+    onnx_export_kwargs: Mapping[str, Any] | None = None,
+) -> bool:
+    """Write a model of tokens and times as an ONNX file; see `ONNXExporter.export`.
+
+    Its inputs are seq_tokens and seq_time_diffs, int64, and its output is "output", the logits.
+    Tokens to trace with are below `vocab_size`; None asks the model.
+    """
+    x = _sequences(self.model, batch_size, seq_length, vocab_size)
+    export_module(
+        _Positional(self.model), x, output_path, device or self.device, opset_version,
+        dynamic_batch, verbose, onnx_export_kwargs, sequences=list(x),
+    )  # fmt: skip
+    return True
+
+
+def visualization(
+    self: "Trainer",
+    input_data: Any = None,
+    batch_size: int = 2,
+    seq_length: int = 10,
+    depth: int = 3,
+    show_shapes: bool = True,
+    expand_nested: bool = True,
+    save_path: FilePath | None = None,
+    graph_name: str = "model",
+    device: Device = None,
+    dpi: int = 300,
+    **kwargs: Any,
+) -> Any:
+    """Draw the model; see `visualize_model`. None is the trainer's device."""
+    return visualize_model(
+        self.model, input_data, batch_size, seq_length, depth, show_shapes, expand_nested,
+        save_path, graph_name, device or self.device, dpi, **kwargs,
+    )  # fmt: skip
+
+
+def visualize_sequence_model(
+    self: "Trainer",
+    seq_length: int = 50,
+    vocab_size: int | None = None,
+    batch_size: int = 2,
+    depth: int = 3,
+    show_shapes: bool = True,
+    expand_nested: bool = True,
+    save_path: FilePath | None = None,
+    graph_name: str = "model",
+    device: Device = None,
+    dpi: int = 300,
+    **kwargs: Any,
+) -> Any:
+    """Draw a model of tokens and times; see `visualize_model`."""
+    x = _sequences(self.model, batch_size, seq_length, vocab_size)
+    return visualize_model(
+        self.model, tuple(x.values()), batch_size, seq_length, depth, show_shapes, expand_nested,
+        save_path, graph_name, device or self.device, dpi, **kwargs,
+    )  # fmt: skip
+
+
+class _Positional(nn.Module):
+    """A model, its arguments by position."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *args: Tensor) -> Any:
+        """What the model returns."""
+        return self.model(*args)
+
+
+def _sequences(
+    model: nn.Module, batch_size: int, seq_length: int, vocab_size: int | None
+) -> dict[str, Tensor]:
+    """Tokens and times to try a model with."""
+    vocab_size = vocab_size or getattr(model, "vocab_size", None)
+    if vocab_size is None:
+        raise ValueError(f"{type(model).__name__} has no vocab_size: give it as an argument")
+    shape = (batch_size, min(seq_length, getattr(model, "max_seq_len", seq_length)))
+    tokens = torch.randint(1, int(vocab_size), shape)
+    return {"seq_tokens": tokens, "seq_time_diffs": torch.randint(0, 86_400, shape)}
