@@ -21,6 +21,10 @@ TABLE = "shared_with=None, padding_idx=None, initializer=RandomNormal(0, 0.0001)
 
 MULTI = "user_features, history_features, item_features, neg_item_feature, "
 
+TRACED = "dummy_input=None, batch_size=2, seq_length=10, opset_version=14, dynamic_batch=True, "
+WRITTEN = "device=None, verbose=False, onnx_export_kwargs=None"
+DRAWN = "depth=3, show_shapes=True, expand_nested=True, save_path=None, graph_name='model', "
+
 # module: {name: arguments}; a name with a dot is a method
 NAMES = {
     "basic.activation": {"Dice": "epsilon=0.001", "activation_layer": "act_name"},
@@ -275,6 +279,18 @@ NAMES = {
         "SeqTrainer": f"model, {TRAINED}{SCHEDULED}n_epoch=10, earlystop_patience=10, {WHERE}"
         "model_path='./', loss_type='cross_entropy', loss_params=None, model_logger=None",
         "SeqTrainer.evaluate": "data_loader",
+        "SeqTrainer.export_onnx": "output_path, batch_size=2, seq_length=50, vocab_size=None, "
+        f"opset_version=14, dynamic_batch=True, {WRITTEN}",
+        "SeqTrainer.visualization": "seq_length=50, vocab_size=None, batch_size=2, "
+        f"{DRAWN}device=None, dpi=300",
+        "CTRTrainer.export_onnx": f"output_path, {TRACED}{WRITTEN}",
+        "MTLTrainer.export_onnx": f"output_path, {TRACED}{WRITTEN}",
+        "MatchTrainer.export_onnx": f"output_path, mode=None, {TRACED}{WRITTEN}",
+        **{
+            f"{trainer}.visualization": "input_data=None, batch_size=2, seq_length=10, "
+            f"{DRAWN}device=None, dpi=300"
+            for trainer in ("CTRTrainer", "MatchTrainer", "MTLTrainer")
+        },
         **{
             f"{trainer}.{method}": arguments
             for trainer in ("CTRTrainer", "MatchTrainer", "MTLTrainer")
@@ -363,6 +379,27 @@ NAMES = {
         "Faiss.set_query_arguments": "nprobe=None, efSearch=None",
         "Faiss.save_index": "filepath",
         "Faiss.load_index": "filepath",
+    },
+    "utils.model_utils": {
+        "extract_feature_info": "model",
+        "generate_dummy_input": "features, batch_size=2, seq_length=10, device='cpu'",
+        "generate_dummy_input_dict": "features, batch_size=2, seq_length=10, device='cpu'",
+        "generate_dynamic_axes": "input_names, output_names=None, batch_dim=0, "
+        "include_seq_dim=True, seq_features=None",
+    },
+    "utils.onnx_export": {
+        "ONNXWrapper": "model, input_names, mode=None",
+        "ONNXWrapper.restore_mode": "",
+        "ONNXExporter": "model, device='cpu'",
+        "ONNXExporter.export": f"output_path, mode=None, {TRACED}verbose=False, "
+        "onnx_export_kwargs=None",
+        "ONNXExporter.get_input_info": "mode=None",
+    },
+    "utils.quantization": {"quantize_model": "input_path, output_path, mode='int8'"},
+    "utils.visualization": {
+        "display_graph": "graph, format='png'",
+        "visualize_model": f"model, input_data=None, batch_size=2, seq_length=10, {DRAWN}"
+        "device='cpu', dpi=300",
     },
     "utils.mtl": {
         "shared_task_layers": "model",

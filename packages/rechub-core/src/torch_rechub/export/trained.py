@@ -1,7 +1,7 @@
 """What trainers do with their model once it is trained: each function is a method of theirs."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -10,14 +10,18 @@ from ..types import FilePath
 from .onnx import ONNXExporter, export_module
 from .picture import visualize_model
 
-if TYPE_CHECKING:
-    from ..trainers.trainer import Trainer
-
 Device = str | torch.device | None
 
 
+class Trained(Protocol):
+    """What is asked of a trainer."""
+
+    model: nn.Module
+    device: torch.device
+
+
 def export_onnx(
-    self: "Trainer",
+    self: Trained,
     output_path: FilePath,
     dummy_input: Any = None,
     batch_size: int = 2,
@@ -36,7 +40,7 @@ def export_onnx(
 
 
 def export_tower_onnx(
-    self: "Trainer",
+    self: Trained,
     output_path: FilePath,
     mode: str | None = None,
     dummy_input: Any = None,
@@ -56,7 +60,7 @@ def export_tower_onnx(
 
 
 def export_sequence_onnx(
-    self: "Trainer",
+    self: Trained,
     output_path: FilePath,
     batch_size: int = 2,
     seq_length: int = 50,
@@ -81,7 +85,7 @@ def export_sequence_onnx(
 
 
 def visualization(
-    self: "Trainer",
+    self: Trained,
     input_data: Any = None,
     batch_size: int = 2,
     seq_length: int = 10,
@@ -102,7 +106,7 @@ def visualization(
 
 
 def visualize_sequence_model(
-    self: "Trainer",
+    self: Trained,
     seq_length: int = 50,
     vocab_size: int | None = None,
     batch_size: int = 2,
@@ -121,6 +125,9 @@ def visualize_sequence_model(
         self.model, tuple(x.values()), batch_size, seq_length, depth, show_shapes, expand_nested,
         save_path, graph_name, device or self.device, dpi, **kwargs,
     )  # fmt: skip
+
+
+OF_SEQUENCES = (export_sequence_onnx, visualize_sequence_model)
 
 
 class _Positional(nn.Module):

@@ -53,8 +53,7 @@ class SeqTrainer(Trainer):
     """
 
     monitor = "val/accuracy"
-    export_onnx = trained.export_sequence_onnx  # type: ignore[assignment]
-    visualization = trained.visualize_sequence_model  # type: ignore[assignment]
+    export_onnx, visualization = trained.OF_SEQUENCES  # type: ignore[assignment]
 
     def __init__(
         self,
