@@ -24,7 +24,7 @@ def test_a_picture_shows_modules_and_shapes(model):
     graph = visualize_model(model, batch_size=3, graph_name="mine", dpi=80)
     source = graph.visual_graph.source
     assert "digraph mine" in source
-    assert all(name in source for name in ("EmbeddingLayer", "Linear", "BatchNorm1d"))
+    assert all(name in source for name in ("FirstOrder", "Linear", "BatchNorm"))
     assert "(3, 8)" in source
     assert "dpi=80" in source
     assert "Linear" not in visualize_model(model, depth=1).visual_graph.source
