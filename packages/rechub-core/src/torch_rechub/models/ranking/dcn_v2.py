@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ...basic.features import Feature, flat_width
 from ...basic.layers import LR, MLP, CrossNetMix, CrossNetV2, EmbeddingLayer
+from .unused import warn_of_unused
 
 STRUCTURES = ("parallel", "stacked", "crossnet_only")
 
@@ -31,6 +32,7 @@ class DCNv2(nn.Module):
         use_low_rank_mixture: Whether the matrices are mixtures of experts of low rank.
         low_rank: Rank of an expert.
         num_experts: Number of experts.
+        **kwargs: Not used, which the log says; scripts for torch-rechub 0.9 may give some.
 
     Shape:
         x[name]: (B,) or (B, L), as the feature; returns probabilities (B,).
@@ -58,8 +60,10 @@ class DCNv2(nn.Module):
         use_low_rank_mixture: bool = True,
         low_rank: int = 32,
         num_experts: int = 4,
+        **kwargs: Any,
     ) -> None:
         super().__init__()
+        warn_of_unused(self, kwargs)
         if model_structure not in STRUCTURES:
             raise ValueError(
                 f"model_structure must be one of {', '.join(STRUCTURES)}, got {model_structure!r}"

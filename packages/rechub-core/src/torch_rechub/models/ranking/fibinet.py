@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ...basic.features import DenseFeature, Feature, fields_of, flat_width
 from ...basic.layers import MLP, BiLinearInteractionLayer, EmbeddingLayer, FirstOrder, SENETLayer
 from ...basic.layers.inputs import column
+from .unused import warn_of_unused
 
 
 class FiBiNet(nn.Module):
@@ -23,6 +24,7 @@ class FiBiNet(nn.Module):
         reduction_ratio: That of `SENETLayer`.
         bilinear_type: "field_all", "field_each" or "field_interaction": one W for all pairs, for
             each first field, or for each pair.
+        **kwargs: Not used, which the log says; scripts for torch-rechub 0.9 may give some.
 
     Shape:
         x[name]: (B,), (B, L) or (B, d), as the feature; returns probabilities (B,).
@@ -48,8 +50,10 @@ class FiBiNet(nn.Module):
         mlp_params: Mapping[str, Any],
         reduction_ratio: int = 3,
         bilinear_type: str = "field_interaction",
+        **kwargs: Any,
     ) -> None:
         super().__init__()
+        warn_of_unused(self, kwargs)
         self.features, dim = fields_of("features", features)
         self.dense_features = [f for f in features if isinstance(f, DenseFeature)]
         n = len(self.features)
