@@ -38,6 +38,16 @@ def test_auc_takes_lists_arrays_tensors_and_columns():
     assert type(auc_score(y, p)) is float
 
 
+def test_auc_of_two_other_labels_takes_the_larger_as_the_positive():
+    assert auc_score([-1, 1, 1, -1], [0.2, 0.1, 0.9, 0.3]) == auc_score([0, 1, 1, 0], [2, 1, 9, 3])
+
+
+@pytest.mark.parametrize("labels", [[0, 0.5, 1], [0, math.nan, 1]])
+def test_auc_refuses_labels_of_more_than_two_values(labels):
+    with pytest.raises(ValueError, match="AUC takes labels of two values, got"):
+        auc_score(labels, [0.1, 0.2, 0.3])
+
+
 def test_auc_of_infinite_scores_counts_their_order():
     assert auc_score([0, 1, 0, 1], [-math.inf, math.inf, 0.0, 0.5]) == 1.0
 

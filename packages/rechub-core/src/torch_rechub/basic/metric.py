@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn import metrics as sklearn_metrics
 
 from .beyond_accuracy_metric import coverage_score, diversity_score, novelty_score
 from .ranking_metric import (
@@ -46,13 +45,19 @@ log = logging.getLogger("torch_rechub")
 def auc_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Area under the ROC curve: the chance that a positive ranks above a negative, ties counting ½.
 
+    AUC = Σ_s p_s (n_{<s} + n_s / 2) / (P N) over the different scores s, of p_s positives and n_s
+    negatives, with n_{<s} negatives below: one sort.
+
     Args:
-        y_true: Labels 0 and 1, shape (N,).
+        y_true: Labels 0 and 1, shape (N,); of two other values the larger is the positive.
         y_pred: Scores, shape (N,).
 
     Returns:
         The area, in 0 to 1; NaN with a warning where it is undefined: one class only, no row at
         all, or a score that is NaN.
+
+    Raises:
+        ValueError: Lengths differ, or there are labels of more than two values.
 
     Example:
         >>> auc_score([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
@@ -66,8 +71,21 @@ def auc_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     if np.isnan(scores).any():
         log.warning("AUC is undefined, %d scores are NaN: reported as NaN.", np.isnan(scores).sum())
         return math.nan
-    finite = np.nan_to_num(scores)  # ±inf as the largest numbers there are
-    return float(sklearn_metrics.roc_auc_score(labels, finite))
+    positive = labels == labels.max()
+    negative = labels == labels.min()
+    if not (positive | negative).all():
+        other = labels[~(positive | negative)][0]
+        raise ValueError(
+            f"AUC takes labels of two values, got {labels.min():g}, {other:g} and {labels.max():g}"
+        )
+    order = np.argsort(scores)
+    ascending = scores[order]
+    last = np.append(np.flatnonzero(ascending[1:] != ascending[:-1]), len(scores) - 1)
+    positives = np.cumsum(positive[order])[last]  # of this score and below
+    negatives = last + 1 - positives
+    below = np.append(0, negatives[:-1])
+    won = np.diff(positives, prepend=0) @ (below + negatives) / 2
+    return float(won / (int(positives[-1]) * int(negatives[-1])))
 
 
 def gauc_score(

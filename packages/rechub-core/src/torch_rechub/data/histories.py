@@ -97,8 +97,8 @@ def stretches(values: Array, start: Ids, stop: Ids) -> Array:
         [array([7]), array([8, 9])]
     """
     values = _read_only(values)
-    parts = map(values.__getitem__, map(slice, start.tolist(), stop.tolist()))
-    cells: Array = np.fromiter(parts, dtype=object, count=len(start))
+    parts = [values[i:j] for i, j in zip(start.tolist(), stop.tolist(), strict=True)]
+    cells: Array = np.fromiter(parts, dtype=object, count=len(parts))
     return cells
 
 

@@ -114,16 +114,16 @@ class _Samples:
 
     def before(self, t: Ids, last: dict[str, Array], item: Array | None = None) -> pd.DataFrame:
         """A row for each place t: its item or another, the history before it, the last column."""
-        start, item_col = self.order.start[t], self.item_col
+        start, item_col = self.order.start.take(t), self.item_col
         columns = {
-            self.user_col: self.series[self.user_col][t],
-            item_col: self.series[item_col][t] if item is None else item,
+            self.user_col: self.series[self.user_col].take(t),
+            item_col: self.series[item_col].take(t) if item is None else item,
             f"hist_{item_col}": stretches(self.series[item_col], start, t),
             f"histlen_{item_col}": t - start,
         }
         for name in self.attributes:
             columns[f"hist_{name}"] = stretches(self.series[name], start, t)
-        frame: pd.DataFrame = pd.DataFrame(columns | last)
+        frame: pd.DataFrame = pd.DataFrame(columns | last, copy=False)  # each array is new
         return frame
 
 
@@ -140,9 +140,9 @@ def _train(
     if mode == 0:
         target = samples.series[samples.item_col][t]
         item = np.column_stack([target, negatives])[number, column]
-        return samples.before(t[number], {"label": (column == 0).astype(np.int64)}, item)
-    chosen = negatives[number, column] if mode == 1 else rows(negatives[number])
-    return samples.before(t[number], {"neg_items": chosen})
+        return samples.before(t.take(number), {"label": (column == 0).astype(np.int64)}, item)
+    chosen = negatives[number, column] if mode == 1 else rows(negatives.take(number, axis=0))
+    return samples.before(t.take(number), {"neg_items": chosen})
 
 
 def _negatives(items: pd.Series, row: Ids, n: int, method: int) -> Array:

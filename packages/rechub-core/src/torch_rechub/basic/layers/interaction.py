@@ -44,14 +44,19 @@ class _PairSum(torch.autograd.Function):
     """½ ((Σ v)² − Σ v²), whose gradient by v_i is Σ v − v_i: half the passes of the chain rule."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, reduce_sum: bool) -> Tensor:
         ctx.save_for_backward(x)
-        return 0.5 * (x.sum(dim=1).square() - x.square().sum(dim=1))
+        total = x.sum(dim=1)
+        if reduce_sum:
+            flat = x.flatten(1)
+            squares = torch.linalg.vecdot(flat, flat)  # in one pass, without a copy of x
+            return 0.5 * (torch.linalg.vecdot(total, total) - squares).unsqueeze(1)
+        return 0.5 * (total.square() - x.square().sum(dim=1))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         x: Tensor = ctx.saved_tensors[0]
-        return (x.sum(dim=1, keepdim=True) - x) * grad.unsqueeze(1)
+        return (x.sum(dim=1, keepdim=True) - x) * grad.unsqueeze(1), None
 
 
 class FM(nn.Module):
@@ -77,8 +82,8 @@ class FM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, 1) or (B, D)."""
-        pairs: Tensor = _PairSum.apply(x)
-        return pairs.sum(dim=1, keepdim=True) if self.reduce_sum else pairs
+        pairs: Tensor = _PairSum.apply(x, self.reduce_sum)
+        return pairs
 
 
 class CIN(nn.Module):
