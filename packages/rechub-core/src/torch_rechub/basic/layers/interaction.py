@@ -50,7 +50,8 @@ class _PairSum(torch.autograd.Function):
         if reduce_sum:
             flat = x.flatten(1)
             squares = torch.linalg.vecdot(flat, flat)  # in one pass, without a copy of x
-            return 0.5 * (torch.linalg.vecdot(total, total) - squares).unsqueeze(1)
+            pairs: Tensor = 0.5 * (torch.linalg.vecdot(total, total) - squares)
+            return pairs.unsqueeze(1)
         return 0.5 * (total.square() - x.square().sum(dim=1))
 
     @staticmethod
