@@ -51,7 +51,6 @@ class Opaque:
         (Opaque(), "Opaque"),
         (b"bytes", "bytes"),
     ],
-    ids=repr,
 )
 def test_values_become_plain_data(value, plain):
     result = plain_hyperparams({"a": value})
