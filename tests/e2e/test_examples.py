@@ -38,10 +38,11 @@ def test_the_next_item_prints_its_metrics_beside_those_of_popularity():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "epochs"), [("dssm", 6), ("gru4rec", 3)])
-def test_retrieval_prints_its_metrics_above_those_of_popularity(model, epochs):
-    metrics = results("matching.py", model, epochs=epochs)
-    assert all(found > popular > 0 for found, popular in zip(metrics[::2], metrics[1::2])), metrics
+def test_retrieval_prints_its_metrics_above_those_of_popularity():
+    metrics = results("matching.py", "dssm", epochs=6)
+    masked, popular_masked, unmasked, popular_unmasked = zip(metrics[::2], metrics[1::2])
+    for found, popular in ((masked, popular_masked), (unmasked, popular_unmasked)):
+        assert all(f > p > 0 for f, p in zip(found, popular)), (found, popular)
 
 
 @pytest.mark.figures
