@@ -12,9 +12,10 @@ from torch_rechub.basic.softmax_loss import softmax_loss
 N, M, D = 9, 6, 3
 
 
-@pytest.fixture(params=[1, 13, 2**19], ids="{}-numbers".format)
+@pytest.fixture(params=[1, 13, 2**21], ids="{}-numbers".format)
 def block(request, monkeypatch):
     monkeypatch.setattr(module, "BLOCK_NUMBERS", request.param)
+    monkeypatch.setattr(module, "MIN_ROWS", 1)
 
 
 def inputs(n=N, m=M, seed=0):

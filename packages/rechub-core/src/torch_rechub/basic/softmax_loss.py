@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-BLOCK_NUMBERS = 2**19  # scores of a block of rows: 2 MB, which stay in a cache
+BLOCK_NUMBERS = 2**21  # scores of a block of rows: 8 MB, in which matrix products are at their best
+MIN_ROWS = 64  # however many candidates there are
 
 Pairs = tuple[Tensor, Tensor]
 
@@ -60,15 +61,20 @@ class _BlockSoftmax(torch.autograd.Function):
         weight: Tensor | None,
         excluded: Pairs | None,
     ) -> Tensor:
-        n, rows = len(h), max(1, BLOCK_NUMBERS // max(1, len(v)))
+        n, rows = len(h), max(MIN_ROWS, BLOCK_NUMBERS // max(1, len(v)))
         a = h.new_full((n,), 1 / max(n, 1)) if weight is None else weight / weight.sum()
         d_h, d_v = torch.empty_like(h), torch.zeros_like(v)
         d_bias = None if bias is None else torch.zeros_like(bias)
         loss = h.new_zeros(())
+        scores = h.new_empty(min(rows, n), len(v))
         bounds = [] if excluded is None else _bounds(excluded[0], n, rows)
         for block, first in enumerate(range(0, n, rows)):
             part = slice(first, min(first + rows, n))
-            s = h[part] @ v.T if bias is None else torch.addmm(bias, h[part], v.T)
+            s = scores[: part.stop - first]
+            if bias is None:
+                torch.mm(h[part], v.T, out=s)
+            else:
+                torch.addmm(bias, h[part], v.T, out=s)
             if excluded is not None:
                 pairs = slice(bounds[block], bounds[block + 1])
                 s[excluded[0][pairs] - first, excluded[1][pairs]] = -torch.inf
