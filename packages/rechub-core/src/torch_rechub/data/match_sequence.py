@@ -156,7 +156,7 @@ def _negatives(items: pd.Series, row: Ids, n: int, method: int) -> Array:
     place = draw(rng, p, target.size).reshape(target.shape)
     clash = place == target
     place[clash] = draw_others(rng, p, target[clash])
-    drawn: Array = np.asarray(catalogue)[place]
+    drawn: Array = np.asarray(catalogue).take(place)
     return drawn
 
 

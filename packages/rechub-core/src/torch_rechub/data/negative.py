@@ -92,6 +92,9 @@ def popularity(counts: npt.ArrayLike, method_id: int) -> Floats:
     return p
 
 
+BLOCK = 2**16  # draws at once
+
+
 def draw(rng: np.random.Generator, p: Floats, size: int) -> Ids:
     """Draw positions 0 to N - 1 with replacement, each with its probability.
 
@@ -101,11 +104,14 @@ def draw(rng: np.random.Generator, p: Floats, size: int) -> Ids:
         size: How many to draw.
     """
     share, other = _alias_table(p)
-    u = rng.random(size)
-    u *= len(p)
-    place = np.minimum(u.astype(np.int64), len(p) - 1)  # where rounding reached the very end
-    u -= place
-    return np.where(u < share[place], place, other[place])
+    drawn = np.empty(size, dtype=np.int64)
+    for part in np.split(drawn, range(BLOCK, size, BLOCK)):  # what is in between stays in a cache
+        u = rng.random(len(part))
+        u *= len(p)
+        place = np.minimum(u.astype(np.int64), len(p) - 1)  # where rounding reached the very end
+        u -= place
+        part[:] = np.where(u < share.take(place), place, other.take(place))
+    return drawn
 
 
 def _alias_table(p: Floats) -> tuple[Floats, Ids]:
