@@ -97,8 +97,8 @@ def stretches(values: Array, start: Ids, stop: Ids) -> Array:
         [array([7]), array([8, 9])]
     """
     values = _read_only(values)
-    parts = [values[i:j] for i, j in zip(start.tolist(), stop.tolist(), strict=True)]
-    cells: Array = np.fromiter(parts, dtype=object, count=len(parts))
+    bounds = zip(memoryview(start), memoryview(stop), strict=True)  # no list of them is made
+    cells: Array = np.fromiter((values[i:j] for i, j in bounds), dtype=object, count=len(start))
     return cells
 
 
