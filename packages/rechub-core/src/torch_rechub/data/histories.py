@@ -97,7 +97,7 @@ def stretches(values: Array, start: Ids, stop: Ids) -> Array:
         [array([7]), array([8, 9])]
     """
     values = _read_only(values)
-    bounds = zip(memoryview(start), memoryview(stop), strict=True)  # no list of them is made
+    bounds = zip(start.data, stop.data, strict=True)  # no list of them is made
     cells: Array = np.fromiter((values[i:j] for i, j in bounds), dtype=object, count=len(start))
     return cells
 
