@@ -26,6 +26,14 @@ def test_importing_is_cheap(module):
     assert run(loaded) == "[]"
 
 
+@pytest.mark.parametrize(
+    "module", ["models.ranking", "models.matching", "models.multi_task", "trainers", "utils.data"]
+)
+def test_training_on_arrays_loads_neither_pandas_nor_scikit_learn(module):
+    code = f"import sys, torch_rechub.{module} as m; m.__all__"
+    assert run(f"{code}; print({{'pandas', 'sklearn', 'scipy'}} & {{*sys.modules}})") == "set()"
+
+
 def test_rooms_are_loaded_when_first_used():
     code = "import torch_rechub as t; print(t.basic.features.SparseFeature('a', 3).name)"
     with pytest.raises(AssertionError, match="no attribute 'features'"):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn import metrics as sklearn_metrics
 
-from torch_rechub.basic.metric import auc_score, log_loss, rmse_score
+from torch_rechub.basic.metric import auc_score, log_loss, mse_score, rmse_score
 
 
 def pairs_won(y, p):
@@ -93,16 +93,18 @@ def test_log_loss_of_nothing_is_nan():
     assert math.isnan(log_loss([], []))
 
 
-def test_rmse_is_scikit_learns():
+def test_mse_and_rmse_are_scikit_learns():
     rng = np.random.default_rng(1)
     y, p = rng.normal(size=50), rng.normal(size=50)
     expected = sklearn_metrics.root_mean_squared_error(y, p)
     assert rmse_score(y, p) == pytest.approx(expected, rel=1e-12)
+    assert mse_score(y, p) == pytest.approx(sklearn_metrics.mean_squared_error(y, p), rel=1e-12)
     assert type(rmse_score(y.tolist(), torch.tensor(p))) is float
     assert math.isnan(rmse_score([], []))
+    assert math.isnan(mse_score([], []))
 
 
-@pytest.mark.parametrize("metric", [auc_score, log_loss, rmse_score])
+@pytest.mark.parametrize("metric", [auc_score, log_loss, mse_score, rmse_score])
 def test_labels_and_predictions_must_be_of_one_length(metric):
     with pytest.raises(ValueError, match="2 labels, but 3 predictions"):
         metric([0, 1], [0.1, 0.2, 0.3])

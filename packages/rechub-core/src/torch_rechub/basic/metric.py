@@ -29,6 +29,7 @@ __all__ = [
     "hit_score",
     "log_loss",
     "mrr_score",
+    "mse_score",
     "ndcg_score",
     "novelty_score",
     "precision_score",
@@ -206,6 +207,24 @@ def log_loss(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     return float(-np.mean(labels * np.log(p) + (1 - labels) * np.log1p(-p)))
 
 
+def mse_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """Mean squared error: (1/N) Σ (y − ŷ)².
+
+    Args:
+        y_true: Labels, shape (N,).
+        y_pred: Predictions, shape (N,).
+
+    Returns:
+        The error, in the unit of the labels squared; NaN where there is no row.
+
+    Example:
+        >>> mse_score([1.0, 2.0], [1.0, 4.0])
+        2.0
+    """
+    labels, predictions = _pair(y_true, y_pred)
+    return float(np.mean((labels - predictions) ** 2)) if len(labels) else math.nan
+
+
 def rmse_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Root of the mean squared error: √( (1/N) Σ (y − ŷ)² ).
 
@@ -220,8 +239,7 @@ def rmse_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         >>> rmse_score([1.0, 2.0], [1.0, 4.0])
         1.4142135623730951
     """
-    labels, predictions = _pair(y_true, y_pred)
-    return math.sqrt(np.mean((labels - predictions) ** 2)) if len(labels) else math.nan
+    return math.sqrt(mse_score(y_true, y_pred))
 
 
 def _pair(y_true: Any, y_pred: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -4,13 +4,12 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..basic.layers import TaskPredictions
-from ..basic.metric import auc_score
+from ..basic.metric import auc_score, mse_score
 from .balancing import balancing_of
 from .checks import check_binary, warn_of_one_class
 from .logits import logits_of
@@ -21,20 +20,9 @@ log = logging.getLogger("torch_rechub")
 LOSSES: dict[str, nn.Module] = {"classification": nn.BCELoss(), "regression": nn.MSELoss()}
 
 
-def squared_error(y_true: Any, y_pred: Any) -> float:
-    """The mean of (y − ŷ)²; NaN for no rows.
-
-    Example:
-        >>> squared_error([1.0, 2.0], [1.0, 4.0])
-        2.0
-    """
-    errors = np.subtract(y_true, y_pred, dtype=np.float64)
-    return float(np.mean(errors**2)) if errors.size else float("nan")
-
-
 METRICS: dict[str, Callable[[Any, Any], float]] = {
     "classification": auc_score,
-    "regression": squared_error,
+    "regression": mse_score,
 }
 
 

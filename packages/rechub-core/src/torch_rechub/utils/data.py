@@ -1,23 +1,36 @@
-"""Data helpers by the names that scripts use."""
+"""Data helpers by the names that scripts use.
+
+Those that work on frames load pandas, so they are imported when first asked for.
+"""
 
 from collections.abc import Callable
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from sklearn.metrics import mean_squared_error
 from torch import nn
 
 from ..basic.features import auto_embed_dim
-from ..basic.metric import auc_score
+from ..basic.metric import auc_score, mse_score
 from ..data.embeddings import EmbDataset
-from ..data.encoding import array_replace_with_dict
 from ..data.generators import MatchDataGenerator, SequenceDataGenerator
 from ..data.loader import DataGenerator
-from ..data.negative import neg_sample
 from ..data.padding import pad_sequences
-from ..data.semantic_ids import TigerSeqDataset
-from ..data.sequence import create_seq_features, generate_seq_feature
 from ..data.table import PredictDataset, SeqDataset, TorchDataset, df_to_dict
 from ..data.trie import Trie
+
+if TYPE_CHECKING:
+    from ..data.encoding import array_replace_with_dict
+    from ..data.negative import neg_sample
+    from ..data.semantic_ids import TigerSeqDataset
+    from ..data.sequence import create_seq_features, generate_seq_feature
+
+_OF_FRAMES = {
+    "TigerSeqDataset": "semantic_ids",
+    "array_replace_with_dict": "encoding",
+    "create_seq_features": "sequence",
+    "generate_seq_feature": "sequence",
+    "neg_sample": "negative",
+}
 
 __all__ = [
     "DataGenerator",
@@ -39,6 +52,13 @@ __all__ = [
     "neg_sample",
     "pad_sequences",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OF_FRAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = getattr(import_module(f"torch_rechub.data.{_OF_FRAMES[name]}"), name)
+    return globals()[name]
 
 
 def get_auto_embedding_dim(num_classes: int) -> int:
@@ -72,7 +92,7 @@ def get_metric_func(task_type: str = "classification") -> Callable[[Any, Any], f
     """
     metrics: dict[str, Callable[[Any, Any], float]] = {
         "classification": auc_score,
-        "regression": mean_squared_error,
+        "regression": mse_score,
     }
     return metrics[_known(task_type)]
 
