@@ -43,7 +43,7 @@ def main() -> None:
         train_samples_per_s=len(train) * args.epochs / fit,
         eval_samples_per_s=len(test) / evaluation,
         auc=float(auc),
-        best_auc=test.best_auc(),
+        best_auc=test.best_auc,
         parameters=sum(p.numel() for p in model.parameters()),
     )
 

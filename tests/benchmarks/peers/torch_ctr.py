@@ -63,7 +63,7 @@ def main() -> None:
         train_samples_per_s=len(train_log) * args.epochs / fit,
         eval_samples_per_s=len(test_log) / evaluation,
         auc=auc,
-        best_auc=test_log.best_auc(),
+        best_auc=test_log.best_auc,
         parameters=sum(p.numel() for p in model.parameters()),
     )
 

@@ -36,8 +36,8 @@ class ClickLog:
     """Rows of a click log.
 
     Attributes:
-        ids: (N, 26), int64, each field from 0.
-        numbers: (N, 13), float32 in [0, 1).
+        ids: (N, 26), int64, each field from 0; in memory column by column, as in a frame.
+        numbers: (N, 13), float32 in [0, 1); likewise.
         labels: (N,), float32, 0 or 1.
         truth: (N,), the probability each label was drawn with.
         sizes: Number of ids of each field.
@@ -58,7 +58,7 @@ class ClickLog:
         return self._rows(slice(0, cut)), self._rows(slice(cut, None))
 
     def columns(self) -> dict[str, npt.NDArray[Any]]:
-        """Columns by name, each an array of its own."""
+        """Columns by name."""
         return {
             **{n: np.ascontiguousarray(self.ids[:, j]) for j, n in enumerate(CATEGORIES)},
             **{n: np.ascontiguousarray(self.numbers[:, j]) for j, n in enumerate(DENSE)},
@@ -87,7 +87,7 @@ def make(rows: int, vocab: int, seed: int = 7) -> ClickLog:
     """Draw a log: logit = bias + Σ weight of each id + Σ slope · number + Σ ⟨v_i, v_j⟩ of pairs."""
     rng = np.random.default_rng(seed)
     sizes = field_sizes(vocab)
-    ids = np.empty((rows, len(sizes)), dtype=np.int64)
+    ids = np.empty((rows, len(sizes)), dtype=np.int64, order="F")
     logit = np.full(rows, -1.2)
     vectors, squares = np.zeros((rows, 4)), np.zeros(rows)
     for j, size in enumerate(sizes):
@@ -102,7 +102,7 @@ def make(rows: int, vocab: int, seed: int = 7) -> ClickLog:
     logit += (numbers - 0.5) @ rng.normal(0, 0.6, NUMBERS)
     truth = 1 / (1 + np.exp(-logit))
     labels = (rng.random(rows) < truth).astype(np.float32)
-    return ClickLog(ids, numbers.astype(np.float32), labels, truth, sizes)
+    return ClickLog(ids, np.asfortranarray(numbers, dtype=np.float32), labels, truth, sizes)
 
 
 def _draw_ids(rng: np.random.Generator, rows: int, size: int) -> npt.NDArray[np.int64]:

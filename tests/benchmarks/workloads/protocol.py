@@ -67,13 +67,17 @@ def timed(work: Callable[[], Result]) -> tuple[float, Result]:
 
 
 def answer(args: argparse.Namespace, distributions: list[str], **measured: Any) -> None:
-    """Write the JSON line: what was measured, peak memory, versions, threads."""
+    """Write the JSON line: what was measured, peak memory, versions, threads.
+
+    What is to be worked out after the peak of memory was read is given as a function.
+    """
     import torch
 
+    peak = memory_mb("VmHWM")
     line = {
-        **measured,
+        **{name: value() if callable(value) else value for name, value in measured.items()},
         "start_rss_mb": args.start_rss_mb,
-        "peak_rss_mb": memory_mb("VmHWM"),
+        "peak_rss_mb": peak,
         "threads": torch.get_num_threads(),
         "seed": args.seed,
         "options": args.options,
