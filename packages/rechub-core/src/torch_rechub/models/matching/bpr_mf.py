@@ -1,13 +1,11 @@
 """BPR-MF: a vector for each user and each item, learned from pairs of items."""
 
-import dataclasses
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from ...basic.features import SparseFeature
-from ...basic.initializers import RandomNormal
 from ...basic.layers import EmbeddingLayer
 from .two_tower import TwoTower, share_tables
 
@@ -63,10 +61,10 @@ class BPRMF(TwoTower):
                 f"{ {f.name: f.embed_dim for f in features} }"
             )
         self.embedding = EmbeddingLayer(features)
-        start = RandomNormal(0, 0.0001)
-        self.item_bias = EmbeddingLayer(
-            [dataclasses.replace(f, embed_dim=1, initializer=start) for f in features[1:]]
-        )
+        item, neg = item_feature, neg_item_feature
+        bias = SparseFeature(item.name, item.vocab_size, 1, padding_idx=item.padding_idx)
+        shared = SparseFeature(neg.name, neg.vocab_size, 1, item.name, neg.padding_idx)
+        self.item_bias = EmbeddingLayer([bias, shared])
 
     def user_tower(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return [p_u, 1] (B, D + 1)."""
