@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ...basic.features import Feature, flat_width
-from ...basic.layers import MLP, EmbeddingLayer, TaskPredictions
-from ...basic.layers.gates import GateNU
+from ...basic.layers import MLP, EmbeddingLayer, GateNU, TaskPredictions
 
 
 class PEPNet(nn.Module):
