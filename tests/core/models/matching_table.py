@@ -34,6 +34,11 @@ def features():
     }
 
 
+def bpr_mf():
+    names = (("user", USERS), ("item", ITEMS), ("neg", ITEMS))
+    return matching.BPRMF(*(SparseFeature(name, size, D - 1) for name, size in names))
+
+
 def dssm(**kwargs):
     f = features()
     users, items = [f["user"], f["age"], f["pooled"]], [f["item"], f["kind"]]
@@ -149,6 +154,7 @@ class Row(NamedTuple):
 
 # A new model joins by a row here, under its name; one that is not exported, under its path.
 MODELS = {
+    "BPRMF": Row(bpr_mf, 1),
     "ComirecDR": Row(comirec_dr, 2, cosine=True, interests=4, n_epoch=20),
     "ComirecSA": Row(comirec_sa, 2, cosine=True, interests=4),
     "DSSM": Row(dssm, 0, cosine=True),

@@ -28,6 +28,7 @@ MODELS = {
     "MMOE": lambda t: multi_task.MMOE(INPUTS, MIXED[:t], 3, PARAMS, TOWERS[:t]),
     "PLE": lambda t: multi_task.PLE(INPUTS, MIXED[:t], 2, 2, 1, PARAMS, TOWERS[:t]),
     "AITM": lambda t: multi_task.AITM(INPUTS, t, PARAMS, TOWERS[:t]),
+    "PEPNet": lambda t: multi_task.PEPNet(INPUTS, USER[:1], ITEM, MIXED[:t], TOWERS[:t]),
     "ESMM": lambda t: multi_task.ESMM(USER, ITEM, PARAMS, TOWERS[0]),
 }
 

@@ -6,6 +6,7 @@ from .cross import CrossLayer, CrossNetMix, CrossNetV2, CrossNetwork
 from .embedding import EmbeddingLayer
 from .experts import CGC, AttentionLayer, Experts, Gate, TaskPredictions, Towers, mix
 from .field_weights import CEN, SENETLayer
+from .gates import GateNU
 from .hstu import HSTUBlock, HSTULayer
 from .interaction import CIN, FFM, FM, BiLinearInteractionLayer, PairProducts
 from .interest import CapsuleNetwork, MultiInterestSA
@@ -41,6 +42,7 @@ __all__ = [
     "Experts",
     "FirstOrder",
     "Gate",
+    "GateNU",
     "HSTUBlock",
     "HSTULayer",
     "InputMask",

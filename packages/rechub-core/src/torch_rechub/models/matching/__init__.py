@@ -1,5 +1,6 @@
 """Retrieval models: a vector for the user, one for the item. Train them with `MatchTrainer`."""
 
+from .bpr_mf import BPRMF
 from .comirec import ComirecDR, ComirecSA
 from .dssm import DSSM
 from .dssm_facebook import FaceBookDSSM
@@ -13,6 +14,7 @@ from .youtube_dnn import YoutubeDNN
 from .youtube_sbc import YoutubeSBC
 
 __all__ = [
+    "BPRMF",
     "DSSM",
     "MIND",
     "NARM",

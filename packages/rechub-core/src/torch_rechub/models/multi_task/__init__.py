@@ -16,7 +16,8 @@ Each takes a dict of tensors to predictions (B, T). Beside `forward`, a model ma
 from .aitm import AITM
 from .esmm import ESMM
 from .mmoe import MMOE
+from .pepnet import PEPNet
 from .ple import PLE
 from .shared_bottom import SharedBottom
 
-__all__ = ["AITM", "ESMM", "MMOE", "PLE", "SharedBottom"]
+__all__ = ["AITM", "ESMM", "MMOE", "PLE", "PEPNet", "SharedBottom"]

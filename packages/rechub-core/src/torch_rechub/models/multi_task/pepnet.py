@@ -1,0 +1,101 @@
+"""Parameter and embedding personalized network."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...basic.features import Feature, flat_width
+from ...basic.layers import MLP, EmbeddingLayer, GateNU, TaskPredictions
+
+
+class PEPNet(nn.Module):
+    """Gates by the domain on the embeddings, and by user and item on each layer of each tower.
+
+    E = [v_1; …],  O = U_ep([v_domain; ⊘E]) ⊙ E,  h⁰ = O,
+    hˡ = U_l([v_personal; ⊘O]) ⊙ MLP_l(hˡ⁻¹) in each task's tower,  ŷ = σ(wᵀ h^L + b)
+
+    without σ for a regression; U are `GateNU`, ⊘ stops the gradient.
+
+    Args:
+        features: Inputs, of any kind and width.
+        domain_features: What says in which domain or scenario a row is.
+        personal_features: What says of whom and of what: the ids of user, item and author.
+        task_types: "classification" or "regression" for each task.
+        tower_params_list: For each task, the arguments of its tower's `MLP`.
+
+    Shape:
+        x[name]: (B,) or (B, L), as the feature; returns predictions (B, T).
+
+    Example:
+        >>> from torch_rechub.basic.features import SparseFeature
+        >>> user, scene = SparseFeature("user", 10), SparseFeature("scene", 3)
+        >>> model = PEPNet([user], [scene], [user], ["classification"], [{"dims": [8, 4]}])
+        >>> model({"user": torch.tensor([1, 2, 3]), "scene": torch.tensor([0, 1, 2])}).shape
+        torch.Size([3, 1])
+
+    Reference:
+        Chang et al., PEPNet: Parameter and Embedding Personalized Network for Infusing with
+        Personalized Prior Information, KDD 2023, arXiv 2302.01115.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[Feature],
+        domain_features: Sequence[Feature],
+        personal_features: Sequence[Feature],
+        task_types: Sequence[str],
+        tower_params_list: Sequence[Mapping[str, Any]],
+    ) -> None:
+        super().__init__()
+        n_task = len(task_types)
+        if len(tower_params_list) != n_task:
+            raise ValueError(
+                f"tower_params_list has {len(tower_params_list)} entries for {n_task} tasks"
+            )
+        self.features, self.task_types = list(features), list(task_types)
+        self.domain_features, self.personal_features = domain_features, personal_features
+        self.predict_layers = TaskPredictions(task_types)
+        self.embedding = EmbeddingLayer([*features, *domain_features, *personal_features])
+        dim = flat_width(features)
+        prior = flat_width(personal_features) + dim
+        self.ep_gate = GateNU(flat_width(domain_features) + dim, dim)
+        self.towers = nn.ModuleList(_Tower(dim, prior, params) for params in tower_params_list)
+
+    def forward(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return predictions (B, T)."""
+        predictions: Tensor = self.predict_layers(self.logits(x))
+        return predictions
+
+    def logits(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return logits (B, T)."""
+        sets = (self.features, self.domain_features, self.personal_features)
+        e, domain, personal = (self.embedding(x, f, squeeze_dim=True) for f in sets)
+        o = self.ep_gate(torch.cat([domain, e.detach()], dim=1)) * e
+        prior = torch.cat([personal, o.detach()], dim=1)
+        return torch.cat([tower(o, prior) for tower in self.towers], dim=1)
+
+    def shared_layers(self) -> list[nn.Module]:
+        """The layers of all tasks, the last one last."""
+        return [self.embedding, self.ep_gate]
+
+
+class _Tower(nn.Module):
+    """A perceptron whose every hidden layer is gated by a prior."""
+
+    def __init__(self, dim: int, prior_dim: int, params: Mapping[str, Any]) -> None:
+        super().__init__()
+        widths = list(params.get("dims") or ())
+        inputs = [dim, *widths]
+        self.layers = nn.ModuleList(
+            MLP(i, **{**params, "dims": [w], "output_layer": False}) for i, w in zip(inputs, widths)
+        )
+        self.gates = nn.ModuleList(GateNU(prior_dim, w) for w in widths)
+        self.output = nn.Linear(inputs[-1], 1)
+
+    def forward(self, h: Tensor, prior: Tensor) -> Tensor:
+        for layer, gate in zip(self.layers, self.gates, strict=True):
+            h = gate(prior) * layer(h)
+        y: Tensor = self.output(h)
+        return y
