@@ -169,7 +169,7 @@ def test_a_compiled_model_computes_the_same(model):
     torch.testing.assert_close(compiled(x), model(x))
 
 
-@pytest.mark.parametrize("name", ["SharedBottom", "MMOE", "PLE", "AITM"])
+@pytest.mark.parametrize("name", ["SharedBottom", "MMOE", "PLE", "AITM", "PEPNet"])
 def test_towers_that_do_not_match_the_tasks_are_refused(name, monkeypatch):
     monkeypatch.setitem(globals(), "TOWERS", [TOWERS[0], *[{"dims": [2]}] * 3])
     with pytest.raises(ValueError, match="4 entries for 3 tasks"):
@@ -178,7 +178,14 @@ def test_towers_that_do_not_match_the_tasks_are_refused(name, monkeypatch):
             "MMOE": lambda: multi_task.MMOE(INPUTS, MIXED, 3, PARAMS, TOWERS),
             "PLE": lambda: multi_task.PLE(INPUTS, MIXED, 2, 2, 1, PARAMS, TOWERS),
             "AITM": lambda: multi_task.AITM(INPUTS, 3, PARAMS, TOWERS),
+            "PEPNet": lambda: multi_task.PEPNet(INPUTS, INPUTS[:1], INPUTS[:1], MIXED, TOWERS),
         }[name]()
+
+
+@pytest.mark.parametrize(("empty", "domain", "personal"), [("domain", 0, 1), ("personal", 1, 0)])
+def test_gates_without_inputs_are_refused(empty, domain, personal):
+    with pytest.raises(ValueError, match=f"{empty}_features is empty"):
+        multi_task.PEPNet(INPUTS, INPUTS[:domain], INPUTS[:personal], MIXED, TOWERS)
 
 
 def test_models_without_experts_or_levels_are_refused():

@@ -16,7 +16,9 @@ class PEPNet(nn.Module):
     E = [v_1; …],  O = U_ep([v_domain; ⊘E]) ⊙ E,  h⁰ = O,
     hˡ = U_l([v_personal; ⊘O]) ⊙ MLP_l(hˡ⁻¹) in each task's tower,  ŷ = σ(wᵀ h^L + b)
 
-    without σ for a regression; U are `GateNU`, ⊘ stops the gradient.
+    without σ for a regression; U are `GateNU`, ⊘ stops the gradient. Each layer of each tower has a
+    gate of its own. A row costs what the towers cost, and O(w (P + w)) for the gate of a layer of
+    width w, with P = Σ widths of `features` and `personal_features`.
 
     Args:
         features: Inputs, of any kind and width.
@@ -27,6 +29,9 @@ class PEPNet(nn.Module):
 
     Shape:
         x[name]: (B,) or (B, L), as the feature; returns predictions (B, T).
+
+    Raises:
+        ValueError: There are no domain or no personal features, or not a tower for each task.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature
@@ -49,6 +54,9 @@ class PEPNet(nn.Module):
         tower_params_list: Sequence[Mapping[str, Any]],
     ) -> None:
         super().__init__()
+        for name, given in (("domain", domain_features), ("personal", personal_features)):
+            if not given:
+                raise ValueError(f"{name}_features is empty: PEPNet's gates read at least one")
         n_task = len(task_types)
         if len(tower_params_list) != n_task:
             raise ValueError(
