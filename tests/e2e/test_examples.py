@@ -1,4 +1,4 @@
-"""The examples beside the demo run to their printed result, after fewer epochs where marked slow."""
+"""The examples beside the demo print their results, after fewer epochs where marked slow."""
 
 import re
 import subprocess
