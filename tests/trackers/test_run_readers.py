@@ -114,13 +114,18 @@ def test_the_record_of_a_run_is_complete(backend, tmp_path):
 
 @EACH
 @pytest.mark.parametrize(
-    ("error", "status"), [(ValueError("nan"), "failed"), (KeyboardInterrupt(), "interrupted")]
+    ("error", "status", "code"),
+    [
+        (ValueError("nan"), "failed", 1),
+        (KeyboardInterrupt(), "interrupted", 130),
+        (SystemExit(143), "interrupted", 143),
+    ],
 )
-def test_how_a_run_ended_is_read(backend, error, status, tmp_path):
+def test_how_a_run_ended_is_read(backend, error, status, code, tmp_path):
     record(backend, tmp_path, error)
     run = READ[backend](tmp_path)
     if backend == "wandb":  # which keeps an exit code alone
-        assert (run.status, run.error) == ("failed", "exit code 1")
+        assert (run.status, run.error) == (status, f"exit code {code}")
     else:
         assert (run.status, run.error.split(":")[0]) == (status, type(error).__name__)
 

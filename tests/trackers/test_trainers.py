@@ -1,5 +1,7 @@
 """What every trainer records in every tracker: the same life, its own metrics and nothing else."""
 
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -157,6 +159,33 @@ def test_each_epoch_is_recorded_with_exactly_the_metrics_of_the_trainer(make, tr
 
 class Interrupted(BaseException):
     pass
+
+
+@pytest.mark.parametrize("tracker", ["own", *EXPECTED])
+@EVERY_TRAINER
+def test_sigterm_ends_the_run_and_keeps_weights_and_metrics(make, tracker, tmp_path):
+    torch.manual_seed(0)
+    folder = tmp_path / "log"
+    folder.mkdir()
+    logger, read = open_logger(tracker, folder)
+    trainer, (train, val) = make(model_path=tmp_path / "models", model_logger=logger)
+
+    def stop(*_):
+        if len(trainer.history) == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    for module in (trainer.model, *trainer.model.children()):
+        module.register_forward_pre_hook(stop)
+    with pytest.raises(SystemExit) as exit:
+        trainer.fit(train, val)
+    assert exit.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    run = read()
+    assert {step for points in run.metrics.values() for step, _ in points} == {0, 1}
+    assert tracker == "own" or run.status == "interrupted"
+    (file,) = (tmp_path / "models").glob("*.pth")
+    saved = torch.load(file, weights_only=True)
+    assert all(torch.equal(saved[n], v) for n, v in trainer.model.state_dict().items())
 
 
 @pytest.mark.parametrize("error", [None, ValueError("bad"), KeyboardInterrupt(), Interrupted()])

@@ -10,6 +10,7 @@ from typing import Any
 from torch_rechub.basic.tracking.logger import RunLogger
 from torch_rechub.basic.tracking.plugin import (
     LegalNames,
+    ending,
     failure_text,
     load_sdk,
     plain_config,
@@ -46,7 +47,7 @@ class SwanLabLogger(RunLogger):
 
     The run is opened here, so a missing key or package fails before training, and closed by
     `finish()`, which a trainer calls: as ``success``, ``crashed`` with the error, or ``aborted``
-    after Ctrl-C. Construction never asks for input: without an API key it raises.
+    after Ctrl-C or SIGTERM. Construction never asks for input: without an API key it raises.
 
     SwanLab keeps one run per process: finish a logger before you create the next one.
 
@@ -160,7 +161,7 @@ class SwanLabLogger(RunLogger):
         if failure is None:
             self.run.finish(state="success")
         else:
-            state = "aborted" if isinstance(failure, KeyboardInterrupt) else "crashed"
+            state = "aborted" if ending(failure) == "interrupted" else "crashed"
             self.run.finish(state=state, error=failure_text(failure))
 
 

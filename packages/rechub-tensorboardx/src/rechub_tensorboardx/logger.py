@@ -12,6 +12,7 @@ from typing import Any
 from torch_rechub.basic.tracking.logger import RunLogger
 from torch_rechub.basic.tracking.plugin import (
     LegalNames,
+    ending,
     failure_text,
     load_sdk,
     local_directory,
@@ -112,7 +113,7 @@ class TensorBoardXLogger(RunLogger):
         self._start_session([])
         status = "success"
         if failure is not None:
-            state = "aborted" if isinstance(failure, KeyboardInterrupt) else "crashed"
+            state = "aborted" if ending(failure) == "interrupted" else "crashed"
             status = f"{state}: {failure_text(failure)}"
         try:
             if self._session_started:

@@ -10,6 +10,7 @@ from typing import Any
 from torch_rechub.basic.tracking.logger import RunLogger
 from torch_rechub.basic.tracking.plugin import (
     LegalNames,
+    exit_code,
     load_sdk,
     plain_config,
     refuse_unknown_options,
@@ -39,8 +40,9 @@ class WandbLogger(RunLogger):
     """Records one run in Weights & Biases.
 
     The run is opened here, so a missing key or package fails before training, and closed by
-    `finish()`, which a trainer calls: exit code 0, or 1 when the run died of an error. When another
-    run is active in this process the new one is opened beside it, unless `reinit` says otherwise.
+    `finish()`, which a trainer calls: exit code 0, 1 when the run died of an error, 130 or 143
+    when Ctrl-C or SIGTERM interrupted it. When another run is active in this process the new one
+    is opened beside it, unless `reinit` says otherwise.
 
     Code, git state, console output, machine statistics and the list of packages are not collected
     unless you ask for them: with `settings`, with `save_code=True`, or with wandb's environment
@@ -147,7 +149,7 @@ class WandbLogger(RunLogger):
     def close(self, failure: BaseException | None) -> None:
         """Finish the run, as failed if it died of something, and take wandb's hooks out again."""
         try:
-            self.run.finish(exit_code=0 if failure is None else 1)
+            self.run.finish(exit_code=exit_code(failure))
         finally:
             _release_hooks(self._wandb)
 

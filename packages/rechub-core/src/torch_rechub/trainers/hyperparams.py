@@ -1,5 +1,6 @@
 """What a trainer tells its loggers of its settings."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,3 +24,8 @@ def describe(trainer: "Trainer") -> dict[str, Any]:
         "monitor": trainer.monitor,
         "device": str(trainer.device),
     }
+
+
+def describe_data(train_dataloader: Iterable[Any]) -> dict[str, Any]:
+    """What is recorded of the data that a training reads."""
+    return {"batch_size": getattr(train_dataloader, "batch_size", None)}

@@ -18,7 +18,8 @@ from .batches import BatchFeed, batch_rows
 from .best import BestWeights
 from .checkpoint import prepare_folder
 from .checks import check_inputs
-from .hyperparams import describe
+from .hyperparams import describe, describe_data
+from .interruption import sigterm_raises
 from .mean_loss import MeanLosses
 from .optimizers import make_optimizer
 from .resume import read_checkpoint, write_checkpoint
@@ -127,7 +128,7 @@ class Trainer:
             train_dataloader: Yields batches.
             val_dataloader: Yields batches; None trains without validation and early stopping.
             resume: Keep a checkpoint of every epoch in `model_path`, and continue from the one that
-                is there: run the same script again after an interruption.
+                is there: run the same script again after an interruption, such as SIGTERM.
 
         Raises:
             ValueError: A loader is empty, or labels are none of this task.
@@ -136,11 +137,10 @@ class Trainer:
             OSError: `model_path` cannot be written to.
             CheckpointError: The checkpoint to continue from is damaged, or of another model.
         """
-        with self.loggers or nullcontext() as loggers, self.feed:
+        with sigterm_raises(), self.loggers or nullcontext() as loggers, self.feed:
             first = self._start(train_dataloader, val_dataloader, resume)
             if loggers is not None:
-                batch_size = getattr(train_dataloader, "batch_size", None)
-                loggers.log_hyperparams({**self.hyperparams(), "batch_size": batch_size})
+                loggers.log_hyperparams({**self.hyperparams(), **describe_data(train_dataloader)})
             with self.best.kept(trained=lambda: bool(self.history) or self.n_epoch == 0):
                 for epoch in range(first, self.n_epoch):
                     record = self._run_epoch(epoch, train_dataloader, val_dataloader)

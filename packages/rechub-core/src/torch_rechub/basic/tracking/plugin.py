@@ -96,6 +96,18 @@ def ending(failure: BaseException | None) -> Literal["finished", "failed", "inte
     return "failed" if isinstance(failure, Exception) else "interrupted"
 
 
+def exit_code(failure: BaseException | None) -> int:
+    """What a process that dies of `failure` tells the shell: 0, 1, 130 of Ctrl-C, 143 of SIGTERM.
+
+    Example:
+        >>> exit_code(None), exit_code(ValueError()), exit_code(SystemExit(143))
+        (0, 1, 143)
+    """
+    if ending(failure) != "interrupted":
+        return 0 if failure is None else 1
+    return 143 if isinstance(failure, SystemExit) and failure.code == 143 else 130
+
+
 def local_directory(owner: str, argument: str, path: str | os.PathLike[str]) -> str:
     """`path` with ``~`` expanded, if a directory is there or can be made there.
 
