@@ -42,13 +42,24 @@ MODELS = {
     "DCNv2, crossnet_only": lambda: R.DCNv2(INPUTS, 2, PARAMS, "crossnet_only", low_rank=4),
     "DeepFFM": lambda: R.DeepFFM(INPUTS, CROSS, 4, PARAMS),
     "DeepFM": lambda: R.DeepFM(INPUTS, [*FIELDS, AGE], PARAMS),
+    "DLRM": lambda: R.DLRM(INPUTS, {"dims": [8], "activation": "tanh"}, PARAMS),
     "DIEN": lambda: R.DIEN(PROFILE, [STEPS], [NEGATIVES], [ITEM], PARAMS),
     "DIN": lambda: R.DIN(PROFILE, [STEPS], [ITEM], PARAMS, ATTENTION),
     "EDCN": lambda: R.EDCN(INPUTS, 2, PARAMS),
     "EDCN, attention": lambda: R.EDCN(INPUTS, 2, PARAMS, "attention_pooling"),
     "FatDeepFFM": lambda: R.FatDeepFFM(INPUTS, CROSS, 4, 1, PARAMS),
     "FiBiNet": lambda: R.FiBiNet(INPUTS, PARAMS),
+    "FM": lambda: R.FM(INPUTS),
+    "FwFM": lambda: R.FwFM(INPUTS),
+    "GDCN": lambda: R.GDCN(INPUTS, 2, PARAMS),
+    "GDCN, stacked": lambda: R.GDCN(INPUTS, 2, PARAMS, "stacked"),
+    "LR": lambda: R.LR(INPUTS),
+    "NFM": lambda: R.NFM(INPUTS, PARAMS),
+    "PNN": lambda: R.PNN(INPUTS, PARAMS),
+    "PNN, outer": lambda: R.PNN(INPUTS, PARAMS, "outer"),
+    "PNN, both": lambda: R.PNN(INPUTS, PARAMS, "both"),
     "WideDeep": lambda: R.WideDeep([AGE, *FIELDS], INPUTS, PARAMS),
+    "XDeepFM": lambda: R.XDeepFM(INPUTS, PARAMS, [6, 4]),
 }
 SEQUENCES = ("h", "steps", "negatives")
 OF_HISTORIES = ["BST", "DIEN", "DIN"]
@@ -215,8 +226,10 @@ def found_and_best(model, x, p, folder, n_epoch):
 def test_it_learns_what_decides_the_click(make, tmp_path):
     rng = np.random.default_rng(0)
     x = {name: column.numpy() for name, column in inputs(3000).items()}
-    likes = np.outer(rng.choice([-1, 1], USERS), rng.choice([-1, 1], ITEMS)) * 2.5 + 0.5
-    p = 1 / (1 + np.exp(-likes[x["user"], x["item"]]))  # an interaction: no input tells alone
+    # an interaction, so that no input tells alone; but LR knows none
+    joined = np.add.outer if make is MODELS["LR"] else np.multiply.outer
+    likes = joined(rng.choice([-1, 1], USERS), rng.choice([-1, 1], ITEMS)) * 2.5 + 0.5
+    p = 1 / (1 + np.exp(-likes[x["user"], x["item"]]))
     found, best = found_and_best(make(), x, p, tmp_path, n_epoch=12)
     assert best > 0.85
     assert found > 0.5 + 0.85 * (best - 0.5)

@@ -5,7 +5,13 @@ import math
 import pytest
 import torch
 
-from torch_rechub.basic.layers import CrossLayer, CrossNetMix, CrossNetV2, CrossNetwork
+from torch_rechub.basic.layers import (
+    CrossLayer,
+    CrossNetMix,
+    CrossNetV2,
+    CrossNetwork,
+    GatedCrossNetwork,
+)
 
 
 def crossed(x_0, x_l, w, b):
@@ -102,3 +108,18 @@ def test_the_mixture_has_the_state_dict_of_0_9():
         "gating.1.weight": (1, 5),
         "bias.0": (5, 1),
     }
+
+
+@pytest.mark.parametrize("num_layers", [0, 1, 3])
+def test_a_gated_cross_network_is_its_formula(num_layers):
+    net = GatedCrossNetwork(4, num_layers)
+    x = torch.randn(3, 4)
+    y = net(x)
+    for row in range(3):
+        c_0 = c = x[row].tolist()
+        for layer, gate in zip(net.w, net.gates):
+            w, b, v = layer.weight.tolist(), layer.bias.tolist(), gate.weight.tolist()
+            crosses = [sum(w[i][k] * c[k] for k in range(4)) + b[i] for i in range(4)]
+            gates = [1 / (1 + math.exp(-sum(v[i][k] * c[k] for k in range(4)))) for i in range(4)]
+            c = [c_0[i] * crosses[i] * gates[i] + c[i] for i in range(4)]
+        torch.testing.assert_close(y[row], torch.tensor(c), atol=1e-5, rtol=1e-5)

@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from torch_rechub.basic.layers import CIN, FFM, FM, BiLinearInteractionLayer, PairProducts
+from torch_rechub.basic.layers import (
+    CIN,
+    FFM,
+    FM,
+    BiLinearInteractionLayer,
+    OuterProduct,
+    PairProducts,
+)
 
 
 @pytest.mark.parametrize(("fields", "width"), [(1, 4), (2, 1), (5, 3)])
@@ -108,3 +115,15 @@ def test_fm_has_the_gradients_of_its_formula(fields):
     v = torch.randn(3, fields, 2, dtype=torch.double, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: FM(reduce_sum=False)(x).sin(), v)
     assert torch.autograd.gradgradcheck(lambda x: FM(reduce_sum=False)(x).sin(), v)
+
+
+@pytest.mark.parametrize(("fields", "width"), [(1, 4), (3, 2)])
+def test_the_outer_product_of_the_sum_is_the_sum_of_all_outer_products(fields, width):
+    v = torch.randn(2, fields, width)
+    expected = torch.zeros(2, width, width)
+    for i in range(fields):
+        for j in range(fields):
+            for a in range(width):
+                for b in range(width):
+                    expected[:, a, b] += v[:, i, a] * v[:, j, b]
+    torch.testing.assert_close(OuterProduct()(v), expected.flatten(1), atol=1e-5, rtol=1e-5)

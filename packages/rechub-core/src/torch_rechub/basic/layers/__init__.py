@@ -2,13 +2,13 @@
 
 from ..._installation import refuse_mixed_installation
 from .attention import InteractingLayer, MultiHeadSelfAttention, PointWiseFeedForward
-from .cross import CrossLayer, CrossNetMix, CrossNetV2, CrossNetwork
+from .cross import CrossLayer, CrossNetMix, CrossNetV2, CrossNetwork, GatedCrossNetwork
 from .embedding import EmbeddingLayer
 from .experts import CGC, AttentionLayer, Experts, Gate, TaskPredictions, Towers, mix
 from .field_weights import CEN, SENETLayer
 from .gates import GateNU
 from .hstu import HSTUBlock, HSTULayer
-from .interaction import CIN, FFM, FM, BiLinearInteractionLayer, PairProducts
+from .interaction import CIN, FFM, FM, BiLinearInteractionLayer, OuterProduct, PairProducts
 from .interest import CapsuleNetwork, MultiInterestSA
 from .linear import LR, FirstOrder
 from .mlp import MLP, PredictionLayer
@@ -43,12 +43,14 @@ __all__ = [
     "FirstOrder",
     "Gate",
     "GateNU",
+    "GatedCrossNetwork",
     "HSTUBlock",
     "HSTULayer",
     "InputMask",
     "InteractingLayer",
     "MultiHeadSelfAttention",
     "MultiInterestSA",
+    "OuterProduct",
     "PairProducts",
     "PointWiseFeedForward",
     "PredictionLayer",

@@ -93,6 +93,42 @@ class CrossNetV2(nn.Module):
         return x_l
 
 
+class GatedCrossNetwork(nn.Module):
+    """A cross network whose gates let through, at each order, the crosses that count.
+
+    c_{l+1} = c_0 ⊙ (W_l c_l + b_l) ⊙ σ(V_l c_l) + c_l
+
+    Args:
+        input_dim: Length D of c.
+        num_layers: Number of crosses.
+
+    Shape:
+        x: (B, D); returns (B, D).
+
+    Example:
+        >>> GatedCrossNetwork(6, num_layers=2)(torch.ones(1, 6)).shape
+        torch.Size([1, 6])
+
+    Reference:
+        Wang et al., Towards Deeper, Lighter and Interpretable Cross Network for CTR Prediction,
+        CIKM 2023, arXiv 2311.04635.
+    """
+
+    def __init__(self, input_dim: int, num_layers: int) -> None:
+        super().__init__()
+        self.w = nn.ModuleList(nn.Linear(input_dim, input_dim) for _ in range(num_layers))
+        self.gates = nn.ModuleList(
+            nn.Linear(input_dim, input_dim, bias=False) for _ in range(num_layers)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, D)."""
+        c_0, c = x, x
+        for w, gate in zip(self.w, self.gates, strict=True):
+            c = c_0 * w(c) * gate(c).sigmoid() + c
+        return c
+
+
 class CrossNetMix(nn.Module):
     """The cross network of DCN V2 as a mixture of experts of low rank.
 

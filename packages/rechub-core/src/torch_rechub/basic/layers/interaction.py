@@ -40,6 +40,27 @@ class PairProducts(nn.Module):
         return x[:, i] * x[:, j]
 
 
+class OuterProduct(nn.Module):
+    """The outer product s sᵀ of the sum s of F fields: the sum of v_i v_jᵀ over all i and j.
+
+    Shape:
+        x: (B, F, D); returns (B, D²).
+
+    Example:
+        >>> OuterProduct()(torch.tensor([[[1.0, 0.0], [1.0, 3.0]]])).tolist()
+        [[4.0, 6.0, 6.0, 9.0]]
+
+    Reference:
+        Qu et al., Product-based Neural Networks for User Response Prediction, ICDM 2016,
+        arXiv 1611.00144.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, D²)."""
+        s = x.sum(dim=1)
+        return (s.unsqueeze(2) * s.unsqueeze(1)).flatten(1)
+
+
 class _PairSum(torch.autograd.Function):
     """½ ((Σ v)² − Σ v²), whose gradient by v_i is Σ v − v_i: half the passes of the chain rule."""
 

@@ -9,9 +9,17 @@ from .deepffm import DeepFFM, FatDeepFFM
 from .deepfm import DeepFM
 from .dien import DIEN
 from .din import DIN
+from .dlrm import DLRM
 from .edcn import EDCN
 from .fibinet import FiBiNet
+from .fm import FM
+from .fwfm import FwFM
+from .gdcn import GDCN
+from .lr import LR
+from .nfm import NFM
+from .pnn import PNN
 from .widedeep import WideDeep
+from .xdeepfm import XDeepFM
 
 __all__ = [
     "AFM",
@@ -19,12 +27,20 @@ __all__ = [
     "DCN",
     "DIEN",
     "DIN",
+    "DLRM",
     "EDCN",
+    "FM",
+    "GDCN",
+    "LR",
+    "NFM",
+    "PNN",
     "AutoInt",
     "DCNv2",
     "DeepFFM",
     "DeepFM",
     "FatDeepFFM",
     "FiBiNet",
+    "FwFM",
     "WideDeep",
+    "XDeepFM",
 ]
