@@ -8,11 +8,12 @@ from .experts import CGC, AttentionLayer, Experts, Gate, TaskPredictions, Towers
 from .field_weights import CEN, SENETLayer
 from .gates import GateNU
 from .hstu import HSTUBlock, HSTULayer
-from .interaction import CIN, FFM, FM, BiLinearInteractionLayer, OuterProduct, PairProducts
+from .interaction import CIN, FM
 from .interest import CapsuleNetwork, MultiInterestSA
 from .linear import LR, FirstOrder
 from .mlp import MLP, PredictionLayer
 from .pooling import AveragePooling, ConcatPooling, InputMask, SumPooling
+from .products import FFM, BiLinearInteractionLayer, OuterProduct, PairProducts
 from .recurrent import AUGRU, AUGRU_Cell
 from .target_attention import ActivationUnit
 

@@ -1,0 +1,162 @@
+"""Products of pairs of fields: plain, outer, field-aware, bilinear."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def field_pairs(n_fields: int) -> Tensor:
+    """The pairs i < j of fields, in the order (0, 1), (0, 2), …: shape (2, P), P = F (F − 1) / 2.
+
+    Example:
+        >>> field_pairs(3).tolist()
+        [[0, 0, 1], [1, 2, 2]]
+    """
+    return torch.triu_indices(n_fields, n_fields, offset=1)
+
+
+class PairProducts(nn.Module):
+    """The products v_i ⊙ v_j of all pairs i < j of F fields.
+
+    Shape:
+        x: (B, F, D); returns (B, P, D), P = F (F − 1) / 2.
+
+    Example:
+        >>> PairProducts(3)(torch.tensor([[[2.0], [3.0], [5.0]]])).flatten().tolist()
+        [6.0, 10.0, 15.0]
+    """
+
+    pairs: Tensor
+
+    def __init__(self, num_fields: int) -> None:
+        super().__init__()
+        self.register_buffer("pairs", field_pairs(num_fields), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, P, D)."""
+        i, j = self.pairs
+        return x[:, i] * x[:, j]
+
+
+class OuterProduct(nn.Module):
+    """The outer product s sᵀ of the sum s of F fields: the sum of v_i v_jᵀ over all i and j.
+
+    Shape:
+        x: (B, F, D); returns (B, D²).
+
+    Example:
+        >>> OuterProduct()(torch.tensor([[[1.0, 0.0], [1.0, 3.0]]])).tolist()
+        [[4.0, 6.0, 6.0, 9.0]]
+
+    Reference:
+        Qu et al., Product-based Neural Networks for User Response Prediction, ICDM 2016,
+        arXiv 1611.00144.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, D²)."""
+        s = x.sum(dim=1)
+        return (s.unsqueeze(2) * s.unsqueeze(1)).flatten(1)
+
+
+class FFM(nn.Module):
+    """The pairs of a field-aware factorization machine: v_{i,j} ⊙ v_{j,i} for all i < j.
+
+    v_{i,j} is the embedding of field i for its pair with field j.
+
+    Args:
+        num_fields: Number F of fields.
+        reduce_sum: Whether to sum over the dimension, giving ⟨v_{i,j}, v_{j,i}⟩.
+
+    Shape:
+        x: (B, F, F, D), v_{i,j} at [:, i, j]; returns (B, P, 1), or (B, P, D) without the sum,
+        P = F (F − 1) / 2.
+
+    Example:
+        >>> FFM(3)(torch.ones(2, 3, 3, 4)).flatten(1).tolist()
+        [[4.0, 4.0, 4.0], [4.0, 4.0, 4.0]]
+
+    Reference:
+        Juan et al., Field-aware Factorization Machines for CTR Prediction, RecSys 2016.
+    """
+
+    pairs: Tensor
+
+    def __init__(self, num_fields: int, reduce_sum: bool = True) -> None:
+        super().__init__()
+        self.reduce_sum = reduce_sum
+        self.register_buffer("pairs", field_pairs(num_fields), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, P, 1) or (B, P, D)."""
+        i, j = self.pairs
+        products = x[:, i, j] * x[:, j, i]
+        return products.sum(dim=2, keepdim=True) if self.reduce_sum else products
+
+
+class BiLinearInteractionLayer(nn.Module):
+    """Bilinear products of pairs of fields: p_ij = (v_i W) ⊙ v_j for all i < j.
+
+    W is one matrix for all pairs ("field_all"), one for each first field i ("field_each"), or one
+    for each pair ("field_interaction").
+
+    Args:
+        input_dim: Width D of a field.
+        num_fields: Number F of fields.
+        bilinear_type: "field_all", "field_each" or "field_interaction".
+
+    Shape:
+        x: (B, F, D); returns (B, P, D), P = F (F − 1) / 2.
+
+    Raises:
+        ValueError: The type is another.
+
+    Example:
+        >>> BiLinearInteractionLayer(4, 3, "field_each")(torch.ones(2, 3, 4)).shape
+        torch.Size([2, 3, 4])
+
+    Reference:
+        Huang et al., FiBiNET: Combining Feature Importance and Bilinear feature Interaction for
+        Click-Through Rate Prediction, RecSys 2019, arXiv 1905.09433.
+    """
+
+    pairs: Tensor
+
+    def __init__(
+        self, input_dim: int, num_fields: int, bilinear_type: str = "field_interaction"
+    ) -> None:
+        super().__init__()
+        self.register_buffer("pairs", field_pairs(num_fields), persistent=False)
+        # the last field is never the first of a pair, so "field_each" has no matrix for it
+        matrices = {"field_each": num_fields - 1, "field_interaction": self.pairs.shape[1]}
+        self.bilinear_type = bilinear_type
+        self.bilinear_layer: nn.Module
+        if bilinear_type == "field_all":
+            self.bilinear_layer = nn.Linear(input_dim, input_dim, bias=False)
+        elif bilinear_type in matrices:
+            self.bilinear_layer = nn.ModuleList(
+                nn.Linear(input_dim, input_dim, bias=False) for _ in range(matrices[bilinear_type])
+            )
+        else:
+            raise ValueError(
+                "bilinear_type must be 'field_all', 'field_each' or 'field_interaction', got "
+                f"{bilinear_type!r}"
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, P, D)."""
+        i, j = self.pairs
+        if isinstance(self.bilinear_layer, nn.ModuleList):
+            weights = torch.stack(list(self.bilinear_layer.parameters()))
+            weights = weights[i] if self.bilinear_type == "field_each" else weights
+            first = torch.einsum("bpd,ped->bpe", x[:, i], weights)
+        else:
+            first = self.bilinear_layer(x)[:, i]
+        return first * x[:, j]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        if self.bilinear_type == "field_each":  # 0.9 had a matrix for the last field, never used
+            n = len(self.bilinear_layer)  # type: ignore[arg-type]
+            state_dict.pop(f"{prefix}bilinear_layer.{n}.weight", None)
+        super()._load_from_state_dict(state_dict, prefix, *args)
