@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from torch_rechub.basic.layers import FFM, BiLinearInteractionLayer, OuterProduct, PairProducts
+from torch_rechub.basic.layers import (
+    FFM,
+    BilinearFusion,
+    BiLinearInteractionLayer,
+    OuterProduct,
+    PairProducts,
+)
 
 
 @pytest.mark.parametrize("fields", [1, 2, 5])
@@ -63,3 +69,26 @@ def test_the_outer_product_of_the_sum_is_the_sum_of_all_outer_products(fields, w
                 for b in range(width):
                     expected[:, a, b] += v[:, i, a] * v[:, j, b]
     torch.testing.assert_close(OuterProduct()(v), expected.flatten(1), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_bilinear_fusion_is_its_formula(heads):
+    layer = BilinearFusion(4, 6, heads)
+    o_1, o_2 = torch.randn(3, 4), torch.randn(3, 6)
+    (w,), (b,) = layer.linear.weight.tolist(), layer.linear.bias.tolist()
+    for row, y in enumerate(layer(o_1, o_2).squeeze(1).tolist()):
+        first, second = o_1[row].tolist(), o_2[row].tolist()
+        expected = b + sum(p * q for p, q in zip(w, first + second))
+        i_size, j_size = 4 // heads, 6 // heads
+        for h in range(heads):
+            for i in range(i_size):
+                for j in range(j_size):
+                    product = first[h * i_size + i] * second[h * j_size + j]
+                    expected += product * layer.w[h, i, j].item()
+        assert y == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(("sizes", "heads"), [((4, 6), 3), ((4, 6), 4), ((4, 6), 0)])
+def test_vectors_that_heads_do_not_divide_are_refused(sizes, heads):
+    with pytest.raises(ValueError, match=rf"4 and 6 numbers have no {heads} equal parts"):
+        BilinearFusion(*sizes, heads)

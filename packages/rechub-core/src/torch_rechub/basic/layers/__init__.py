@@ -6,14 +6,20 @@ from .cross import CrossLayer, CrossNetMix, CrossNetV2, CrossNetwork, GatedCross
 from .embedding import EmbeddingLayer
 from .experts import CGC, AttentionLayer, Experts, Gate, TaskPredictions, Towers, mix
 from .field_weights import CEN, SENETLayer
-from .gates import GateNU
+from .gates import GateNU, MaskBlock
 from .hstu import HSTUBlock, HSTULayer
 from .interaction import CIN, FM
 from .interest import CapsuleNetwork, MultiInterestSA
 from .linear import LR, FirstOrder
 from .mlp import MLP, PredictionLayer
 from .pooling import AveragePooling, ConcatPooling, InputMask, SumPooling
-from .products import FFM, BiLinearInteractionLayer, OuterProduct, PairProducts
+from .products import (
+    FFM,
+    BilinearFusion,
+    BiLinearInteractionLayer,
+    OuterProduct,
+    PairProducts,
+)
 from .recurrent import AUGRU, AUGRU_Cell
 from .target_attention import ActivationUnit
 
@@ -33,6 +39,7 @@ __all__ = [
     "AttentionLayer",
     "AveragePooling",
     "BiLinearInteractionLayer",
+    "BilinearFusion",
     "CapsuleNetwork",
     "ConcatPooling",
     "CrossLayer",
@@ -49,6 +56,7 @@ __all__ = [
     "HSTULayer",
     "InputMask",
     "InteractingLayer",
+    "MaskBlock",
     "MultiHeadSelfAttention",
     "MultiInterestSA",
     "OuterProduct",

@@ -31,3 +31,48 @@ class GateNU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, D)."""
         return 2 * torch.sigmoid(self.output(self.hidden(x).relu()))
+
+
+class MaskBlock(nn.Module):
+    """A hidden layer over what a mask, computed from the instance, leaves of its input.
+
+    m = W_2 ReLU(W_1 e + b_1) + b_2,  y = ReLU(LayerNorm(W (m ⊙ h)))
+
+    Args:
+        input_dim: Length of h.
+        instance_dim: Length of e, all that is known of the instance.
+        output_dim: Length of y.
+        ratio: How many times as wide as h the mask's hidden layer is.
+
+    Shape:
+        h: (B, input_dim), e: (B, instance_dim); returns (B, output_dim).
+
+    Raises:
+        ValueError: `ratio` leaves the hidden layer without a unit.
+
+    Example:
+        >>> MaskBlock(4, 6, 3)(torch.ones(2, 4), torch.ones(2, 6)).shape
+        torch.Size([2, 3])
+
+    Reference:
+        Wang et al., MaskNet: Introducing Feature-Wise Multiplication to CTR Ranking Models by
+        Instance-Guided Mask, DLP-KDD 2021, arXiv 2102.07619.
+    """
+
+    def __init__(
+        self, input_dim: int, instance_dim: int, output_dim: int, ratio: float = 2.0
+    ) -> None:
+        super().__init__()
+        hidden = int(ratio * input_dim)
+        if hidden < 1:
+            raise ValueError(f"ratio={ratio!r} leaves no hidden unit beside {input_dim} inputs")
+        self.mask = nn.Sequential(
+            nn.Linear(instance_dim, hidden), nn.ReLU(), nn.Linear(hidden, input_dim)
+        )
+        self.fc = nn.Linear(input_dim, output_dim, bias=False)
+        self.norm = nn.LayerNorm(output_dim)
+
+    def forward(self, h: Tensor, e: Tensor) -> Tensor:
+        """Return (B, output_dim)."""
+        y: Tensor = self.norm(self.fc(self.mask(e) * h)).relu()
+        return y

@@ -160,3 +160,53 @@ class BiLinearInteractionLayer(nn.Module):
             n = len(self.bilinear_layer)  # type: ignore[arg-type]
             state_dict.pop(f"{prefix}bilinear_layer.{n}.weight", None)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class BilinearFusion(nn.Module):
+    """A number of two vectors and of the products of their entries, head by head.
+
+    y = b + w_1ᵀ o_1 + w_2ᵀ o_2 + Σ_h o_1hᵀ W_h o_2h
+
+    o_1h and o_2h are the h-th of H equal parts of o_1 and o_2.
+
+    Args:
+        first_dim: Length of o_1, a multiple of H.
+        second_dim: Length of o_2, a multiple of H.
+        num_heads: Number H of heads.
+
+    Shape:
+        o_1: (B, first_dim), o_2: (B, second_dim); returns (B, 1).
+
+    Raises:
+        ValueError: A length is no multiple of `num_heads`.
+
+    Example:
+        >>> BilinearFusion(4, 6, num_heads=2)(torch.ones(3, 4), torch.ones(3, 6)).shape
+        torch.Size([3, 1])
+
+    Reference:
+        Mao et al., FinalMLP: An Enhanced Two-Stream MLP Model for CTR Prediction, AAAI 2023,
+        arXiv 2304.00902.
+    """
+
+    def __init__(self, first_dim: int, second_dim: int, num_heads: int = 1) -> None:
+        super().__init__()
+        if num_heads < 1 or first_dim % num_heads or second_dim % num_heads:
+            raise ValueError(
+                f"vectors of {first_dim} and {second_dim} numbers have no {num_heads} equal parts: "
+                "let num_heads divide both"
+            )
+        self.num_heads = num_heads
+        self.linear = nn.Linear(first_dim + second_dim, 1)
+        self.w = nn.Parameter(
+            torch.empty(num_heads, first_dim // num_heads, second_dim // num_heads)
+        )
+        for w in self.w.data:
+            nn.init.xavier_normal_(w)
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return (B, 1)."""
+        heads = [o.unflatten(1, (self.num_heads, -1)) for o in (first, second)]
+        products = torch.einsum("bhi,hij,bhj->b", heads[0], self.w, heads[1]).unsqueeze(1)
+        y: Tensor = self.linear(torch.cat([first, second], dim=1)) + products
+        return y

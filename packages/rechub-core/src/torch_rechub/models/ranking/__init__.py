@@ -12,10 +12,12 @@ from .din import DIN
 from .dlrm import DLRM
 from .edcn import EDCN
 from .fibinet import FiBiNet
+from .final_mlp import FinalMLP
 from .fm import FM
 from .fwfm import FwFM
 from .gdcn import GDCN
 from .lr import LR
+from .masknet import MaskNet
 from .nfm import NFM
 from .pnn import PNN
 from .widedeep import WideDeep
@@ -40,7 +42,9 @@ __all__ = [
     "DeepFM",
     "FatDeepFFM",
     "FiBiNet",
+    "FinalMLP",
     "FwFM",
+    "MaskNet",
     "WideDeep",
     "XDeepFM",
 ]
