@@ -63,7 +63,8 @@ class FinalMLP(nn.Module):
             MLP(dim, **{**params, "output_layer": False}) for params in (mlp_params_1, mlp_params_2)
         ]
         self.mlps = nn.ModuleList(networks)
-        self.fusion = BilinearFusion(*(network.output_dim for network in networks), num_heads)
+        first, second = (network.output_dim for network in networks)
+        self.fusion = BilinearFusion(first, second, num_heads)
 
     def forward(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return probabilities (B,)."""
