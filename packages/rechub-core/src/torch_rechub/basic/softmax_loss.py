@@ -25,7 +25,7 @@ def softmax_loss(
 
     Its gradients, with P the softmax of s and T the targets, one-hot, are (P − T) v and (P − T)ᵀ h,
     weighted; they are computed with the loss, from one block of rows after another, in single
-    precision. Memory is that of the inputs, not of the N · M scores.
+    precision. Memory is that of the inputs and of one block, not of the N · M scores.
 
     Args:
         hidden: h (N, D).

@@ -96,22 +96,10 @@ class HSTUModel(nn.Module):
         self.time_embedding = (
             nn.Embedding(num_time_buckets, d_model) if use_time_embedding else None
         )
-        self.bucket = TimeBuckets(
-            num_time_buckets - 1, time_bucket_fn, time_bucket_divisor, time_bucket_unit
-        )
-        self.hstu_block = HSTUBlock(
-            d_model,
-            n_heads,
-            n_layers,
-            dqk,
-            dv,
-            dropout,
-            max_seq_len,
-            num_time_buckets,
-            time_bucket_fn,
-            time_bucket_divisor,
-            time_bucket_unit,
-        )
+        times = (time_bucket_fn, time_bucket_divisor, time_bucket_unit)
+        self.bucket = TimeBuckets(num_time_buckets - 1, *times)
+        sizes = (d_model, n_heads, n_layers, dqk, dv)
+        self.hstu_block = HSTUBlock(*sizes, dropout, max_seq_len, num_time_buckets, *times)
         self.dropout = nn.Dropout(dropout)
         self.output_projection = None
         self.output_bias = None
