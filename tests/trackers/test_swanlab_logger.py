@@ -2,10 +2,12 @@ import builtins
 import json
 import signal
 import sys
+import threading
 
 import numpy
 import pytest
 import swanlab
+from processes import run_in_a_process
 from readers import only, swanlab_records, swanlab_run
 
 from rechub_swanlab import SwanLabLogger
@@ -152,17 +154,37 @@ def test_the_state_and_the_error_are_recorded(tmp_path, monkeypatch):
     assert end_of(tmp_path / "stop") == ("RUN_STATE_ABORTED", "KeyboardInterrupt")
 
 
-def test_ctrl_c_reaches_the_user_and_the_handlers_are_put_back(tmp_path, capsys):
+def test_ctrl_c_is_left_to_python_and_the_hook_for_exceptions_is_put_back(tmp_path, capsys):
     before = (sys.excepthook, signal.getsignal(signal.SIGINT))
     logger = offline(tmp_path, "p")
     assert sys.excepthook is not before[0]
-    assert signal.getsignal(signal.SIGINT) is not before[1]
+    assert signal.getsignal(signal.SIGINT) is before[1]
     with pytest.raises(KeyboardInterrupt), logger:
         signal.raise_signal(signal.SIGINT)
     assert (sys.excepthook, signal.getsignal(signal.SIGINT)) == before
     assert end_of(tmp_path)[0] == "RUN_STATE_ABORTED"
     printed = capsys.readouterr()
     assert "already finished" not in printed.out + printed.err
+
+
+def test_a_run_that_was_never_finished_is_aborted_by_ctrl_c(tmp_path):
+    done = run_in_a_process(
+        "import signal, sys; from rechub_swanlab import SwanLabLogger\n"
+        "logger = SwanLabLogger('p', logdir=sys.argv[1], mode='offline')\n"
+        "signal.raise_signal(signal.SIGINT)\n",
+        tmp_path,
+    )
+    assert "KeyboardInterrupt" in done.stderr
+    assert end_of(tmp_path)[0] == "RUN_STATE_ABORTED"
+
+
+def test_a_run_may_be_finished_by_another_thread(tmp_path):
+    logger = offline(tmp_path, "p")
+    assert logger.any_thread
+    thread = threading.Thread(target=logger.finish)
+    thread.start()
+    thread.join()
+    assert end_of(tmp_path)[0] == "RUN_STATE_FINISHED"
 
 
 # Never a prompt

@@ -1,8 +1,7 @@
 import os
-import subprocess
-import sys
 
 import pytest
+from processes import run_in_a_process
 from readers import only, tensorboard_events, tensorboard_run
 
 from rechub_tensorboardx import TensorBoardXLogger
@@ -28,16 +27,6 @@ def texts(directory, tag):
         for value in event.summary.value
         if value.tag == f"{tag}/text_summary"
     ]
-
-
-def run_in_a_process(code, *args):
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, args)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
 
 
 # The directory

@@ -1,13 +1,15 @@
 import os
 import re
-import subprocess
+import signal
 import sys
 
 import pytest
 import wandb
+from processes import run_in_a_process
 from readers import only, wandb_records, wandb_run
 
 from rechub_wandb import WandbLogger
+from torch_rechub.runs import read_runs
 from torch_rechub.testing import LoggerContract
 
 
@@ -17,19 +19,6 @@ class TestContract(LoggerContract):
 
     def read_run(self, directory):
         return wandb_run(directory)
-
-
-def in_a_process(code, directory, **environment):
-    """For what wandb reads from the environment, which it does once in a process."""
-    return subprocess.run(
-        [sys.executable, "-c", code, str(directory)],
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
 
 
 # What is passed on
@@ -91,7 +80,7 @@ def test_a_directory_that_cannot_be_made_is_refused(tmp_path):
 
 def test_without_a_key_the_constructor_says_what_to_do(tmp_path):
     code = "import sys; from rechub_wandb import WandbLogger; WandbLogger('p', dir=sys.argv[1])"
-    done = in_a_process(code, tmp_path, WANDB_MODE="online")
+    done = run_in_a_process(code, tmp_path, WANDB_MODE="online")
     assert done.returncode == 1
     assert re.search(r"Error: .*`wandb login`.*WANDB_API_KEY.*mode='offline'", done.stderr)
 
@@ -205,5 +194,40 @@ def test_environment_variables_of_the_user_win(tmp_path):
         "logger = WandbLogger('p', dir=sys.argv[1]); s = logger.run.settings; logger.finish()\n"
         "print(s.disable_git, s.save_code, s.disable_code, s.x_disable_stats, s.console)"
     )
-    done = in_a_process(code, tmp_path, WANDB_DISABLE_GIT="false", WANDB_SAVE_CODE="true")
+    done = run_in_a_process(code, tmp_path, WANDB_DISABLE_GIT="false", WANDB_SAVE_CODE="true")
     assert done.stdout.split() == ["False", "True", "False", "True", "off"]
+
+
+# A service that hangs
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the service's process in /proc")
+@pytest.mark.parametrize("when", ["log_metrics", "finish"])
+def test_a_service_that_hangs_holds_up_neither_training_nor_the_end_of_the_process(tmp_path, when):
+    done = run_in_a_process(
+        "import glob, os, signal, sys\n"
+        "from rechub_wandb import WandbLogger\n"
+        "from torch_rechub.basic.tracking import JSONLLogger, LoggerGroup\n"
+        "folder, when = sys.argv[1:]\n"
+        "logger = WandbLogger('p', dir=folder)\n"
+        "tasks = glob.glob('/proc/self/task/*/children')\n"
+        "children = ' '.join(open(task).read() for task in tasks).split()\n"
+        "stop = lambda: [os.kill(int(child), signal.SIGSTOP) for child in children]\n"
+        "print(*children)\n"
+        "with LoggerGroup([logger, JSONLLogger(dir=folder)], timeout=0.5) as group:\n"
+        "    if when == 'log_metrics': stop()\n"
+        "    for epoch in range(3): group.log_metrics({'a': epoch}, epoch)\n"
+        "    if when == 'finish': stop()\n"
+        "print('trained')\n",
+        tmp_path,
+        when,
+    )
+    children, trained = done.stdout.splitlines()
+    for child in children.split():
+        os.kill(int(child), signal.SIGKILL)
+    assert (trained, done.returncode) == ("trained", 0)
+    assert f"WandbLogger hangs in {when} (no answer for 0.5 s): off." in done.stderr
+    assert f"wandb sync {tmp_path}" in done.stderr
+    (run,) = read_runs(only(tmp_path, "*.run.jsonl"))
+    assert run.metrics == {"a": [(0, 0), (1, 1), (2, 2)]}
+    assert run.status == "finished"

@@ -4,6 +4,7 @@ import inspect
 import logging
 import os
 import re
+import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -113,6 +114,7 @@ class SwanLabLogger(RunLogger):
             )
         folder = own["logdir"]
         options["settings"] = _settings(swanlab, options.get("settings"))
+        on_ctrl_c = signal.getsignal(signal.SIGINT)
         try:
             self.run = swanlab.init(
                 project=project,
@@ -129,9 +131,15 @@ class SwanLabLogger(RunLogger):
                 f"SwanLabLogger could not open its run: {error} Log in once with `swanlab login` "
                 "or set SWANLAB_API_KEY, or record on this machine only with mode='offline'."
             ) from error
+        self.any_thread = _left_to_python(self.run, on_ctrl_c)
         self._names = LegalNames("SwanLabLogger", _legal)
         self._recorded: dict[str, set[int]] = {}
         self._warned_of_repetition = False
+
+    @property
+    def recovery(self) -> str:
+        """Where the run's files are, and the command that sends them."""
+        return f"Its files are in {self.run.dir}; send them with: swanlab sync {self.run.dir}"
 
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Write the values; see the class for names logged twice at one step."""
@@ -163,6 +171,21 @@ class SwanLabLogger(RunLogger):
         else:
             state = "aborted" if ending(failure) == "interrupted" else "crashed"
             self.run.finish(state=state, error=failure_text(failure))
+
+
+def _left_to_python(run: Any, on_ctrl_c: Any) -> bool:
+    """Put back what Ctrl-C did before the run was opened; say whether any thread may finish it.
+
+    The exception that Ctrl-C raises reaches swanlab all the same: by the trainer, or by its hook
+    for uncaught exceptions. Its own handler can only be taken out again by the main thread.
+    """
+    if signal.getsignal(signal.SIGINT) is on_ctrl_c:
+        return True
+    if on_ctrl_c is None or not hasattr(run, "_is_main_thread"):
+        return False
+    signal.signal(signal.SIGINT, on_ctrl_c)
+    run._is_main_thread = False
+    return True
 
 
 def _with_older_names(kwargs: Mapping[str, Any], own: dict[str, Any]) -> dict[str, Any]:

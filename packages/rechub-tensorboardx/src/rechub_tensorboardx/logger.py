@@ -89,6 +89,11 @@ class TensorBoardXLogger(RunLogger):
         self._params: dict[str, Any] = {}
         self._session_started = False
 
+    @property
+    def recovery(self) -> str:
+        """Where the run's files are."""
+        return f"Its files are in {self.log_dir}."
+
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Write scalars, through to the disk."""
         values = {self._names[name]: value for name, value in metrics.items()}

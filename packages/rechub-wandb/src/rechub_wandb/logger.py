@@ -119,6 +119,12 @@ class WandbLogger(RunLogger):
         self._own_steps = getattr(self.run.settings, "mode", None) == "shared"
         self._warned_of_order = False
 
+    @property
+    def recovery(self) -> str:
+        """Where the run's files are, and the command that sends them."""
+        folder = self.run.settings.sync_dir
+        return f"Its files are in {folder}; send them with: wandb sync {folder}"
+
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Write one row; see the class for steps that go back."""
         row = {self._names[name]: value for name, value in metrics.items()}

@@ -66,7 +66,7 @@ class Trainer:
         self.early_stopper = EarlyStopper(settings.earlystop_patience, settings.earlystop_mode)
         self.best = BestWeights(self.model, self.early_stopper)
         logger = settings.model_logger
-        self.loggers = None if logger is None else LoggerGroup(logger)
+        self.loggers = None if logger is None else LoggerGroup.of(logger)
         self.history: list[dict[str, float]] = []
         self.stateful: dict[str, Any] = {}
         self.recorded: dict[str, Any] = {}

@@ -87,6 +87,11 @@ class JSONLLogger(RunLogger):
         if params:
             self.write_hyperparams(params)
 
+    @property
+    def recovery(self) -> str:
+        """Where the run is."""
+        return f"What it recorded is in {self.path}."
+
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Append one line."""
         self._write("metrics", step=step, metrics=metrics)

@@ -34,6 +34,10 @@ class BaseLogger:
         0 {'val/auc': 0.75}
     """
 
+    any_thread: bool = False
+    """Whether any thread may call the methods, one call at a time. Trainers then make each call in
+    a thread of its own, so that one that hangs can be left behind."""
+
     def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
         """Record values measured at one step.
 
@@ -82,6 +86,9 @@ class RunLogger(BaseLogger):
     Where several processes train together, only rank 0 opens a run: in the others `__init__` is
     not called and all methods do nothing.
 
+    Trainers call the methods from threads other than the one that opened the run. A tracker that
+    cannot bear that sets ``any_thread = False``, and nothing guards training against its hanging.
+
     Example:
         A complete tracker that appends to a list:
 
@@ -102,6 +109,8 @@ class RunLogger(BaseLogger):
         torch_rechub.basic.tracking.logger.LoggerClosedError: ListLogger was finished: ...
     """
 
+    any_thread = True
+
     def __new__(cls: type[AnyRunLogger], *args: Any, **kwargs: Any) -> AnyRunLogger:
         """A logger that opens no run, in the processes of a training that are not the first."""
         rank = process_rank()
@@ -119,6 +128,14 @@ class RunLogger(BaseLogger):
     def closed(self) -> bool:
         """Whether `finish()` was called."""
         return self._closed
+
+    @property
+    def recovery(self) -> str:
+        """Where the run's files are, and how to send them if it cannot be finished; may be empty.
+
+        Reported when the tracker hangs.
+        """
+        return ""
 
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Write to the run; `metrics` has at least one entry, `step` is at least 0."""
