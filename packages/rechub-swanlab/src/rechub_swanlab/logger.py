@@ -132,6 +132,7 @@ class SwanLabLogger(RunLogger):
                 "or set SWANLAB_API_KEY, or record on this machine only with mode='offline'."
             ) from error
         self.any_thread = _left_to_python(self.run, on_ctrl_c)
+        self._swanlab = swanlab
         self._names = LegalNames("SwanLabLogger", _legal)
         self._recorded: dict[str, set[int]] = {}
         self._warned_of_repetition = False
@@ -160,6 +161,14 @@ class SwanLabLogger(RunLogger):
     def write_hyperparams(self, params: dict[str, Any]) -> None:
         """Write to the run's config; the last value of a name wins."""
         self.run.config.update(params)
+
+    def write_text(self, name: str, text: str, step: int) -> None:
+        """Write a text."""
+        self.run.log({_legal(name): self._swanlab.Text(text)}, step=step)
+
+    def write_figure(self, name: str, figure: Any, step: int) -> None:
+        """Write an image."""
+        self.run.log({_legal(name): self._swanlab.Image(figure)}, step=step)
 
     def close(self, failure: BaseException | None) -> None:
         """Finish the run as success, crashed or aborted."""

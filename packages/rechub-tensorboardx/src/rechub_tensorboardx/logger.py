@@ -5,8 +5,10 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
+from itertools import pairwise
 from typing import Any
 
 from torch_rechub.basic.tracking.logger import RunLogger
@@ -88,16 +90,22 @@ class TensorBoardXLogger(RunLogger):
         self._names = LegalNames("TensorBoardXLogger", _legal)
         self._params: dict[str, Any] = {}
         self._session_started = False
+        self._on_other_axes: set[str] = set()
 
     @property
     def recovery(self) -> str:
         """Where the run's files are."""
         return f"Its files are in {self.log_dir}."
 
+    def define_axis(self, axis: str, metrics: Sequence[str]) -> None:
+        """Leave these metrics out of the HParams tab; all steps count what their metric says."""
+        self._on_other_axes |= set(metrics)
+
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Write scalars, through to the disk."""
         values = {self._names[name]: value for name, value in metrics.items()}
-        self._start_session(list(values))
+        if not self._on_other_axes.issuperset(metrics):
+            self._start_session(list(values))
         for name, value in values.items():
             self.writer.add_scalar(name, value, step)
         self.writer.flush()
@@ -111,6 +119,25 @@ class TensorBoardXLogger(RunLogger):
             self._start_session([])
         table = "\n".join(f"    {name} = {value}" for name, value in self._params.items())
         self.writer.add_text("hyperparameters", table, self._next_step)
+        self.writer.flush()
+
+    def write_text(self, name: str, text: str, step: int) -> None:
+        """Write a text, shown as it is."""
+        self.writer.add_text(_legal(name), textwrap.indent(text, "    "), step)
+        self.writer.flush()
+
+    def write_figure(self, name: str, figure: Any, step: int) -> None:
+        """Write an image."""
+        self.writer.add_figure(_legal(name), figure, step, close=False)
+        self.writer.flush()
+
+    def write_histogram(self, name: str, counts: list[int], edges: list[float], step: int) -> None:
+        """Write a histogram; its sums are those of the middles of its bins."""
+        middles = [(low + high) / 2 for low, high in pairwise(edges)]
+        moments = [sum(n * m**k for n, m in zip(counts, middles, strict=True)) for k in (1, 2)]
+        self.writer.add_histogram_raw(
+            _legal(name), edges[0], edges[-1], sum(counts), *moments, edges[1:], counts, step
+        )
         self.writer.flush()
 
     def close(self, failure: BaseException | None) -> None:

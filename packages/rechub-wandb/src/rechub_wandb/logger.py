@@ -1,10 +1,13 @@
 """`WandbLogger`: a run of Weights & Biases behind the logger interface of Torch-RecHub."""
 
+import html
 import inspect
+import io
 import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from torch_rechub.basic.tracking.logger import RunLogger
@@ -117,6 +120,7 @@ class WandbLogger(RunLogger):
         self._names = LegalNames("WandbLogger", lambda n: f"{n}_" if n in _RESERVED else n)
         # Several processes may write to a run in shared mode, so steps are not ours to set there.
         self._own_steps = getattr(self.run.settings, "mode", None) == "shared"
+        self._axis_of: dict[str, str] = {}
         self._warned_of_order = False
 
     @property
@@ -125,11 +129,30 @@ class WandbLogger(RunLogger):
         folder = self.run.settings.sync_dir
         return f"Its files are in {folder}; send them with: wandb sync {folder}"
 
+    def define_axis(self, axis: str, metrics: Sequence[str]) -> None:
+        """Give these metrics an x-axis of their own; all others get the axis ``step``.
+
+        From here on a row has its step in the column of its axis, and wandb numbers the rows.
+        """
+        self._own_steps = True
+        self._axis_of |= dict.fromkeys(metrics, axis)
+        for column in (axis, "step"):
+            self.run.define_metric(column, hidden=True)
+        for name in metrics:
+            self.run.define_metric(self._names[name], step_metric=axis)
+        self.run.define_metric("*", step_metric="step")
+
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
-        """Write one row; see the class for steps that go back."""
-        row = {self._names[name]: value for name, value in metrics.items()}
+        """Write one row for each axis; see the class for steps that go back."""
+        rows: dict[str, dict[str, Any]] = {}
+        for name, value in metrics.items():
+            rows.setdefault(self._axis_of.get(name, "step"), {})[self._names[name]] = value
+        for axis, row in rows.items():
+            self._write_row(row, step, axis)
+
+    def _write_row(self, row: dict[str, Any], step: int, axis: str = "step") -> None:
         if self._own_steps:
-            self.run.log({"step": step, **row})
+            self.run.log({axis: step, **row})
             return
         next_step = self.run.step
         if step >= next_step:
@@ -146,6 +169,28 @@ class WandbLogger(RunLogger):
             )
         # One step on, and committed: neither the row before nor the row after is written over.
         self.run.log({"step": step, **row}, step=next_step + 1, commit=True)
+
+    def write_text(self, name: str, text: str, step: int) -> None:
+        """Write a page that shows the text as it is."""
+        page = f"<pre>{html.escape(text)}</pre>"
+        self._write_row({self._names[name]: self._wandb.Html(page, inject=False)}, step)
+
+    def write_figure(self, name: str, figure: Any, step: int) -> None:
+        """Write an image."""
+        # wandb takes figures only where the user has imported pyplot.
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="png")
+        image = import_module("PIL.Image").open(drawn)  # which matplotlib brings
+        self._write_row({self._names[name]: self._wandb.Image(image)}, step)
+
+    def write_histogram(self, name: str, counts: list[int], edges: list[float], step: int) -> None:
+        """Write a histogram."""
+        histogram = self._wandb.Histogram(np_histogram=(counts, edges))
+        self._write_row({self._names[name]: histogram}, step)
+
+    def write_artifact(self, name: str, path: str, kind: str) -> None:
+        """Keep a file as a version of an artifact, the newest one being the best."""
+        self.run.log_artifact(path, name=name, type=kind, aliases=["best"])
 
     def write_hyperparams(self, params: dict[str, Any]) -> None:
         """Write to the run's config; the last value of a name wins."""

@@ -29,10 +29,12 @@ class JSONLLogger(RunLogger):
 
     A line has ``v`` (the format's version, 1), ``event``, ``time`` (ISO 8601, UTC) and, by event,
     ``start``: ``id``, ``name``, ``project``, ``tags``, ``notes``; ``hyperparams``: ``hyperparams``,
-    to be merged with those before; ``metrics``: ``step`` and ``metrics``; ``finish``: ``status``
-    (``finished``, ``failed``, ``interrupted``) and ``error``. NaN and the infinities, which JSON
-    lacks, are ``{"$float": "nan"}``, ``"inf"`` and ``"-inf"``; a key that begins with ``$`` is
-    written with another ``$``.
+    to be merged with those before; ``metrics``: ``step`` and ``metrics``; ``text``: ``name``,
+    ``text``, ``step``; ``histogram``: ``name``, ``counts``, ``edges``, ``step``; ``resume``:
+    ``step``, from which on earlier lines are superseded; ``finish``: ``status`` (``finished``,
+    ``failed``, ``interrupted``) and ``error``. NaN and the infinities, which JSON lacks, are
+    ``{"$float": "nan"}``, ``"inf"`` and ``"-inf"``; a key that begins with ``$`` is written with
+    another ``$``.
 
     Args:
         project: What the run belongs to.
@@ -99,6 +101,14 @@ class JSONLLogger(RunLogger):
     def write_hyperparams(self, params: dict[str, Any]) -> None:
         """Append one line; the last value of a name wins."""
         self._write("hyperparams", hyperparams=params)
+
+    def write_text(self, name: str, text: str, step: int) -> None:
+        """Append one line."""
+        self._write("text", name=name, text=text, step=step)
+
+    def write_histogram(self, name: str, counts: list[int], edges: list[float], step: int) -> None:
+        """Append one line."""
+        self._write("histogram", name=name, counts=counts, edges=edges, step=step)
 
     def close(self, failure: BaseException | None) -> None:
         """Append how the run ended and close the file."""

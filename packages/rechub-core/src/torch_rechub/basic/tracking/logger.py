@@ -2,12 +2,15 @@
 
 import logging
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .plain import plain_hyperparams, plain_metrics
 from .ranks import process_rank
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 log = logging.getLogger("torch_rechub.tracking")
 
@@ -24,7 +27,8 @@ class BaseLogger:
 
     A trainer calls `log_hyperparams` once when training starts, `log_metrics` once an epoch, and
     `finish` once when training ends, however it ends. Override what you need. An object that has
-    these three methods without this base class is accepted by the trainers too.
+    these three methods without this base class is accepted by the trainers too; the further ones
+    are optional.
 
     Example:
         >>> class PrintLogger(BaseLogger):
@@ -53,8 +57,35 @@ class BaseLogger:
             params: Name to value. A trainer passes plain data: numbers, text, lists, dicts.
         """
 
+    # What a trainer calls only if it is there, for what is recorded on request
+
+    def define_axis(self, axis: str, metrics: Sequence[str]) -> None:
+        """Learn that the steps of these metrics count something else than those of the others.
+
+        Args:
+            axis: What they count, for instance ``global_step``.
+            metrics: The names of the metrics; called before any of them is logged.
+        """
+
+    def resume_at(self, step: int) -> None:
+        """Learn that training goes on at `step`: what was recorded from there on is superseded."""
+
+    def log_text(self, name: str, text: str, step: int) -> None:
+        """Record a text."""
+
+    def log_figure(self, name: str, figure: "Figure", step: int) -> None:
+        """Record a picture: a figure of matplotlib."""
+
+    def log_histogram(
+        self, name: str, counts: Sequence[int], edges: Sequence[float], step: int
+    ) -> None:
+        """Record how many values lie between one edge and the next; there is one edge more."""
+
+    def log_artifact(self, name: str, path: str, kind: str) -> None:
+        """Keep a file, for instance one of weights, whose `kind` is ``model``."""
+
     def log_failure(self, error: BaseException) -> None:
-        """Learn that the run died of `error`; optional, called just before `finish()`."""
+        """Learn that the run died of `error`; called just before `finish()`."""
 
     def finish(self) -> None:
         """Close the logger and release what it holds. No other method is called afterwards."""
@@ -81,7 +112,8 @@ class RunLogger(BaseLogger):
     `finish()` may be called twice, and anything else after it raises `LoggerClosedError`.
 
     A tracker opens its run in `__init__` (so that a missing key or package fails before training)
-    and writes in three methods: `write_metrics`, `write_hyperparams`, `close`.
+    and writes in three methods: `write_metrics`, `write_hyperparams`, `close`. Where it can keep
+    more, `write_text`, `write_figure`, `write_histogram`, `write_artifact` do so.
 
     Where several processes train together, only rank 0 opens a run: in the others `__init__` is
     not called and all methods do nothing.
@@ -143,6 +175,18 @@ class RunLogger(BaseLogger):
     def write_hyperparams(self, params: dict[str, Any]) -> None:
         """Write to the run; `params` is plain data (None, bool, int, float, str, list, dict)."""
 
+    def write_text(self, name: str, text: str, step: int) -> None:
+        """Write to the run, if the tracker keeps texts; `text` is without secrets."""
+
+    def write_figure(self, name: str, figure: "Figure", step: int) -> None:
+        """Write to the run, if the tracker keeps pictures."""
+
+    def write_histogram(self, name: str, counts: list[int], edges: list[float], step: int) -> None:
+        """Write to the run, if the tracker keeps histograms."""
+
+    def write_artifact(self, name: str, path: str, kind: str) -> None:
+        """Keep the file with the run, if the tracker keeps files."""
+
     def close(self, failure: BaseException | None) -> None:
         """Close the run; called once. `failure` is what the run died of, or None."""
 
@@ -177,6 +221,35 @@ class RunLogger(BaseLogger):
         """
         self._require_open()
         self.write_hyperparams(plain_hyperparams(params))
+
+    def log_text(self, name: str, text: str, step: int) -> None:
+        """Record a text, without what is secret in it."""
+        self._require_open()
+        self.write_text(name, str(plain_hyperparams({"text": text})["text"]), _whole_step(step))
+
+    def log_figure(self, name: str, figure: "Figure", step: int) -> None:
+        """Record a figure of matplotlib."""
+        self._require_open()
+        self.write_figure(name, figure, _whole_step(step))
+
+    def log_histogram(
+        self, name: str, counts: Sequence[int], edges: Sequence[float], step: int
+    ) -> None:
+        """Record how many values lie between one edge and the next.
+
+        Raises:
+            ValueError: There is not one edge more than counts.
+        """
+        self._require_open()
+        if len(edges) != len(counts) + 1:
+            raise ValueError(f"{len(counts)} counts need one edge more, got {len(edges)}")
+        whole, bounds = [int(count) for count in counts], [float(edge) for edge in edges]
+        self.write_histogram(name, whole, bounds, _whole_step(step))
+
+    def log_artifact(self, name: str, path: str, kind: str) -> None:
+        """Keep a file with the run."""
+        self._require_open()
+        self.write_artifact(name, path, kind)
 
     def log_failure(self, error: BaseException) -> None:
         """Remember that the run died of `error`, so that `finish()` records it as failed."""
