@@ -127,7 +127,7 @@ if "tensorboardx" in EXPECTED:
         assert min(image.width, image.height) > 300
 
     def test_tensorboard_has_the_histograms(recorded, tensorboard):
-        trainer, folders = recorded
+        _trainer, folders = recorded
         lines = only(folders["jsonl"], "*.run.jsonl").read_text(encoding="utf-8").splitlines()
         rows = [row for row in map(json.loads, lines) if row["event"] == "histogram"]
         for row in rows:
@@ -181,7 +181,7 @@ if "wandb" in EXPECTED:
         assert json.loads(values["best/val/auc"]) == best
 
     def test_wandb_has_pictures_histograms_text_and_the_best_weights(recorded, wandb_records):
-        trainer, folders = recorded
+        _trainer, folders = recorded
         kinds = {}
         for record in wandb_records:
             for item in record.history.item if record.HasField("history") else ():

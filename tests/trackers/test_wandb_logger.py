@@ -231,3 +231,47 @@ def test_a_service_that_hangs_holds_up_neither_training_nor_the_end_of_the_proce
     (run,) = read_runs(only(tmp_path, "*.run.jsonl"))
     assert run.metrics == {"a": [(0, 0), (1, 1), (2, 2)]}
     assert run.status == "finished"
+
+
+# A run that is continued
+
+
+class Continued:
+    """A run as wandb opens it online with `resume`: it knows what its server has."""
+
+    resumed = True
+
+    def __init__(self, run, step):
+        self._run, self.step = run, step
+        self.summary = {"step": 2, "global_step": 8}
+
+    def __getattr__(self, name):
+        return getattr(self._run, name)
+
+
+def test_what_the_server_has_is_not_sent_again(tmp_path):
+    with WandbLogger("p", dir=tmp_path) as logger:
+        logger.run = Continued(logger.run, step=3)
+        logger.resume_at(2, {})
+        for epoch in (2, 3):
+            logger.log_metrics({"a": epoch}, epoch)
+    assert wandb_run(tmp_path).metrics == {"a": [(3, 3)]}
+
+
+def test_nor_is_it_where_steps_have_axes(tmp_path):
+    with WandbLogger("p", dir=tmp_path) as logger:
+        logger.run = Continued(logger.run, step=11)
+        logger.define_axis("global_step", ["loss_step"])
+        logger.resume_at(2, {"global_step": 7})
+        for step in (7, 8, 9):
+            logger.log_metrics({"loss_step": step}, step)
+        for epoch in (2, 3):
+            logger.log_metrics({"a": epoch}, epoch)
+    assert wandb_run(tmp_path).metrics == {"loss_step": [(9, 9)], "a": [(3, 3)]}
+
+
+def test_offline_a_run_of_the_same_id_gets_all_that_is_trained_again(tmp_path):
+    with WandbLogger("p", dir=tmp_path, id="exp", resume="allow") as logger:
+        logger.resume_at(2, {})
+        logger.log_metrics({"a": 2.0}, 2)
+    assert wandb_run(tmp_path).metrics == {"a": [(2, 2.0)]}

@@ -99,7 +99,7 @@ def test_the_number_of_steps_goes_on_where_training_is_resumed(tmp_path):
     record = Recording(every_n_steps=1)
     fit(tmp_path, record, resume=True, n_epoch=2)
     logger, trainer, _ = fit(tmp_path, record, resume=True, n_epoch=3)
-    assert logger.of("resume_at") == [(2,)]
+    assert logger.of("resume_at") == [(2, {"global_step": 7})]
     steps = [step for row, step in logger.of("log_metrics") if len(row) == 1]
     assert (steps, trainer.steps.count) == ([7, 8, 9], 9)
 

@@ -121,6 +121,14 @@ class TensorBoardXLogger(RunLogger):
         self.writer.add_text("hyperparameters", table, self._next_step)
         self.writer.flush()
 
+    def write_resume(self, step: int, others: dict[str, int]) -> None:
+        """Have readers forget what the directory has from there on.
+
+        TensorBoard knows one step for all metrics. Where some count the steps of training, which
+        grow faster than epochs, it is theirs.
+        """
+        _restart(self.writer, max([step, *others.values()]))
+
     def write_text(self, name: str, text: str, step: int) -> None:
         """Write a text, shown as it is."""
         self.writer.add_text(_legal(name), textwrap.indent(text, "    "), step)

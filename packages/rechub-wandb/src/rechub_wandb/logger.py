@@ -121,6 +121,7 @@ class WandbLogger(RunLogger):
         # Several processes may write to a run in shared mode, so steps are not ours to set there.
         self._own_steps = getattr(self.run.settings, "mode", None) == "shared"
         self._axis_of: dict[str, str] = {}
+        self._recorded: dict[str, int] = {}
         self._warned_of_order = False
 
     @property
@@ -150,7 +151,19 @@ class WandbLogger(RunLogger):
         for axis, row in rows.items():
             self._write_row(row, step, axis)
 
+    def write_resume(self, step: int, others: dict[str, int]) -> None:
+        """Leave out the steps that a run opened with `resume` has already: wandb overwrites none.
+
+        Online only; offline, wandb begins a run of the same id, and unites the two at the upload.
+        """
+        if self.run.resumed:
+            columns = {axis: self.run.summary.get(axis, -1) for axis in ("step", *others)}
+            last = columns["step"] if self._own_steps else self.run.step - 1
+            self._recorded = {**columns, "step": last}
+
     def _write_row(self, row: dict[str, Any], step: int, axis: str = "step") -> None:
+        if step <= self._recorded.get(axis, -1):
+            return
         if self._own_steps:
             self.run.log({axis: step, **row})
             return

@@ -102,15 +102,17 @@ class Recorder:
         self.trainer.steps.on_step = None
         self.loggers.__exit__(kind, error, traceback)
 
-    def begin(self, train_dataloader: Iterable[Any], first: int) -> None:
-        """Record the settings, before epoch `first`."""
+    def begin(self, train_dataloader: Iterable[Any], first: int, resume: bool) -> None:
+        """Record the settings, before epoch `first`, in a run that is continued if `resume`."""
         trainer, wanted = self.trainer, self.wanted
-        if first:
-            self.loggers.offer("resume_at", first)
+        others: dict[str, int] = {}
         if wanted.every_n_steps is not None:
             names = [f"{name}_step" for name in trainer.loss_names]
             self.loggers.offer("define_axis", STEP_AXIS, names)
             trainer.steps.on_step = self._step
+            others = {STEP_AXIS: trainer.steps.count + 1}
+        if resume:
+            self.loggers.offer("resume_at", first, others)
         self.loggers.log_hyperparams({**trainer.hyperparams(), **describe_data(train_dataloader)})
         if wanted.architecture:
             self.loggers.offer("log_text", "model", str(trainer.model), first)

@@ -138,7 +138,7 @@ class Trainer:
         with sigterm_raises(), self.recorder or nullcontext() as recorder, self.feed:
             first = self._start(train_dataloader, val_dataloader, resume)
             if recorder is not None:
-                recorder.begin(train_dataloader, first)
+                recorder.begin(train_dataloader, first, resume)
             with self.best.kept(trained=lambda: bool(self.history) or self.n_epoch == 0):
                 for epoch in range(first, self.n_epoch):
                     record = self._run_epoch(epoch, train_dataloader, val_dataloader)

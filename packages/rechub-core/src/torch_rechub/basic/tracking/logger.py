@@ -67,8 +67,13 @@ class BaseLogger:
             metrics: The names of the metrics; called before any of them is logged.
         """
 
-    def resume_at(self, step: int) -> None:
-        """Learn that training goes on at `step`: what was recorded from there on is superseded."""
+    def resume_at(self, step: int, others: Mapping[str, int]) -> None:
+        """Learn that training goes on: what was recorded from there on is superseded.
+
+        Args:
+            step: The next step.
+            others: The next step of each axis that was defined.
+        """
 
     def log_text(self, name: str, text: str, step: int) -> None:
         """Record a text."""
@@ -175,6 +180,9 @@ class RunLogger(BaseLogger):
     def write_hyperparams(self, params: dict[str, Any]) -> None:
         """Write to the run; `params` is plain data (None, bool, int, float, str, list, dict)."""
 
+    def write_resume(self, step: int, others: dict[str, int]) -> None:
+        """Write to the run that what it has from there on is superseded, if that can be said."""
+
     def write_text(self, name: str, text: str, step: int) -> None:
         """Write to the run, if the tracker keeps texts; `text` is without secrets."""
 
@@ -221,6 +229,12 @@ class RunLogger(BaseLogger):
         """
         self._require_open()
         self.write_hyperparams(plain_hyperparams(params))
+
+    def resume_at(self, step: int, others: Mapping[str, int]) -> None:
+        """Go on at `step`, and at those of other axes, in a run that was continued."""
+        self._require_open()
+        self._next_step = _whole_step(step)
+        self.write_resume(self._next_step, {axis: int(at) for axis, at in others.items()})
 
     def log_text(self, name: str, text: str, step: int) -> None:
         """Record a text, without what is secret in it."""
