@@ -82,7 +82,7 @@ def written(
         words["trainer"]: f"`{card.trainer}`" + (words["in_batch"] if card.in_batch else ""),
         words["complexity"]: markdown(card.complexity),
         **{
-            words["result"].format(words["tasks"][task]): measured(rows, words["measured"])
+            words["result"].format(words["tasks"][task]): measured(rows, words)
             for task, rows in results.items()
         },
         words["made"]: f"`{card.signature}`",
@@ -102,12 +102,25 @@ def written(
     return re.sub(r" +$", "", "\n\n".join(parts), flags=re.MULTILINE)
 
 
-def measured(rows: Rows, form: str) -> str:
-    """The results of a model on one task."""
-    metrics = [f"{r['metric']} {float(r['mean']):.4f} ± {float(r['sd']):.4f}" for r in rows]
-    first = rows[0]
-    seconds, parameters = float(first["seconds"]), int(first["parameters"])
-    return form.format(", ".join(metrics), first["seeds"], f"{seconds:.3g}", f"{parameters:,}")
+def measured(rows: Rows, words: Mapping[str, Any]) -> str:
+    """The results of a model on one task, apart from its distances from baselines.
+
+    What was not measured is an empty text in the file: the spread over one seed, for instance.
+    """
+    figures = [f"{r['metric']} {figure(r)}" for r in rows if "−" not in r["metric"]]
+    about = {"seeds": rows[0]["seeds"].replace(" ", words["separator"])}
+    if rows[0]["seconds"]:
+        about["seconds"] = f"{float(rows[0]['seconds']):.3g}"
+    if rows[0]["parameters"]:
+        about["parameters"] = f"{int(rows[0]['parameters']):,}"
+    said = [words["measured"][name].format(value) for name, value in about.items()]
+    return words["semicolon"].join([words["separator"].join(figures), *said])
+
+
+def figure(row: Mapping[str, str]) -> str:
+    """Mean ± standard deviation, where seeds differ."""
+    spread = f" ± {float(row['sd']):.4f}" if row["sd"] and float(row["sd"]) > 0 else ""
+    return f"{float(row['mean']):.4f}{spread}"
 
 
 def linked(paper: str) -> str:

@@ -20,7 +20,7 @@ TRAINERS = {
     "RQVAEModel": "rqvae_trainer.Trainer(model)",
     "TIGERModel": "model(**batch).loss.backward()",
 }
-SECTION = re.compile(r"^(Args|Shape|Raises|Attributes|Example|Reference):$", re.MULTILINE)
+SECTION = re.compile(r"^(Args|Shape|Returns|Raises|Attributes|Example|Reference):$", re.MULTILINE)
 COMPLEXITY = "Complexity: "
 
 

@@ -136,16 +136,20 @@ def test_retrieval_models_are_said_to_train_in_the_mode_that_they_are_tested_in(
 def test_results_are_those_of_the_file_and_of_no_other_model(tools, tmp_path):
     file = tmp_path / "results.csv"
     file.write_text(
-        HEADER + "ctr,DeepFM,AUC,0.78854,0.00421,3,12.345,41234\n"
-        "ctr,DeepFM,log loss,0.5533,0.0048,3,12.345,41234\n"
-        "retrieval,popularity,Recall@10,0.1,0,3,0.1,0\n"
+        HEADER + "ctr,DeepFM,AUC,0.78854,0.00421,0 1 2,12.345,41234\n"
+        "ctr,DeepFM,AUC − LR,0.01,0.0042,0 1 2,12.345,41234\n"
+        "ctr,DeepFM,log loss,0.5533,0.0048,0 1 2,12.345,41234\n"
+        "retrieval,DeepFM,Recall@10,0.125,,0,,\n"
+        "retrieval,popularity,Recall@10,0.1,0,0 1 2,,\n",
+        encoding="utf-8",
     )
     english, zh = (cards_of(page) for page in tools[0].pages(file).values())
     assert (
-        "- **Result, clicks**: AUC 0.7885 ± 0.0042, log loss 0.5533 ± 0.0048; 3 seeds, 12.3 s, "
-        "41,234 parameters\n" in english["DeepFM"]
+        "- **Result, clicks**: AUC 0.7885 ± 0.0042, log loss 0.5533 ± 0.0048; seeds 0, 1, 2; "
+        "12.3 s; 41,234 parameters\n- **Result, retrieval**: Recall@10 0.1250; seeds 0\n"
+        in english["DeepFM"]
     )
-    assert "- **结果（点击）**：AUC 0.7885 ± 0.0042" in zh["DeepFM"]
+    assert "- **结果（点击）**：AUC 0.7885 ± 0.0042、log loss" in zh["DeepFM"]
     assert [name for name, card in english.items() if "**Result" in card] == ["DeepFM"]
 
 
