@@ -16,9 +16,11 @@ class PEPNet(nn.Module):
     E = [v_1; …],  O = U_ep([v_domain; ⊘E]) ⊙ E,  h⁰ = O,
     hˡ = U_l([v_personal; ⊘O]) ⊙ MLP_l(hˡ⁻¹) in each task's tower,  ŷ = σ(wᵀ h^L + b)
 
-    without σ for a regression; U are `GateNU`, ⊘ stops the gradient. Each layer of each tower has a
-    gate of its own. A row costs what the towers cost, and O(w (P + w)) for the gate of a layer of
-    width w, with P = Σ widths of `features` and `personal_features`.
+    without σ for a regression; U are `GateNU`, ⊘ stops the gradient. Each layer of each tower,
+    of width w_tl, has a gate of its own.
+
+    Complexity: O(d (c + d) + Σ_{t,l} w_tl (P + w_tl) + |MLP|), c = flat_width(domain_features),
+    P = d + flat_width(personal_features).
 
     Args:
         features: Inputs, of any kind and width.

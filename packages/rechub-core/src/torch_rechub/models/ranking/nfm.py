@@ -16,7 +16,7 @@ class NFM(nn.Module):
 
     f_BI = Σ_{i<j} v_i ⊙ v_j,  ŷ = σ( b + Σ_i w_i x_i + MLP([dropout(f_BI); dense]) )
 
-    A row of F fields of width D costs O(F D) and the deep network.
+    Complexity: O(F D + |MLP|).
 
     Args:
         features: Sparse and pooled sequence features of one width, and dense features.
