@@ -58,9 +58,9 @@ def test_whole_steps_of_any_type_become_ints(step):
     assert type(rows[0][1]) is int
 
 
-@pytest.mark.parametrize("step", [-1, 0.5, "3", float("nan"), float("inf")])
+@pytest.mark.parametrize("step", [-1, 2**62, 0.5, "3", float("nan"), float("inf")])
 def test_other_steps_are_refused(step):
-    with pytest.raises(ValueError, match="step must be a non-negative integer, got"):
+    with pytest.raises(ValueError, match="step must be a non-negative integer"):
         ListLogger([]).log_metrics({"a": 1}, step=step)
 
 

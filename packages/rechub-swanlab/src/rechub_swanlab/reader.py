@@ -72,5 +72,11 @@ def _hyperparams(path: Path) -> dict[str, Any]:
         return {}
     yaml: Any = import_module("yaml")  # which swanlab writes it with
     stored = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    # swanlab keeps None as an empty mapping
-    return {n: None if item["value"] == {} else item["value"] for n, item in stored.items()}
+    return {name: _none_for_empty(item["value"]) for name, item in stored.items()}
+
+
+def _none_for_empty(value: Any) -> Any:
+    """Swanlab keeps None as an empty mapping."""
+    if isinstance(value, dict):
+        return {name: _none_for_empty(inner) for name, inner in value.items()} or None
+    return [_none_for_empty(inner) for inner in value] if isinstance(value, list) else value

@@ -11,6 +11,7 @@ from torch_rechub.basic.tracking.logger import RunLogger
 from torch_rechub.basic.tracking.plugin import (
     LegalNames,
     exit_code,
+    in_utf8,
     load_sdk,
     plain_config,
     refuse_unknown_options,
@@ -51,7 +52,8 @@ class WandbLogger(RunLogger):
     wandb's own step can only grow. Values for an earlier step are recorded at wandb's next step
     with their own in the column ``step``, and reported once. A name logged twice at one step keeps
     the later value. A metric called ``step``, or by one of wandb's own names (``_step``,
-    ``_runtime``, ``_timestamp``, ``_wandb``), is recorded with ``_`` appended.
+    ``_runtime``, ``_timestamp``, ``_wandb``), is recorded with ``_`` appended; so is a
+    hyper-parameter called ``_wandb``. wandb takes ``-`` off both ends of a hyper-parameter's name.
 
     Args:
         project: The project the run belongs to.
@@ -101,7 +103,7 @@ class WandbLogger(RunLogger):
             **kwargs,
             "project": project,
             "name": name,
-            "config": plain,
+            "config": plain and _config(plain),
             "tags": tags,
             "notes": notes,
             "dir": _working_folder(kwargs) if dir is None else _writable(dir),
@@ -144,7 +146,7 @@ class WandbLogger(RunLogger):
     def write_hyperparams(self, params: dict[str, Any]) -> None:
         """Write to the run's config; the last value of a name wins."""
         # Without the flag wandb raises for a name that `config` had with another value.
-        self.run.config.update(params, allow_val_change=True)
+        self.run.config.update(_config(params), allow_val_change=True)
 
     def close(self, failure: BaseException | None) -> None:
         """Finish the run, as failed if it died of something, and take wandb's hooks out again."""
@@ -152,6 +154,13 @@ class WandbLogger(RunLogger):
             self.run.finish(exit_code=exit_code(failure))
         finally:
             _release_hooks(self._wandb)
+
+
+def _config(params: Mapping[str, Any]) -> dict[str, Any]:
+    """`params` as wandb can keep them; what is called ``_wandb`` is its own."""
+    return {
+        f"{n}_" if n.strip("-") == "_wandb" else n: value for n, value in in_utf8(params).items()
+    }
 
 
 def _open_run(wandb: Any, options: dict[str, Any]) -> Any:

@@ -77,14 +77,14 @@ def _add_row(history: Any, metrics: dict[str, list[tuple[int, float]]]) -> float
     time = row.pop("_timestamp", None)
     row.pop("_runtime", None)
     step = row.pop("_step", None)
-    step = row.get("step", history.step.num if step is None else step)
+    step = row.pop("step", history.step.num if step is None else step)
     for name, value in row.items():
         if value is not None and step is not None:
-            metrics.setdefault(name, []).append((int(step), value))
+            metrics.setdefault(name, []).append((int(step), float(value)))
     return time or 0.0
 
 
-def _number(item: Any) -> float | None:
+def _number(item: Any) -> int | float | None:
     # Newer versions of wandb may write numbers as such, beside those in JSON.
     value: Any = None
     if item.value_json:
@@ -93,7 +93,7 @@ def _number(item: Any) -> float | None:
         for kind in ("number", "integer", "boolean"):
             if kind in item.DESCRIPTOR.fields_by_name and item.HasField(kind):
                 value = getattr(item, kind)
-    return float(value) if isinstance(value, int | float) else None
+    return value if isinstance(value, int | float) else None
 
 
 def _update(params: dict[str, Any], config: Any) -> None:
