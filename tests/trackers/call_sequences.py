@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
+from torch_rechub.basic.tracking.plain import is_secret_name
+
 
 class Colour(enum.Enum):
     RED = "red"
@@ -102,8 +104,12 @@ STEPS = st.just((None, "next")) | WHOLE_STEPS | WHOLE_STEPS | REFUSED_STEPS
 
 # Hyper-parameters with what each becomes.
 # YAML, in which SwanLab keeps hyper-parameters, takes three characters for ends of lines.
-TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x85\u2028\u2029"), max_size=12)
-PARAM_NAMES = st.sampled_from(ORDINARY) | st.sampled_from(STRANGE) | TEXT
+CHARACTERS = st.characters(codec="utf-8", exclude_characters="\x85\u2028\u2029")
+# Credentials in URLs are redacted, and so are secrets.
+TEXT = st.text(CHARACTERS, max_size=12).filter(lambda text: "://" not in text)
+PARAM_NAMES = (st.sampled_from(ORDINARY) | st.sampled_from(STRANGE) | TEXT).filter(
+    lambda name: not is_secret_name(name)
+)
 SCALARS = (
     st.none()
     | st.booleans()
@@ -223,15 +229,17 @@ class Kept:
         if self.backend == "tensorboardx":
             return {name: _hparam(value) for name, value in leaves(params)}
         if self.backend == "swanlab":
-            return {name: none_for_empty(value) for name, value in params.items()}
+            return {name: as_swanlab(value) for name, value in params.items()}
         return params
 
 
-def none_for_empty(data: Any) -> Any:
-    """SwanLab keeps None and an empty mapping alike; its reader gives None."""
+def as_swanlab(data: Any) -> Any:
+    """None and an empty mapping are one, which is read as None; NaN and infinities are text."""
+    if isinstance(data, float) and not math.isfinite(data):
+        return "NaN" if math.isnan(data) else "Inf"
     if isinstance(data, dict):
-        return {name: none_for_empty(value) for name, value in data.items()} or None
-    return [none_for_empty(item) for item in data] if isinstance(data, list) else data
+        return {name: as_swanlab(value) for name, value in data.items()} or None
+    return [as_swanlab(item) for item in data] if isinstance(data, list) else data
 
 
 def escaped(data: Any) -> Any:

@@ -5,14 +5,20 @@ What a scenario returns is printed as the last line, as JSON.
 
 import json
 import os
+import resource
+import shutil
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 from backends import BACKENDS, open_logger
+from torch.utils.data import DataLoader
 
 from torch_rechub.basic.features import SparseFeature
+from torch_rechub.basic.tracking import BaseLogger, LoggerGroup
 from torch_rechub.models.ranking import LR
 from torch_rechub.trainers import CTRTrainer
 from torch_rechub.utils.data import DataGenerator
@@ -46,7 +52,8 @@ def when(trainer, epoch, act):
         if len(trainer.history) == epoch and trainer.model.training:
             act()
 
-    trainer.model.register_forward_pre_hook(hook)
+    for module in trainer.model.children():  # whose methods a trainer may call directly
+        module.register_forward_pre_hook(hook)
 
 
 def kill():
@@ -99,36 +106,192 @@ def an_error(folder):
 def fail_in(place, trainer, train, error):
     def failing(call):
         def fails(*args, **kwargs):
-            if len(trainer.history) == 1:
+            if len(trainer.history) == 1 + (place == "callback"):  # which sees the epoch recorded
                 raise error
             return call(*args, **kwargs)
 
         return fails
 
+    if place == "loader":  # Python looks these up in the class
+        kind = type(train.dataset)
+        names = [n for n in ("__getitem__", "__getitems__") if hasattr(kind, n)]
+        body = {name: failing(getattr(kind, name)) for name in names}
+        train.dataset.__class__ = type("Failing", (kind,), body)
+        return
     target, method = {
         "model": (trainer.model, "forward"),
-        "loader": (train.dataset, "__getitem__"),
         "evaluate": (trainer, "evaluate"),
         "optimizer": (trainer.optimizer, "step"),
         "callback": (trainer.early_stopper, "stop_training"),
     }[place]
-    if place == "loader":  # Python looks it up in the class
-        kind = type(target)
-        for name in ("__getitem__", "__getitems__"):
-            if hasattr(kind, name):
-                setattr(kind, name, failing(getattr(kind, name)))
-    elif place == "callback":
-        stop, count = target.stop_training, []
+    setattr(target, method, failing(getattr(target, method)))
 
-        def fails(*args):
-            count.append(1)
-            if len(count) == 2:
-                raise error
-            return stop(*args)
 
-        target.stop_training = fails
-    else:
-        setattr(target, method, failing(getattr(target, method)))
+class Impatient(BaseLogger):
+    """The user presses Ctrl-C again while this one finishes."""
+
+    def finish(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+
+
+def ctrl_c(folder, again):
+    """Ctrl-C in the second epoch, and again while the loggers finish."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell may have taken away
+    before = hooks()
+    loggers = open_loggers(folder)
+    closings = count_closings(loggers)
+    middle = [Impatient()] if again == "again" else []
+    trainer, train, val = trainer_and_loaders(folder, [*loggers[:2], *middle, *loggers[2:]])
+    when(trainer, 1, lambda: os.kill(os.getpid(), signal.SIGINT))
+    try:
+        trainer.fit(train, val)
+    except KeyboardInterrupt:
+        return [closings, hooks() == before]
+
+
+def killed(folder, backend):
+    """``kill -9`` in the fourth epoch of a training that keeps checkpoints."""
+    trainer, train, val = trainer_and_loaders(folder, open_loggers(folder, [backend]), n_epoch=9)
+
+    def kill_later():
+        time.sleep(0.2)  # an epoch that takes longer than the tracker needs to write
+        kill()
+
+    when(trainer, 3, kill_later)
+    trainer.fit(train, val, resume=True)
+
+
+def killed_while_saving(folder):
+    """``kill -9`` when the third checkpoint is written and not yet in its place."""
+    trainer, train, val = trainer_and_loaders(folder, [], n_epoch=9)
+    sync = os.fsync
+
+    def kills(descriptor):
+        if len(trainer.history) == 3 and "checkpoint" in os.readlink(f"/proc/self/fd/{descriptor}"):
+            kill()
+        sync(descriptor)
+
+    os.fsync = kills
+    trainer.fit(train, val, resume=True)
+
+
+def limit_files(size):
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def full_disk(folder, backend):
+    """No file can grow over 24 KiB, in the tracker's own processes neither."""
+    limit_files(24 * 1024)
+    with LoggerGroup(open_loggers(folder, [backend])) as group:
+        for step in range(1_000):
+            group.log_metrics({f"metric/{n}": step / 3 for n in range(5)}, step)
+    return "trained"
+
+
+def full_disk_for_checkpoints(folder):
+    """The weights fit on the disk twice, then no more."""
+    loggers = open_loggers(folder, ["jsonl"])
+    trainer, train, val = trainer_and_loaders(folder, loggers, n_epoch=5)
+    when(trainer, 2, lambda: limit_files(1024))
+    try:
+        trainer.fit(train, val, resume=True)
+    except OSError as error:
+        return [str(error), len(trainer.history)]
+
+
+def folder_deleted(folder, backend):
+    """The folder of the run disappears in the second epoch."""
+    loggers = open_loggers(folder, [backend])
+    trainer, train, val = trainer_and_loaders(folder, loggers)
+    when(trainer, 1, lambda: shutil.rmtree(f"{folder}/{backend}", ignore_errors=True))
+    trainer.fit(train, val)
+    return len(trainer.history)
+
+
+def workers(folder, method):
+    """The batches are read in another process, forked or spawned while the loggers are open."""
+    import pickle
+
+    loggers = open_loggers(folder)
+    trainer, train, val = trainer_and_loaders(folder, loggers, n_epoch=2)
+    copy = pickle.loads(pickle.dumps(trainer))  # noqa: S301
+    train = DataLoader(train.dataset, 8, num_workers=1, multiprocessing_context=method)
+    trainer.fit(train, val)
+    return [len(trainer.history), type(copy).__name__]
+
+
+def together(folder):
+    """Two trainings at once, each in a thread, with every tracker that can; then another one."""
+    backends = [b for b in BACKENDS if b != "swanlab"]  # which keeps one run in a process
+    before = hooks(), set(threading.enumerate())
+    ends = []
+
+    def train_one(name, loggers):
+        trainer, train, val = trainer_and_loaders(f"{folder}/{name}", loggers)
+        trainer.fit(train, val)
+        ends.append((name, [row["train/loss"] for row in trainer.history]))
+
+    for names in (("a", "b"), ("c", "d")):
+        threads = [
+            threading.Thread(target=train_one, args=(n, open_loggers(f"{folder}/{n}", backends)))
+            for n in names
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    train_one("e", open_loggers(f"{folder}/e"))
+    left = [t.name for t in threading.enumerate() if t not in before[1]]
+    return [dict(ends), hooks() == before[0], left]
+
+
+def distributed(folder):
+    """What ``torchrun`` starts twice."""
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo")
+    rank = dist.get_rank()
+    trainer, train, val = trainer_and_loaders(folder, rank_loggers(folder, rank))
+    trainer.fit(train, val, resume=True)
+    dist.destroy_process_group()
+    return rank
+
+
+def rank_loggers(folder, rank):
+    for backend in BACKENDS:
+        (Path(folder) / backend).mkdir(parents=True, exist_ok=True)
+    return [open_logger(backend, Path(folder) / backend) for backend in BACKENDS]
+
+
+def memory(folder, backend):
+    """The peak of memory, in KiB, after each tenth of 100,000 steps."""
+    peaks = []
+    with LoggerGroup(open_loggers(folder, [backend])) as group:
+        for step in range(100_000):
+            group.log_metrics({"train/loss": step / 7, "val/auc": step / 9}, step)
+            if step % 10_000 == 9_999:
+                peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return peaks
+
+
+def server(folder, backend, port):
+    """A training on a server that cannot be used: how long it took to be told, and what it said."""
+    started = time.monotonic()
+    url = f"http://127.0.0.1:{port}"
+    (Path(folder) / backend).mkdir()
+    options = {
+        "wandb": {"mode": "online", "settings": {"base_url": url, "init_timeout": 3}},
+        "swanlab": {"mode": "online", "settings": {"api_host": url, "web_host": url}},
+    }[backend]
+    try:
+        logger = open_logger(backend, Path(folder) / backend, **options)
+    except Exception as error:
+        return [time.monotonic() - started, str(error)]
+    trainer, train, val = trainer_and_loaders(folder, [logger])
+    trainer.fit(train, val)
+    return [time.monotonic() - started, None]
 
 
 if __name__ == "__main__":

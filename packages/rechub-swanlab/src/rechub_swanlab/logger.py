@@ -53,6 +53,8 @@ class SwanLabLogger(RunLogger):
 
     SwanLab keeps one run per process: finish a logger before you create the next one.
 
+    Hyper-parameters that are NaN or infinite become the texts ``NaN`` and, without sign, ``Inf``.
+
     Machine, git state, list of packages and terminal output are not collected unless you ask for
     them with `settings` or swanlab's environment variables (``SWANLAB_PROBE_GIT=true``, …).
 

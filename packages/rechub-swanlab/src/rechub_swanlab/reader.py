@@ -62,7 +62,8 @@ def _end(finish: Any) -> dict[str, Any]:
     states = import_module("swanlab.proto.swanlab.run.v1.run_pb2").RunState
     return {
         "status": _STATUS.get(states.Name(finish.state), "unfinished"),
-        "error": finish.error or None,
+        # of Ctrl-C swanlab's own handler keeps a traceback
+        "error": finish.error.partition("\n")[0] or None,
         "ended": finish.finished_at.ToDatetime(timezone.utc),
     }
 
