@@ -228,9 +228,20 @@ class Kept:
         params = escaped(self.params)
         if self.backend == "tensorboardx":
             return {name: _hparam(value) for name, value in leaves(params)}
+        if self.backend == "wandb":
+            return none_for_nan(params)
         if self.backend == "swanlab":
             return {name: as_swanlab(value) for name, value in params.items()}
         return params
+
+
+def none_for_nan(data: Any) -> Any:
+    """As wandb keeps hyper-parameters."""
+    if isinstance(data, dict):
+        return {name: none_for_nan(value) for name, value in data.items()}
+    if isinstance(data, list):
+        return [none_for_nan(item) for item in data]
+    return None if isinstance(data, float) and math.isnan(data) else data
 
 
 def as_swanlab(data: Any) -> Any:

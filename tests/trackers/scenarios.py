@@ -5,6 +5,7 @@ What a scenario returns is printed as the last line, as JSON.
 
 import json
 import os
+import pickle
 import resource
 import shutil
 import signal
@@ -26,7 +27,7 @@ from torch_rechub.utils.data import DataGenerator
 
 def open_loggers(folder, backends=BACKENDS):
     for backend in backends:
-        (Path(folder) / backend).mkdir(parents=True)
+        (Path(folder) / backend).mkdir(parents=True, exist_ok=True)
     return [open_logger(backend, Path(folder) / backend) for backend in backends]
 
 
@@ -150,12 +151,12 @@ def ctrl_c(folder, again):
         return [closings, hooks() == before]
 
 
-def killed(folder, backend):
+def killed(folder):
     """``kill -9`` in the fourth epoch of a training that keeps checkpoints."""
-    trainer, train, val = trainer_and_loaders(folder, open_loggers(folder, [backend]), n_epoch=9)
+    trainer, train, val = trainer_and_loaders(folder, open_loggers(folder), n_epoch=9)
 
     def kill_later():
-        time.sleep(0.2)  # an epoch that takes longer than the tracker needs to write
+        time.sleep(1)  # the epoch takes longer than the trackers need to write
         kill()
 
     when(trainer, 3, kill_later)
@@ -181,17 +182,17 @@ def limit_files(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
-def full_disk(folder, backend):
-    """No file can grow over 24 KiB, in the tracker's own processes neither."""
+def full_disk(folder):
+    """No file can grow over 24 KiB, in the trackers' own processes neither."""
     limit_files(24 * 1024)
-    with LoggerGroup(open_loggers(folder, [backend])) as group:
-        for step in range(1_000):
+    with LoggerGroup(open_loggers(folder)) as group:
+        for step in range(400):
             group.log_metrics({f"metric/{n}": step / 3 for n in range(5)}, step)
     return "trained"
 
 
 def full_disk_for_checkpoints(folder):
-    """The weights fit on the disk twice, then no more."""
+    """From the third epoch on no file can be written that is larger than 1 KiB."""
     loggers = open_loggers(folder, ["jsonl"])
     trainer, train, val = trainer_and_loaders(folder, loggers, n_epoch=5)
     when(trainer, 2, lambda: limit_files(1024))
@@ -201,21 +202,19 @@ def full_disk_for_checkpoints(folder):
         return [str(error), len(trainer.history)]
 
 
-def folder_deleted(folder, backend):
-    """The folder of the run disappears in the second epoch."""
-    loggers = open_loggers(folder, [backend])
-    trainer, train, val = trainer_and_loaders(folder, loggers)
-    when(trainer, 1, lambda: shutil.rmtree(f"{folder}/{backend}", ignore_errors=True))
+def folder_deleted(folder):
+    """The folders of the runs disappear in the second epoch."""
+    trainer, train, val = trainer_and_loaders(folder, open_loggers(folder))
+    for backend in BACKENDS:
+        when(trainer, 1, lambda b=backend: shutil.rmtree(f"{folder}/{b}", ignore_errors=True))
     trainer.fit(train, val)
     return len(trainer.history)
 
 
 def workers(folder, method):
     """The batches are read in another process, forked or spawned while the loggers are open."""
-    import pickle
-
     loggers = open_loggers(folder)
-    trainer, train, val = trainer_and_loaders(folder, loggers, n_epoch=2)
+    trainer, train, val = trainer_and_loaders(folder, loggers, n_epoch=1)
     copy = pickle.loads(pickle.dumps(trainer))  # noqa: S301
     train = DataLoader(train.dataset, 8, num_workers=1, multiprocessing_context=method)
     trainer.fit(train, val)
@@ -225,8 +224,8 @@ def workers(folder, method):
 def together(folder):
     """Two trainings at once, each in a thread, with every tracker that can; then another one."""
     backends = [b for b in BACKENDS if b != "swanlab"]  # which keeps one run in a process
-    before = hooks(), set(threading.enumerate())
-    ends = []
+    before = hooks()
+    ends, left = [], []
 
     def train_one(name, loggers):
         trainer, train, val = trainer_and_loaders(f"{folder}/{name}", loggers)
@@ -242,9 +241,9 @@ def together(folder):
             thread.start()
         for thread in threads:
             thread.join()
-    train_one("e", open_loggers(f"{folder}/e"))
-    left = [t.name for t in threading.enumerate() if t not in before[1]]
-    return [dict(ends), hooks() == before[0], left]
+        train_one(f"{names[0]}{names[1]}", open_loggers(f"{folder}/{names[0]}{names[1]}"))
+        left.append(sorted(thread.name for thread in threading.enumerate()))
+    return [dict(ends), hooks() == before, left]
 
 
 def distributed(folder):
@@ -252,17 +251,9 @@ def distributed(folder):
     import torch.distributed as dist
 
     dist.init_process_group("gloo")
-    rank = dist.get_rank()
-    trainer, train, val = trainer_and_loaders(folder, rank_loggers(folder, rank))
+    trainer, train, val = trainer_and_loaders(folder, open_loggers(folder))
     trainer.fit(train, val, resume=True)
     dist.destroy_process_group()
-    return rank
-
-
-def rank_loggers(folder, rank):
-    for backend in BACKENDS:
-        (Path(folder) / backend).mkdir(parents=True, exist_ok=True)
-    return [open_logger(backend, Path(folder) / backend) for backend in BACKENDS]
 
 
 def memory(folder, backend):
@@ -277,21 +268,21 @@ def memory(folder, backend):
 
 
 def server(folder, backend, port):
-    """A training on a server that cannot be used: how long it took to be told, and what it said."""
+    """A training on a server that cannot be used: how long it took to open, and what was said."""
     started = time.monotonic()
     url = f"http://127.0.0.1:{port}"
-    (Path(folder) / backend).mkdir()
     options = {
         "wandb": {"mode": "online", "settings": {"base_url": url, "init_timeout": 3}},
         "swanlab": {"mode": "online", "settings": {"api_host": url, "web_host": url}},
     }[backend]
     try:
-        logger = open_logger(backend, Path(folder) / backend, **options)
+        logger = open_logger(backend, Path(folder), **options)
     except Exception as error:
         return [time.monotonic() - started, str(error)]
+    opened = time.monotonic() - started
     trainer, train, val = trainer_and_loaders(folder, [logger])
     trainer.fit(train, val)
-    return [time.monotonic() - started, None]
+    return [opened, None]
 
 
 if __name__ == "__main__":

@@ -1,3 +1,6 @@
+import pickle
+import threading
+
 import numpy as np
 import pytest
 
@@ -83,3 +86,13 @@ def test_a_logger_whose_close_fails_is_closed_all_the_same():
     logger.finish()
     with pytest.raises(LoggerClosedError, match="Create a new logger for what comes after"):
         logger.log_metrics({"a": 1})
+
+
+def test_a_copy_is_closed_and_has_no_hold_on_the_run():
+    logger = ListLogger([])
+    logger.place, logger.connection = "runs/1", threading.Lock()  # which cannot be pickled
+    copy = pickle.loads(pickle.dumps(logger))  # noqa: S301
+    assert (copy.place, copy.closed, logger.closed) == ("runs/1", True, False)
+    with pytest.raises(LoggerClosedError):
+        copy.log_metrics({"a": 1})
+    copy.finish()

@@ -225,8 +225,12 @@ def _write_through(run: Any, core: Any) -> None:
         return
 
     def write_through(data: bytes) -> None:
-        write(data)
-        flush()
+        try:
+            write(data)
+            flush()
+        except OSError as error:  # a full disk; swanlab would print a traceback for every record
+            log.warning("SwanLabLogger: the run's file takes no more records (%s).", error)
+            store.write, store.close = (lambda data: None), (lambda: None)
 
     store.write = write_through
 

@@ -59,7 +59,8 @@ class WandbLogger(RunLogger):
     with their own in the column ``step``, and reported once. A name logged twice at one step keeps
     the later value. A metric called ``step``, or by one of wandb's own names (``_step``,
     ``_runtime``, ``_timestamp``, ``_wandb``), is recorded with ``_`` appended; so is a
-    hyper-parameter called ``_wandb``. wandb takes ``-`` off both ends of a hyper-parameter's name.
+    hyper-parameter called ``_wandb``. wandb takes ``-`` off both ends of a hyper-parameter's name,
+    and keeps one that is NaN as None.
 
     Args:
         project: The project the run belongs to.

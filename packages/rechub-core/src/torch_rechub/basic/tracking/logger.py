@@ -174,6 +174,11 @@ class RunLogger(BaseLogger):
             self._closed = True
             self.close(self._failure)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, as in another process, is closed and has no hold on the run: one writes it."""
+        plain = {n: v for n, v in vars(self).items() if isinstance(v, str | int | None)}
+        return {**plain, "_closed": True, "_failure": None}
+
     def _require_open(self) -> None:
         if self._closed:
             raise LoggerClosedError(
