@@ -216,10 +216,10 @@ def _write_through(run: Any, core: Any) -> None:
     By itself swanlab collects records for half a second of quiet, and a buffer keeps them then:
     of most runs whose process is killed everything would be lost.
     """
-    consumer = getattr(getattr(run, "_components", None), "consumer", None)
+    consumer: Any = getattr(getattr(run, "_components", None), "consumer", None)
     if hasattr(consumer, "_batch_size"):
         consumer._batch_size = 1
-    store = getattr(core, "_store", None)
+    store: Any = getattr(core, "_store", None)
     write, flush = getattr(store, "write", None), getattr(store, "ensure_flushed", None)
     if write is None or flush is None:
         return

@@ -21,7 +21,7 @@ _STATUS = {
 class SwanLabRunReader:
     """One ``run-<id>.swanlab`` is one run; its hyper-parameters are in ``files/config.yaml``.
 
-    SwanLab writes both in its own time, so a killed run may lack its last values.
+    SwanLab writes both in a thread of its own, so a killed run may lack its last values.
     """
 
     patterns = ("run-*.swanlab",)
