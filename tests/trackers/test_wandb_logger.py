@@ -48,6 +48,15 @@ def test_the_initial_config_is_stripped_of_secrets_and_not_changed(tmp_path):
     assert config["api_key"] == "not-for-others"
 
 
+def test_a_hyperparam_by_wandbs_own_name_and_odd_text_are_kept(tmp_path):
+    with WandbLogger("p", config={"_wandb": 1}, dir=tmp_path) as logger:
+        logger.log_hyperparams({"file": "caf\udce9"})
+        logger.log_metrics({"\ud800": 0.5}, step=0)
+    run = wandb_run(tmp_path)
+    assert run.hyperparams == {"_wandb_": 1, "file": "caf\\udce9"}
+    assert run.metrics == {"\\ud800": [(0, 0.5)]}
+
+
 def test_a_mistyped_argument_is_met_with_the_right_one(tmp_path):
     with pytest.raises(TypeError, match=r"'mod'; did you mean 'mode'\?.* Allowed options: .*group"):
         WandbLogger("p", dir=tmp_path, mod="offline")
@@ -105,6 +114,14 @@ def test_values_for_a_step_that_wandb_has_passed_keep_their_step_in_a_column(
         ("9", None, "0.9"),
     ]
     assert len([w for w in warnings_of_trackers() if "column 'step'" in w]) == 1
+    run = wandb_run(tmp_path)
+    assert run.metrics == {"auc": [(5, 0.5), (3, 0.3), (2, 0.2), (9, 0.9)]}
+
+
+def test_large_steps_are_exact(tmp_path):
+    with WandbLogger("p", dir=tmp_path) as logger:
+        logger.log_metrics({"auc": 0.5}, step=2**53 + 1)
+    assert wandb_run(tmp_path).metrics == {"auc": [(2**53 + 1, 0.5)]}
 
 
 def test_a_users_own_log_calls_do_not_cost_an_epoch(tmp_path):

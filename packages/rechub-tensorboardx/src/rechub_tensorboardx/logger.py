@@ -16,12 +16,14 @@ from torch_rechub.basic.tracking.plugin import (
     LegalNames,
     ending,
     failure_text,
+    in_utf8,
     load_sdk,
     local_directory,
     refuse_unknown_options,
 )
 
 _ILLEGAL = re.compile(r"[^-/\w.]")
+_HPARAMS = "_hparams_/"
 _EXACT_IN_A_DOUBLE = 2**53
 _serial = itertools.count()
 
@@ -37,7 +39,7 @@ class TensorBoardXLogger(RunLogger):
 
     Every row is on disk when `log_metrics` returns, so a crash loses nothing. TensorBoard keeps
     values as 32-bit floats. In names, characters other than letters, digits and ``_ . - /`` become
-    ``_``, reported once.
+    ``_``, and those that begin like TensorBoard's own, ``_hparams_/``, get one more; reported once.
 
     Args:
         log_dir: The run's directory, made if it does not exist; ``~`` is expanded.
@@ -112,12 +114,12 @@ class TensorBoardXLogger(RunLogger):
 
     def write_hyperparams(self, params: dict[str, Any]) -> None:
         """Add to what the HParams tab and the text ``hyperparameters`` show."""
-        self._params.update(_flat(params))
+        self._params.update(in_utf8(params))
         if self._session_started:
             # TensorBoard shows the first entry only; other readers of the file find the last.
             self._session_started = False
             self._start_session([])
-        table = "\n".join(f"    {name} = {value}" for name, value in self._params.items())
+        table = "\n".join(f"    {name} = {value}" for name, value in _flat(self._params))
         self.writer.add_text("hyperparameters", table, self._next_step)
         self.writer.flush()
 
@@ -167,7 +169,7 @@ class TensorBoardXLogger(RunLogger):
             return
         self._session_started = True
         hparams = import_module("tensorboardX.summary").hparams
-        experiment, start, _ = hparams(self._params, dict.fromkeys(metric_names))
+        experiment, start, _ = hparams(dict(_flat(self._params)), dict.fromkeys(metric_names))
         self._add(experiment)
         self._add(start)
 
@@ -228,7 +230,8 @@ def _hparam(value: Any) -> bool | float | str:
 
 
 def _legal(name: str) -> str:
-    return _ILLEGAL.sub("_", name).lstrip("/") or "_"
+    legal = _ILLEGAL.sub("_", name).lstrip("/") or "_"
+    return f"_{legal}" if legal.startswith(_HPARAMS) else legal
 
 
 def _session_end(failed: bool) -> Any:

@@ -14,6 +14,7 @@ from torch_rechub.basic.tracking.logger import RunLogger
 from torch_rechub.basic.tracking.plugin import (
     LegalNames,
     exit_code,
+    in_utf8,
     load_sdk,
     plain_config,
     refuse_unknown_options,
@@ -34,6 +35,9 @@ _PRIVACY: dict[str, Any] = {
     "x_disable_stats": True,
     "x_save_requirements": False,
 }
+# How often wandb writes to its file, in seconds: by default what 15 seconds brought is lost when
+# the process is killed.
+_OFTEN = {"x_transaction_log_flush_interval": 0.1}
 
 # wandb's own columns, which it would write over a metric of that name without a word, and ours.
 _RESERVED = frozenset({"", "_runtime", "_step", "_timestamp", "_wandb", "step"})
@@ -51,10 +55,15 @@ class WandbLogger(RunLogger):
     unless you ask for them: with `settings`, with `save_code=True`, or with wandb's environment
     variables.
 
+    wandb writes to the disk ten times a second, so a killed process loses no more than its last
+    row, which wandb holds back until the next step.
+
     wandb's own step can only grow. Values for an earlier step are recorded at wandb's next step
     with their own in the column ``step``, and reported once. A name logged twice at one step keeps
     the later value. A metric called ``step``, or by one of wandb's own names (``_step``,
-    ``_runtime``, ``_timestamp``, ``_wandb``), is recorded with ``_`` appended.
+    ``_runtime``, ``_timestamp``, ``_wandb``), is recorded with ``_`` appended; so is a
+    hyper-parameter called ``_wandb``. wandb takes ``-`` off both ends of a hyper-parameter's name,
+    and keeps one that is NaN as None.
 
     Args:
         project: The project the run belongs to.
@@ -104,7 +113,7 @@ class WandbLogger(RunLogger):
             **kwargs,
             "project": project,
             "name": name,
-            "config": plain,
+            "config": plain and _config(plain),
             "tags": tags,
             "notes": notes,
             "dir": _working_folder(kwargs) if dir is None else _writable(dir),
@@ -208,7 +217,7 @@ class WandbLogger(RunLogger):
     def write_hyperparams(self, params: dict[str, Any]) -> None:
         """Write to the run's config; the last value of a name wins."""
         # Without the flag wandb raises for a name that `config` had with another value.
-        self.run.config.update(params, allow_val_change=True)
+        self.run.config.update(_config(params), allow_val_change=True)
 
     def close(self, failure: BaseException | None) -> None:
         """Finish the run, as failed if it died of something, and take wandb's hooks out again."""
@@ -216,6 +225,13 @@ class WandbLogger(RunLogger):
             self.run.finish(exit_code=exit_code(failure))
         finally:
             _release_hooks(self._wandb)
+
+
+def _config(params: Mapping[str, Any]) -> dict[str, Any]:
+    """`params` as wandb can keep them; what is called ``_wandb`` is its own."""
+    return {
+        f"{n}_" if n.strip("-") == "_wandb" else n: value for n, value in in_utf8(params).items()
+    }
 
 
 def _open_run(wandb: Any, options: dict[str, Any]) -> Any:
@@ -239,13 +255,13 @@ def _a_run_is_active(wandb: Any) -> bool:
 
 
 def _settings(wandb: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Collect nothing that the user did not ask for; what the user set anywhere wins."""
+    """Collect nothing unasked, write soon; what the user set anywhere wins."""
     given = options.get("settings") or {}
     if not isinstance(given, Mapping):
         given = {name: getattr(given, name) for name in given.model_fields_set}
     elsewhere = wandb.setup().settings  # environment variables and settings files
     known = set(wandb.Settings.model_fields) - elsewhere.model_fields_set
-    defaults = {name: value for name, value in _PRIVACY.items() if name in known}
+    defaults = {name: value for name, value in {**_PRIVACY, **_OFTEN}.items() if name in known}
     if options.get("save_code") is not None:
         defaults.pop("save_code", None)
     if given.get("save_code") or options.get("save_code") or elsewhere.save_code:

@@ -91,13 +91,13 @@ def _add_row(
     step = row.pop("step", history.step.num if counted is None else counted)
     for name, value in row.items():
         own = row.get(axes.get(name, ""))
-        at = own if own is not None and own.is_integer() else step
+        at = own if own is not None and float(own).is_integer() else step
         if value is not None and at is not None and name not in axes.values():
-            metrics.setdefault(name, []).append((int(at), value))
+            metrics.setdefault(name, []).append((int(at), float(value)))
     return time or 0.0
 
 
-def _number(item: Any) -> float | None:
+def _number(item: Any) -> int | float | None:
     # Newer versions of wandb may write numbers as such, beside those in JSON.
     value: Any = None
     if item.value_json:
@@ -106,7 +106,7 @@ def _number(item: Any) -> float | None:
         for kind in ("number", "integer", "boolean"):
             if kind in item.DESCRIPTOR.fields_by_name and item.HasField(kind):
                 value = getattr(item, kind)
-    return float(value) if isinstance(value, int | float) else None
+    return value if isinstance(value, int | float) else None
 
 
 def _update(params: dict[str, Any], config: Any) -> None:

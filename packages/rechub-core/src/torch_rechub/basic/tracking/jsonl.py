@@ -165,10 +165,6 @@ class JSONLLogger(RunLogger):
             rest = rest[self._file.write(rest) :]
         self._torn = False
 
-    def __getstate__(self) -> dict[str, Any]:
-        """A copy in another process is closed: one process writes a run."""
-        return {**self.__dict__, "_file": None, "_closed": True}
-
 
 def json_line(record: dict[str, Any]) -> bytes:
     r"""A record as a line of strict JSON in UTF-8.

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("torch_rechub.tracking")
 
+_TOO_LARGE = 2**62  # trackers keep steps in 64 bits
+
 AnyLogger = TypeVar("AnyLogger", bound="BaseLogger")
 AnyRunLogger = TypeVar("AnyRunLogger", bound="RunLogger")
 
@@ -205,14 +207,15 @@ class RunLogger(BaseLogger):
             metrics: Name to number: Python, NumPy, or a tensor of one element on any device.
                 Nested dicts are flattened to ``outer/inner``. What is no number is left out with
                 one warning for each name.
-            step: A non-negative integer; None means the step after the largest one so far.
+            step: A non-negative integer below 2**62; None means the step after the largest one so
+                far.
 
         Raises:
             LoggerClosedError: After `finish()`.
-            ValueError: `step` is negative or not integral.
+            ValueError: `step` is negative, too large or not integral.
         """
         self._require_open()
-        number = self._next_step if step is None else _whole_step(step)
+        number = _whole_step(self._next_step if step is None else step)
         values = plain_metrics(metrics)
         if values:
             self.write_metrics(values, number)
@@ -275,6 +278,11 @@ class RunLogger(BaseLogger):
             self._closed = True
             self.close(self._failure)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, as in another process, is closed and has no hold on the run: one writes it."""
+        plain = {n: v for n, v in vars(self).items() if isinstance(v, str | int | None)}
+        return {**plain, "_closed": True, "_failure": None}
+
     def _require_open(self) -> None:
         if self._closed:
             raise LoggerClosedError(
@@ -313,6 +321,6 @@ def _whole_step(step: Any) -> int:
         if not (isinstance(step, float) and step.is_integer()):
             raise ValueError(f"step must be a non-negative integer, got {step!r}") from None
         number = int(step)
-    if number < 0:
-        raise ValueError(f"step must be a non-negative integer, got {step!r}")
+    if not 0 <= number < _TOO_LARGE:
+        raise ValueError(f"step must be a non-negative integer below 2**62, got {step!r}")
     return number
