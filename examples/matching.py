@@ -50,7 +50,7 @@ SETTINGS = {
     "sasrec": (60, 128, (LENGTH,)),
     "bpr_mf": (30, 1024, ()),
     "light_gcn": (30, 1024, ()),
-    "neumf": (10, 4096, (4,)),
+    "neumf": (12, 4096, (4,)),
 }
 OF_NUMBERS = ("bpr_mf", "light_gcn", "neumf")
 
@@ -107,20 +107,19 @@ def sequence(name, pooling, shared_with="item"):
     )
 
 
-def build_of_numbers(name, x):
+def build_of_numbers(name, pairs):
     """A model that knows a user by number, and how MatchTrainer is to train it."""
     user, item, negative = (
         SparseFeature(column, size, DIM, initializer=INIT)
         for column, size in (("user", N_USERS), ("item", N_ITEMS), ("neg", N_ITEMS))
     )
-    if name == "bpr_mf":
-        options = {"mode": 1, "regularization_params": {"embedding_l2": 1e-5}}
-        return BPRMF(user, item, negative), {**options, "optimizer_params": {"lr": 5e-3}}
-    if name == "light_gcn":
-        options = {"mode": 1, "regularization_params": {"embedding_l2": 1e-6}}
-        model = LightGCN(user, item, negative, (x["user"], x["item"]), num_layers=2)
-        return model, {**options, "optimizer_params": {"lr": 1e-2}}
-    return NeuMF(user, item, {"dims": [64, 32]}), {"mode": 0}
+    model, mode, penalty, rate = {
+        "bpr_mf": lambda: (BPRMF(user, item, negative), 1, 1e-5, 5e-3),
+        "light_gcn": lambda: (LightGCN(user, item, negative, pairs, num_layers=2), 1, 1e-6, 1e-2),
+        "neumf": lambda: (NeuMF(user, item, {"dims": [64, 32]}), 0, 1e-6, 2e-3),
+    }[name]()
+    regularization = {"regularization_params": {"embedding_l2": penalty}}
+    return model, {"mode": mode, "optimizer_params": {"lr": rate}, **regularization}
 
 
 def build(name, frequency):
@@ -185,7 +184,7 @@ def main():
     frequency = np.bincount(np.concatenate(train), minlength=N_ITEMS)
     if args.model in OF_NUMBERS:
         x = pairs_of(train)
-        model, options = build_of_numbers(args.model, x)
+        model, options = build_of_numbers(args.model, (x["user"], x["item"]))
     else:
         x = pieces_of(train) if args.model == "sasrec" else steps_of(train)
         model, options = build(args.model, frequency)

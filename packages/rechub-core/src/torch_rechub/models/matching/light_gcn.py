@@ -22,8 +22,8 @@ class LightGCN(Factorization):
 
     Only the e⁽⁰⁾ are trained, the features' tables. The paper's λ‖E⁽⁰⁾‖² is
     `MatchTrainer(mode=1, regularization_params={"embedding_l2": λ})`. Every batch goes through the
-    whole graph, O(K |E| D), so batches should be large; in evaluation without gradients that is
-    done once, until weights change.
+    whole graph, in O(K |A| D) for |A| interactions, so batches should be large; in evaluation
+    without gradients that is done once, until weights change.
 
     Args:
         user_feature: The user's id, of width D.
