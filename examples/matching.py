@@ -50,7 +50,7 @@ SETTINGS = {
     "sasrec": (60, 128, (LENGTH,)),
     "bpr_mf": (30, 1024, ()),
     "light_gcn": (30, 1024, ()),
-    "neumf": (12, 4096, (4,)),
+    "neumf": (8, 4096, (4,)),
 }
 OF_NUMBERS = ("bpr_mf", "light_gcn", "neumf")
 
@@ -196,18 +196,17 @@ def main():
     if args.model == "facebook_dssm":
         trainer.criterion = HingeLoss(margin=0.3)
 
-    def score(held_out):
+    def vectors(held_out):
         if args.model == "neumf":  # no embeddings: each film is a direction of its own
-            return evaluate(all_scores(trainer), np.eye(N_ITEMS), users, held_out)
+            return all_scores(trainer), np.eye(N_ITEMS)
         histories = {"seq": np.stack([padded(films[:-held_out]) for films in users])}
         histories["user"] = np.arange(N_USERS)
-        u, v = (
+        return [
             trainer.inference_embedding(
                 model, tower, TableLoader(PredictDataset(columns), 1024), folder
             )
             for tower, columns in (("user", histories), ("item", catalogue))
-        )
-        return evaluate(u, v, users, held_out)
+        ]
 
     validated, tested = [], []
     with TensorBoardXLogger(args.log_dir, comment=f"/{args.model}-seed{args.seed}") as logger:
@@ -216,8 +215,11 @@ def main():
                 x["neg"] = random.integers(1, N_ITEMS, (n, *negatives))
             data = labelled(x) if args.model == "neumf" else PredictDataset(x)
             trainer.fit(TableLoader(data, rows, shuffle=True))
-            validated.append(score(held_out=2))
-            tested.append(score(held_out=1))
+            found = vectors(held_out=2)
+            validated.append(evaluate(*found, users, held_out=2))
+            if args.model not in OF_NUMBERS:  # a history has one film more
+                found = vectors(held_out=1)
+            tested.append(evaluate(*found, users, held_out=1))
             loss = trainer.history[0]["train/loss"]
             logger.log_metrics({"train/loss": loss, "val": validated[-1]}, epoch)
 
