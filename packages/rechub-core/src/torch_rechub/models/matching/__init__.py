@@ -1,12 +1,17 @@
-"""Retrieval models: a vector for the user, one for the item. Train them with `MatchTrainer`."""
+"""Retrieval models, which `MatchTrainer` trains: a vector for the user, one for the item.
+
+NeuMF alone has none, and scores a user with an item.
+"""
 
 from .bpr_mf import BPRMF
 from .comirec import ComirecDR, ComirecSA
 from .dssm import DSSM
 from .dssm_facebook import FaceBookDSSM
 from .gru4rec import GRU4Rec
+from .light_gcn import LightGCN
 from .mind import MIND
 from .narm import NARM
+from .neumf import NeuMF
 from .sasrec import SASRec
 from .sine import SINE
 from .stamp import STAMP
@@ -24,6 +29,8 @@ __all__ = [
     "ComirecSA",
     "FaceBookDSSM",
     "GRU4Rec",
+    "LightGCN",
+    "NeuMF",
     "SASRec",
     "YoutubeDNN",
     "YoutubeSBC",
