@@ -13,7 +13,7 @@ from .esmm import ESMM
 
 
 class ESCM2(ESMM):
-    """ESMM, with what conversions would be had everything been clicked as a further loss.
+    """ESMM, whose conversions are trained as if all that was shown had been clicked.
 
     loss = BCE(o, ô) + λ_g BCE(o r, ô r̂) + λ_c R,  with clicks o, ô = pCTR, conversions r, r̂ = pCVR,
     R = mean_D o δ / ô  by inverse propensity (IPS),  δ = BCE(r, r̂),
