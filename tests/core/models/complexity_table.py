@@ -218,7 +218,7 @@ CASES = {
         pepnet,
         lambda F, D, c, p, T, w: {
             "d": F * D,
-            "Σ_{t,l} w_tl (P + w_tl)": T * 2 * w * (F * D + p + w),
+            "Σ_l w_l (P + w_l)": 2 * T * w * (F * D + p + T * w),
             "|MLP|": T * weights(F * D, w, w, 1),
         },
     ),

@@ -3,6 +3,7 @@
 NeuMF alone has none, and scores a user with an item.
 """
 
+from .bert4rec import BERT4Rec
 from .bpr_mf import BPRMF
 from .comirec import ComirecDR, ComirecSA
 from .dssm import DSSM
@@ -25,6 +26,7 @@ __all__ = [
     "NARM",
     "SINE",
     "STAMP",
+    "BERT4Rec",
     "ComirecDR",
     "ComirecSA",
     "FaceBookDSSM",
