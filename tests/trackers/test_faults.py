@@ -34,20 +34,20 @@ LIMIT = 240  # seconds: a hundred times what most need, for machines that are bu
 EACH = pytest.mark.parametrize("backend", BACKENDS)
 
 
-def run(folder, name, *arguments, launcher=(), limit=LIMIT):
+def run(folder, name, *arguments, launcher=()):
     return subprocess.run(
         [sys.executable, *launcher, SCENARIOS, name, str(folder), *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
-        timeout=limit,
+        timeout=LIMIT,
     )
 
 
-def result(folder, name, *arguments, limit=LIMIT):
+def result(folder, name, *arguments):
     """What the scenario returned, and what it wrote to stderr."""
-    done = run(folder, name, *arguments, limit=limit)
+    done = run(folder, name, *arguments)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1]), done.stderr
 
@@ -221,7 +221,7 @@ def test_of_two_processes_of_torchrun_one_records(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", [b for b in BACKENDS if b in ("jsonl", "tensorboardx")])
 def test_100_000_steps_take_no_more_memory_than_10_000(backend, tmp_path):
-    peaks, _ = result(tmp_path, "memory", backend, limit=900)
+    peaks, _ = result(tmp_path, "memory", backend)
     assert peaks[-1] - peaks[0] < 4 * 1024  # KiB
     assert len(read_run(backend, tmp_path / backend).metrics["val/auc"]) == 100_000
 
