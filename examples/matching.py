@@ -11,37 +11,49 @@ of best validation NDCG@10 is tested. One to four minutes on one core of a busy 
 
 import argparse
 import tempfile
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from histories import LENGTH, N_ITEMS, popularity, users_in_order
+from torch import nn
 
 from torch_rechub.basic.features import RandomNormal, SequenceFeature, SparseFeature
+from torch_rechub.basic.layers.embedding import input_columns
 from torch_rechub.basic.loss_func import HingeLoss
 from torch_rechub.basic.retrieval import evaluate_retrieval
 from torch_rechub.basic.tracking import TensorBoardXLogger
 from torch_rechub.data.loader import TableLoader
-from torch_rechub.data.public import movielens_100k
 from torch_rechub.data.table import PredictDataset
 from torch_rechub.models.matching import DSSM, FaceBookDSSM, GRU4Rec, SASRec, YoutubeDNN
 from torch_rechub.trainers import MatchTrainer
 
-LENGTH, N_ITEMS, DIM = 50, 1683, 64  # films have the ids 1 to 1682; 0 is padding
+DIM = 64
 INIT = RandomNormal(0, 0.02)
 TOWER = {"dims": [128, DIM], "activation": "prelu"}
-# how many epochs, rows a batch, and negatives a row, which each epoch draws anew
-SETTINGS = {
-    "dssm": (12, 512, None),  # the other rows' films
-    "facebook_dssm": (20, 512, ()),
-    "youtube_dnn": (6, 1024, (100,)),
-    "gru4rec": (5, 1024, (100,)),
-    "sasrec": (60, 128, (LENGTH,)),
-}
+MODELS = ("dssm", "facebook_dssm", "youtube_dnn", "gru4rec", "sasrec")
 
 
-def films_of_each_user():
-    """One array of films a user, in order of time."""
-    ratings = movielens_100k().ratings.sort_values(["user_id", "timestamp"], kind="stable")
-    return [films.to_numpy() for _, films in ratings.groupby("user_id")["item_id"]]
+class Recipe(NamedTuple):
+    """A model and how it is trained.
+
+    Attributes:
+        model: The model.
+        options: Those of `MatchTrainer` that make its objective.
+        epochs: How many.
+        rows: Rows a batch.
+        negatives: The shape of a row's negatives, which each epoch draws anew; None draws none.
+        pieces: Whether a row is a piece of a history with a film at each step, not one step.
+        criterion: A loss in place of the trainer's.
+    """
+
+    model: nn.Module
+    options: dict[str, Any]
+    epochs: int
+    rows: int
+    negatives: tuple[int, ...] | None = None
+    pieces: bool = False
+    criterion: nn.Module | None = None
 
 
 def padded(films):
@@ -51,10 +63,15 @@ def padded(films):
 
 
 def steps_of(users):
-    """Each film of a user and the history before it."""
-    ends = [(films, end) for films in users for end in range(1, len(films))]
-    histories = np.stack([padded(films[:end]) for films, end in ends])
-    return {"seq": histories, "item": np.array([films[end] for films, end in ends])}
+    """Each film of a user, its share `q` of all, the user's number, and the history before it."""
+    ends = [(user, films, end) for user, films in enumerate(users) for end in range(1, len(films))]
+    item = np.array([films[end] for _, films, end in ends])
+    return {
+        "user": np.array([user for user, _, _ in ends]),
+        "seq": np.stack([padded(films[:end]) for _, films, end in ends]),
+        "item": item,
+        "q": (np.bincount(item)[item] / len(item)).astype(np.float32),
+    }
 
 
 def pieces_of(users):
@@ -76,24 +93,28 @@ def sequence(name, pooling, shared_with="item"):
 
 
 def build(name, frequency):
-    """The model, and how MatchTrainer is to train it."""
+    """The recipe of a model; `frequency` is how often each film occurs in training."""
     item, pooled = SparseFeature("item", N_ITEMS, DIM, initializer=INIT), sequence("seq", "mean")
-    negatives = sequence("neg", "concat")
+    history, negatives = sequence("seq", "concat"), sequence("neg", "concat")
     if name == "dssm":
         corrected = {"in_batch_neg": True, "item_frequency": {"item": frequency}}
-        return DSSM([pooled], [item], TOWER, TOWER, temperature=0.1), corrected
+        model = DSSM([pooled], [item], TOWER, TOWER, temperature=0.1)
+        return Recipe(model, corrected, epochs=12, rows=512)
     if name == "facebook_dssm":
         negative = SparseFeature("neg", N_ITEMS, DIM, shared_with="item")
-        return FaceBookDSSM([pooled], [item], [negative], TOWER, TOWER), {"mode": 1}
+        model = FaceBookDSSM([pooled], [item], [negative], TOWER, TOWER)
+        return Recipe(model, {"mode": 1}, 20, 512, (), criterion=HingeLoss(margin=0.3))
     if name == "youtube_dnn":
-        return YoutubeDNN([pooled], [item], [negatives], TOWER, temperature=0.1), {"mode": 2}
+        model = YoutubeDNN([pooled], [item], [negatives], TOWER, temperature=0.1)
+        return Recipe(model, {"mode": 2}, 6, 1024, (100,))
     if name == "gru4rec":
         params = {**TOWER, "num_layers": 1, "dropout": 0.2}
-        history = sequence("seq", "concat")
-        return GRU4Rec([], [history], [item], [negatives], params, temperature=0.1), {"mode": 2}
+        model = GRU4Rec([], [history], [item], [negatives], params, temperature=0.1)
+        return Recipe(model, {"mode": 2}, 5, 1024, (100,))
     columns = [sequence("seq", "concat", None)]
     columns += [sequence(n, "concat", "seq") for n in ("pos", "neg")]
-    return SASRec(columns, max_len=LENGTH, dropout_rate=0.2, num_heads=2), {"mode": 1}
+    model = SASRec(columns, max_len=LENGTH, dropout_rate=0.2, num_heads=2)
+    return Recipe(model, {"mode": 1}, 60, 128, (LENGTH,), pieces=True)
 
 
 def evaluate(u, v, users, held_out):
@@ -110,57 +131,69 @@ def evaluate(u, v, users, held_out):
     return {name: {"ndcg": m["ndcg@10"], "hr": m["hit@10"]} for name, m in found.items()}
 
 
+def train(recipe, users, seed, epochs=None):
+    """Train a model; yield what the trainer recorded, the validation and the test of each epoch."""
+    model, random = recipe.model, np.random.default_rng(seed)
+    inputs = input_columns(model)
+    x = (pieces_of if recipe.pieces else steps_of)([films[:-2] for films in users])
+    x = {name: column for name, column in x.items() if name in inputs}
+    n_rows = len(next(iter(x.values())))
+    catalogue = {"item": np.arange(N_ITEMS), "pos": np.arange(N_ITEMS)[:, None]}
+    everyone = {"user": np.arange(len(users))}
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = MatchTrainer(
+            model,
+            n_epoch=1,
+            model_path=folder,
+            optimizer_params={"lr": 1e-3, "weight_decay": 0},
+            **recipe.options,
+        )
+        if recipe.criterion is not None:
+            trainer.criterion = recipe.criterion
+
+        def score(held_out):
+            histories = {"seq": np.stack([padded(films[:-held_out]) for films in users])}
+            u, v = (
+                trainer.inference_embedding(
+                    model, tower, TableLoader(PredictDataset(columns), 1024), folder
+                )
+                for tower, columns in (("user", histories | everyone), ("item", catalogue))
+            )
+            return evaluate(u, v, users, held_out)
+
+        for _ in range(epochs or recipe.epochs):
+            if recipe.negatives is not None:
+                x["neg"] = random.integers(1, N_ITEMS, (n_rows, *recipe.negatives))
+            trainer.fit(TableLoader(PredictDataset(x), recipe.rows, shuffle=True))
+            yield trainer.history[0], score(held_out=2), score(held_out=1)
+
+
 def main():
     """Train, keep the best epoch, and compare it with popularity."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", choices=SETTINGS)
+    parser.add_argument("model", choices=MODELS)
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--log-dir", default="runs/matching")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
-    random = np.random.default_rng(args.seed)
 
-    epochs, rows, negatives = SETTINGS[args.model]
-    users = films_of_each_user()
-    train = [films[:-2] for films in users]
-    frequency = np.bincount(np.concatenate(train), minlength=N_ITEMS)
-    x = pieces_of(train) if args.model == "sasrec" else steps_of(train)
-    catalogue = {"item": np.arange(N_ITEMS), "pos": np.arange(N_ITEMS)[:, None]}
-    model, options = build(args.model, frequency)
-    folder = tempfile.mkdtemp()
-    adam = {"lr": 1e-3, "weight_decay": 0}
-    trainer = MatchTrainer(model, n_epoch=1, model_path=folder, optimizer_params=adam, **options)
-    if args.model == "facebook_dssm":
-        trainer.criterion = HingeLoss(margin=0.3)
-
-    def score(held_out):
-        histories = {"seq": np.stack([padded(films[:-held_out]) for films in users])}
-        u, v = (
-            trainer.inference_embedding(
-                model, tower, TableLoader(PredictDataset(columns), 1024), folder
-            )
-            for tower, columns in (("user", histories), ("item", catalogue))
-        )
-        return evaluate(u, v, users, held_out)
-
+    users = [films for films, _ in users_in_order()]
+    frequency = popularity(users)
+    recipe = build(args.model, frequency)
     validated, tested = [], []
     with TensorBoardXLogger(args.log_dir, comment=f"/{args.model}-seed{args.seed}") as logger:
-        for epoch in range(args.epochs or epochs):
-            if negatives is not None:
-                x["neg"] = random.integers(1, N_ITEMS, (len(x["seq"]), *negatives))
-            trainer.fit(TableLoader(PredictDataset(x), rows, shuffle=True))
-            validated.append(score(held_out=2))
-            tested.append(score(held_out=1))
-            loss = trainer.history[0]["train/loss"]
-            logger.log_metrics({"train/loss": loss, "val": validated[-1]}, epoch)
+        for epoch, (record, val, test) in enumerate(train(recipe, users, args.seed, args.epochs)):
+            validated.append(val)
+            tested.append(test)
+            logger.log_metrics({"train/loss": record["train/loss"], "val": val}, epoch)
 
-        popularity = evaluate(np.ones((len(users), 1)), frequency[:, None], users, 1)
+        baseline = evaluate(np.ones((len(users), 1)), frequency[:, None], users, 1)
         for protocol in ("masked", "unmasked"):
             best = int(np.argmax([val[protocol]["ndcg"] for val in validated]))
             logger.log_metrics({"test": {protocol: tested[best][protocol]}}, best)
             print(f"{protocol}, epoch {best + 1}:")
-            for name, found in ((args.model, tested[best]), ("popularity", popularity)):
+            for name, found in ((args.model, tested[best]), ("popularity", baseline)):
                 m = found[protocol]
                 print(f"  {name:<14} test NDCG@10 {m['ndcg']:.4f}  HR@10 {m['hr']:.4f}")
 

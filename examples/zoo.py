@@ -18,12 +18,12 @@ from pathlib import Path
 
 import torch
 from demo import open_trackers
-from zoo_tasks import ctr, results
+from zoo_tasks import ctr, multi_task, next_item, results, retrieval
 from zoo_tasks.runs import Run
 
 from torch_rechub.basic.tracking import JSONLLogger
 
-TASKS = {"ctr": ctr}
+TASKS = {"ctr": ctr, "retrieval": retrieval, "multi-task": multi_task, "next-item": next_item}
 ORDER = {name: list(task.MODELS) for name, task in TASKS.items()}
 DOCS = Path(__file__).parents[1] / "docs"
 CSV = DOCS / "results" / "movielens-100k.csv"

@@ -76,7 +76,7 @@ MODELS = {
     "FM": lambda c: R.FM(c.fields),
     "FwFM": lambda c: R.FwFM(c.fields),
     "AFM": lambda c: R.AFM(c.fields, DIM, t=16),
-    "NFM": lambda c: R.NFM(c.fields, MLP),
+    "NFM": lambda c: R.NFM(c.fields, MLP, dropout=0.5),
     "DeepFM": lambda c: R.DeepFM(c.fields, c.fields, MLP),
     "DeepFFM": lambda c: R.DeepFFM(c.fields, c.cross, FFM_DIM, MLP),
     "FatDeepFFM": lambda c: R.FatDeepFFM(c.fields, c.cross, FFM_DIM, 1, MLP),

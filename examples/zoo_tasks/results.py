@@ -124,10 +124,11 @@ def _translated(text, words):
 
 
 def figure(row: Row) -> str:
-    """Mean ± standard deviation."""
+    """Mean ± standard deviation, of which nothing is said where seeds change nothing."""
     sign = "+" if "−" in row.metric else ""
     mean = f"{float(row.mean):{sign}.4f}".replace("-", "−")
-    return f"{mean} ± {float(row.sd):.4f}" if row.sd else mean
+    varies = row.sd and float(row.sd) > 0
+    return f"{mean} ± {float(row.sd):.4f}" if varies else mean
 
 
 def with_tables(page: str, rows: Sequence[Row], language: str) -> str:
