@@ -6,13 +6,14 @@ settings were chosen among six by validation AUC of FM, DeepFM, DCNv2 and PNN wi
 """
 
 import time
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import torch
 from demo import describe
 
-from torch_rechub.basic.features import DenseFeature, SequenceFeature
+from torch_rechub.basic.features import DenseFeature, RandomNormal, SequenceFeature
 from torch_rechub.basic.layers.embedding import input_columns
 from torch_rechub.basic.metric import auc_score, log_loss
 from torch_rechub.data.public import movielens_100k
@@ -26,7 +27,7 @@ from .runs import Outcome, Run, parameters_of
 DIM, FFM_DIM, HISTORY = 16, 4, 20
 EPOCHS, PATIENCE, BATCH = 60, 2, 2048
 RATE, RATE_OF_SHALLOW = 1e-3, 3e-3  # with 1e-3 these are far from done when they stop
-SHALLOW = (R.LR, R.FM, R.FwFM, R.AFM)
+SHALLOW = (R.LR, R.FM, R.FwFM, R.AFM, R.DeepFFM)
 MLP = {"dims": [64, 32], "dropout": 0.3}
 
 
@@ -35,8 +36,9 @@ class Clicks:
 
     Attributes:
         x: Columns; beside those of `MovieLens100K.clicks`: `years`, age and release year as
-            numbers, and `history` and `others`, see `_histories`.
+            numbers, and `history` and `others`, see `liked_before`.
         fields: A feature for each column of ids, the pooled genres among them.
+        spread: The same with larger initial embeddings, for models that read their products alone.
         rows: The rows of training, validation and test.
     """
 
@@ -46,7 +48,7 @@ class Clicks:
         self.x, self.y = data.clicks(min_rating=4)
         self.fields = describe(self.x, DIM)
         self.rows = [loader.dataset.indices.numpy() for loader in self.loaders(["item_id"])]
-        self.x |= _histories(self.x, self.y, data.ratings["timestamp"].to_numpy(), self.rows[0])
+        self.x |= liked_before(self.x, self.y, data.ratings["timestamp"].to_numpy(), self.rows[0])
         self.x["years"] = _standardised(self.x["age"], self.x["release_year"])
 
         named = {f.name: f for f in self.fields}
@@ -60,7 +62,11 @@ class Clicks:
             for name in ("history", "others")
         )
         n = len(self.fields)
-        self.cross = [type(f)(f.name, n * f.vocab_size, FFM_DIM) for f in self.fields]
+        start = RandomNormal(0, 0.1)
+        self.spread = [replace(f, initializer=start) for f in self.fields]
+        self.cross = [
+            replace(f, vocab_size=n * f.vocab_size, embed_dim=FFM_DIM) for f in self.spread
+        ]
 
     def loaders(self, columns):
         """Of training, validation and test, with the same rows at each call."""
@@ -87,7 +93,7 @@ MODELS = {
     "DCNv2": lambda c: R.DCNv2(c.fields, 2, MLP, low_rank=16, num_experts=2),
     "EDCN": lambda c: R.EDCN(c.fields, 2, MLP),
     "GDCN": lambda c: R.GDCN(c.fields, 2, MLP),
-    "FiBiNet": lambda c: R.FiBiNet(c.fields, MLP),
+    "FiBiNet": lambda c: R.FiBiNet(c.spread, MLP),
     "AutoInt": lambda c: R.AutoInt(c.fields, None, 2, 2, 0.0, MLP),
     "DLRM": lambda c: R.DLRM([*c.fields, c.numbers], {"dims": [16]}, MLP),
     "MaskNet": lambda c: R.MaskNet(c.fields, [64, 64], "parallel", MLP),
@@ -138,7 +144,7 @@ def _standardised(*columns):
     return (values - values.mean(axis=0)) / values.std(axis=0)
 
 
-def _histories(x, y, times, train):
+def liked_before(x, y, times, train):
     """The last films that each row's user liked before, padded with 0 on the left.
 
     Only likes of training rows count, and of those only what is earlier than the row by its

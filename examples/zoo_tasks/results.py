@@ -94,6 +94,7 @@ WORDS = {
         "film's mean label": "影片平均标签",
         "popularity": "流行度",
         "model": "模型",
+        "seeds": "种子数",
         "seconds": "秒",
         "parameters": "参数量",
     },
@@ -104,7 +105,7 @@ def markdown(rows: Sequence[Row], language: str = "en") -> str:
     """A table of one task: a line a model, a column a metric."""
     words = WORDS[language]
     metrics = list(dict.fromkeys(row.metric for row in rows))
-    heads = [*metrics, "seconds", "parameters"]
+    heads = [*metrics, "seeds", "seconds", "parameters"]
     lines = [[_translated(head, words) for head in ["model", *heads]]]
     lines.append(["---", *["---:"] * len(heads)])
     for model in dict.fromkeys(row.model for row in rows):
@@ -113,7 +114,8 @@ def markdown(rows: Sequence[Row], language: str = "en") -> str:
         cells = [figure(found[metric]) if metric in found else "–" for metric in metrics]
         seconds = f"{float(about.seconds):.0f}" if about.seconds else "–"
         parameters = f"{int(about.parameters):,}" if about.parameters else "–"
-        lines.append([_translated(model, words), *cells, seconds, parameters])
+        n_seeds = str(len(about.seeds.split()))
+        lines.append([_translated(model, words), *cells, n_seeds, seconds, parameters])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
