@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from torch_rechub.basic.features import DenseFeature, SparseFeature
-from torch_rechub.models.multi_task import AITM, ESMM, MMOE, PLE, SharedBottom
+from torch_rechub.models.multi_task import AITM, ESCM2, ESMM, MMOE, PLE, SharedBottom
 from torch_rechub.trainers.balancing import (
     FixedWeights,
     GradientBalance,
@@ -240,6 +240,7 @@ MODELS = {
     ),
     "AITM": (lambda: AITM(FEATURES, 2, P, TOWERS), ["embedding"]),
     "ESMM": (lambda: ESMM(FEATURES[:2], FEATURES[2:], P, P), ["embedding"]),
+    "ESCM2": (lambda: ESCM2(FEATURES[:2], FEATURES[2:], P, P, P), ["embedding"]),
 }
 
 

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from torch_rechub.basic.features import DenseFeature, SparseFeature
 from torch_rechub.data.loader import PredictDataset, TableLoader, TorchDataset
-from torch_rechub.models.multi_task import AITM, ESMM, MMOE, PLE, SharedBottom
+from torch_rechub.models.multi_task import AITM, ESCM2, ESMM, MMOE, PLE, SharedBottom
 from torch_rechub.trainers import MTLTrainer
 from torch_rechub.trainers.checkpoint import CheckpointError
 from torch_rechub.trainers.settings import Settings
@@ -603,13 +603,15 @@ def test_the_checkpoint_of_another_method_is_refused(make, loaders):
 
 # Learning
 
-ANY = ["classification"] * 2
+ANY, SIDES = ["classification"] * 2, (FEATURES[:1], FEATURES[1:])
 LEARNERS = {
     "SharedBottom": (lambda: SharedBottom(FEATURES, MIXED, {"dims": [16]}, TOWERS), MIXED),
     "MMOE": (lambda: MMOE(FEATURES, MIXED, 3, {"dims": [16]}, TOWERS), MIXED),
     "PLE": (lambda: PLE(FEATURES, MIXED, 2, 1, 2, {"dims": [16]}, TOWERS), MIXED),
     "AITM": (lambda: AITM(FEATURES, 2, {"dims": [16]}, TOWERS), ANY),
-    "ESMM": (lambda: ESMM(FEATURES[:1], FEATURES[1:], {"dims": [8]}, {"dims": [8]}), ANY[:1] * 3),
+    "ESMM": (lambda: ESMM(*SIDES, {"dims": [8]}, {"dims": [8]}), ANY[:1] * 3),
+    "ESCM2": (lambda: ESCM2(*SIDES, {"dims": [8]}, {"dims": [8]}), ANY[:1] * 3),
+    "ESCM2, DR": (lambda: ESCM2(*SIDES, *[{"dims": [8]}] * 3), ANY[:1] * 3),
 }
 
 

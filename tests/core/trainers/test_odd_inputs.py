@@ -223,6 +223,7 @@ MULTI_TASK = {
     "PLE": lambda odd, t: multi_task.PLE(inputs(odd), kinds(t), 2, 1, 1, MLP, [MLP] * t),
     "AITM": lambda odd, t: multi_task.AITM(inputs(odd), t, MLP, [MLP] * t),
     "ESMM": lambda odd, t: multi_task.ESMM(users(odd), items(odd), MLP, MLP),
+    "ESCM2": lambda odd, t: multi_task.ESCM2(users(odd), items(odd), MLP, MLP, MLP),
 }
 
 

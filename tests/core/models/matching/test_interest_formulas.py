@@ -186,7 +186,7 @@ def test_sine_keeps_concepts_apart(tmp_path):
     c = c - c.mean(dim=1, keepdim=True)
     pairs = [(i, j) for i in range(5) for j in range(5) if i != j]
     expected = 3 * sum(float(c[i] @ c[j] / 8) ** 2 for i, j in pairs) / 2
-    assert model.auxiliary_loss().item() == pytest.approx(expected, rel=1e-4)
+    assert model.auxiliary_loss({}).item() == pytest.approx(expected, rel=1e-4)
     x, y = inputs(8), torch.zeros(8, dtype=torch.long)
     trainer = MatchTrainer(model, mode=2, model_path=tmp_path, progress=False)
     loss = trainer.losses((x, y)).item()

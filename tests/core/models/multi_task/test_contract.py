@@ -30,6 +30,8 @@ MODELS = {
     "AITM": lambda t: multi_task.AITM(INPUTS, t, PARAMS, TOWERS[:t]),
     "PEPNet": lambda t: multi_task.PEPNet(INPUTS, USER[:1], ITEM, MIXED[:t], TOWERS[:t]),
     "ESMM": lambda t: multi_task.ESMM(USER, ITEM, PARAMS, TOWERS[0]),
+    "ESCM2": lambda t: multi_task.ESCM2(USER, ITEM, PARAMS, TOWERS[0]),
+    "ESCM2, DR": lambda t: multi_task.ESCM2(USER, ITEM, PARAMS, TOWERS[0], PARAMS),
 }
 
 
@@ -46,7 +48,15 @@ def inputs(n):
 
 
 def test_every_model_is_tested():
-    assert sorted(MODELS) == sorted(multi_task.__all__)
+    assert {name.split(",")[0] for name in MODELS} == set(multi_task.__all__)
+
+
+def everything(model, x):
+    """A scalar that all of a model's outputs enter, its further loss among them."""
+    p = model(x)
+    y = torch.randint(0, 2, p.shape).float()
+    further = getattr(model, "further_loss", None)
+    return (p**2).sum() + (0 if further is None else further(p, y, x))
 
 
 @pytest.fixture(params=MODELS)
@@ -77,7 +87,7 @@ def test_a_prediction_for_each_row_and_task(make, n_task):
 
 def test_a_training_step_on_one_row(model):
     x = {name: column[:1] for name, column in inputs(2).items()}
-    model.train()(x).sum().backward()
+    everything(model.train(), x).backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())
 
 
@@ -90,7 +100,7 @@ def test_a_row_is_predicted_the_same_alone_and_in_a_batch(model):
 
 def test_a_gradient_reaches_every_weight(model):
     # in evaluation, as batch normalisation takes any effect from the bias before it
-    (model.eval()(inputs(200)) ** 2).sum().backward()
+    everything(model.eval(), inputs(200)).backward()
     without = [n for n, p in model.named_parameters() if p.grad is None or (p.grad == 0).all()]
     assert without == []
 
@@ -195,3 +205,17 @@ def test_models_without_experts_or_levels_are_refused():
         multi_task.PLE(INPUTS, MIXED, 0, 1, 1, PARAMS, TOWERS)
     with pytest.raises(ValueError, match="calibrator_weight must be at least 0"):
         multi_task.AITM(INPUTS, 3, PARAMS, TOWERS, calibrator_weight=-1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("counterfactual_weight", -0.1, "at least 0"),
+        ("global_weight", -1.0, "at least 0"),
+        ("min_propensity", 0.0, "above 0, at most 1"),
+        ("min_propensity", 1.5, "above 0, at most 1"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(name, value, rule):
+    with pytest.raises(ValueError, match=f"{name} must be {rule}, got {value}"):
+        multi_task.ESCM2(USER, ITEM, PARAMS, PARAMS, **{name: value})

@@ -97,9 +97,9 @@ class MatchTrainer(Trainer):
 
     def losses(self, batch: Any) -> Tensor:
         """The loss of a batch, by the mode; and the model's `auxiliary_loss`, if it has one."""
-        loss = self.objective.loss(*split_batch(batch), self.criterion)
-        auxiliary = getattr(self.model, "auxiliary_loss", None)
-        return loss if auxiliary is None else loss + auxiliary()
+        x, y = split_batch(batch)
+        auxiliary: Callable[..., Any] = getattr(self.model, "auxiliary_loss", lambda x: 0.0)
+        return torch.add(self.objective.loss(x, y, self.criterion), auxiliary(x))
 
     def loss_count(self, batch: Any) -> int | Tensor:
         """How many rows or pairs the loss of a batch is the mean of."""

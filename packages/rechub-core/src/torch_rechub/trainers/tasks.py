@@ -99,16 +99,17 @@ class Tasks:
         """What maps x to the predictions (B, T) of a model."""
         return lambda x: self.columns(model(x), "the model's output").float()
 
-    def losses(self, outputs: Tensor, y: Tensor, loss_fns: Sequence[Any]) -> list[Tensor]:
+    def losses(self, outputs: Tensor, y: Tensor, x: Any, loss_fns: Sequence[Any]) -> list[Tensor]:
         """The loss of each task, and the model's further loss where it has one.
 
         Args:
             outputs: What the model returned, (B, T).
             y: Labels (B, T).
+            x: The inputs of the batch.
             loss_fns: The loss of each task, from (predictions, labels); the default one of a
                 classification is computed from logits where there are any.
         """
-        predictions = self.predictions_of(outputs) if self.has_logits else outputs
+        predictions = self.predictions_of(outputs.float()) if self.has_logits else outputs
         losses: list[Tensor] = [
             F.binary_cross_entropy_with_logits(outputs[:, i], y[:, i])
             if self.has_logits and loss_fn is LOSSES["classification"]
@@ -116,7 +117,7 @@ class Tasks:
             for i, loss_fn in enumerate(loss_fns)
         ]
         further: Any = getattr(self.model, "further_loss", None)
-        return losses if further is None else [*losses, further(predictions)]
+        return losses if further is None else [*losses, further(predictions, y, x)]
 
     def scores(self, labels: Tensor, predictions: Tensor, metrics: Sequence[Any]) -> list[float]:
         """The score of each task, from labels and predictions (N, T)."""

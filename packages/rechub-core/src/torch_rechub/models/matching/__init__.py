@@ -1,5 +1,6 @@
 """Retrieval models: a vector for the user, one for the item. Train them with `MatchTrainer`."""
 
+from .bert4rec import BERT4Rec
 from .bpr_mf import BPRMF
 from .comirec import ComirecDR, ComirecSA
 from .dssm import DSSM
@@ -20,6 +21,7 @@ __all__ = [
     "NARM",
     "SINE",
     "STAMP",
+    "BERT4Rec",
     "ComirecDR",
     "ComirecSA",
     "FaceBookDSSM",

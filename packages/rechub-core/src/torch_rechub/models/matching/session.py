@@ -60,10 +60,14 @@ class SessionModel(TwoTower):
         user = self.user_tower(x)
         if self.item_features:
             return (user * self.item_tower(x)).sum(dim=1)
-        logits = user @ self.item_emb.table(self.item_history_feature.name).T
+        logits = user @ self.all_items().T
         padding = logits.new_zeros(logits.shape[1], dtype=torch.bool)
         padding[self.item_history_feature.padding_id] = True
         return logits.masked_fill(padding, -1e9)
+
+    def all_items(self) -> Tensor:
+        """Return the embeddings of the vocabulary's items (V, D)."""
+        return self.item_emb.table(self.item_history_feature.name)
 
     def session(self, x: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the embeddings of the session's items (B, L, D), and where they are no padding."""

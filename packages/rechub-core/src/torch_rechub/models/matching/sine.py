@@ -130,8 +130,8 @@ class SINE(ListWise):
         chosen: Tensor = self.concept_embedding(index)
         return chosen * s.sigmoid().unsqueeze(2)
 
-    def auxiliary_loss(self) -> Tensor:
-        """Return the loss that keeps concepts apart, a scalar."""
+    def auxiliary_loss(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return the loss that keeps concepts apart, a scalar, whatever x."""
         c = self.concept_embedding.weight
         c = c - c.mean(dim=1, keepdim=True)
         m = c @ c.T / c.shape[1]

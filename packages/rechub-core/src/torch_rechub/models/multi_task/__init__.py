@@ -7,17 +7,19 @@ Each takes a dict of tensors to predictions (B, T). Beside `forward`, a model ma
   not saturate;
 * `loss_weights`: for each column, how much its loss counts; 0 is a column that is predicted but
   not trained on. Without it, the mean over the columns is trained on;
-* `further_loss(predictions)`: a scalar to add to the loss;
+* `further_loss(predictions, y, x)`: a scalar to add to the loss of a batch, from its predictions
+  and labels (B, T) and its inputs;
 * `check_labels(y)`: looks at labels (N, T) before training;
 * `shared_layers()`: the layers that every task's loss reaches, the first one first, for the
   balancing methods "gradnorm" and "metabalance".
 """
 
 from .aitm import AITM
+from .escm2 import ESCM2
 from .esmm import ESMM
 from .mmoe import MMOE
 from .pepnet import PEPNet
 from .ple import PLE
 from .shared_bottom import SharedBottom
 
-__all__ = ["AITM", "ESMM", "MMOE", "PLE", "PEPNet", "SharedBottom"]
+__all__ = ["AITM", "ESCM2", "ESMM", "MMOE", "PLE", "PEPNet", "SharedBottom"]

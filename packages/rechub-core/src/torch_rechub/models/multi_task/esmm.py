@@ -40,7 +40,7 @@ class ESMM(nn.Module):
         Post-Click Conversion Rate, SIGIR 2018, arXiv 1804.07931.
     """
 
-    loss_weights = (0.0, 1.0, 1.0)
+    loss_weights: tuple[float, ...] = (0.0, 1.0, 1.0)
 
     def __init__(
         self,
@@ -63,10 +63,14 @@ class ESMM(nn.Module):
 
     def logits(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return the logits of [pCVR, pCTR, pCTCVR] (B, 3)."""
-        sides = [f for f in (self.user_features, self.item_features) if f]
-        v = torch.cat([self.embedding(x, side, squeeze_dim=True) for side in sides], dim=1)
+        v = self.flat_inputs(x)
         cvr, ctr = self.tower_cvr(v), self.tower_ctr(v)
         return torch.cat([cvr, ctr, product_logit(cvr, ctr)], dim=1)
+
+    def flat_inputs(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return what each tower reads (B, Σ widths)."""
+        sides = [f for f in (self.user_features, self.item_features) if f]
+        return torch.cat([self.embedding(x, side, squeeze_dim=True) for side in sides], dim=1)
 
     def shared_layers(self) -> list[nn.Module]:
         """The layers of all tasks, the last one last."""

@@ -1,6 +1,7 @@
 """Parameter and embedding personalized network."""
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -13,12 +14,13 @@ from ...basic.layers import MLP, EmbeddingLayer, GateNU, TaskPredictions
 class PEPNet(nn.Module):
     """Gates by the domain on the embeddings, and by user and item on each layer of each tower.
 
-    E = [v_1; …],  O = U_ep([v_domain; ⊘E]) ⊙ E,  h⁰ = O,
-    hˡ = U_l([v_personal; ⊘O]) ⊙ MLP_l(hˡ⁻¹) in each task's tower,  ŷ = σ(wᵀ h^L + b)
+    E = [v_1; …],  O = U_ep([v_domain; ⊘E]) ⊙ E,  [δˡ_1; …; δˡ_T] = U_l([v_personal; ⊘O]),
+    h⁰_t = O,  hˡ_t = δˡ_t ⊙ MLP_tl(hˡ⁻¹_t),  ŷ_t = σ(w_tᵀ h^L_t + b_t)
 
-    without σ for a regression; U are `GateNU`, ⊘ stops the gradient. Each layer of each tower has a
-    gate of its own. A row costs what the towers cost, and O(w (P + w)) for the gate of a layer of
-    width w, with P = Σ widths of `features` and `personal_features`.
+    without σ for a regression; U are `GateNU`, ⊘ stops the gradient. The towers' layers of number l
+    have one gate network, whose output is shared out among the tasks. A row costs what the towers
+    cost, and O(w (P + w)) for the gate of layers of w units in all, with P = Σ widths of `features`
+    and `personal_features`.
 
     Args:
         features: Inputs, of any kind and width.
@@ -69,7 +71,10 @@ class PEPNet(nn.Module):
         dim = flat_width(features)
         prior = flat_width(personal_features) + dim
         self.ep_gate = GateNU(flat_width(domain_features) + dim, dim)
-        self.towers = nn.ModuleList(_Tower(dim, prior, params) for params in tower_params_list)
+        self.towers = nn.ModuleList(_Tower(dim, params) for params in tower_params_list)
+        dims = [params.get("dims") or () for params in tower_params_list]
+        self.widths = list(zip_longest(*dims, fillvalue=0))  # of each layer, one for each task
+        self.pp_gates = nn.ModuleList(GateNU(prior, sum(widths)) for widths in self.widths)
 
     def forward(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return predictions (B, T)."""
@@ -82,28 +87,29 @@ class PEPNet(nn.Module):
         e, domain, personal = (self.embedding(x, f, squeeze_dim=True) for f in sets)
         o = self.ep_gate(torch.cat([domain, e.detach()], dim=1)) * e
         prior = torch.cat([personal, o.detach()], dim=1)
-        return torch.cat([tower(o, prior) for tower in self.towers], dim=1)
+        deltas = [g(prior).split(w, dim=1) for g, w in zip(self.pp_gates, self.widths, strict=True)]
+        of_task = [[layer[t] for layer in deltas] for t in range(len(self.towers))]
+        return torch.cat([t(o, delta) for t, delta in zip(self.towers, of_task)], dim=1)
 
     def shared_layers(self) -> list[nn.Module]:
-        """The layers of all tasks, the last one last."""
+        """The layers of all tasks before their towers, the last one last."""
         return [self.embedding, self.ep_gate]
 
 
 class _Tower(nn.Module):
-    """A perceptron whose every hidden layer is gated by a prior."""
+    """A perceptron whose every hidden layer is gated."""
 
-    def __init__(self, dim: int, prior_dim: int, params: Mapping[str, Any]) -> None:
+    def __init__(self, dim: int, params: Mapping[str, Any]) -> None:
         super().__init__()
         widths = list(params.get("dims") or ())
         inputs = [dim, *widths]
         self.layers = nn.ModuleList(
             MLP(i, **{**params, "dims": [w], "output_layer": False}) for i, w in zip(inputs, widths)
         )
-        self.gates = nn.ModuleList(GateNU(prior_dim, w) for w in widths)
         self.output = nn.Linear(inputs[-1], 1)
 
-    def forward(self, h: Tensor, prior: Tensor) -> Tensor:
-        for layer, gate in zip(self.layers, self.gates, strict=True):
-            h = gate(prior) * layer(h)
+    def forward(self, h: Tensor, deltas: Sequence[Tensor]) -> Tensor:
+        for layer, delta in zip(self.layers, deltas):  # deeper towers have further gates
+            h = delta * layer(h)
         y: Tensor = self.output(h)
         return y

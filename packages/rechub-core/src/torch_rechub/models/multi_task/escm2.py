@@ -1,0 +1,94 @@
+"""Entire space counterfactual multi-task model."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...basic.features import Feature, flat_width
+from ...basic.layers import MLP
+from .esmm import ESMM
+
+
+class ESCM2(ESMM):
+    """ESMM, with what conversions would be had everything been clicked as a further loss.
+
+    loss = BCE(o, ô) + λ_g BCE(o r, ô r̂) + λ_c R,  with clicks o, ô = pCTR, conversions r, r̂ = pCVR,
+    R = mean_D o δ / ô  by inverse propensity (IPS),  δ = BCE(r, r̂),
+    R = mean_D [ δ̂ + o e / ô + o e² / ô ],  e = δ − δ̂,  doubly robust (DR)
+
+    D is all that was shown. δ̂ = softplus(tower(v)), the error to expect, is of a third tower. The
+    first two terms of DR estimate the error over D, rightly if either ô or δ̂ is right; the last one
+    trains δ̂. In R, ô is not below `min_propensity`, and no gradient passes it: a wrong conversion
+    is no reason to think that the click was likelier. Gradients pass all else. A row costs what its
+    towers cost; DR looks the embeddings up once more.
+
+    Args:
+        user_features: Inputs, of any kind and width.
+        item_features: Further inputs, of any kind and width.
+        cvr_params: Arguments of the conversion tower's `MLP`: dims, dropout, activation.
+        ctr_params: Arguments of the click tower's `MLP`.
+        imputation_params: Arguments of the `MLP` of δ̂, for DR; None means IPS.
+        counterfactual_weight: λ_c.
+        global_weight: λ_g.
+        min_propensity: The least ô in R, above 0: a click counts for at most its inverse.
+
+    Shape:
+        x[name]: (B,) or (B, L), as the feature; returns [pCVR, pCTR, pCTCVR] (B, 3). The labels are
+        [conversion, click, click and conversion]; what conversion is without a click is not read.
+
+    Raises:
+        ValueError: A weight is negative, or `min_propensity` not above 0 and at most 1.
+
+    Example:
+        >>> from torch_rechub.basic.features import SparseFeature
+        >>> user, item = SparseFeature("user", 10), SparseFeature("item", 20)
+        >>> model = ESCM2([user], [item], {"dims": [8]}, {"dims": [8]}, {"dims": [8]})
+        >>> model({"user": torch.tensor([1, 2]), "item": torch.tensor([3, 4])}).shape
+        torch.Size([2, 3])
+
+    Reference:
+        Wang et al., ESCM²: Entire Space Counterfactual Multi-Task Model for Post-Click Conversion
+        Rate Estimation, SIGIR 2022, arXiv 2204.05125.
+    """
+
+    def __init__(
+        self,
+        user_features: Sequence[Feature],
+        item_features: Sequence[Feature],
+        cvr_params: Mapping[str, Any],
+        ctr_params: Mapping[str, Any],
+        imputation_params: Mapping[str, Any] | None = None,
+        *,
+        counterfactual_weight: float = 0.1,
+        global_weight: float = 1.0,
+        min_propensity: float = 0.01,
+    ) -> None:
+        super().__init__(user_features, item_features, cvr_params, ctr_params)
+        weights = {"counterfactual_weight": counterfactual_weight, "global_weight": global_weight}
+        for name, weight in weights.items():
+            if weight < 0:
+                raise ValueError(f"{name} must be at least 0, got {weight!r}")
+        if not 0 < min_propensity <= 1:
+            raise ValueError(f"min_propensity must be above 0, at most 1, got {min_propensity!r}")
+        self.loss_weights = (0.0, 1.0, global_weight)
+        self.counterfactual_weight, self.min_propensity = counterfactual_weight, min_propensity
+        self.tower_imp = None
+        if imputation_params is not None:
+            dim = flat_width(user_features) + flat_width(item_features)
+            self.tower_imp = MLP(dim, **{**imputation_params, "output_layer": True})
+
+    def further_loss(self, predictions: Tensor, y: Tensor, x: Mapping[str, Tensor]) -> Tensor:
+        """Return λ_c R of predictions and labels (B, 3), and of inputs, which DR alone reads."""
+        r_hat, o_hat, _ = predictions.unbind(dim=1)
+        r, o, _ = y.unbind(dim=1)
+        happened = torch.where(r > 0.5, r_hat, 1 - r_hat)
+        delta = -happened.clamp(min=torch.finfo(happened.dtype).tiny).log()
+        weight = o / o_hat.detach().clamp(min=self.min_propensity)
+        if self.tower_imp is None:
+            return self.counterfactual_weight * (weight * delta).mean()
+        delta_hat = F.softplus(self.tower_imp(self.flat_inputs(x)).squeeze(1))
+        e = delta - delta_hat
+        return self.counterfactual_weight * (delta_hat + weight * (e + e.square())).mean()
