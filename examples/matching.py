@@ -1,4 +1,4 @@
-"""Retrieve the next film of each user of MovieLens-100K with any of five models.
+"""Retrieve the next film of each user of MovieLens-100K with any of eight models.
 
 Protocol: interactions in order of timestamp, then of the file's rows. Each user's last film is the
 test, the one before it the validation, the rest is for training. All 1,682 films are ranked by the
@@ -6,11 +6,16 @@ inner product of embeddings, once without those that the user has rated before (
 them ("unmasked"); of equal scores the film of lower id comes first. For each of the two, the epoch
 of best validation NDCG@10 is tested. One to four minutes on one core of a busy machine.
 
-    python examples/matching.py dssm     # or: facebook_dssm, youtube_dnn, gru4rec, sasrec
+Five models read a user's history. BPRMF, LightGCN and NeuMF know a user by number, and rank first
+what they were trained on, the films rated before: of them only the masked figures say anything.
+
+    python examples/matching.py dssm     # or: facebook_dssm, youtube_dnn, gru4rec, sasrec,
+                                         #     bpr_mf, light_gcn, neumf
 """
 
 import argparse
 import tempfile
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,37 +28,25 @@ from torch_rechub.basic.layers.embedding import input_columns
 from torch_rechub.basic.loss_func import HingeLoss
 from torch_rechub.basic.retrieval import evaluate_retrieval
 from torch_rechub.basic.tracking import TensorBoardXLogger
-from torch_rechub.data.loader import TableLoader
+from torch_rechub.data.loader import TableLoader, TorchDataset
 from torch_rechub.data.table import PredictDataset
-from torch_rechub.models.matching import DSSM, FaceBookDSSM, GRU4Rec, SASRec, YoutubeDNN
+from torch_rechub.models.matching import (
+    BPRMF,
+    DSSM,
+    FaceBookDSSM,
+    GRU4Rec,
+    LightGCN,
+    NeuMF,
+    SASRec,
+    YoutubeDNN,
+)
 from torch_rechub.trainers import MatchTrainer
 
-DIM = 64
+N_USERS, DIM = 943, 64
 INIT = RandomNormal(0, 0.02)
 TOWER = {"dims": [128, DIM], "activation": "prelu"}
-MODELS = ("dssm", "facebook_dssm", "youtube_dnn", "gru4rec", "sasrec")
-
-
-class Recipe(NamedTuple):
-    """A model and how it is trained.
-
-    Attributes:
-        model: The model.
-        options: Those of `MatchTrainer` that make its objective.
-        epochs: How many.
-        rows: Rows a batch.
-        negatives: The shape of a row's negatives, which each epoch draws anew; None draws none.
-        pieces: Whether a row is a piece of a history with a film at each step, not one step.
-        criterion: A loss in place of the trainer's.
-    """
-
-    model: nn.Module
-    options: dict[str, Any]
-    epochs: int
-    rows: int
-    negatives: tuple[int, ...] | None = None
-    pieces: bool = False
-    criterion: nn.Module | None = None
+OF_NUMBERS = ("bpr_mf", "light_gcn", "neumf")
+MODELS = ("dssm", "facebook_dssm", "youtube_dnn", "gru4rec", "sasrec", *OF_NUMBERS)
 
 
 def padded(films):
@@ -63,12 +56,11 @@ def padded(films):
 
 
 def steps_of(users):
-    """Each film of a user, its share `q` of all, the user's number, and the history before it."""
-    ends = [(user, films, end) for user, films in enumerate(users) for end in range(1, len(films))]
-    item = np.array([films[end] for _, films, end in ends])
+    """Each film of a user, its share `q` of all, and the history before it."""
+    ends = [(films, end) for films in users for end in range(1, len(films))]
+    item = np.array([films[end] for films, end in ends])
     return {
-        "user": np.array([user for user, _, _ in ends]),
-        "seq": np.stack([padded(films[:end]) for _, films, end in ends]),
+        "seq": np.stack([padded(films[:end]) for films, end in ends]),
         "item": item,
         "q": (np.bincount(item)[item] / len(item)).astype(np.float32),
     }
@@ -85,6 +77,36 @@ def pieces_of(users):
     return {"seq": histories, "pos": np.stack([padded(piece[1:]) for piece in pieces])}
 
 
+def pairs_of(users):
+    """The number of a user and a film, for each film of each user."""
+    lengths = [len(films) for films in users]
+    return {"user": np.repeat(np.arange(len(users)), lengths), "item": np.concatenate(users)}
+
+
+class Recipe(NamedTuple):
+    """A model and how it is trained.
+
+    Attributes:
+        model: The model.
+        options: Those of `MatchTrainer` that make its objective.
+        epochs: How many.
+        rows: Rows a batch.
+        negatives: The shape of a row's negatives, which each epoch draws anew; None draws none.
+        rows_of: Makes the rows of the users' films.
+        criterion: A loss in place of the trainer's.
+        lr: Adam's rate.
+    """
+
+    model: nn.Module
+    options: dict[str, Any]
+    epochs: int
+    rows: int
+    negatives: tuple[int, ...] | None = None
+    rows_of: Callable[..., Any] = steps_of
+    criterion: nn.Module | None = None
+    lr: float = 1e-3
+
+
 def sequence(name, pooling, shared_with="item"):
     """Films in the table of `shared_with`."""
     return SequenceFeature(
@@ -93,7 +115,7 @@ def sequence(name, pooling, shared_with="item"):
 
 
 def build(name, frequency):
-    """The recipe of a model; `frequency` is how often each film occurs in training."""
+    """The recipe of a model that reads a history; `frequency` says how often a film occurs."""
     item, pooled = SparseFeature("item", N_ITEMS, DIM, initializer=INIT), sequence("seq", "mean")
     history, negatives = sequence("seq", "concat"), sequence("neg", "concat")
     if name == "dssm":
@@ -114,7 +136,45 @@ def build(name, frequency):
     columns = [sequence("seq", "concat", None)]
     columns += [sequence(n, "concat", "seq") for n in ("pos", "neg")]
     model = SASRec(columns, max_len=LENGTH, dropout_rate=0.2, num_heads=2)
-    return Recipe(model, {"mode": 1}, 60, 128, (LENGTH,), pieces=True)
+    return Recipe(model, {"mode": 1}, 60, 128, (LENGTH,), pieces_of)
+
+
+def build_of_numbers(name, films_of_users):
+    """The recipe of a model that knows a user by number."""
+    user, item, negative = (
+        SparseFeature(column, size, DIM, initializer=INIT)
+        for column, size in (("user", N_USERS), ("item", N_ITEMS), ("neg", N_ITEMS))
+    )
+    if name == "neumf":
+        model = NeuMF(user, item, {"dims": [64, 32]})
+        return Recipe(model, {"mode": 0}, 10, 4096, (4,), pairs_of)
+    if name == "bpr_mf":
+        model, lr, l2 = BPRMF(user, item, negative), 5e-3, 1e-5
+    else:
+        x = pairs_of([films[:-2] for films in films_of_users])
+        model = LightGCN(user, item, negative, (x["user"], x["item"]), num_layers=2)
+        lr, l2 = 1e-2, 1e-6
+    options = {"mode": 1, "regularization_params": {"embedding_l2": l2}}
+    return Recipe(model, options, 30, 1024, (), pairs_of, lr=lr)
+
+
+def labelled(x):
+    """A row of label 1 for each film, and one of label 0 for each of its negatives."""
+    item = np.column_stack([x["item"], x["neg"]])
+    y = np.zeros(item.shape, dtype=np.int64)
+    y[:, 0] = 1
+    user = np.repeat(x["user"], item.shape[1])
+    return TorchDataset({"user": user, "item": item.ravel()}, y.ravel())
+
+
+def all_scores(trainer):
+    """The score of every film for every user, (users, films), of a model without towers."""
+    pairs = {
+        "user": np.arange(N_USERS).repeat(N_ITEMS),
+        "item": np.tile(np.arange(N_ITEMS), N_USERS),
+    }
+    scores = trainer.predict(trainer.model, TableLoader(PredictDataset(pairs), 2**15))
+    return np.reshape(scores, (N_USERS, N_ITEMS))
 
 
 def evaluate(u, v, users, held_out):
@@ -135,23 +195,26 @@ def train(recipe, users, seed, epochs=None):
     """Train a model; yield what the trainer recorded, the validation and the test of each epoch."""
     model, random = recipe.model, np.random.default_rng(seed)
     inputs = input_columns(model)
-    x = (pieces_of if recipe.pieces else steps_of)([films[:-2] for films in users])
+    together = isinstance(model, NeuMF)  # it has no embeddings: each film is its own direction
+    x = recipe.rows_of([films[:-2] for films in users])
     x = {name: column for name, column in x.items() if name in inputs}
     n_rows = len(next(iter(x.values())))
     catalogue = {"item": np.arange(N_ITEMS), "pos": np.arange(N_ITEMS)[:, None]}
-    everyone = {"user": np.arange(len(users))}
+    everyone = {"user": np.arange(N_USERS)}
     with tempfile.TemporaryDirectory() as folder:
         trainer = MatchTrainer(
             model,
             n_epoch=1,
             model_path=folder,
-            optimizer_params={"lr": 1e-3, "weight_decay": 0},
+            optimizer_params={"lr": recipe.lr, "weight_decay": 0},
             **recipe.options,
         )
         if recipe.criterion is not None:
             trainer.criterion = recipe.criterion
 
         def score(held_out):
+            if together:
+                return evaluate(all_scores(trainer), np.eye(N_ITEMS), users, held_out)
             histories = {"seq": np.stack([padded(films[:-held_out]) for films in users])}
             u, v = (
                 trainer.inference_embedding(
@@ -164,7 +227,8 @@ def train(recipe, users, seed, epochs=None):
         for _ in range(epochs or recipe.epochs):
             if recipe.negatives is not None:
                 x["neg"] = random.integers(1, N_ITEMS, (n_rows, *recipe.negatives))
-            trainer.fit(TableLoader(PredictDataset(x), recipe.rows, shuffle=True))
+            data = labelled(x) if together else PredictDataset(x)
+            trainer.fit(TableLoader(data, recipe.rows, shuffle=True))
             yield trainer.history[0], score(held_out=2), score(held_out=1)
 
 
@@ -180,7 +244,10 @@ def main():
 
     users = [films for films, _ in users_in_order()]
     frequency = popularity(users)
-    recipe = build(args.model, frequency)
+    if args.model in OF_NUMBERS:
+        recipe = build_of_numbers(args.model, users)
+    else:
+        recipe = build(args.model, frequency)
     validated, tested = [], []
     with TensorBoardXLogger(args.log_dir, comment=f"/{args.model}-seed{args.seed}") as logger:
         for epoch, (record, val, test) in enumerate(train(recipe, users, args.seed, args.epochs)):

@@ -24,7 +24,7 @@ from .runs import Outcome, Run, parameters_of
 LABELS = ("AUC of 4–5 stars", "AUC of 5 stars")
 EPOCHS, PATIENCE, BATCH = 20, 3, 512
 KINDS = ["classification"] * 2
-HIDDEN, TOWER = {"dims": [64], "dropout": 0.3}, {"dims": [32], "dropout": 0.3}
+HIDDEN, TOWER, TWO_LAYERS = ({"dims": dims, "dropout": 0.3} for dims in ([64], [32], [64, 32]))
 
 
 class Ratings:
@@ -43,17 +43,16 @@ class Ratings:
 MODELS = {
     "film's mean label": None,
     "SharedBottom": lambda r: build("shared_bottom", r.fields),
-    "ESMM": lambda r: T.ESMM(r.user, r.film, *[{"dims": [64, 32], "dropout": 0.3}] * 2),
+    "ESMM": lambda r: T.ESMM(r.user, r.film, TWO_LAYERS, TWO_LAYERS),
+    "ESCM2": lambda r: T.ESCM2(r.user, r.film, TWO_LAYERS, TWO_LAYERS),
     "MMOE": lambda r: build("mmoe", r.fields),
     "PLE": lambda r: build("ple", r.fields),
     "AITM": lambda r: T.AITM(r.fields, 2, HIDDEN, [TOWER] * 2),
-    "PEPNet": lambda r: T.PEPNet(
-        r.fields, r.genres, r.ids, KINDS, [{"dims": [64, 32], "dropout": 0.3}] * 2
-    ),
+    "PEPNet": lambda r: T.PEPNet(r.fields, r.genres, r.ids, KINDS, [TWO_LAYERS] * 2),
 }
 BASELINES = ("film's mean label",)
 COMPARED = {}
-OF_CONVERSIONS = (T.ESMM,)  # predict whether 5 stars follow on 4, then both labels
+OF_CONVERSIONS = T.ESMM  # predicts whether 5 stars follow on 4, then both labels
 
 ratings = cache(Ratings)
 

@@ -9,7 +9,17 @@ from functools import cache
 import numpy as np
 import torch
 from histories import LENGTH, N_ITEMS, popularity, users_in_order
-from matching import DIM, INIT, TOWER, Recipe, build, evaluate, sequence, train
+from matching import (
+    DIM,
+    INIT,
+    TOWER,
+    Recipe,
+    build,
+    build_of_numbers,
+    evaluate,
+    sequence,
+    train,
+)
 
 from torch_rechub.basic.features import DenseFeature, SparseFeature
 from torch_rechub.models import matching as M
@@ -28,9 +38,7 @@ class Sequences:
         self.users = [films for films, _ in users_in_order()]
         self.frequency = popularity(self.users)
         self.corrected = {"in_batch_neg": True, "item_frequency": {"item": self.frequency}}
-        self.user = SparseFeature("user", len(self.users), DIM, initializer=INIT)
         self.item = SparseFeature("item", N_ITEMS, DIM, initializer=INIT)
-        self.negative = SparseFeature("neg", N_ITEMS, DIM, shared_with="item")
         self.pooled, self.steps = sequence("seq", "mean"), sequence("seq", "concat")
         self.negatives, self.q = sequence("neg", "concat"), DenseFeature("q")
         self.session = sequence("seq", "concat", None)
@@ -43,10 +51,12 @@ class Sequences:
 MODELS = {
     "popularity": None,
     "ItemKNN": None,
-    "BPRMF": lambda s: Recipe(M.BPRMF(s.user, s.item, s.negative), {"mode": 1}, 20, 512, ()),
+    "BPRMF": lambda s: build_of_numbers("bpr_mf", s.users),
+    "LightGCN": lambda s: build_of_numbers("light_gcn", s.users),
+    "NeuMF": lambda s: build_of_numbers("neumf", s.users),
     "DSSM": lambda s: build("dssm", s.frequency),
     "dssm_senet.DSSM": lambda s: Recipe(
-        dssm_senet.DSSM([s.user, s.pooled], [s.item], TOWER, TOWER, 0.1), s.corrected, 12, 512
+        dssm_senet.DSSM([s.pooled], [s.item], TOWER, TOWER, 0.1), s.corrected, 12, 512
     ),
     "FaceBookDSSM": lambda s: build("facebook_dssm", s.frequency),
     "YoutubeDNN": lambda s: build("youtube_dnn", s.frequency),
@@ -65,6 +75,9 @@ MODELS = {
     "NARM": lambda s: Recipe(M.NARM(s.session, 64, 0.25, 0.5, s.of_session), s.corrected, 6, 512),
     "STAMP": lambda s: Recipe(M.STAMP(s.session, 0.05, 0.02, s.of_session), s.corrected, 8, 512),
     "SASRec": lambda s: build("sasrec", s.frequency),
+    "BERT4Rec": lambda s: Recipe(
+        M.BERT4Rec(s.session, LENGTH, 0.1, item_feature=s.of_session), s.corrected, 8, 512
+    ),
 }
 BASELINES = ("popularity", "ItemKNN")
 COMPARED = {}

@@ -64,3 +64,11 @@ def test_each_model_of_retrieval_beats_popularity_by_a_fifth(model, published):
     if published:  # unmasked, less a standard error of 943 users
         floors = [p - error for p, error in zip(published, (0.006, 0.010))]
         assert all(f > floor for f, floor in zip(unmasked, floors)), unmasked
+
+
+@pytest.mark.figures
+@pytest.mark.parametrize("model", ["bpr_mf", "light_gcn", "neumf"])
+def test_each_model_of_numbers_beats_popularity_where_films_seen_are_masked(model):
+    ndcg, hit, popular_ndcg, popular_hit, *_ = results("matching.py", model, epochs=None)
+    assert ndcg > 1.1 * popular_ndcg > 0
+    assert hit > 1.1 * popular_hit > 0

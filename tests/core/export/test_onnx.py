@@ -19,6 +19,8 @@ from torch_rechub.models.matching import (
     ComirecSA,
     FaceBookDSSM,
     GRU4Rec,
+    LightGCN,
+    NeuMF,
     SASRec,
     YoutubeDNN,
 )
@@ -60,6 +62,10 @@ MODELS = {
     "SINE": lambda: SINE(["seen"], ["item"], ["negatives"], 20, 4, 8, 5, 2, 10),
     "NARM": lambda: NARM(STEPS[0], 8, 0.1, 0.1),
     "STAMP": lambda: STAMP(STEPS[0], 0.1, 0.1),
+    "NeuMF": lambda: NeuMF(USER, ITEM, MLP),
+    "LightGCN": lambda: LightGCN(
+        USER, ITEM, SparseFeature("negative", 20, embed_dim=4), ([0, 1, 1], [3, 3, 5])
+    ),
     "SharedBottom": lambda: SharedBottom([USER, ITEM], TASKS, EXPERT, TOWERS),
     "MMOE": lambda: MMOE([USER, ITEM, PRICE], TASKS, 2, EXPERT, TOWERS),
     "PLE": lambda: PLE([USER, ITEM], TASKS, 1, 1, 1, EXPERT, TOWERS),

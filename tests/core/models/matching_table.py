@@ -39,6 +39,18 @@ def bpr_mf():
     return matching.BPRMF(*(SparseFeature(name, size, D - 1) for name, size in names))
 
 
+def light_gcn(**kwargs):
+    """Of a graph that says who likes what in `planted`; user 11 and the items 0, 17 to 19 lack."""
+    f = features()
+    pairs = [(user, 4 * n + user % 4 + 1) for user in range(USERS - 1) for n in range(4)]
+    return matching.LightGCN(f["user"], f["item"], f["neg"], tuple(zip(*pairs)), **kwargs)
+
+
+def neumf(**kwargs):
+    f = features()
+    return matching.NeuMF(f["user"], f["item"], {"dims": [16, 8], "activation": "prelu"}, **kwargs)
+
+
 def dssm(**kwargs):
     f = features()
     users, items = [f["user"], f["age"], f["pooled"]], [f["item"], f["kind"]]
@@ -148,6 +160,7 @@ class Row(NamedTuple):
         trained: Makes it for this mode, where `make` makes what the towers are tested on.
         y_is_item: Whether the label is the item's id.
         n_epoch: How long it trains there.
+        towers: Whether it has any.
         best: The AUC that the best scores have on what `planted` gives, if not 1.
     """
 
@@ -158,6 +171,7 @@ class Row(NamedTuple):
     trained: Callable[..., Any] | None = None
     y_is_item: bool = False
     n_epoch: int = 6
+    towers: bool = True
     best: float = 1.0
 
 
@@ -173,7 +187,9 @@ MODELS = {
     "FaceBookDSSM": Row(facebook, 1, cosine=True),
     "GRU4Rec": Row(gru4rec, 2, cosine=True),
     "MIND": Row(mind, 2, cosine=True, interests=4, n_epoch=20),
+    "LightGCN": Row(light_gcn, 1),
     "NARM": Row(narm, 2, trained=lambda: narm(item=False), **BY_ID),
+    "NeuMF": Row(neumf, 0, towers=False),
     "SASRec": Row(sasrec, 1),
     "SINE": Row(sine, 2),
     "STAMP": Row(stamp, 2, trained=lambda: stamp(item=False), **BY_ID),

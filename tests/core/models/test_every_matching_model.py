@@ -19,7 +19,9 @@ from torch_rechub.trainers import MatchTrainer
 NAMES = sorted(MODELS)
 BY_COSINE = [name for name in NAMES if MODELS[name].cosine]
 POINT_WISE = [name for name in NAMES if MODELS[name].mode == 0]
-BASES = ("two_tower", "multi_interest", "session")
+OF_TOWERS = [name for name in NAMES if MODELS[name].towers]
+LEARNING = [(name, False) for name in NAMES] + [(name, True) for name in OF_TOWERS]
+BASES = ("two_tower", "multi_interest", "session", "factorization")
 
 
 @pytest.fixture(params=NAMES)
@@ -62,6 +64,7 @@ def test_every_model_has_a_row():
     assert found == set(MODELS)
 
 
+@pytest.mark.parametrize("name", OF_TOWERS)
 def test_a_mode_gives_the_embeddings_of_one_tower(model, name, make_inputs):
     interests = MODELS[name].interests
     for n in (7, 1):
@@ -79,6 +82,7 @@ def test_a_mode_gives_the_embeddings_of_one_tower(model, name, make_inputs):
             assert all(score.isfinite().all() for score in outputs(model, x))
 
 
+@pytest.mark.parametrize("name", OF_TOWERS)
 def test_a_tower_reads_its_own_columns_alone(model, make_inputs):
     x = make_inputs(5)
     model.eval()
@@ -148,6 +152,7 @@ def test_a_gradient_reaches_every_weight(model, make_inputs):
     assert without == []
 
 
+@pytest.mark.parametrize("name", OF_TOWERS)
 @pytest.mark.parametrize(("left", "right"), [(0, 3), (3, 0), (2, 1)])
 def test_padding_says_nothing_on_either_side(model, make_inputs, left, right):
     model.eval()
@@ -157,18 +162,20 @@ def test_padding_says_nothing_on_either_side(model, make_inputs, left, right):
     torch.testing.assert_close(model.item_tower(padded), model.item_tower(x))
 
 
-def test_an_empty_history_gives_finite_numbers_and_gradients(model, make_inputs):
+def test_an_empty_history_gives_finite_numbers_and_gradients(model, name, make_inputs):
     x = make_inputs(4)
     for column in ("history", "next", "other"):
         x[column] = torch.zeros_like(x[column])
     for training in (True, False):
         model.train(training).zero_grad()
-        scores = [*outputs(model, x), model.user_tower(x)]
+        scores = outputs(model, x)
+        scores += [model.user_tower(x)] if MODELS[name].towers else []
         assert all(score.isfinite().all() for score in scores)
         sum(score.sum() for score in scores).backward()
         assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
 
 
+@pytest.mark.parametrize("name", OF_TOWERS)
 def test_the_same_item_is_known_by_its_columns(model, name, make_inputs):
     x = make_inputs(6)
     x["kind"][3] = x["kind"][1]
@@ -205,10 +212,10 @@ def test_weights_survive_a_file_and_copies_are_independent(model, make, make_inp
     assert all(torch.equal(a, b) for a, b in zip(outputs(model, x), expected))
 
 
-def test_a_compiled_model_computes_the_same(model, make_inputs):
+def test_a_compiled_model_computes_the_same(model, name, make_inputs):
     x = make_inputs(5)
     compiled = torch.compile(copy.deepcopy(model).eval(), backend="eager")
-    for mode in (None, "user", "item"):
+    for mode in (None, "user", "item") if MODELS[name].towers else (None,):
         model.mode = compiled.mode = mode
         for found, expected in zip(outputs(compiled, x), outputs(model.eval(), x)):
             torch.testing.assert_close(found, expected)
@@ -258,7 +265,7 @@ def loaders(mode, y_is_item=False):
     return found
 
 
-@pytest.mark.parametrize("in_batch", [False, True])
+@pytest.mark.parametrize(("name", "in_batch"), LEARNING)
 def test_it_learns_who_likes_what(name, in_batch, tmp_path):
     row = MODELS[name]
     mode, made = row.mode, row.make if in_batch or row.trained is None else row.trained
@@ -281,6 +288,7 @@ def test_it_learns_who_likes_what(name, in_batch, tmp_path):
     assert trainer.history[-1]["train/loss"] < trainer.history[0]["train/loss"]
 
 
+@pytest.mark.parametrize("name", OF_TOWERS)
 def test_what_is_served_is_what_exact_retrieval_ranks(model, tmp_path, make_inputs):
     torch.save(model.state_dict(), tmp_path / "model.pth")
     trainer = MatchTrainer(model, mode=2, in_batch_neg=True, model_path=tmp_path, progress=False)

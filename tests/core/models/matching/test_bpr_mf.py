@@ -8,8 +8,8 @@ from torch_rechub.basic.retrieval import top_k
 from torch_rechub.models.matching import BPRMF
 
 
-def make(width=4):
-    names = (("user", 6, width), ("item", 9, 4), ("neg", 9, 4))
+def make(width=4, negatives=9):
+    names = (("user", 6, width), ("item", 9, 4), ("neg", negatives, 4))
     return BPRMF(*(SparseFeature(*arguments) for arguments in names))
 
 
@@ -40,3 +40,8 @@ def test_retrieval_knows_the_bias(randomized):
 def test_features_of_several_widths_are_refused():
     with pytest.raises(ValueError, match=r"of one embed_dim, got .*'user': 5, 'item': 4"):
         make(width=5)
+
+
+def test_negatives_with_another_table_are_refused():
+    with pytest.raises(ValueError, match=r"'neg' must look into the table of 'item': .* 9 .* 8"):
+        make(negatives=8)

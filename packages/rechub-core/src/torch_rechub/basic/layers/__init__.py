@@ -7,6 +7,7 @@ from .embedding import EmbeddingLayer
 from .experts import CGC, AttentionLayer, Experts, Gate, TaskPredictions, Towers, mix
 from .field_weights import CEN, SENETLayer
 from .gates import GateNU, MaskBlock
+from .graph import LightGraphConvolution
 from .hstu import HSTUBlock, HSTULayer
 from .interaction import CIN, FM
 from .interest import CapsuleNetwork, MultiInterestSA
@@ -56,6 +57,7 @@ __all__ = [
     "HSTULayer",
     "InputMask",
     "InteractingLayer",
+    "LightGraphConvolution",
     "MaskBlock",
     "MultiHeadSelfAttention",
     "MultiInterestSA",

@@ -6,8 +6,10 @@ from .comirec import ComirecDR, ComirecSA
 from .dssm import DSSM
 from .dssm_facebook import FaceBookDSSM
 from .gru4rec import GRU4Rec
+from .light_gcn import LightGCN
 from .mind import MIND
 from .narm import NARM
+from .neumf import NeuMF
 from .sasrec import SASRec
 from .sine import SINE
 from .stamp import STAMP
@@ -26,6 +28,8 @@ __all__ = [
     "ComirecSA",
     "FaceBookDSSM",
     "GRU4Rec",
+    "LightGCN",
+    "NeuMF",
     "SASRec",
     "YoutubeDNN",
     "YoutubeSBC",

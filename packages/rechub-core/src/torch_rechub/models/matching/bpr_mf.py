@@ -1,16 +1,16 @@
 """BPR-MF: a vector for each user and each item, learned from pairs of items."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from ...basic.features import SparseFeature
+from ...basic.features import Feature, SparseFeature
 from ...basic.layers import EmbeddingLayer
-from .two_tower import TwoTower, share_tables
+from .factorization import Factorization
 
 
-class BPRMF(TwoTower):
+class BPRMF(Factorization):
     """Matrix factorization, trained so that an item met beats one not met.
 
     ŷ_ui = b_i + ⟨p_u, q_i⟩,  L = −ln σ(ŷ_ui − ŷ_uj)  for j an item that user u has not met
@@ -31,7 +31,7 @@ class BPRMF(TwoTower):
         [q_i, b_i]: (B, D + 1).
 
     Raises:
-        ValueError: The features are of different widths.
+        ValueError: The features are of different widths, or the negatives have another table.
 
     Example:
         >>> user, item, negative = (SparseFeature(n, 20, 4) for n in ("user", "item", "negative"))
@@ -52,32 +52,18 @@ class BPRMF(TwoTower):
         item_feature: SparseFeature,
         neg_item_feature: SparseFeature,
     ) -> None:
-        super().__init__([user_feature], [item_feature])
-        self.negatives = share_tables([item_feature], [neg_item_feature])
-        features = [user_feature, item_feature, *self.negatives]
-        if len({f.embed_dim for f in features}) != 1:
-            raise ValueError(
-                "the features of users, items and negatives must be of one embed_dim, got "
-                f"{ {f.name: f.embed_dim for f in features} }"
-            )
-        self.embedding = EmbeddingLayer(features)
+        super().__init__(user_feature, item_feature, neg_item_feature)
         item, neg = item_feature, neg_item_feature
         bias = SparseFeature(item.name, item.vocab_size, 1, padding_idx=item.padding_idx)
         shared = SparseFeature(neg.name, neg.vocab_size, 1, item.name, neg.padding_idx)
         self.item_bias = EmbeddingLayer([bias, shared])
 
-    def user_tower(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return [p_u, 1] (B, D + 1)."""
-        p = self.embedding(x, self.user_inputs, squeeze_dim=True)
-        return torch.cat([p, torch.ones_like(p[:, :1])], dim=1)
+    def vectors(self, x: Mapping[str, Tensor], features: Sequence[Feature]) -> list[Tensor]:
+        """Return [p_u, 1] or [q_i, b_i], (B, D + 1), for the ids of each of the features."""
+        return [self._vector(x, f) for f in features]
 
-    def item_tower(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return [q_i, b_i] of the positive items (B, D + 1)."""
-        tables = (self.embedding, self.item_bias)
-        return torch.cat([t(x, self.item_inputs, squeeze_dim=True) for t in tables], dim=1)
-
-    def score(self, x: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the scores of the positives and of the negatives, (B,) each."""
-        user, tables = self.user_tower(x), (self.embedding, self.item_bias)
-        neg = torch.cat([t(x, self.negatives, squeeze_dim=True) for t in tables], dim=1)
-        return (user * self.item_tower(x)).sum(dim=1), (user * neg).sum(dim=1)
+    def _vector(self, x: Mapping[str, Tensor], feature: Feature) -> Tensor:
+        v = self.embedding.forward(x, [feature], squeeze_dim=True)
+        if feature in self.user_inputs:
+            return torch.cat([v, torch.ones_like(v[:, :1])], dim=1)
+        return torch.cat([v, self.item_bias(x, [feature], squeeze_dim=True)], dim=1)

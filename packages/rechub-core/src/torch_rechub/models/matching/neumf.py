@@ -1,0 +1,97 @@
+"""NeuMF: a generalised product of user and item beside a network over both."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...basic.features import SparseFeature
+from ...basic.layers import MLP, EmbeddingLayer
+
+
+class NeuMF(nn.Module):
+    """Neural collaborative filtering: a weighted product (GMF) and an MLP, each of its own vectors.
+
+    ŷ_ui = σ( hᵀ [p_u ⊙ q_i; MLP([p'_u; q'_i])] )
+
+    It is trained on met and unmet items by `MatchTrainer(mode=0)`. The network sees user and item
+    together, so there are no towers and no embeddings whose product is the score: items are ranked
+    by scoring the candidates of a user. The paper's pre-training, to start from a GMF and an MLP
+    trained alone, is left out.
+
+    Args:
+        user_feature: The user's id; its embed_dim is the width of p.
+        item_feature: The item's id, of the same width.
+        mlp_params: Arguments of `MLP`: dims, which the paper halves from layer to layer, dropout,
+            activation; an `output_layer` is ignored.
+        mlp_embed_dim: Width of p' and q'; None means that of p.
+
+    Shape:
+        x[name]: (B,); returns probabilities (B,).
+
+    Attributes:
+        mode: Always None.
+
+    Raises:
+        ValueError: The features are of different widths, or `mode` is set to that of a tower.
+
+    Example:
+        >>> user, item = SparseFeature("user", 10, 8), SparseFeature("item", 20, 8)
+        >>> model = NeuMF(user, item, {"dims": [16, 8]})
+        >>> films = torch.arange(20)
+        >>> model({"user": torch.full((20,), 3), "item": films}).argsort(descending=True).shape
+        torch.Size([20])
+
+    Reference:
+        He et al., Neural Collaborative Filtering, WWW 2017, arXiv 1708.05031.
+    """
+
+    def __init__(
+        self,
+        user_feature: SparseFeature,
+        item_feature: SparseFeature,
+        mlp_params: Mapping[str, Any],
+        mlp_embed_dim: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.inputs = [user_feature, item_feature]
+        if user_feature.embed_dim != item_feature.embed_dim:
+            raise ValueError(
+                "the features of users and items must be of one embed_dim, got "
+                f"{ {f.name: f.embed_dim for f in self.inputs} }"
+            )
+        dim = user_feature.embed_dim or 0
+        self.gmf_embedding = EmbeddingLayer(self.inputs)
+        width = dim if mlp_embed_dim is None else mlp_embed_dim
+        self.mlp_embedding = EmbeddingLayer(
+            [dataclasses.replace(f, embed_dim=width) for f in self.inputs]
+        )
+        self.mlp = MLP(2 * width, **{**mlp_params, "output_layer": False})
+        self.fusion = nn.Linear(dim + self.mlp.output_dim, 1, bias=False)
+
+    def logits(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return hᵀ [p_u ⊙ q_i; MLP([p'_u; q'_i])], (B,)."""
+        p, q = self.gmf_embedding.fields(x, self.inputs).unbind(dim=1)
+        deep = self.mlp(self.mlp_embedding.flat(x, self.inputs))
+        h: Tensor = self.fusion(torch.cat([p * q, deep], dim=1))
+        return h.squeeze(1)
+
+    def forward(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return probabilities (B,)."""
+        return self.logits(x).sigmoid()
+
+    @property
+    def mode(self) -> str | None:
+        """None: there is no tower to choose."""
+        return None
+
+    @mode.setter
+    def mode(self, mode: str | None) -> None:
+        if mode is not None:
+            raise ValueError(
+                f"NeuMF has no {mode} tower: its network reads user and item together, so there "
+                "are no embeddings to retrieve by. Score a user's candidate items instead: "
+                "MatchTrainer.predict with a row for each, and rank them by what it returns"
+            )
