@@ -20,15 +20,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from histories import LENGTH, N_ITEMS, popularity, users_in_order
+from histories import (
+    LENGTH,
+    N_ITEMS,
+    N_USERS,
+    evaluate,
+    labelled,
+    padded,
+    pairs_of,
+    pieces_of,
+    popularity,
+    steps_of,
+    users_in_order,
+)
 from torch import nn
 
 from torch_rechub.basic.features import RandomNormal, SequenceFeature, SparseFeature
 from torch_rechub.basic.layers.embedding import input_columns
 from torch_rechub.basic.loss_func import HingeLoss
-from torch_rechub.basic.retrieval import evaluate_retrieval
 from torch_rechub.basic.tracking import TensorBoardXLogger
-from torch_rechub.data.loader import TableLoader, TorchDataset
+from torch_rechub.data.loader import TableLoader
 from torch_rechub.data.table import PredictDataset
 from torch_rechub.models.matching import (
     BPRMF,
@@ -42,45 +53,11 @@ from torch_rechub.models.matching import (
 )
 from torch_rechub.trainers import MatchTrainer
 
-N_USERS, DIM = 943, 64
+DIM = 64
 INIT = RandomNormal(0, 0.02)
 TOWER = {"dims": [128, DIM], "activation": "prelu"}
 OF_NUMBERS = ("bpr_mf", "light_gcn", "neumf")
 MODELS = ("dssm", "facebook_dssm", "youtube_dnn", "gru4rec", "sasrec", *OF_NUMBERS)
-
-
-def padded(films):
-    """The last films of a history, behind zeros."""
-    films = films[-LENGTH:]
-    return np.concatenate([np.zeros(LENGTH - len(films), dtype=np.int64), films])
-
-
-def steps_of(users):
-    """Each film of a user, its share `q` of all, and the history before it."""
-    ends = [(films, end) for films in users for end in range(1, len(films))]
-    item = np.array([films[end] for films, end in ends])
-    return {
-        "seq": np.stack([padded(films[:end]) for films, end in ends]),
-        "item": item,
-        "q": (np.bincount(item)[item] / len(item)).astype(np.float32),
-    }
-
-
-def pieces_of(users):
-    """Pieces of histories, and the next film at each of their steps."""
-    pieces = [
-        films[max(0, end - LENGTH - 1) : end]
-        for films in users
-        for end in range(len(films), 1, -LENGTH)
-    ]
-    histories = np.stack([padded(piece[:-1]) for piece in pieces])
-    return {"seq": histories, "pos": np.stack([padded(piece[1:]) for piece in pieces])}
-
-
-def pairs_of(users):
-    """The number of a user and a film, for each film of each user."""
-    lengths = [len(films) for films in users]
-    return {"user": np.repeat(np.arange(len(users)), lengths), "item": np.concatenate(users)}
 
 
 class Recipe(NamedTuple):
@@ -158,15 +135,6 @@ def build_of_numbers(name, films_of_users):
     return Recipe(model, options, 30, 1024, (), pairs_of, lr=lr)
 
 
-def labelled(x):
-    """A row of label 1 for each film, and one of label 0 for each of its negatives."""
-    item = np.column_stack([x["item"], x["neg"]])
-    y = np.zeros(item.shape, dtype=np.int64)
-    y[:, 0] = 1
-    user = np.repeat(x["user"], item.shape[1])
-    return TorchDataset({"user": user, "item": item.ravel()}, y.ravel())
-
-
 def all_scores(trainer):
     """The score of every film for every user, (users, films), of a model without towers."""
     pairs = {
@@ -175,20 +143,6 @@ def all_scores(trainer):
     }
     scores = trainer.predict(trainer.model, TableLoader(PredictDataset(pairs), 2**15))
     return np.reshape(scores, (N_USERS, N_ITEMS))
-
-
-def evaluate(u, v, users, held_out):
-    """NDCG@10 and HR@10 of finding the film `held_out` places from the end of each user's films."""
-    target = [films[-held_out] for films in users]
-    seen = {
-        "masked": [np.append(films[:-held_out], 0) for films in users],
-        "unmasked": [[0]] * len(users),
-    }
-    found = {
-        name: evaluate_retrieval(u, v, [[film] for film in target], lists)
-        for name, lists in seen.items()
-    }
-    return {name: {"ndcg": m["ndcg@10"], "hr": m["hit@10"]} for name, m in found.items()}
 
 
 def train(recipe, users, seed, epochs=None):

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 import torch
-from histories import LENGTH, N_ITEMS, popularity, users_in_order
+from histories import LENGTH, N_ITEMS, evaluate, popularity, users_in_order
 from matching import (
     DIM,
     INIT,
@@ -16,7 +16,6 @@ from matching import (
     Recipe,
     build,
     build_of_numbers,
-    evaluate,
     sequence,
     train,
 )
