@@ -41,7 +41,8 @@ class Clicks:
         x: Columns; beside those of `MovieLens100K.clicks`: `years`, age and release year as
             numbers, and `history` and `others`, see `liked_before`.
         fields: A feature for each column of ids, the pooled genres among them.
-        spread: The same with larger initial embeddings, for models that read their products alone.
+        cross: The same for models of field-aware embeddings. As these read nothing but products,
+            initial embeddings are larger.
         rows: The rows of training, validation and test.
     """
 
@@ -66,9 +67,9 @@ class Clicks:
         )
         n = len(self.fields)
         start = RandomNormal(0, 0.1)
-        self.spread = [replace(f, initializer=start) for f in self.fields]
         self.cross = [
-            replace(f, vocab_size=n * f.vocab_size, embed_dim=FFM_DIM) for f in self.spread
+            replace(f, vocab_size=n * f.vocab_size, embed_dim=FFM_DIM, initializer=start)
+            for f in self.fields
         ]
 
     def loaders(self, columns):
@@ -96,7 +97,7 @@ MODELS = {
     "DCNv2": lambda c: R.DCNv2(c.fields, 2, MLP, low_rank=16, num_experts=2),
     "EDCN": lambda c: R.EDCN(c.fields, 2, MLP),
     "GDCN": lambda c: R.GDCN(c.fields, 2, MLP),
-    "FiBiNet": lambda c: R.FiBiNet(c.spread, MLP),
+    "FiBiNet": lambda c: R.FiBiNet(c.fields, MLP),
     "AutoInt": lambda c: R.AutoInt(c.fields, None, 2, 2, 0.0, MLP),
     "DLRM": lambda c: R.DLRM([*c.fields, c.numbers], {"dims": [16]}, MLP),
     "MaskNet": lambda c: R.MaskNet(c.fields, [64, 64], "parallel", MLP),
