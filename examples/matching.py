@@ -122,17 +122,16 @@ def build_of_numbers(name, films_of_users):
         SparseFeature(column, size, DIM, initializer=INIT)
         for column, size in (("user", N_USERS), ("item", N_ITEMS), ("neg", N_ITEMS))
     )
-    if name == "neumf":
-        model = NeuMF(user, item, {"dims": [64, 32]})
-        return Recipe(model, {"mode": 0}, 10, 4096, (4,), pairs_of)
-    if name == "bpr_mf":
-        model, lr, l2 = BPRMF(user, item, negative), 5e-3, 1e-5
-    else:
-        x = pairs_of([films[:-2] for films in films_of_users])
-        model = LightGCN(user, item, negative, (x["user"], x["item"]), num_layers=2)
-        lr, l2 = 1e-2, 1e-6
-    options = {"mode": 1, "regularization_params": {"embedding_l2": l2}}
-    return Recipe(model, options, 30, 1024, (), pairs_of, lr=lr)
+    x = pairs_of([films[:-2] for films in films_of_users])
+    pairs = (x["user"], x["item"])
+    model, mode, penalty, lr = {
+        "bpr_mf": lambda: (BPRMF(user, item, negative), 1, 1e-5, 5e-3),
+        "light_gcn": lambda: (LightGCN(user, item, negative, pairs, num_layers=2), 1, 1e-6, 1e-2),
+        "neumf": lambda: (NeuMF(user, item, {"dims": [64, 32]}), 0, 1e-6, 2e-3),
+    }[name]()
+    options = {"mode": mode, "regularization_params": {"embedding_l2": penalty}}
+    epochs, rows, negatives = (8, 4096, (4,)) if name == "neumf" else (30, 1024, ())
+    return Recipe(model, options, epochs, rows, negatives, pairs_of, lr=lr)
 
 
 def all_scores(trainer):
@@ -166,24 +165,27 @@ def train(recipe, users, seed, epochs=None):
         if recipe.criterion is not None:
             trainer.criterion = recipe.criterion
 
-        def score(held_out):
+        def vectors(held_out):
             if together:
-                return evaluate(all_scores(trainer), np.eye(N_ITEMS), users, held_out)
+                return all_scores(trainer), np.eye(N_ITEMS)
             histories = {"seq": np.stack([padded(films[:-held_out]) for films in users])}
-            u, v = (
+            return [
                 trainer.inference_embedding(
                     model, tower, TableLoader(PredictDataset(columns), 1024), folder
                 )
                 for tower, columns in (("user", histories | everyone), ("item", catalogue))
-            )
-            return evaluate(u, v, users, held_out)
+            ]
 
         for _ in range(epochs or recipe.epochs):
             if recipe.negatives is not None:
                 x["neg"] = random.integers(1, N_ITEMS, (n_rows, *recipe.negatives))
             data = labelled(x) if together else PredictDataset(x)
             trainer.fit(TableLoader(data, recipe.rows, shuffle=True))
-            yield trainer.history[0], score(held_out=2), score(held_out=1)
+            found = vectors(held_out=2)
+            validated = evaluate(*found, users, held_out=2)
+            if "user" not in x:  # a history has one film more
+                found = vectors(held_out=1)
+            yield trainer.history[0], validated, evaluate(*found, users, held_out=1)
 
 
 def main():
