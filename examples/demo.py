@@ -66,10 +66,10 @@ def logistic_regression(x, y, train, test):
     return model.predict_proba(inputs[test])[:, 1]
 
 
-def open_trackers(out, name, config):
+def open_trackers(out, name, config, project="rechub-demo"):
     """A file of JSON lines and every tracker that is installed, offline; how to look at each."""
     installed = available_loggers()
-    loggers = [JSONLLogger("rechub-demo", name, config, dir=out / "jsonl")]
+    loggers = [JSONLLogger(project, name, config, dir=out / "jsonl")]
     views = [f"rechub compare {out / 'jsonl'}"]
     if "TensorBoardXLogger" in installed:
         from torch_rechub.basic.tracking import TensorBoardXLogger
@@ -82,14 +82,14 @@ def open_trackers(out, name, config):
 
         quiet = {"silent": True}
         loggers.append(
-            WandbLogger("rechub-demo", name, config, dir=str(out), mode="offline", settings=quiet)
+            WandbLogger(project, name, config, dir=str(out), mode="offline", settings=quiet)
         )
         views.append(f"wandb sync {out / 'wandb'}/offline-run-*")
     if "SwanLabLogger" in installed:
         from torch_rechub.basic.tracking import SwanLabLogger
 
         folder = str(out / "swanlog")
-        loggers.append(SwanLabLogger("rechub-demo", name, None, config, folder, mode="offline"))
+        loggers.append(SwanLabLogger(project, name, None, config, folder, mode="offline"))
         views.append(f"swanlab sync {folder}/run-*")
     return loggers, views
 

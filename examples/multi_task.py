@@ -10,8 +10,9 @@ import argparse
 
 import numpy as np
 import torch
+from demo import describe
+from zoo_tasks.baselines import films_mean_label
 
-from torch_rechub.basic.features import SequenceFeature, SparseFeature
 from torch_rechub.basic.metric import auc_score
 from torch_rechub.basic.tracking import TensorBoardXLogger
 from torch_rechub.data.public import movielens_100k
@@ -20,6 +21,13 @@ from torch_rechub.trainers import MTLTrainer
 from torch_rechub.utils.data import DataGenerator
 
 TASKS = ("rating >= 4", "rating = 5")
+
+
+def liked_and_loved():
+    """The columns, and the labels of both tasks."""
+    data = movielens_100k()
+    x, liked = data.clicks(min_rating=4)
+    return x, np.stack([liked, data.clicks(min_rating=5)[1]], axis=1)
 
 
 def build(name, features):
@@ -47,18 +55,12 @@ def main():
     args = parser.parse_args()
     torch.manual_seed(args.seed)
 
-    data = movielens_100k()
-    x, liked = data.clicks(min_rating=4)
-    y = np.stack([liked, data.clicks(min_rating=5)[1]], axis=1)
+    x, y = liked_and_loved()
     train, val, test = DataGenerator(x, y).generate_dataloader(
         split_ratio=[0.8, 0.1], batch_size=512
     )
-    size = {name: int(ids.max()) + 1 for name, ids in x.items()}
-    features = [SparseFeature(n, size[n], embed_dim=16) for n in x if n != "genres"]
-    features.append(SequenceFeature("genres", size["genres"], embed_dim=16, padding_idx=0))
-
     trainer = MTLTrainer(
-        build(args.model, features),
+        build(args.model, describe(x)),
         task_types=["classification", "classification"],
         adaptive_params=None if args.balance is None else {"method": args.balance},
         n_epoch=args.epochs,
@@ -72,8 +74,7 @@ def main():
     film, rows = x["item_id"], train.dataset.indices.numpy()
     test_rows = test.dataset.indices.numpy()
     for task, score, labels in zip(TASKS, scores, y.T, strict=True):
-        mean = np.bincount(film[rows], labels[rows], size["item_id"]) + labels[rows].mean()
-        mean /= np.bincount(film[rows], minlength=size["item_id"]) + 1
+        mean = films_mean_label(film[rows], labels[rows])
         baseline = auc_score(labels[test_rows], mean[film[test_rows]])
         print(f"{task:<12} {args.model} test AUC {score:.4f}  films' mean label {baseline:.4f}")
 

@@ -11,23 +11,13 @@ import argparse
 
 import numpy as np
 import torch
+from histories import LENGTH, N_ITEMS, popularity, users_in_order
 
+from torch_rechub.basic.retrieval import evaluate_retrieval
 from torch_rechub.basic.tracking import TensorBoardXLogger
-from torch_rechub.data.public import movielens_100k
 from torch_rechub.models.generative import HSTUModel
 from torch_rechub.trainers import SeqTrainer
 from torch_rechub.utils.data import SequenceDataGenerator
-
-LENGTH, N_ITEMS = 50, 1683  # films have the ids 1 to 1682; 0 is padding
-
-
-def users_in_order():
-    """The films and the times of each user."""
-    ratings = movielens_100k().ratings.sort_values(["user_id", "timestamp"], kind="stable")
-    return [
-        (rows["item_id"].to_numpy(), rows["timestamp"].to_numpy())
-        for _, rows in ratings.groupby("user_id")
-    ]
 
 
 def samples(pieces, batch_size, shuffle=False):
@@ -45,6 +35,25 @@ def samples(pieces, batch_size, shuffle=False):
     return loader
 
 
+def loaders(users):
+    """Of training, with the next film at each step, and of validation and test."""
+    pieces = [
+        (films[max(0, end - LENGTH - 1) : end], times[max(0, end - LENGTH - 1) : end])
+        for films, times in users
+        for end in range(len(films) - 2, 1, -LENGTH)
+    ]
+    val = samples([(films[:-1], times[:-1]) for films, times in users], 256)
+    return samples(pieces, 128, shuffle=True), val, samples(users, 256)
+
+
+def most_popular(users):
+    """The metrics of ranking films by how often they occur in training."""
+    films = [ids for ids, _ in users]
+    counts, targets = popularity(films), [[ids[-1]] for ids in films]
+    seen = [np.append(ids[-LENGTH - 1 : -1], 0) for ids in films]
+    return evaluate_retrieval(np.ones((len(films), 1)), counts[:, None], targets, seen)
+
+
 def main():
     """Train with early stopping, and compare with popularity."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -55,15 +64,7 @@ def main():
     torch.manual_seed(args.seed)
 
     users = users_in_order()
-    pieces = [
-        (films[max(0, end - LENGTH - 1) : end], times[max(0, end - LENGTH - 1) : end])
-        for films, times in users
-        for end in range(len(films) - 2, 1, -LENGTH)
-    ]
-    train = samples(pieces, 128, shuffle=True)
-    val = samples([(films[:-1], times[:-1]) for films, times in users], 256)
-    test = samples(users, 256)
-
+    train, val, test = loaders(users)
     model = HSTUModel(
         N_ITEMS, d_model=64, n_heads=2, n_layers=2, dqk=32, dv=32, max_seq_len=LENGTH, dropout=0.2
     )
@@ -78,17 +79,9 @@ def main():
     trainer.fit(train, val)
     found = trainer.evaluate_topk(test, topKs=(10,), exclude_seen=True)
 
-    counts = np.bincount(np.concatenate([films[:-2] for films, _ in users]), minlength=N_ITEMS)
-    ranks = []
-    for films, _ in users:
-        unseen = counts.astype(float)
-        unseen[np.append(films[-LENGTH - 1 : -1], 0)] = -1
-        score, target = unseen[films[-1]], films[-1]
-        ranks.append((unseen > score).sum() + (unseen[:target] == score).sum())
-    hit = np.array(ranks) < 10
-    ndcg = np.where(hit, 1 / np.log2(np.array(ranks) + 2), 0)
-    print(f"HSTU        test NDCG@10 {found['ndcg@10']:.4f}  HR@10 {found['hit@10']:.4f}")
-    print(f"popularity  test NDCG@10 {ndcg.mean():.4f}  HR@10 {hit.mean():.4f}")
+    baseline = most_popular(users)
+    for name, m in (("HSTU", found), ("popularity", baseline)):
+        print(f"{name:<11} test NDCG@10 {m['ndcg@10']:.4f}  HR@10 {m['hit@10']:.4f}")
 
 
 if __name__ == "__main__":

@@ -45,14 +45,17 @@ class Naive:
         """Linear, batch normalisation in evaluation, ReLU; no dropout."""
         for layer in range(n_hidden):
             x = self.linear(f"{prefix}{4 * layer}.", x)
-            norm = f"{prefix}{4 * layer + 1}."
-            mean, var = self.state[f"{norm}running_mean"], self.state[f"{norm}running_var"]
-            weight, bias = self.state[f"{norm}weight"], self.state[f"{norm}bias"]
-            x = [
-                max(0.0, (v - m) / math.sqrt(s + 1e-5) * w + b)
-                for v, m, s, w, b in zip(x, mean, var, weight, bias)
-            ]
+            x = [max(0.0, v) for v in self.batch_norm(f"{prefix}{4 * layer + 1}.", x)]
         return self.linear(f"{prefix}{4 * n_hidden}.", x) if output else x
+
+    def batch_norm(self, prefix, x):
+        """In evaluation."""
+        mean, var = self.state[f"{prefix}running_mean"], self.state[f"{prefix}running_var"]
+        weight, bias = self.state[f"{prefix}weight"], self.state[f"{prefix}bias"]
+        return [
+            (v - m) / math.sqrt(s + 1e-5) * w + b
+            for v, m, s, w, b in zip(x, mean, var, weight, bias)
+        ]
 
     def first_order(self, prefix, features, row):
         dense = [

@@ -44,6 +44,7 @@ def fwfm(parts, v, first, features, row):
 
 def nfm(parts, v, first, features, row):
     pooled = [sum(a[d] * b[d] for a, b in pairs(v)) for d in range(4)]
+    pooled = parts.batch_norm("norm.", pooled)
     return first + parts.mlp("mlp.mlp.", pooled + dense(features, row), 2)[0]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...basic.activation import BatchNorm
 from ...basic.features import DenseFeature, Feature, fields_of, flat_width
 from ...basic.layers import FM, MLP, EmbeddingLayer, FirstOrder
 from ...basic.layers.inputs import column
@@ -14,7 +15,10 @@ from ...basic.layers.inputs import column
 class NFM(nn.Module):
     """A deep network over the sum of the products of all pairs of fields.
 
-    f_BI = Σ_{i<j} v_i ⊙ v_j,  ŷ = σ( b + Σ_i w_i x_i + MLP([dropout(f_BI); dense]) )
+    f_BI = Σ_{i<j} v_i ⊙ v_j,  ŷ = σ( b + Σ_i w_i x_i + MLP([dropout(BN(f_BI)); dense]) )
+
+    BN is batch normalisation, over the rows: products of small embeddings are so small that without
+    it the deep network would read next to nothing.
 
     Complexity: O(F D + |MLP|).
 
@@ -50,7 +54,7 @@ class NFM(nn.Module):
         self.linear = FirstOrder(features)
         self.embedding = EmbeddingLayer(features)
         self.bi_interaction = FM(reduce_sum=False)
-        self.dropout = nn.Dropout(dropout)
+        self.norm, self.dropout = BatchNorm(dim), nn.Dropout(dropout)
         width = dim + flat_width(self.dense_features)
         self.mlp = MLP(width, **{**mlp_params, "output_layer": True})
 
@@ -60,7 +64,8 @@ class NFM(nn.Module):
 
     def logits(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return logits (B,)."""
-        pooled = self.dropout(self.bi_interaction(self.embedding.fields(x, self.fields)))
+        f_bi = self.bi_interaction(self.embedding.fields(x, self.fields))
         dense = [column(x, f) for f in self.dense_features]
-        y: Tensor = self.linear(x) + self.mlp(torch.cat([pooled, *dense], dim=1))
+        inputs = torch.cat([self.dropout(self.norm(f_bi)), *dense], dim=1)
+        y: Tensor = self.linear(x) + self.mlp(inputs)
         return y.squeeze(1)

@@ -1,0 +1,86 @@
+"""MovieLens-100K as one sequence of films a user, for the examples that predict the next film.
+
+Interactions are in order of timestamp, then of the file's rows. Each user's last film is the test,
+the one before it the validation, the rest is for training.
+"""
+
+import numpy as np
+
+from torch_rechub.basic.retrieval import evaluate_retrieval
+from torch_rechub.data.loader import TorchDataset
+from torch_rechub.data.public import movielens_100k
+
+LENGTH = 50
+N_USERS, N_ITEMS = 943, 1683  # films have the ids 1 to 1682; 0 is padding
+
+
+def users_in_order():
+    """The films and the times of each user."""
+    ratings = movielens_100k().ratings.sort_values(["user_id", "timestamp"], kind="stable")
+    return [
+        (rows["item_id"].to_numpy(), rows["timestamp"].to_numpy())
+        for _, rows in ratings.groupby("user_id")
+    ]
+
+
+def popularity(films_of_users):
+    """How often each film occurs in training."""
+    train = [films[:-2] for films in films_of_users]
+    return np.bincount(np.concatenate(train), minlength=N_ITEMS)
+
+
+def padded(films):
+    """The last films of a history, behind zeros."""
+    films = films[-LENGTH:]
+    return np.concatenate([np.zeros(LENGTH - len(films), dtype=np.int64), films])
+
+
+def steps_of(users):
+    """Each film of a user, its share `q` of all, and the history before it."""
+    ends = [(films, end) for films in users for end in range(1, len(films))]
+    item = np.array([films[end] for films, end in ends])
+    return {
+        "seq": np.stack([padded(films[:end]) for films, end in ends]),
+        "item": item,
+        "q": (np.bincount(item)[item] / len(item)).astype(np.float32),
+    }
+
+
+def pieces_of(users):
+    """Pieces of histories, and the next film at each of their steps."""
+    pieces = [
+        films[max(0, end - LENGTH - 1) : end]
+        for films in users
+        for end in range(len(films), 1, -LENGTH)
+    ]
+    histories = np.stack([padded(piece[:-1]) for piece in pieces])
+    return {"seq": histories, "pos": np.stack([padded(piece[1:]) for piece in pieces])}
+
+
+def pairs_of(users):
+    """The number of a user and a film, for each film of each user."""
+    lengths = [len(films) for films in users]
+    return {"user": np.repeat(np.arange(len(users)), lengths), "item": np.concatenate(users)}
+
+
+def labelled(x):
+    """A row of label 1 for each film, and one of label 0 for each of its negatives."""
+    item = np.column_stack([x["item"], x["neg"]])
+    y = np.zeros(item.shape, dtype=np.int64)
+    y[:, 0] = 1
+    user = np.repeat(x["user"], item.shape[1])
+    return TorchDataset({"user": user, "item": item.ravel()}, y.ravel())
+
+
+def evaluate(u, v, users, held_out):
+    """NDCG@10 and HR@10 of finding the film `held_out` places from the end of each user's films."""
+    target = [films[-held_out] for films in users]
+    seen = {
+        "masked": [np.append(films[:-held_out], 0) for films in users],
+        "unmasked": [[0]] * len(users),
+    }
+    found = {
+        name: evaluate_retrieval(u, v, [[film] for film in target], lists)
+        for name, lists in seen.items()
+    }
+    return {name: {"ndcg": m["ndcg@10"], "hr": m["hit@10"]} for name, m in found.items()}

@@ -1,0 +1,131 @@
+"""Retrieval: the next film of each user by the inner product of embeddings.
+
+Protocol: that of `matching.py`, leave-one-out by time over all films, masked and unmasked. Models
+are not told the users' profiles nor the films' genres: a user is a history, or a number.
+"""
+
+from functools import cache
+
+import numpy as np
+import torch
+from histories import LENGTH, N_ITEMS, evaluate, popularity, users_in_order
+from matching import (
+    DIM,
+    INIT,
+    TOWER,
+    Recipe,
+    build,
+    build_of_numbers,
+    sequence,
+    train,
+)
+
+from torch_rechub.basic.features import DenseFeature, SparseFeature
+from torch_rechub.models import matching as M
+from torch_rechub.models.matching import dssm_senet
+
+from .baselines import item_neighbours
+from .runs import Outcome, Run, parameters_of
+
+LIST, DRAWN = {"mode": 2}, (100,)  # 100 negatives a row
+
+
+class Sequences:
+    """The films of each user, and features of their columns."""
+
+    def __init__(self) -> None:
+        self.users = [films for films, _ in users_in_order()]
+        self.frequency = popularity(self.users)
+        self.corrected = {"in_batch_neg": True, "item_frequency": {"item": self.frequency}}
+        self.item = SparseFeature("item", N_ITEMS, DIM, initializer=INIT)
+        self.pooled, self.steps = sequence("seq", "mean"), sequence("seq", "concat")
+        self.negatives, self.q = sequence("neg", "concat"), DenseFeature("q")
+        self.session = sequence("seq", "concat", None)
+        self.of_session = SparseFeature("item", N_ITEMS, DIM, shared_with="seq")
+        self.listed = ([], [self.steps], [self.item], [self.negatives])
+
+
+# A new model joins by a line here: how it is made of `Sequences`, and how it is trained. In-batch
+# negatives are corrected for popularity.
+MODELS = {
+    "popularity": None,
+    "ItemKNN": None,
+    "BPRMF": lambda s: build_of_numbers("bpr_mf", s.users),
+    "LightGCN": lambda s: build_of_numbers("light_gcn", s.users),
+    "NeuMF": lambda s: build_of_numbers("neumf", s.users),
+    "DSSM": lambda s: build("dssm", s.frequency),
+    "dssm_senet.DSSM": lambda s: Recipe(
+        dssm_senet.DSSM([s.pooled], [s.item], TOWER, TOWER, 0.1), s.corrected, 12, 512
+    ),
+    "FaceBookDSSM": lambda s: build("facebook_dssm", s.frequency),
+    "YoutubeDNN": lambda s: build("youtube_dnn", s.frequency),
+    "YoutubeSBC": lambda s: Recipe(
+        M.YoutubeSBC([s.pooled], [s.item], [s.q], TOWER, TOWER, 512, 511, 0.1), LIST, 12, 512
+    ),
+    "MIND": lambda s: Recipe(M.MIND(*s.listed, LENGTH, 0.1, 4), LIST, 6, 1024, DRAWN),
+    "ComirecDR": lambda s: Recipe(M.ComirecDR(*s.listed, LENGTH, 0.1, 4), LIST, 6, 1024, DRAWN),
+    "ComirecSA": lambda s: Recipe(
+        M.ComirecSA(*s.listed, 0.1, 4, max_length=LENGTH), LIST, 6, 1024, DRAWN
+    ),
+    "SINE": lambda s: Recipe(
+        M.SINE(["seq"], ["item"], ["neg"], N_ITEMS, DIM, 64, 50, 4, LENGTH), LIST, 6, 1024, DRAWN
+    ),
+    "GRU4Rec": lambda s: build("gru4rec", s.frequency),
+    "NARM": lambda s: Recipe(M.NARM(s.session, 64, 0.25, 0.5, s.of_session), s.corrected, 6, 512),
+    "STAMP": lambda s: Recipe(M.STAMP(s.session, 0.05, 0.02, s.of_session), s.corrected, 8, 512),
+    "SASRec": lambda s: build("sasrec", s.frequency),
+    "BERT4Rec": lambda s: Recipe(
+        M.BERT4Rec(s.session, LENGTH, 0.1, item_feature=s.of_session), s.corrected, 8, 512
+    ),
+}
+BASELINES = ("popularity", "ItemKNN")
+COMPARED = {}
+
+sequences = cache(Sequences)
+
+
+def measure(name: str, run: Run) -> Outcome:
+    """Train one model, and test the epoch of best validation NDCG@10, of each protocol."""
+    data = sequences()
+    if name == "popularity":
+        return Outcome(_metrics(_popularity(data)))
+    if name == "ItemKNN":
+        return Outcome(_metrics(_item_knn(data)))
+    torch.manual_seed(run.seed)
+    recipe = MODELS[name](data)
+    validated, tested, seconds = [], [], 0.0
+    for epoch, (record, val, test) in enumerate(train(recipe, data.users, run.seed, run.epochs)):
+        validated.append(val)
+        tested.append(test)
+        seconds += record["seconds"]
+        for tracker in run.trackers:
+            tracker.log_metrics({"train/loss": record["train/loss"], "val": val}, epoch)
+    best = {p: int(np.argmax([v[p]["ndcg"] for v in validated])) for p in validated[0]}
+    found = {protocol: tested[epoch][protocol] for protocol, epoch in best.items()}
+    return Outcome(_metrics(found), seconds, parameters_of(recipe.model))
+
+
+def _metrics(found):
+    masked, unmasked = found["masked"], found["unmasked"]
+    return {
+        "NDCG@10": masked["ndcg"],
+        "HR@10": masked["hr"],
+        "unmasked NDCG@10": unmasked["ndcg"],
+        "unmasked HR@10": unmasked["hr"],
+    }
+
+
+def _popularity(data):
+    return evaluate(np.ones((len(data.users), 1)), data.frequency[:, None], data.users, 1)
+
+
+def _item_knn(data):
+    train, known = (_matrix([films[:-n] for films in data.users]) for n in (2, 1))
+    return evaluate(known, item_neighbours(train, k=100), data.users, 1)
+
+
+def _matrix(users):
+    matrix = np.zeros((len(users), N_ITEMS), dtype=np.float32)
+    for row, films in zip(matrix, users, strict=True):
+        row[films] = 1
+    return matrix

@@ -1,0 +1,67 @@
+"""One training of the zoo: what it is told, and what comes of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from torch_rechub.basic.tracking import BaseLogger
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run measured: its metrics, the seconds of training, and the model's parameters."""
+
+    metrics: dict[str, float]
+    seconds: float | None = None
+    parameters: int | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training is told.
+
+    Attributes:
+        seed: Of the weights, of the order of rows, of negatives and of random splits.
+        folder: For the model's weights.
+        epochs: How many; None leaves it to the model's setting.
+        trackers: Where it is recorded.
+    """
+
+    seed: int
+    folder: Path
+    epochs: int | None = None
+    trackers: Sequence[BaseLogger] = field(default_factory=list)
+
+    def trainer_settings(self, epochs: int) -> dict[str, Any]:
+        """What every trainer is told; `epochs` is the model's setting."""
+        return {
+            "n_epoch": self.epochs or epochs,
+            "model_path": self.folder,
+            "model_logger": [_Lent(tracker) for tracker in self.trackers],
+            "progress": False,
+        }
+
+
+class _Lent(BaseLogger):
+    """A tracker as a trainer gets it: `fit` finishes its loggers, and this one goes on to the test.
+
+    Args:
+        tracker: What gets the records.
+    """
+
+    def __init__(self, tracker: BaseLogger) -> None:
+        self.tracker = tracker
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        self.tracker.log_metrics(dict(metrics), step)
+
+    def log_hyperparams(self, params: Mapping[str, Any]) -> None:
+        self.tracker.log_hyperparams(dict(params))
+
+
+def parameters_of(model: nn.Module) -> int:
+    """How many numbers are trained."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -1,0 +1,254 @@
+"""The zoo: every model has a place in it, its data leak nothing, and the pages show its table."""
+
+import csv
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+ZOO = REPOSITORY / "examples" / "zoo.py"
+CSV = REPOSITORY / "docs" / "results" / "movielens-100k.csv"
+
+
+@pytest.fixture(scope="module")
+def zoo():
+    with pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(str(ZOO.parent))
+        import zoo
+
+        yield zoo
+
+
+def run(*arguments):
+    done = subprocess.run(
+        [sys.executable, ZOO, *map(str, arguments)], capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# Data and baselines
+
+
+def test_a_history_is_what_the_user_liked_before_in_training(zoo):
+    rng = np.random.default_rng(0)
+    n, length = 300, zoo.ctr.HISTORY
+    x = {"user_id": rng.integers(1, 5, n), "item_id": rng.integers(1, 40, n)}
+    y, times = rng.integers(0, 2, n), rng.integers(0, 60, n)
+    train = rng.permutation(n)[:200]
+    found = zoo.ctr.liked_before(x, y, times, train)
+    for row in range(n):
+        before = [
+            (times[i], i)
+            for i in train
+            if x["user_id"][i] == x["user_id"][row] and y[i] and times[i] < times[row]
+        ]
+        expected = [x["item_id"][i] for _, i in sorted(before)][-length:]
+        assert found["history"][row].tolist() == [0] * (length - len(expected)) + expected
+    assert ((found["others"] == 0) == (found["history"] == 0)).all()
+    assert found["others"].max() <= x["item_id"].max()
+
+
+def test_a_row_of_one_split_is_the_same_whatever_columns_a_model_reads(zoo):
+    data = zoo.ctr.clicks(0)
+    for columns in (["item_id"], ["history", "user_id"]):
+        rows = [loader.dataset.indices.numpy() for loader in data.loaders(columns)]
+        assert all((found == known).all() for found, known in zip(rows, data.rows, strict=True))
+    assert sorted(np.concatenate(data.rows)) == list(range(100_000))
+
+
+def test_item_neighbours_are_the_nearest_by_cosine(zoo):
+    rng = np.random.default_rng(1)
+    matrix = (rng.random((12, 7)) < 0.5).astype(np.float32)
+    matrix[:, 3] = 0
+    found = zoo.retrieval.item_neighbours(matrix, k=2)
+    for j in range(7):
+        cosine = {
+            i: float(matrix[:, i] @ matrix[:, j])
+            / max(float(np.sqrt(matrix[:, i].sum() * matrix[:, j].sum())), 1.0)
+            for i in range(7)
+            if i != j
+        }
+        nearest = sorted(cosine, key=lambda i: (-round(cosine[i], 6), i))[:2]
+        expected = [cosine[i] if i in nearest else 0.0 for i in range(7)]
+        assert found[:, j] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_films_mean_label_leans_to_that_of_all(zoo):
+    mean = zoo.ctr.films_mean_label(np.array([1, 1, 2]), np.array([1.0, 1.0, 0.0]), n_films=4)
+    all_of_them = 2 / 3
+    expected = [all_of_them, (2 + all_of_them) / 3, all_of_them / 2, all_of_them]
+    assert mean == pytest.approx(expected)
+
+
+# The table
+
+
+@pytest.fixture
+def outcomes(zoo):
+    from zoo_tasks.runs import Outcome
+
+    return [Outcome({"AUC": auc}, seconds, 1234) for auc, seconds in ((0.70, 2.0), (0.74, 4.0))]
+
+
+def test_a_row_has_the_mean_and_the_sample_deviation_and_the_distance_seed_by_seed(zoo, outcomes):
+    base = [replace(outcomes[0], metrics={"AUC": 0.69}), replace(outcomes[1], metrics={"AUC": 0.7})]
+    compared = {"AUC": ("LR", base)}
+    first, second = zoo.results.rows_of("ctr", "FM", [0, 5], outcomes, compared)
+    assert (first.mean, first.sd, first.seeds) == ("0.720000", "0.028284", "0 5")
+    assert (first.seconds, first.parameters) == ("3.0", "1234")
+    assert (second.metric, second.mean, second.sd) == ("AUC − LR", "0.025000", "0.021213")
+
+
+def test_new_rows_replace_those_of_the_same_model_and_the_file_keeps_the_order_of_the_zoo(
+    zoo, outcomes, tmp_path
+):
+    path, order = tmp_path / "new" / "table.csv", {"ctr": ["LR", "FM"], "retrieval": ["FM"]}
+
+    def merge(task, model, seeds):
+        found = outcomes[: len(seeds)]
+        zoo.results.merge(path, zoo.results.rows_of(task, model, seeds, found, {}), order)
+
+    merge("retrieval", "FM", [0, 1])
+    merge("ctr", "FM", [0, 1])
+    merge("ctr", "LR", [0, 1])
+    merge("ctr", "FM", [7])
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [
+            (row["task"], row["model"], row["seeds"], row["sd"]) for row in csv.DictReader(file)
+        ]
+    assert rows == [
+        ("ctr", "LR", "0 1", "0.028284"),
+        ("ctr", "FM", "7", ""),
+        ("retrieval", "FM", "0 1", "0.028284"),
+    ]
+
+
+def test_a_page_gets_the_tables_of_its_tasks_between_the_markers(zoo, outcomes):
+    rows = zoo.results.rows_of("ctr", "FM", [0, 1], outcomes, {})
+    page = "before\n<!-- results of ctr -->\nold\nlines\n<!-- end of results -->\nafter\n"
+    written = zoo.results.with_tables(page, rows, "zh")
+    assert written.splitlines() == [
+        "before",
+        "<!-- results of ctr -->",
+        "| 模型 | AUC | 种子数 | 秒 | 参数量 |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| FM | 0.7200 ± 0.0283 | 2 | 3 | 1,234 |",
+        "<!-- end of results -->",
+        "after",
+    ]
+    assert zoo.results.with_tables(written, rows, "zh") == written
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_pages_show_what_the_file_says(zoo, language):
+    page = (REPOSITORY / "docs" / language / "zoo.md").read_text(encoding="utf-8")
+    assert zoo.results.with_tables(page, zoo.results.read(CSV), language) == page
+    for task in zoo.TASKS:
+        assert f"<!-- results of {task} -->" in page
+
+
+# The command
+
+
+def test_every_model_has_a_line(zoo):
+    from torch_rechub.models import matching, multi_task, ranking
+
+    assert set(ranking.__all__) < set(zoo.ORDER["ctr"])
+    assert set(matching.__all__) < set(zoo.ORDER["retrieval"])
+    assert set(multi_task.__all__) < set(zoo.ORDER["multi-task"])
+
+
+def test_it_lists_names_and_refuses_others():
+    assert "ctr: film's mean label, LR, FM" in run("--list")
+    done = subprocess.run(
+        [sys.executable, ZOO, "--task", "ctr", "--models", "MMOE"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "ctr has no model 'MMOE'; it has AFM, AutoInt" in done.stderr
+
+
+def short_run(task, model, folder):
+    """The rows of the table after one epoch, and the files of the runs."""
+    table, logs = folder / "table.csv", folder / "logs"
+    options = ["--epochs", 1, "--seeds", 0, "--out", table, "--log-dir", logs]
+    printed = run("--task", task, "--models", model, *options)
+    assert f"| {model} |" in printed
+    with table.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file)), list(logs.glob("*.run.jsonl"))
+
+
+def test_a_run_is_recorded_and_stands_in_the_table_beside_the_baselines(tmp_path):
+    from torch_rechub.runs import read_runs
+
+    rows, files = short_run("ctr", "LR", tmp_path)
+    assert [(row["model"], row["metric"]) for row in rows] == [
+        ("film's mean label", "AUC"),
+        ("film's mean label", "log loss"),
+        ("LR", "AUC"),
+        ("LR", "log loss"),
+    ]
+    assert all(0.6 < float(row["mean"]) < 0.8 for row in rows)
+    assert rows[2]["parameters"] == "2807"  # ids of six columns and of genres, and the bias
+    assert len(files) == 2
+    recorded = {run.name: run.metrics for run in read_runs(tmp_path / "logs")}
+    ((_, auc),) = recorded["ctr-LR-seed0"]["test/AUC"]
+    assert f"{auc:.6f}" == rows[2]["mean"]
+    assert len(recorded["ctr-LR-seed0"]["val/auc"]) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "model", "n_rows"),
+    [("retrieval", "BPRMF", 12), ("multi-task", "ESMM", 4), ("next-item", "HSTUModel", 4)],
+)
+def test_each_task_trains_one_of_its_models(task, model, n_rows, tmp_path):
+    rows, _ = short_run(task, model, tmp_path)
+    assert len(rows) == n_rows
+    assert all(0 < float(row["mean"]) < 1 for row in rows)
+
+
+# What the page claims
+
+
+def means(task, metric):
+    with CSV.open(newline="", encoding="utf-8") as file:
+        rows = [r for r in csv.DictReader(file) if r["task"] == task and r["metric"] == metric]
+    return {row["model"]: float(row["mean"]) for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "baseline"),
+    [
+        ("ctr", "AUC", "film's mean label"),
+        ("retrieval", "NDCG@10", "popularity"),
+        ("multi-task", "AUC of 4–5 stars", "film's mean label"),
+        ("multi-task", "AUC of 5 stars", "film's mean label"),
+        ("next-item", "NDCG@10", "popularity"),
+    ],
+)
+def test_every_model_of_the_table_is_above_the_trivial_baseline(task, metric, baseline):
+    found = means(task, metric)
+    below = {name: v for name, v in found.items() if name != baseline and v <= found[baseline]}
+    assert below == {}
+
+
+def test_logistic_regression_is_where_recbole_has_it_and_the_fm_family_above():
+    found = means("ctr", "AUC")
+    assert found["LR"] == pytest.approx(0.7765, abs=0.005)
+    family = ("FM", "FwFM", "AFM", "NFM", "DeepFM", "XDeepFM")
+    assert all(found[name] > found["LR"] for name in family)
+
+
+@pytest.mark.figures
+def test_logistic_regression_and_fm_measured_again(tmp_path):
+    run("--task", "ctr", "--models", "LR", "FM", "--out", tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
+        found = {(r["model"], r["metric"]): float(r["mean"]) for r in csv.DictReader(file)}
+    assert found["LR", "AUC"] == pytest.approx(0.7765, abs=0.005)
+    assert found["FM", "AUC"] == pytest.approx(means("ctr", "AUC")["FM"], abs=0.005)
+    assert found["FM", "AUC − LR"] > 0
