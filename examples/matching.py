@@ -116,7 +116,7 @@ def build_of_numbers(name, pairs):
     model, mode, penalty, rate = {
         "bpr_mf": lambda: (BPRMF(user, item, negative), 1, 1e-5, 5e-3),
         "light_gcn": lambda: (LightGCN(user, item, negative, pairs, num_layers=2), 1, 1e-6, 1e-2),
-        "neumf": lambda: (NeuMF(user, item, {"dims": [64, 32]}), 0, 1e-6, 2e-3),
+        "neumf": lambda: (NeuMF(user, item, {"dims": [64, 32]}), 0, 5e-6, 2e-3),
     }[name]()
     regularization = {"regularization_params": {"embedding_l2": penalty}}
     return model, {"mode": mode, "optimizer_params": {"lr": rate}, **regularization}
