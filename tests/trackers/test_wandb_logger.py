@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import wandb
+from matplotlib.figure import Figure
 from processes import run_in_a_process
 from readers import only, wandb_records, wandb_run
 
@@ -292,3 +293,24 @@ def test_offline_a_run_of_the_same_id_gets_all_that_is_trained_again(tmp_path):
         logger.resume_at(2, {})
         logger.log_metrics({"a": 2.0}, 2)
     assert wandb_run(tmp_path).metrics == {"a": [(2, 2.0)]}
+
+
+# Rows that have ended
+
+
+def test_what_comes_after_a_row_has_ended_spoils_no_metric(tmp_path, warnings_of_trackers):
+    figure = Figure()
+    with WandbLogger("p", dir=tmp_path) as logger:
+        for epoch in range(2):
+            logger.log_histogram("norms", [1, 2], [0.0, 0.5, 1.0], epoch)
+            logger.log_metrics({"a": epoch}, epoch)
+            logger.flush()
+        logger.log_figure("roc", figure, 1)
+    rows = [
+        {item.nested_key[0] for item in r.history.item if not item.nested_key[0].startswith("_")}
+        for r in wandb_records(tmp_path)
+        if r.HasField("history")
+    ]
+    assert rows == [{"norms", "a"}, {"norms", "a"}, {"roc"}]
+    assert wandb_run(tmp_path).metrics == {"a": [(0, 0), (1, 1)]}
+    assert warnings_of_trackers() == []

@@ -25,7 +25,7 @@ class Full:
         self.calls = []
 
     def __getattr__(self, name):
-        if not name.startswith(("log_", "define_", "resume_")) and name != "finish":
+        if not name.startswith(("log_", "define_", "resume_")) and name not in ("flush", "finish"):
             raise AttributeError(name)
         return lambda *args, **kwargs: self.calls.append((name, *args, *kwargs.values()))
 
@@ -70,7 +70,11 @@ def fit(tmp_path, record=None, logger=None, resume=False, **settings):
 
 def test_without_it_a_logger_gets_the_epochs_and_nothing_else(tmp_path):
     logger, trainer, _ = fit(tmp_path)
-    assert [call[0] for call in logger.calls] == ["log_hyperparams", *["log_metrics"] * 3, "finish"]
+    assert [call[0] for call in logger.calls] == [
+        "log_hyperparams",
+        *["log_metrics", "flush"] * 3,
+        "finish",
+    ]
     assert trainer.steps.on_step is None
 
 

@@ -192,10 +192,16 @@ class WandbLogger(RunLogger):
         # One step on, and committed: neither the row before nor the row after is written over.
         self.run.log({"step": step, **row}, step=next_step + 1, commit=True)
 
+    def flush(self) -> None:
+        """End the row of the last step: wandb holds it back for what may still come to it."""
+        self._require_open()
+        if not self._own_steps:
+            self.run.log({}, commit=True)
+
     def write_text(self, name: str, text: str, step: int) -> None:
         """Write a page that shows the text as it is."""
         page = f"<pre>{html.escape(text)}</pre>"
-        self._write_row({self._names[name]: self._wandb.Html(page, inject=False)}, step)
+        self._write_media(name, self._wandb.Html(page, inject=False), step)
 
     def write_figure(self, name: str, figure: Any, step: int) -> None:
         """Write an image."""
@@ -203,12 +209,17 @@ class WandbLogger(RunLogger):
         drawn = io.BytesIO()
         figure.savefig(drawn, format="png")
         image = import_module("PIL.Image").open(drawn)  # which matplotlib brings
-        self._write_row({self._names[name]: self._wandb.Image(image)}, step)
+        self._write_media(name, self._wandb.Image(image), step)
 
     def write_histogram(self, name: str, counts: list[int], edges: list[float], step: int) -> None:
         """Write a histogram."""
         histogram = self._wandb.Histogram(np_histogram=(counts, edges))
-        self._write_row({self._names[name]: histogram}, step)
+        self._write_media(name, histogram, step)
+
+    def _write_media(self, name: str, value: Any, step: int) -> None:
+        # What belongs to a step whose row has ended is shown at the next one.
+        at = step if self._own_steps else max(step, self.run.step)
+        self._write_row({self._names[name]: value}, at)
 
     def write_artifact(self, name: str, path: str, kind: str) -> None:
         """Keep a file as a version of an artifact, the newest one being the best."""

@@ -131,6 +131,7 @@ class Recorder:
                     "log_histogram", f"embedding/{name}/norms", health.counts, health.edges, epoch
                 )
         self.loggers.log_metrics({**record, **further}, step=epoch)
+        self.loggers.offer("flush")
 
     def end(self, val_dataloader: Iterable[Any] | None) -> None:
         """Record what is known when training has ended, with the best weights in the model."""

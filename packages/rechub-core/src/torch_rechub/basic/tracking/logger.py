@@ -91,6 +91,9 @@ class BaseLogger:
     def log_artifact(self, name: str, path: str, kind: str) -> None:
         """Keep a file, for instance one of weights, whose `kind` is ``model``."""
 
+    def flush(self) -> None:
+        """Bring what was logged to the disk; called when an epoch is recorded."""
+
     def log_failure(self, error: BaseException) -> None:
         """Learn that the run died of `error`; called just before `finish()`."""
 
