@@ -56,7 +56,7 @@ class WandbLogger(RunLogger):
     variables.
 
     wandb writes to the disk ten times a second, so a killed process loses no more than its last
-    row, which wandb holds back until the next step.
+    row, which wandb holds back until the next step or `flush()`; trainers flush each epoch.
 
     wandb's own step can only grow. Values for an earlier step are recorded at wandb's next step
     with their own in the column ``step``, and reported once. A name logged twice at one step keeps
