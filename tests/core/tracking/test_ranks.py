@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from torch_rechub.basic.ranks import process_rank
 from torch_rechub.basic.tracking import JSONLLogger
-from torch_rechub.basic.tracking.ranks import process_rank
 from torch_rechub.runs import read_runs
 
 VARIABLES = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE")

@@ -53,6 +53,7 @@ def test_the_model_and_how_it_is_trained(tmp_path):
         "accumulate": 2,
         "max_grad_norm": 1.5,
         "mixed_precision": None,
+        "on_nan": "warn",
         "compile": False,
         "embedding_update": "dense",
         "eval_batch_size": None,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..basic.tracking.ranks import process_rank
+from ..basic.ranks import process_rank
 
 
 def prepare_folder(folder: str | os.PathLike[str]) -> Path:

@@ -1,10 +1,14 @@
 """The mean losses of an epoch, summed where the model is."""
 
+import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+log = logging.getLogger("torch_rechub")
 
 
 class MeanLosses:
@@ -14,6 +18,7 @@ class MeanLosses:
         n: How many losses a batch has.
         device: Where they are.
         log_interval: Batches between two updates of the loss beside the progress bar.
+        on_nan: Whether to "warn" of a mean that is no finite number, or to "raise".
 
     Example:
         >>> mean = MeanLosses(1, torch.device("cpu"))
@@ -23,8 +28,11 @@ class MeanLosses:
         [0.4]
     """
 
-    def __init__(self, n: int, device: torch.device, log_interval: int = 10) -> None:
+    def __init__(
+        self, n: int, device: torch.device, log_interval: int = 10, on_nan: str = "warn"
+    ) -> None:
         self.total, self.log_interval = torch.zeros(n, device=device), log_interval
+        self.on_nan = on_nan
         self.count: int | Tensor = 0
         self.batches = 0
 
@@ -50,7 +58,17 @@ class MeanLosses:
 
         Raises:
             ValueError: There was nothing to take the mean of.
+            FloatingPointError: A mean is no finite number, and that is to be raised.
         """
         if self.count == 0:
             raise ValueError("train_dataloader yielded no batch with anything to learn from")
-        return [float(total) / float(self.count) for total in self.total]
+        means = [float(total) / float(self.count) for total in self.total]
+        if not all(map(math.isfinite, means)):
+            problem = (
+                f"the mean training loss is {', '.join(f'{mean:g}' for mean in means)}: lower the "
+                "learning rate, set max_grad_norm, or look for such values in the inputs"
+            )
+            if self.on_nan == "raise":
+                raise FloatingPointError(problem)
+            log.warning("%s.", problem)
+        return means

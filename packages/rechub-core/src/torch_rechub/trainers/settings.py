@@ -34,6 +34,8 @@ class TrainerOptions(TypedDict, total=False):
         eval_batch_size: Rows a batch in evaluation and prediction of rows; None, the default, takes
             at least 4096 where the loader is one of `torch_rechub`'s, as its results do not depend
             on it.
+        on_nan: Whether to "warn", the default, or to "raise" FloatingPointError after an epoch of
+            which the mean loss is NaN or infinite.
         record: What to tell the loggers beside the metrics of each epoch: a `Recording`.
         prefetch: Whether to copy the next batch to a GPU, from pinned memory, during a step.
     """
@@ -44,6 +46,7 @@ class TrainerOptions(TypedDict, total=False):
     eval_batch_size: int | None
     max_grad_norm: float | None
     mixed_precision: str | None
+    on_nan: str
     prefetch: bool
     record: "Recording | None"
     scheduler_step: str
@@ -72,6 +75,7 @@ class Settings:
     accumulate: int = 1
     max_grad_norm: float | None = None
     mixed_precision: str | None = None
+    on_nan: str = "warn"
     compile: bool = False
     eval_batch_size: int | None = None
     prefetch: bool = False
@@ -97,6 +101,10 @@ class Settings:
         names = {field.name for field in fields(cls)}
         own = {name: value for name, value in arguments.items() if name in names}
         return cls(**own, **options)
+
+    def __post_init__(self) -> None:
+        if self.on_nan not in ("warn", "raise"):
+            raise ValueError(f"on_nan must be 'warn' or 'raise', got {self.on_nan!r}")
 
     def main_device(self) -> torch.device:
         """Where the model and its batches go."""

@@ -186,7 +186,7 @@ class Trainer:
     ) -> list[float]:
         self.model.train()
         self.steps.begin()
-        mean = MeanLosses(len(self.loss_names), self.device, log_interval)
+        mean = MeanLosses(len(self.loss_names), self.device, log_interval, self.settings.on_nan)
         bar = self.feed.bar(data_loader, title)
         for batch in self.feed(data_loader, bar):
             with self.steps.precision():

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..ranks import process_rank
 from .plain import plain_hyperparams, plain_metrics
-from .ranks import process_rank
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
