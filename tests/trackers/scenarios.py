@@ -268,10 +268,9 @@ def memory(folder, backend):
     return peaks
 
 
-def server(folder, backend, port):
+def server(folder, backend, url):
     """A training on a server that cannot be used: how long it took to open, and what was said."""
     started = time.monotonic()
-    url = f"http://127.0.0.1:{port}"
     options = {
         "wandb": {"mode": "online", "settings": {"base_url": url, "init_timeout": 3}},
         "swanlab": {"mode": "online", "settings": {"api_host": url, "web_host": url}},

@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,23 @@ def test_two_runs_of_one_second_in_one_folder_stay_two(backend, tmp_path):
     assert sorted(values) == [[(0, 1.0)], [(0, 2.0)]]
 
 
+@EACH
+def test_a_clock_that_jumps_back_loses_and_overwrites_nothing(backend, tmp_path, monkeypatch):
+    now, shift = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: now() + shift[0])
+    for run, hours in enumerate((0, -2)):
+        (tmp_path / f"{run}").mkdir()
+        shift[0] = 3600 * hours
+        with open_logger(backend, tmp_path / f"{run}") as logger:
+            for step in range(3):
+                shift[0] -= 600
+                logger.log_metrics({"a": run}, step)
+    for run in range(2):
+        recorded = read_run(backend, tmp_path / f"{run}")
+        assert recorded.metrics == {"a": [(0, run), (1, run), (2, run)]}
+        assert recorded.status == "finished"
+
+
 # Several at once
 
 
@@ -229,7 +247,7 @@ def test_100_000_steps_take_no_more_memory_than_10_000(backend, tmp_path):
 
 @pytest.fixture
 def port(request):
-    """A port of this machine where a server answers with an error, never, or is not there."""
+    """A port of this machine where a server answers wrongly, never, or is not there."""
     server = socket.create_server(("127.0.0.1", 0))
     number = server.getsockname()[1]
     held = []
@@ -241,7 +259,7 @@ def port(request):
             except OSError:
                 return
             held.append(connection)
-            if request.param == "says 500":
+            if request.param in ("says 500", "speaks no TLS"):
                 connection.recv(65536)
                 text = b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
                 connection.sendall(text)
@@ -263,11 +281,14 @@ def port(request):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", [b for b in EXPECTED if b != "tensorboardx"])
-@pytest.mark.parametrize("port", ["refuses", "says 500", "stalls"], indirect=True)
-def test_a_server_that_cannot_be_used_is_told_before_training(backend, port, tmp_path, monkeypatch):
+@pytest.mark.parametrize("port", ["refuses", "says 500", "speaks no TLS", "stalls"], indirect=True)
+def test_a_server_that_cannot_be_used_is_told_before_training(
+    backend, port, request, tmp_path, monkeypatch
+):
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.setenv("SWANLAB_API_KEY", "0" * 21)
     monkeypatch.delenv("WANDB_MODE")
-    (seconds, message), _ = result(tmp_path, "server", backend, port)
+    scheme = "https" if "speaks no TLS" in request.node.name else "http"
+    (seconds, message), _ = result(tmp_path, "server", backend, f"{scheme}://127.0.0.1:{port}")
     assert seconds < LIMIT / 2
     assert "mode='offline'" in message
