@@ -127,7 +127,7 @@ def build_of_numbers(name, films_of_users):
     model, mode, penalty, lr = {
         "bpr_mf": lambda: (BPRMF(user, item, negative), 1, 1e-5, 5e-3),
         "light_gcn": lambda: (LightGCN(user, item, negative, pairs, num_layers=2), 1, 1e-6, 1e-2),
-        "neumf": lambda: (NeuMF(user, item, {"dims": [64, 32]}), 0, 1e-6, 2e-3),
+        "neumf": lambda: (NeuMF(user, item, {"dims": [64, 32]}), 0, 5e-6, 2e-3),
     }[name]()
     options = {"mode": mode, "regularization_params": {"embedding_l2": penalty}}
     epochs, rows, negatives = (8, 4096, (4,)) if name == "neumf" else (30, 1024, ())

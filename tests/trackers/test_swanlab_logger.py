@@ -2,10 +2,13 @@ import builtins
 import json
 import signal
 import sys
+import threading
+import time
 
 import numpy
 import pytest
 import swanlab
+from processes import run_in_a_process
 from readers import only, swanlab_records, swanlab_run
 
 from rechub_swanlab import SwanLabLogger
@@ -84,6 +87,17 @@ def test_a_second_value_of_a_hyperparam_replaces_the_first_and_nothing_is_added(
     assert swanlab_run(tmp_path).hyperparams == {"learning_rate": 2, "token": "<redacted>"}
 
 
+def test_what_no_utf8_can_hold_is_escaped(tmp_path):
+    with offline(tmp_path, "p", config={"file": "caf\udce9"}) as logger:
+        logger.log_hyperparams({"\ud800": {"none": None}})
+        logger.log_metrics({"\ud800": 0.5}, step=0)
+        logger.log_failure(OSError("caf\udce9"))
+    run = swanlab_run(tmp_path)
+    assert run.hyperparams == {"file": "caf\\udce9", "\\ud800": {"none": None}}
+    assert run.metrics == {"\\ud800": [(0, 0.5)]}
+    assert run.error == "OSError: caf\\udce9"
+
+
 def test_a_home_is_found(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     offline("~/logs", "p").finish()
@@ -117,7 +131,31 @@ def test_steps_of_numpy_are_recorded(tmp_path):
     assert swanlab_run(tmp_path).metrics == {"auc": [(3, 0.5)]}
 
 
+def test_a_step_that_swanlab_would_drop_is_refused(tmp_path):
+    with offline(tmp_path, "p") as logger:
+        logger.log_metrics({"auc": 0.5}, step=2**48)
+        with pytest.raises(ValueError, match=r"at most 2\*\*48 in SwanLab"):
+            logger.log_metrics({"auc": 0.6})
+    assert swanlab_run(tmp_path).metrics == {"auc": [(2**48, 0.5)]}
+
+
+def test_values_are_in_the_file_before_the_run_ends(tmp_path):
+    logger = offline(tmp_path, "p")
+    logger.log_metrics({"auc": 0.5}, step=0)
+    deadline = time.monotonic() + 10  # swanlab writes in a thread
+    while not swanlab_run(tmp_path).metrics and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert swanlab_run(tmp_path).metrics == {"auc": [(0, 0.5)]}
+    logger.finish()
+
+
 # One run per process
+
+
+def test_no_thread_is_left_behind(tmp_path):
+    before = threading.enumerate()
+    offline(tmp_path, "p").finish()
+    assert threading.enumerate() == before
 
 
 def test_an_active_run_is_not_ended_unless_asked(tmp_path):
@@ -152,17 +190,37 @@ def test_the_state_and_the_error_are_recorded(tmp_path, monkeypatch):
     assert end_of(tmp_path / "stop") == ("RUN_STATE_ABORTED", "KeyboardInterrupt")
 
 
-def test_ctrl_c_reaches_the_user_and_the_handlers_are_put_back(tmp_path, capsys):
+def test_ctrl_c_is_left_to_python_and_the_hook_for_exceptions_is_put_back(tmp_path, capsys):
     before = (sys.excepthook, signal.getsignal(signal.SIGINT))
     logger = offline(tmp_path, "p")
     assert sys.excepthook is not before[0]
-    assert signal.getsignal(signal.SIGINT) is not before[1]
+    assert signal.getsignal(signal.SIGINT) is before[1]
     with pytest.raises(KeyboardInterrupt), logger:
         signal.raise_signal(signal.SIGINT)
     assert (sys.excepthook, signal.getsignal(signal.SIGINT)) == before
     assert end_of(tmp_path)[0] == "RUN_STATE_ABORTED"
     printed = capsys.readouterr()
     assert "already finished" not in printed.out + printed.err
+
+
+def test_a_run_that_was_never_finished_is_aborted_by_ctrl_c(tmp_path):
+    done = run_in_a_process(
+        "import signal, sys; from rechub_swanlab import SwanLabLogger\n"
+        "logger = SwanLabLogger('p', logdir=sys.argv[1], mode='offline')\n"
+        "signal.raise_signal(signal.SIGINT)\n",
+        tmp_path,
+    )
+    assert "KeyboardInterrupt" in done.stderr
+    assert end_of(tmp_path)[0] == "RUN_STATE_ABORTED"
+
+
+def test_a_run_may_be_finished_by_another_thread(tmp_path):
+    logger = offline(tmp_path, "p")
+    assert logger.any_thread
+    thread = threading.Thread(target=logger.finish)
+    thread.start()
+    thread.join()
+    assert end_of(tmp_path)[0] == "RUN_STATE_FINISHED"
 
 
 # Never a prompt

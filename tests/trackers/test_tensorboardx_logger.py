@@ -1,8 +1,7 @@
 import os
-import subprocess
-import sys
 
 import pytest
+from processes import run_in_a_process
 from readers import only, tensorboard_events, tensorboard_run
 
 from rechub_tensorboardx import TensorBoardXLogger
@@ -28,16 +27,6 @@ def texts(directory, tag):
         for value in event.summary.value
         if value.tag == f"{tag}/text_summary"
     ]
-
-
-def run_in_a_process(code, *args):
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, args)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
 
 
 # The directory
@@ -129,6 +118,23 @@ def test_hyperparams_of_several_calls_are_one_entry(tmp_path):
         logger.log_metrics({"val/auc": 0.5}, step=0)
     assert tags(tmp_path).count("_hparams_/session_start_info") == 1
     assert tensorboard_run(tmp_path).hyperparams == {"learning_rate": 2.0, "seed": 7.0}
+
+
+def test_a_value_that_becomes_a_dict_or_back_is_replaced_whole(tmp_path):
+    with TensorBoardXLogger(tmp_path) as logger:
+        logger.log_hyperparams({"mlp": 64, "act": {"name": "relu"}, "file": "caf\udce9"})
+        logger.log_hyperparams({"mlp": {"dims": 32}, "act": "relu"})
+    expected = {"mlp/dims": 32.0, "act": "relu", "file": "caf\\udce9"}
+    assert tensorboard_run(tmp_path).hyperparams == expected
+
+
+def test_a_metric_by_a_name_of_tensorboards_own_is_no_hyperparam(tmp_path):
+    with TensorBoardXLogger(tmp_path) as logger:
+        logger.log_hyperparams({"lr": 1})
+        logger.log_metrics({"_hparams_/session_start_info": 0.5}, step=0)
+    run = tensorboard_run(tmp_path)
+    assert run.hyperparams == {"lr": 1.0}
+    assert run.metrics == {"__hparams_/session_start_info": [(0, 0.5)]}
 
 
 def test_hyperparams_logged_after_metrics_are_not_lost(tmp_path):

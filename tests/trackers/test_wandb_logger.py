@@ -1,13 +1,15 @@
 import os
 import re
-import subprocess
+import signal
 import sys
 
 import pytest
 import wandb
+from processes import run_in_a_process
 from readers import only, wandb_records, wandb_run
 
 from rechub_wandb import WandbLogger
+from torch_rechub.runs import read_runs
 from torch_rechub.testing import LoggerContract
 
 
@@ -17,19 +19,6 @@ class TestContract(LoggerContract):
 
     def read_run(self, directory):
         return wandb_run(directory)
-
-
-def in_a_process(code, directory, **environment):
-    """For what wandb reads from the environment, which it does once in a process."""
-    return subprocess.run(
-        [sys.executable, "-c", code, str(directory)],
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
 
 
 # What is passed on
@@ -57,6 +46,15 @@ def test_the_initial_config_is_stripped_of_secrets_and_not_changed(tmp_path):
     WandbLogger("p", config=config, dir=tmp_path).finish()
     assert wandb_run(tmp_path).hyperparams == {"lr": 0.1, "api_key": "<redacted>"}
     assert config["api_key"] == "not-for-others"
+
+
+def test_a_hyperparam_by_wandbs_own_name_and_odd_text_are_kept(tmp_path):
+    with WandbLogger("p", config={"_wandb": 1}, dir=tmp_path) as logger:
+        logger.log_hyperparams({"file": "caf\udce9"})
+        logger.log_metrics({"\ud800": 0.5}, step=0)
+    run = wandb_run(tmp_path)
+    assert run.hyperparams == {"_wandb_": 1, "file": "caf\\udce9"}
+    assert run.metrics == {"\\ud800": [(0, 0.5)]}
 
 
 def test_a_mistyped_argument_is_met_with_the_right_one(tmp_path):
@@ -91,7 +89,7 @@ def test_a_directory_that_cannot_be_made_is_refused(tmp_path):
 
 def test_without_a_key_the_constructor_says_what_to_do(tmp_path):
     code = "import sys; from rechub_wandb import WandbLogger; WandbLogger('p', dir=sys.argv[1])"
-    done = in_a_process(code, tmp_path, WANDB_MODE="online")
+    done = run_in_a_process(code, tmp_path, WANDB_MODE="online")
     assert done.returncode == 1
     assert re.search(r"Error: .*`wandb login`.*WANDB_API_KEY.*mode='offline'", done.stderr)
 
@@ -116,6 +114,14 @@ def test_values_for_a_step_that_wandb_has_passed_keep_their_step_in_a_column(
         ("9", None, "0.9"),
     ]
     assert len([w for w in warnings_of_trackers() if "column 'step'" in w]) == 1
+    run = wandb_run(tmp_path)
+    assert run.metrics == {"auc": [(5, 0.5), (3, 0.3), (2, 0.2), (9, 0.9)]}
+
+
+def test_large_steps_are_exact(tmp_path):
+    with WandbLogger("p", dir=tmp_path) as logger:
+        logger.log_metrics({"auc": 0.5}, step=2**53 + 1)
+    assert wandb_run(tmp_path).metrics == {"auc": [(2**53 + 1, 0.5)]}
 
 
 def test_a_users_own_log_calls_do_not_cost_an_epoch(tmp_path):
@@ -205,5 +211,84 @@ def test_environment_variables_of_the_user_win(tmp_path):
         "logger = WandbLogger('p', dir=sys.argv[1]); s = logger.run.settings; logger.finish()\n"
         "print(s.disable_git, s.save_code, s.disable_code, s.x_disable_stats, s.console)"
     )
-    done = in_a_process(code, tmp_path, WANDB_DISABLE_GIT="false", WANDB_SAVE_CODE="true")
+    done = run_in_a_process(code, tmp_path, WANDB_DISABLE_GIT="false", WANDB_SAVE_CODE="true")
     assert done.stdout.split() == ["False", "True", "False", "True", "off"]
+
+
+# A service that hangs
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the service's process in /proc")
+@pytest.mark.parametrize("when", ["log_metrics", "finish"])
+def test_a_service_that_hangs_holds_up_neither_training_nor_the_end_of_the_process(tmp_path, when):
+    done = run_in_a_process(
+        "import glob, os, signal, sys\n"
+        "from rechub_wandb import WandbLogger\n"
+        "from torch_rechub.basic.tracking import JSONLLogger, LoggerGroup\n"
+        "folder, when = sys.argv[1:]\n"
+        "logger = WandbLogger('p', dir=folder)\n"
+        "tasks = glob.glob('/proc/self/task/*/children')\n"
+        "children = ' '.join(open(task).read() for task in tasks).split()\n"
+        "stop = lambda: [os.kill(int(child), signal.SIGSTOP) for child in children]\n"
+        "print(*children)\n"
+        "with LoggerGroup([logger, JSONLLogger(dir=folder)], timeout=0.5) as group:\n"
+        "    if when == 'log_metrics': stop()\n"
+        "    for epoch in range(3): group.log_metrics({'a': epoch}, epoch)\n"
+        "    if when == 'finish': stop()\n"
+        "print('trained')\n",
+        tmp_path,
+        when,
+    )
+    children, trained = done.stdout.splitlines()
+    for child in children.split():
+        os.kill(int(child), signal.SIGKILL)
+    assert (trained, done.returncode) == ("trained", 0)
+    assert f"WandbLogger hangs in {when} (no answer for 0.5 s): off." in done.stderr
+    assert f"wandb sync {tmp_path}" in done.stderr
+    (run,) = read_runs(only(tmp_path, "*.run.jsonl"))
+    assert run.metrics == {"a": [(0, 0), (1, 1), (2, 2)]}
+    assert run.status == "finished"
+
+
+# A run that is continued
+
+
+class Continued:
+    """A run as wandb opens it online with `resume`: it knows what its server has."""
+
+    resumed = True
+
+    def __init__(self, run, step):
+        self._run, self.step = run, step
+        self.summary = {"step": 2, "global_step": 8}
+
+    def __getattr__(self, name):
+        return getattr(self._run, name)
+
+
+def test_what_the_server_has_is_not_sent_again(tmp_path):
+    with WandbLogger("p", dir=tmp_path) as logger:
+        logger.run = Continued(logger.run, step=3)
+        logger.resume_at(2, {})
+        for epoch in (2, 3):
+            logger.log_metrics({"a": epoch}, epoch)
+    assert wandb_run(tmp_path).metrics == {"a": [(3, 3)]}
+
+
+def test_nor_is_it_where_steps_have_axes(tmp_path):
+    with WandbLogger("p", dir=tmp_path) as logger:
+        logger.run = Continued(logger.run, step=11)
+        logger.define_axis("global_step", ["loss_step"])
+        logger.resume_at(2, {"global_step": 7})
+        for step in (7, 8, 9):
+            logger.log_metrics({"loss_step": step}, step)
+        for epoch in (2, 3):
+            logger.log_metrics({"a": epoch}, epoch)
+    assert wandb_run(tmp_path).metrics == {"loss_step": [(9, 9)], "a": [(3, 3)]}
+
+
+def test_offline_a_run_of_the_same_id_gets_all_that_is_trained_again(tmp_path):
+    with WandbLogger("p", dir=tmp_path, id="exp", resume="allow") as logger:
+        logger.resume_at(2, {})
+        logger.log_metrics({"a": 2.0}, 2)
+    assert wandb_run(tmp_path).metrics == {"a": [(2, 2.0)]}

@@ -15,6 +15,7 @@ from torch_rechub.models.matching import (
     NARM,
     SINE,
     STAMP,
+    BERT4Rec,
     ComirecDR,
     ComirecSA,
     FaceBookDSSM,
@@ -24,7 +25,7 @@ from torch_rechub.models.matching import (
     SASRec,
     YoutubeDNN,
 )
-from torch_rechub.models.multi_task import AITM, ESMM, MMOE, PLE, SharedBottom
+from torch_rechub.models.multi_task import AITM, ESCM2, ESMM, MMOE, PLE, SharedBottom
 from torch_rechub.models.ranking import DCN, DeepFM, WideDeep
 from torch_rechub.trainers import CTRTrainer, MatchTrainer, MTLTrainer, SeqTrainer
 from torch_rechub.utils.model_utils import extract_feature_info, generate_dummy_input_dict
@@ -66,17 +67,22 @@ MODELS = {
     "LightGCN": lambda: LightGCN(
         USER, ITEM, SparseFeature("negative", 20, embed_dim=4), ([0, 1, 1], [3, 3, 5])
     ),
+    "BERT4Rec": lambda: BERT4Rec(STEPS[0], max_len=10),
     "SharedBottom": lambda: SharedBottom([USER, ITEM], TASKS, EXPERT, TOWERS),
     "MMOE": lambda: MMOE([USER, ITEM, PRICE], TASKS, 2, EXPERT, TOWERS),
     "PLE": lambda: PLE([USER, ITEM], TASKS, 1, 1, 1, EXPERT, TOWERS),
     "ESMM": lambda: ESMM([USER], [ITEM], MLP, MLP),
+    "ESCM2": lambda: ESCM2([USER], [ITEM], MLP, MLP, MLP),
     "AITM": lambda: AITM([USER, ITEM], 2, EXPERT, TOWERS),
 }
 FAST = [("DeepFM", None), ("DSSM", "user"), ("DSSM", "item"), ("FaceBookDSSM", "item")]
 SLOW = [(name, None) for name in MODELS if name != "DeepFM"]
 SLOW += [
     (name, "user")
-    for name in ("YoutubeDNN", "GRU4Rec", "SASRec", "MIND", "ComirecSA", "ComirecDR", "SINE")
+    for name in (
+        *("YoutubeDNN", "GRU4Rec", "SASRec", "MIND", "ComirecSA", "ComirecDR", "SINE"),
+        "BERT4Rec",
+    )
 ]
 CASES = [*FAST, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW)]
 

@@ -260,6 +260,16 @@ def test_it_goes_wherever_it_is_moved(name):
 
 
 @EVERY
+def test_it_makes_tensors_where_its_inputs_are(name):
+    row = TABLE[name]
+    model, inputs = row.make(), row.inputs(5)
+    with torch.device("meta"):  # where a tensor goes whose device is not said
+        loss = row.loss(model, *inputs)
+        loss.backward()
+    assert loss.device.type == "cpu"
+
+
+@EVERY
 def test_a_compiled_model_computes_the_same(name):
     row = TABLE[name]
     model, inputs = row.make().eval(), row.inputs(3)

@@ -44,9 +44,19 @@ def model(make, randomized):
     return randomized(make())
 
 
+@pytest.fixture
+def trained(name):
+    row = MODELS[name]
+    return (row.trained or row.make)()
+
+
 def outputs(model, x):
     found = model(x)
     return list(found) if isinstance(found, tuple) else [found]
+
+
+def towers(model, name, x):
+    return [model.user_tower(x), model.item_tower(x)] if MODELS[name].towers else []
 
 
 def one(x, i):
@@ -210,6 +220,31 @@ def test_weights_survive_a_file_and_copies_are_independent(model, make, make_inp
         for parameter in twin.parameters():
             parameter.zero_()
     assert all(torch.equal(a, b) for a, b in zip(outputs(model, x), expected))
+
+
+# YoutubeSBC compares the items of rows, whose values the meta device does not have
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "YoutubeSBC"])
+def test_it_goes_wherever_it_is_moved(model, name, trained, make_inputs):
+    model, trained = model.to("meta"), trained.to("meta")
+    x = {name: column.to("meta") for name, column in make_inputs(5).items()}
+    found = [*outputs(trained, x), *outputs(model, x), *towers(model, name, x)]
+    sum(part.sum() for part in found).backward()
+    tensors = found + [p.grad for p in model.parameters() if p.grad is not None]
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+
+
+def test_it_makes_tensors_where_its_inputs_are(model, name, trained, make_inputs):
+    x = make_inputs(5)
+    with torch.device("meta"):  # where a tensor goes whose device is not said
+        found = [*outputs(trained, x), *outputs(model, x)]
+        found += towers(model, name, x)
+        if hasattr(model, "auxiliary_loss"):
+            found.append(model.auxiliary_loss(x))
+        sum(part.sum() for part in found).backward()
+        if MODELS[name].towers:
+            found.append(model.item_groups(x))
+    tensors = found + [p.grad for p in model.parameters() if p.grad is not None]
+    assert {tensor.device.type for tensor in tensors} == {"cpu"}
 
 
 def test_a_compiled_model_computes_the_same(model, name, make_inputs):

@@ -167,3 +167,13 @@ def test_a_recorded_monitor_decides():
 )  # fmt: skip
 def test_the_direction_follows_the_name(name, mode):
     assert direction(name) == mode
+
+
+def test_the_seed_that_trainers_record_groups_runs_and_gives_way_to_the_one_a_user_names():
+    def run(value, **params):
+        return Run("a", "jsonl", "a", metrics={"auc": [(0, value)]}, hyperparams=params)
+
+    (row,) = compare([run(0.5, torch_seed=1), run(0.7, torch_seed=2)]).rows
+    assert (row.n, row.seeds) == (2, (1, 2))
+    (row,) = compare([run(0.5, seed=7, torch_seed=1), run(0.7, seed=8, torch_seed=1)]).rows
+    assert (row.n, row.seeds) == (2, (7, 8))

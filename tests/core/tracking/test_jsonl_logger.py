@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from torch_rechub.basic.tracking import JSONLLogger, LoggerClosedError, available_loggers
 from torch_rechub.basic.tracking.jsonl import from_json_line, json_line
+from torch_rechub.runs import read_runs
 from torch_rechub.testing import LoggerContract, RecordedRun
 
 SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -194,3 +195,78 @@ def test_after_a_full_disk_the_records_that_fit_are_whole(tmp_path):
 
     (run,) = read_runs(tmp_path)
     assert (run.metrics, run.status) == ({"a": [(0, 0.0), (1, 1.0), (9, 9.0)]}, "finished")
+
+
+# A run that is continued
+
+
+def continued(folder, **kwargs):
+    return JSONLLogger(dir=folder, **{"id": "exp", "resume": "allow", **kwargs})
+
+
+def test_a_run_of_an_id_is_continued_in_its_file(tmp_path):
+    with continued(tmp_path, name="first", config={"lr": 1}) as logger:
+        logger.log_metrics({"a": 0.0})
+        logger.log_metrics({"a": 1.0})
+    with continued(tmp_path, config={"lr": 2}) as again:
+        again.log_metrics({"a": 2.0})
+    assert logger.path == again.path == str(tmp_path / "exp.run.jsonl")
+    (run,) = read_runs(tmp_path)
+    assert (run.name, run.status, run.hyperparams) == ("first", "finished", {"lr": 2})
+    assert run.metrics == {"a": [(0, 0.0), (1, 1.0), (2, 2.0)]}
+
+
+def test_what_is_recorded_again_takes_the_place_of_what_was(tmp_path):
+    with continued(tmp_path) as logger:
+        logger.define_axis("global_step", ["loss_step"])
+        for step in range(4):
+            logger.log_metrics({"auc": step, "only": step} if step > 1 else {"auc": step}, step)
+            logger.log_metrics({"loss_step": step}, 10 * step)
+    again = continued(tmp_path)
+    again.define_axis("global_step", ["loss_step"])
+    again.resume_at(2, {"global_step": 11})
+    (run,) = read_runs(tmp_path)
+    assert run.status == "unfinished"
+    assert run.metrics == {"auc": [(0, 0), (1, 1)], "loss_step": [(0, 0), (10, 1)]}
+    again.log_metrics({"auc": 0.5})
+    again.finish()
+    (run,) = read_runs(tmp_path)
+    assert run.metrics["auc"] == [(0, 0), (1, 1), (2, 0.5)]
+
+
+def test_a_line_that_was_cut_off_does_not_spoil_the_next_one(tmp_path, caplog):
+    logger = continued(tmp_path)
+    logger.log_metrics({"a": 1.0}, step=4)
+    with open(logger.path, "ab") as file:
+        file.write(b'{"v":1,"event":"metr')
+    with continued(tmp_path) as again:
+        again.log_metrics({"a": 2.0})
+    (run,) = read_runs(tmp_path)
+    assert run.metrics == {"a": [(4, 1.0), (5, 2.0)]}
+    assert "1 damaged lines are left out" in caplog.text
+
+
+@pytest.mark.parametrize("resume", [None, "never"])
+def test_a_run_is_never_written_over(tmp_path, resume):
+    continued(tmp_path).finish()
+    before = (tmp_path / "exp.run.jsonl").read_bytes()
+    with pytest.raises(FileExistsError, match="resume='allow' continues it"):
+        continued(tmp_path, resume=resume)
+    assert (tmp_path / "exp.run.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        ({"resume": "must"}, FileNotFoundError, "there is no run to continue"),
+        ({"resume": True}, ValueError, "resume must be allow, must, never or None, got True"),
+        ({"id": None}, ValueError, "needs the id of the run"),
+        ({"id": "a/b"}, ValueError, "id may have letters, digits and _ . - only, got 'a/b'"),
+        ({"id": ".."}, ValueError, "id may have letters"),
+        ({"id": ""}, ValueError, "id may have letters"),
+    ],
+)
+def test_what_cannot_be_continued_is_refused(tmp_path, wrong, error, message):
+    with pytest.raises(error, match=message):
+        continued(tmp_path, **wrong)
+    assert list(tmp_path.iterdir()) == []

@@ -163,3 +163,40 @@ def test_a_finished_logger_is_refused_before_training():
     logger.finish()
     with pytest.raises(LoggerClosedError, match="Create a new logger"), LoggerGroup([logger]):
         pytest.fail("training started")
+
+
+@pytest.mark.parametrize("method", ["log_metrics", "log_hyperparams", "finish"])
+def test_on_error_raise_ends_training_by_the_fault_and_finishes_all(method):
+    error = OSError("disk full")
+    bad, good = [], []
+    loggers = [Notes(good), Notes(bad, fails_in=[method], error=error)]
+    with pytest.raises(OSError) as raised, LoggerGroup(loggers, on_error="raise") as group:  # noqa: PT012
+        group.log_hyperparams({"lr": 1})
+        group.log_metrics({"auc": 0.5}, step=0)
+    assert raised.value is error
+    assert [calls[-1][1] for calls in (good, bad)] == ["finish", "finish"]
+
+
+def test_on_error_raise_never_replaces_what_training_died_of(caplog):
+    error = ValueError("the loss is nan")
+    bad = Notes([], fails_in=["log_failure", "finish"])
+    with pytest.raises(ValueError) as raised, LoggerGroup(bad, on_error="raise"):
+        raise error
+    assert raised.value is error
+    assert "Notes failed in finish" in caplog.text
+
+
+def test_on_error_is_one_of_two():
+    with pytest.raises(ValueError, match="on_error must be 'report' or 'raise', got 'ignore'"):
+        LoggerGroup([], on_error="ignore")
+
+
+def test_an_optional_method_is_offered_to_those_that_have_it():
+    class Reader(Duck):
+        def log_text(self, name, text):
+            self.calls.append((name, text))
+
+    duck, reader = Duck(), Reader()
+    with LoggerGroup([duck, reader]) as group:
+        group.offer("log_text", "model", "DeepFM()")
+    assert (duck.calls, reader.calls) == (["finish"], [("model", "DeepFM()"), "finish"])

@@ -38,8 +38,13 @@ def test_nan_stays_nan():
     assert math.isnan(plain_metrics({"a": float("nan")})["a"])
 
 
+class Broken:
+    def item(self):
+        raise KeyError("no such item")
+
+
 @pytest.mark.parametrize(
-    "value", [None, "0.5", b"1", [1.0], torch.ones(2), np.ones(0), object(), 1j]
+    "value", [None, "0.5", b"1", [1.0], torch.ones(2), np.ones(0), object(), 1j, Broken()]
 )
 def test_what_is_no_number_is_left_out_with_one_warning(value, caplog):
     name = f"metric of {type(value)}"
@@ -48,6 +53,14 @@ def test_what_is_no_number_is_left_out_with_one_warning(value, caplog):
     assert [record.getMessage() for record in caplog.records if name in record.getMessage()] == [
         f"The metric {name!r} is no number ({type(value).__name__}) and was not recorded."
     ]
+
+
+def test_a_dict_that_holds_itself_is_no_endless_metric():
+    metrics = {"b": 1}
+    metrics["again"] = metrics
+    numbers = plain_metrics(metrics)
+    assert set(numbers.values()) == {1.0}
+    assert numbers["again/b"] == 1.0
 
 
 def test_nested_names_are_joined():

@@ -1,3 +1,6 @@
+import pickle
+import threading
+
 import numpy as np
 import pytest
 
@@ -58,9 +61,9 @@ def test_whole_steps_of_any_type_become_ints(step):
     assert type(rows[0][1]) is int
 
 
-@pytest.mark.parametrize("step", [-1, 0.5, "3", float("nan"), float("inf")])
+@pytest.mark.parametrize("step", [-1, 2**62, 0.5, "3", float("nan"), float("inf")])
 def test_other_steps_are_refused(step):
-    with pytest.raises(ValueError, match="step must be a non-negative integer, got"):
+    with pytest.raises(ValueError, match="step must be a non-negative integer"):
         ListLogger([]).log_metrics({"a": 1}, step=step)
 
 
@@ -83,3 +86,13 @@ def test_a_logger_whose_close_fails_is_closed_all_the_same():
     logger.finish()
     with pytest.raises(LoggerClosedError, match="Create a new logger for what comes after"):
         logger.log_metrics({"a": 1})
+
+
+def test_a_copy_is_closed_and_has_no_hold_on_the_run():
+    logger = ListLogger([])
+    logger.place, logger.connection = "runs/1", threading.Lock()  # which cannot be pickled
+    copy = pickle.loads(pickle.dumps(logger))  # noqa: S301
+    assert (copy.place, copy.closed, logger.closed) == ("runs/1", True, False)
+    with pytest.raises(LoggerClosedError):
+        copy.log_metrics({"a": 1})
+    copy.finish()

@@ -44,6 +44,16 @@ def test_a_crash_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, mo
     assert [file.name for file in tmp_path.iterdir()] == ["w.pth"]
 
 
+def test_of_several_processes_only_the_first_writes(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    save_weights({"a": torch.tensor(1)}, tmp_path / "w.pth")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setenv("RANK", "0")
+    save_weights({"a": torch.tensor(1)}, tmp_path / "w.pth")
+    assert [file.name for file in tmp_path.iterdir()] == ["w.pth"]
+
+
 def test_the_file_is_synced_before_it_takes_the_place_of_the_old_one(tmp_path, monkeypatch):
     events = []
     sync, replace = os.fsync, os.replace

@@ -4,6 +4,7 @@ import inspect
 import logging
 import os
 import re
+import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch_rechub.basic.tracking.plugin import (
     LegalNames,
     ending,
     failure_text,
+    in_utf8,
     load_sdk,
     plain_config,
     refuse_unknown_options,
@@ -38,6 +40,7 @@ _NEWER_NAMES = {"name": "experiment_name", "notes": "description", "log_dir": "l
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 _SYSTEM_PREFIX = "__swanlab__."
+_LARGEST_STEP = 2**48  # swanlab drops what comes after it
 # swanlab cuts at 512, which makes one metric of two long names; some room is left to differ.
 _LONGEST_NAME = 500
 
@@ -51,10 +54,16 @@ class SwanLabLogger(RunLogger):
 
     SwanLab keeps one run per process: finish a logger before you create the next one.
 
+    Hyper-parameters that are NaN or infinite become the texts ``NaN`` and, without sign, ``Inf``.
+
     Machine, git state, list of packages and terminal output are not collected unless you ask for
     them with `settings` or swanlab's environment variables (``SWANLAB_PROBE_GIT=true``, …).
 
+    Every row is on its way to the disk when `log_metrics` returns; a killed process loses what it
+    logged in its last milliseconds.
+
     SwanLab keeps the first value of a name at a step and drops later ones; that is reported once.
+    It knows steps up to 2**48; `log_metrics` raises ValueError for a larger one.
     Names that it would drop or cut (control characters, blanks, ``.`` and ``/`` at either end, more
     than 500 characters, its own prefix) are replaced by similar ones, reported once.
 
@@ -105,7 +114,7 @@ class SwanLabLogger(RunLogger):
         parameters = inspect.signature(swanlab.init).parameters.values()
         known = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
         refuse_unknown_options("SwanLabLogger", kwargs, known | set(_NEWER_NAMES))
-        plain = plain_config("SwanLabLogger", config)
+        plain = in_utf8(plain_config("SwanLabLogger", config))
         if swanlab.has_run() and not options.get("reinit"):
             raise RuntimeError(
                 "SwanLab keeps one run per process, and one is active. Call finish() on its logger "
@@ -113,6 +122,7 @@ class SwanLabLogger(RunLogger):
             )
         folder = own["logdir"]
         options["settings"] = _settings(swanlab, options.get("settings"))
+        on_ctrl_c = signal.getsignal(signal.SIGINT)
         try:
             self.run = swanlab.init(
                 project=project,
@@ -129,12 +139,24 @@ class SwanLabLogger(RunLogger):
                 f"SwanLabLogger could not open its run: {error} Log in once with `swanlab login` "
                 "or set SWANLAB_API_KEY, or record on this machine only with mode='offline'."
             ) from error
+        self.any_thread = _left_to_python(self.run, on_ctrl_c)
+        self._swanlab = swanlab
+        core = getattr(self.run, "_core", None)
+        self._observer = _observer(core)
+        _write_through(self.run, core)
         self._names = LegalNames("SwanLabLogger", _legal)
         self._recorded: dict[str, set[int]] = {}
         self._warned_of_repetition = False
 
+    @property
+    def recovery(self) -> str:
+        """Where the run's files are, and the command that sends them."""
+        return f"Its files are in {self.run.dir}; send them with: swanlab sync {self.run.dir}"
+
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Write the values; see the class for names logged twice at one step."""
+        if step > _LARGEST_STEP:
+            raise ValueError(f"step must be at most 2**48 in SwanLab, got {step}")
         values = {self._names[name]: value for name, value in metrics.items()}
         for name in values:
             steps = self._recorded.setdefault(name, set())
@@ -151,18 +173,44 @@ class SwanLabLogger(RunLogger):
 
     def write_hyperparams(self, params: dict[str, Any]) -> None:
         """Write to the run's config; the last value of a name wins."""
-        self.run.config.update(params)
+        self.run.config.update(in_utf8(params))
+
+    def write_text(self, name: str, text: str, step: int) -> None:
+        """Write a text."""
+        self.run.log({_legal(name): self._swanlab.Text(text)}, step=step)
+
+    def write_figure(self, name: str, figure: Any, step: int) -> None:
+        """Write an image."""
+        self.run.log({_legal(name): self._swanlab.Image(figure)}, step=step)
 
     def close(self, failure: BaseException | None) -> None:
         """Finish the run as success, crashed or aborted."""
-        # swanlab's own handler may have finished the run at Ctrl-C before it got here.
-        if not self.run.alive:
-            return
-        if failure is None:
-            self.run.finish(state="success")
-        else:
-            state = "aborted" if ending(failure) == "interrupted" else "crashed"
-            self.run.finish(state=state, error=failure_text(failure))
+        try:
+            # swanlab's own handler may have finished the run at Ctrl-C before it got here.
+            if not self.run.alive:
+                return
+            if failure is None:
+                self.run.finish(state="success")
+            else:
+                state = "aborted" if ending(failure) == "interrupted" else "crashed"
+                self.run.finish(state=state, error=failure_text(failure))
+        finally:
+            _stop(self._observer)
+
+
+def _left_to_python(run: Any, on_ctrl_c: Any) -> bool:
+    """Put back what Ctrl-C did before the run was opened; say whether any thread may finish it.
+
+    The exception that Ctrl-C raises reaches swanlab all the same: by the trainer, or by its hook
+    for uncaught exceptions. Its own handler can only be taken out again by the main thread.
+    """
+    if signal.getsignal(signal.SIGINT) is on_ctrl_c:
+        return True
+    if on_ctrl_c is None or not hasattr(run, "_is_main_thread"):
+        return False
+    signal.signal(signal.SIGINT, on_ctrl_c)
+    run._is_main_thread = False
+    return True
 
 
 def _with_older_names(kwargs: Mapping[str, Any], own: dict[str, Any]) -> dict[str, Any]:
@@ -192,6 +240,45 @@ def _settings(swanlab: Any, given: Any) -> dict[str, Any]:
     for group, values in defaults.items():
         merged[group] = {**values, **_as_dict(explicit.get(group))}
     return {**merged, "interactive": False}
+
+
+def _write_through(run: Any, core: Any) -> None:
+    """Let what is logged reach its file at once, not when a hundred records are there.
+
+    By itself swanlab collects records for half a second of quiet, and a buffer keeps them then:
+    of most runs whose process is killed everything would be lost.
+    """
+    consumer: Any = getattr(getattr(run, "_components", None), "consumer", None)
+    if hasattr(consumer, "_batch_size"):
+        consumer._batch_size = 1
+    store: Any = getattr(core, "_store", None)
+    write, flush = getattr(store, "write", None), getattr(store, "ensure_flushed", None)
+    if write is None or flush is None:
+        return
+
+    def write_through(data: bytes) -> None:
+        try:
+            write(data)
+            flush()
+        except OSError as error:  # a full disk; swanlab would print a traceback for every record
+            log.warning("SwanLabLogger: the run's file takes no more records (%s).", error)
+            store.write, store.close = (lambda data: None), (lambda: None)
+
+    store.write = write_through
+
+
+def _observer(core: Any) -> Any:
+    """What waits for changes of the run's files, if it can be found."""
+    return getattr(getattr(core, "_watcher", None), "_observer", None)
+
+
+def _stop(observer: Any) -> None:
+    """End the thread that watchdog starts with every observer, and swanlab ends only if it used it.
+
+    Each left behind keeps one of the 128 that Linux gives a user.
+    """
+    if observer is not None and observer.ident is None:
+        observer.stop()
 
 
 def _as_dict(group: Any) -> dict[str, Any]:

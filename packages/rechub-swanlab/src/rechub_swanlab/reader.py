@@ -21,7 +21,7 @@ _STATUS = {
 class SwanLabRunReader:
     """One ``run-<id>.swanlab`` is one run; its hyper-parameters are in ``files/config.yaml``.
 
-    SwanLab writes both in its own time, so a killed run may lack its last values.
+    SwanLab writes both in a thread of its own, so a killed run may lack its last values.
     """
 
     patterns = ("run-*.swanlab",)
@@ -62,7 +62,8 @@ def _end(finish: Any) -> dict[str, Any]:
     states = import_module("swanlab.proto.swanlab.run.v1.run_pb2").RunState
     return {
         "status": _STATUS.get(states.Name(finish.state), "unfinished"),
-        "error": finish.error or None,
+        # of Ctrl-C swanlab's own handler keeps a traceback
+        "error": finish.error.partition("\n")[0] or None,
         "ended": finish.finished_at.ToDatetime(timezone.utc),
     }
 
@@ -72,5 +73,11 @@ def _hyperparams(path: Path) -> dict[str, Any]:
         return {}
     yaml: Any = import_module("yaml")  # which swanlab writes it with
     stored = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    # swanlab keeps None as an empty mapping
-    return {n: None if item["value"] == {} else item["value"] for n, item in stored.items()}
+    return {name: _none_for_empty(item["value"]) for name, item in stored.items()}
+
+
+def _none_for_empty(value: Any) -> Any:
+    """Swanlab keeps None as an empty mapping."""
+    if isinstance(value, dict):
+        return {name: _none_for_empty(inner) for name, inner in value.items()} or None
+    return [_none_for_empty(inner) for inner in value] if isinstance(value, list) else value

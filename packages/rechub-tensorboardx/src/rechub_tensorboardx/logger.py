@@ -5,8 +5,10 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
+from itertools import pairwise
 from typing import Any
 
 from torch_rechub.basic.tracking.logger import RunLogger
@@ -14,12 +16,14 @@ from torch_rechub.basic.tracking.plugin import (
     LegalNames,
     ending,
     failure_text,
+    in_utf8,
     load_sdk,
     local_directory,
     refuse_unknown_options,
 )
 
 _ILLEGAL = re.compile(r"[^-/\w.]")
+_HPARAMS = "_hparams_/"
 _EXACT_IN_A_DOUBLE = 2**53
 _serial = itertools.count()
 
@@ -35,7 +39,7 @@ class TensorBoardXLogger(RunLogger):
 
     Every row is on disk when `log_metrics` returns, so a crash loses nothing. TensorBoard keeps
     values as 32-bit floats. In names, characters other than letters, digits and ``_ . - /`` become
-    ``_``, reported once.
+    ``_``, and those that begin like TensorBoard's own, ``_hparams_/``, get one more; reported once.
 
     Args:
         log_dir: The run's directory, made if it does not exist; ``~`` is expanded.
@@ -88,24 +92,62 @@ class TensorBoardXLogger(RunLogger):
         self._names = LegalNames("TensorBoardXLogger", _legal)
         self._params: dict[str, Any] = {}
         self._session_started = False
+        self._on_other_axes: set[str] = set()
+
+    @property
+    def recovery(self) -> str:
+        """Where the run's files are."""
+        return f"Its files are in {self.log_dir}."
+
+    def define_axis(self, axis: str, metrics: Sequence[str]) -> None:
+        """Leave these metrics out of the HParams tab; all steps count what their metric says."""
+        self._on_other_axes |= set(metrics)
 
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Write scalars, through to the disk."""
         values = {self._names[name]: value for name, value in metrics.items()}
-        self._start_session(list(values))
+        if not self._on_other_axes.issuperset(metrics):
+            self._start_session(list(values))
         for name, value in values.items():
             self.writer.add_scalar(name, value, step)
         self.writer.flush()
 
     def write_hyperparams(self, params: dict[str, Any]) -> None:
         """Add to what the HParams tab and the text ``hyperparameters`` show."""
-        self._params.update(_flat(params))
+        self._params.update(in_utf8(params))
         if self._session_started:
             # TensorBoard shows the first entry only; other readers of the file find the last.
             self._session_started = False
             self._start_session([])
-        table = "\n".join(f"    {name} = {value}" for name, value in self._params.items())
+        table = "\n".join(f"    {name} = {value}" for name, value in _flat(self._params))
         self.writer.add_text("hyperparameters", table, self._next_step)
+        self.writer.flush()
+
+    def write_resume(self, step: int, others: dict[str, int]) -> None:
+        """Have readers forget what the directory has from there on.
+
+        TensorBoard knows one step for all metrics. Where some count the steps of training, which
+        grow faster than epochs, it is theirs.
+        """
+        _restart(self.writer, max([step, *others.values()]))
+
+    def write_text(self, name: str, text: str, step: int) -> None:
+        """Write a text, shown as it is."""
+        self.writer.add_text(_legal(name), textwrap.indent(text, "    "), step)
+        self.writer.flush()
+
+    def write_figure(self, name: str, figure: Any, step: int) -> None:
+        """Write an image."""
+        self.writer.add_figure(_legal(name), figure, step, close=False)
+        self.writer.flush()
+
+    def write_histogram(self, name: str, counts: list[int], edges: list[float], step: int) -> None:
+        """Write a histogram; its sums are those of the middles of its bins."""
+        middles = [(low + high) / 2 for low, high in pairwise(edges)]
+        moments = [sum(n * m**k for n, m in zip(counts, middles, strict=True)) for k in (1, 2)]
+        self.writer.add_histogram_raw(
+            _legal(name), edges[0], edges[-1], sum(counts), *moments, edges[1:], counts, step
+        )
         self.writer.flush()
 
     def close(self, failure: BaseException | None) -> None:
@@ -127,7 +169,7 @@ class TensorBoardXLogger(RunLogger):
             return
         self._session_started = True
         hparams = import_module("tensorboardX.summary").hparams
-        experiment, start, _ = hparams(self._params, dict.fromkeys(metric_names))
+        experiment, start, _ = hparams(dict(_flat(self._params)), dict.fromkeys(metric_names))
         self._add(experiment)
         self._add(start)
 
@@ -188,7 +230,8 @@ def _hparam(value: Any) -> bool | float | str:
 
 
 def _legal(name: str) -> str:
-    return _ILLEGAL.sub("_", name).lstrip("/") or "_"
+    legal = _ILLEGAL.sub("_", name).lstrip("/") or "_"
+    return f"_{legal}" if legal.startswith(_HPARAMS) else legal
 
 
 def _session_end(failed: bool) -> Any:

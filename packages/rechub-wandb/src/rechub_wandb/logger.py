@@ -1,16 +1,20 @@
 """`WandbLogger`: a run of Weights & Biases behind the logger interface of Torch-RecHub."""
 
+import html
 import inspect
+import io
 import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from torch_rechub.basic.tracking.logger import RunLogger
 from torch_rechub.basic.tracking.plugin import (
     LegalNames,
     exit_code,
+    in_utf8,
     load_sdk,
     plain_config,
     refuse_unknown_options,
@@ -31,6 +35,9 @@ _PRIVACY: dict[str, Any] = {
     "x_disable_stats": True,
     "x_save_requirements": False,
 }
+# How often wandb writes to its file, in seconds: by default what 15 seconds brought is lost when
+# the process is killed.
+_OFTEN = {"x_transaction_log_flush_interval": 0.1}
 
 # wandb's own columns, which it would write over a metric of that name without a word, and ours.
 _RESERVED = frozenset({"", "_runtime", "_step", "_timestamp", "_wandb", "step"})
@@ -48,10 +55,15 @@ class WandbLogger(RunLogger):
     unless you ask for them: with `settings`, with `save_code=True`, or with wandb's environment
     variables.
 
+    wandb writes to the disk ten times a second, so a killed process loses no more than its last
+    row, which wandb holds back until the next step.
+
     wandb's own step can only grow. Values for an earlier step are recorded at wandb's next step
     with their own in the column ``step``, and reported once. A name logged twice at one step keeps
     the later value. A metric called ``step``, or by one of wandb's own names (``_step``,
-    ``_runtime``, ``_timestamp``, ``_wandb``), is recorded with ``_`` appended.
+    ``_runtime``, ``_timestamp``, ``_wandb``), is recorded with ``_`` appended; so is a
+    hyper-parameter called ``_wandb``. wandb takes ``-`` off both ends of a hyper-parameter's name,
+    and keeps one that is NaN as None.
 
     Args:
         project: The project the run belongs to.
@@ -101,7 +113,7 @@ class WandbLogger(RunLogger):
             **kwargs,
             "project": project,
             "name": name,
-            "config": plain,
+            "config": plain and _config(plain),
             "tags": tags,
             "notes": notes,
             "dir": _working_folder(kwargs) if dir is None else _writable(dir),
@@ -117,13 +129,52 @@ class WandbLogger(RunLogger):
         self._names = LegalNames("WandbLogger", lambda n: f"{n}_" if n in _RESERVED else n)
         # Several processes may write to a run in shared mode, so steps are not ours to set there.
         self._own_steps = getattr(self.run.settings, "mode", None) == "shared"
+        self._axis_of: dict[str, str] = {}
+        self._recorded: dict[str, int] = {}
         self._warned_of_order = False
 
+    @property
+    def recovery(self) -> str:
+        """Where the run's files are, and the command that sends them."""
+        folder = self.run.settings.sync_dir
+        return f"Its files are in {folder}; send them with: wandb sync {folder}"
+
+    def define_axis(self, axis: str, metrics: Sequence[str]) -> None:
+        """Give these metrics an x-axis of their own; all others get the axis ``step``.
+
+        From here on a row has its step in the column of its axis, and wandb numbers the rows.
+        """
+        self._own_steps = True
+        self._axis_of |= dict.fromkeys(metrics, axis)
+        for column in (axis, "step"):
+            self.run.define_metric(column, hidden=True)
+        for name in metrics:
+            self.run.define_metric(self._names[name], step_metric=axis)
+        self.run.define_metric("*", step_metric="step")
+
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
-        """Write one row; see the class for steps that go back."""
-        row = {self._names[name]: value for name, value in metrics.items()}
+        """Write one row for each axis; see the class for steps that go back."""
+        rows: dict[str, dict[str, Any]] = {}
+        for name, value in metrics.items():
+            rows.setdefault(self._axis_of.get(name, "step"), {})[self._names[name]] = value
+        for axis, row in rows.items():
+            self._write_row(row, step, axis)
+
+    def write_resume(self, step: int, others: dict[str, int]) -> None:
+        """Leave out the steps that a run opened with `resume` has already: wandb overwrites none.
+
+        Online only; offline, wandb begins a run of the same id, and unites the two at the upload.
+        """
+        if self.run.resumed:
+            columns = {axis: self.run.summary.get(axis, -1) for axis in ("step", *others)}
+            last = columns["step"] if self._own_steps else self.run.step - 1
+            self._recorded = {**columns, "step": last}
+
+    def _write_row(self, row: dict[str, Any], step: int, axis: str = "step") -> None:
+        if step <= self._recorded.get(axis, -1):
+            return
         if self._own_steps:
-            self.run.log({"step": step, **row})
+            self.run.log({axis: step, **row})
             return
         next_step = self.run.step
         if step >= next_step:
@@ -141,10 +192,32 @@ class WandbLogger(RunLogger):
         # One step on, and committed: neither the row before nor the row after is written over.
         self.run.log({"step": step, **row}, step=next_step + 1, commit=True)
 
+    def write_text(self, name: str, text: str, step: int) -> None:
+        """Write a page that shows the text as it is."""
+        page = f"<pre>{html.escape(text)}</pre>"
+        self._write_row({self._names[name]: self._wandb.Html(page, inject=False)}, step)
+
+    def write_figure(self, name: str, figure: Any, step: int) -> None:
+        """Write an image."""
+        # wandb takes figures only where the user has imported pyplot.
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="png")
+        image = import_module("PIL.Image").open(drawn)  # which matplotlib brings
+        self._write_row({self._names[name]: self._wandb.Image(image)}, step)
+
+    def write_histogram(self, name: str, counts: list[int], edges: list[float], step: int) -> None:
+        """Write a histogram."""
+        histogram = self._wandb.Histogram(np_histogram=(counts, edges))
+        self._write_row({self._names[name]: histogram}, step)
+
+    def write_artifact(self, name: str, path: str, kind: str) -> None:
+        """Keep a file as a version of an artifact, the newest one being the best."""
+        self.run.log_artifact(path, name=name, type=kind, aliases=["best"])
+
     def write_hyperparams(self, params: dict[str, Any]) -> None:
         """Write to the run's config; the last value of a name wins."""
         # Without the flag wandb raises for a name that `config` had with another value.
-        self.run.config.update(params, allow_val_change=True)
+        self.run.config.update(_config(params), allow_val_change=True)
 
     def close(self, failure: BaseException | None) -> None:
         """Finish the run, as failed if it died of something, and take wandb's hooks out again."""
@@ -152,6 +225,13 @@ class WandbLogger(RunLogger):
             self.run.finish(exit_code=exit_code(failure))
         finally:
             _release_hooks(self._wandb)
+
+
+def _config(params: Mapping[str, Any]) -> dict[str, Any]:
+    """`params` as wandb can keep them; what is called ``_wandb`` is its own."""
+    return {
+        f"{n}_" if n.strip("-") == "_wandb" else n: value for n, value in in_utf8(params).items()
+    }
 
 
 def _open_run(wandb: Any, options: dict[str, Any]) -> Any:
@@ -175,13 +255,13 @@ def _a_run_is_active(wandb: Any) -> bool:
 
 
 def _settings(wandb: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Collect nothing that the user did not ask for; what the user set anywhere wins."""
+    """Collect nothing unasked, write soon; what the user set anywhere wins."""
     given = options.get("settings") or {}
     if not isinstance(given, Mapping):
         given = {name: getattr(given, name) for name in given.model_fields_set}
     elsewhere = wandb.setup().settings  # environment variables and settings files
     known = set(wandb.Settings.model_fields) - elsewhere.model_fields_set
-    defaults = {name: value for name, value in _PRIVACY.items() if name in known}
+    defaults = {name: value for name, value in {**_PRIVACY, **_OFTEN}.items() if name in known}
     if options.get("save_code") is not None:
         defaults.pop("save_code", None)
     if given.get("save_code") or options.get("save_code") or elsewhere.save_code:

@@ -1,7 +1,7 @@
 """Reads what wandb left on disk, of offline and online runs alike; no network, no account."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from importlib import import_module
 from pathlib import Path
@@ -20,7 +20,8 @@ class WandbRunReader:
 
     wandb keeps no column for metrics logged in nested dicts, whose names are joined with ``/``.
     Values that are no numbers, such as images, are left out. `WandbLogger` keeps the step of values
-    that arrived late in the column ``step``.
+    that arrived late in the column ``step``. A metric that was defined with an x-axis of whole
+    numbers has its steps from there.
     """
 
     patterns = ("run-*.wandb",)
@@ -43,11 +44,14 @@ def _run(path: Path) -> Run:
     fields: dict[str, Any] = {"name": path.parent.name}
     params: dict[str, Any] = {}
     metrics: dict[str, list[tuple[int, float]]] = {}
+    axes: dict[str, str] = {}
     last = 0.0
     for record in wandb_records(path):
         kind = record.WhichOneof("record_type")
         if kind == "history":
-            last = max(last, _add_row(record.history, metrics))
+            last = max(last, _add_row(record.history, axes, metrics))
+        elif kind == "metric" and record.metric.name:
+            axes[record.metric.name] = record.metric.step_metric
         elif kind == "run":
             fields |= _about(record.run)
             _update(params, record.run.config)
@@ -71,20 +75,29 @@ def _about(run: Any) -> dict[str, Any]:
     }
 
 
-def _add_row(history: Any, metrics: dict[str, list[tuple[int, float]]]) -> float:
+def _add_row(
+    history: Any, axes: Mapping[str, str], metrics: dict[str, list[tuple[int, float]]]
+) -> float:
     """Add the numbers of a row; gives the time of the row, in seconds."""
-    row = {"/".join(item.nested_key) or item.key: _number(item) for item in history.item}
+    media = {item.nested_key[0] for item in history.item if "_type" in item.nested_key[1:]}
+    row = {
+        "/".join(item.nested_key) or item.key: _number(item)
+        for item in history.item
+        if not media.intersection(item.nested_key[:1])
+    }
     time = row.pop("_timestamp", None)
     row.pop("_runtime", None)
-    step = row.pop("_step", None)
-    step = row.get("step", history.step.num if step is None else step)
+    counted = row.pop("_step", None)
+    step = row.pop("step", history.step.num if counted is None else counted)
     for name, value in row.items():
-        if value is not None and step is not None:
-            metrics.setdefault(name, []).append((int(step), value))
+        own = row.get(axes.get(name, ""))
+        at = own if own is not None and float(own).is_integer() else step
+        if value is not None and at is not None and name not in axes.values():
+            metrics.setdefault(name, []).append((int(at), float(value)))
     return time or 0.0
 
 
-def _number(item: Any) -> float | None:
+def _number(item: Any) -> int | float | None:
     # Newer versions of wandb may write numbers as such, beside those in JSON.
     value: Any = None
     if item.value_json:
@@ -93,7 +106,7 @@ def _number(item: Any) -> float | None:
         for kind in ("number", "integer", "boolean"):
             if kind in item.DESCRIPTOR.fields_by_name and item.HasField(kind):
                 value = getattr(item, kind)
-    return float(value) if isinstance(value, int | float) else None
+    return value if isinstance(value, int | float) else None
 
 
 def _update(params: dict[str, Any], config: Any) -> None:

@@ -156,6 +156,16 @@ def test_the_loss_of_gaps_does_not_depend_on_padding(left, right, randomized, mo
     torch.testing.assert_close(*found)
 
 
+@pytest.mark.parametrize("length", [0, 1])
+def test_histories_without_items_give_finite_numbers_and_gradients(length):
+    model, x = two_heads(), {"history": torch.zeros(3, length, dtype=torch.long)}
+    logits, loss = model(x), model.auxiliary_loss(x)
+    (logits[:, 1:].sum() + loss).backward()
+    assert loss == 0
+    assert logits.isfinite().all()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
 def test_an_item_feature_scores_one_item_a_row_with_the_same_weights(randomized):
     every, one = randomized(bert4rec(item=False)).eval(), bert4rec().eval()
     one.load_state_dict(every.state_dict())

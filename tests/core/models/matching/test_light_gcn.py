@@ -9,6 +9,7 @@ import torch
 
 from torch_rechub.basic.features import SparseFeature
 from torch_rechub.models.matching import LightGCN
+from torch_rechub.trainers import MatchTrainer
 
 USERS, ITEMS = (
     [0, 0, 1, 1, 1, 3, 0],
@@ -191,3 +192,19 @@ def test_evaluation_convolves_once_and_again_when_weights_changed(counted, witho
     assert changed(load) == 2
     assert changed(step) == 3
     assert changed(edit_while_training) == 2
+
+
+@pytest.mark.parametrize("update", ["dense", "lazy"])
+def test_a_step_moves_whoever_is_near_a_batch_whatever_the_update(update, randomized, tmp_path):
+    torch.manual_seed(0)
+    model = randomized(make())
+    before = {name: table.clone() for name, table in model.state_dict().items()}
+    adam = {"optimizer_params": {"lr": 0.1, "weight_decay": 0}, "embedding_update": update}
+    trainer = MatchTrainer(model, 1, n_epoch=1, model_path=tmp_path, progress=False, **adam)
+    trainer.fit([columns(user=[0], item=[2], neg=[4])])
+    moved = {
+        name.split(".")[2]: (table != before[name]).any(dim=1).tolist()
+        for name, table in model.state_dict().items()
+    }
+    # up to two steps from user 0 and the items; user 2 and item 1 are alone, user 3 is too far
+    assert moved == {"user": [True, True, False, False], "item": [True, False, True, True, True]}

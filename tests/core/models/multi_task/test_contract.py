@@ -54,7 +54,7 @@ def test_every_model_is_tested():
 def everything(model, x):
     """A scalar that all of a model's outputs enter, its further loss among them."""
     p = model(x)
-    y = torch.randint(0, 2, p.shape).float()
+    y = torch.randint(0, 2, p.shape, device=p.device).float()
     further = getattr(model, "further_loss", None)
     return (p**2).sum() + (0 if further is None else further(p, y, x))
 
@@ -171,6 +171,21 @@ def test_an_output_layer_among_the_parameters_changes_nothing(make):
             assert list(make(2).state_dict()) == keys
         finally:
             PARAMS["output_layer"], TOWERS[0]["output_layer"] = False, True
+
+
+def test_it_goes_wherever_it_is_moved(model):
+    model = model.to("meta")
+    found = everything(model, {name: column.to("meta") for name, column in inputs(5).items()})
+    found.backward()
+    assert {found.device.type, *(p.grad.device.type for p in model.parameters())} == {"meta"}
+
+
+def test_it_makes_tensors_where_its_inputs_are(model):
+    x = inputs(5)
+    with torch.device("meta"):  # where a tensor goes whose device is not said
+        found = everything(model, x)
+        found.backward()
+    assert {found.device.type, *(p.grad.device.type for p in model.parameters())} == {"cpu"}
 
 
 def test_a_compiled_model_computes_the_same(model):

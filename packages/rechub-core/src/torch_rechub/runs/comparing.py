@@ -13,8 +13,9 @@ from .monitored import default_metric, direction
 from .reading import AnyPath, no_runs, read_runs
 from .record import Mode, Run, flat
 
-SEED_KEYS = ("seed", "random_seed")
-"""Hyper-parameters that make a run a repetition of another, at any depth."""
+SEED_KEYS = ("seed", "random_seed", "torch_seed")
+"""Hyper-parameters that make a run a repetition of another, at any depth; trainers record the last,
+which is shown where a run has no other."""
 
 
 def compare(
@@ -25,8 +26,8 @@ def compare(
 ) -> Comparison:
     """Rank runs by a metric, with mean and spread of runs that differ only by their seed.
 
-    Runs are one row when they have a hyper-parameter called ``seed`` or ``random_seed``, and
-    agree in all others, in project, backend and status.
+    Runs are one row when they have a hyper-parameter called ``seed``, ``random_seed`` or
+    ``torch_seed``, and agree in all others, in project, backend and status.
 
     Args:
         runs: Runs, or the paths to read them from.
@@ -118,7 +119,7 @@ def _row(
     (first, given), runs = members[0], tuple(run for run, _ in members)
     best = [pair for run in runs if (pair := run.best(metric, mode))]
     last = [pair for run in runs if (pair := run.last(metric))]
-    seeds = {_signature(v): v for _, p in members for n, v in p.items() if is_seed(n)}
+    seeds = {_signature(value): value for _, params in members for value in _seeds(params)}
     return {
         "name": _common_name([run.name for run in runs]),
         "backend": first.backend,
@@ -132,6 +133,13 @@ def _row(
         "best_step": best[0][0] if len(runs) == 1 else None,
         "runs": runs,
     }
+
+
+def _seeds(params: Mapping[str, Any]) -> list[Any]:
+    """The seeds that a run was given; else the one that torch had."""
+    found = {name: value for name, value in params.items() if is_seed(name)}
+    given = [value for name, value in found.items() if not name.endswith("torch_seed")]
+    return given or list(found.values())
 
 
 def _common_name(names: list[str]) -> str:

@@ -38,6 +38,9 @@ def _runs(path: Path) -> Iterator[Run]:
         elif fields is not None and event == "metrics":
             for name, value in record["metrics"].items():
                 fields["metrics"].setdefault(name, []).append((record["step"], value))
+        elif fields is not None and event == "resume":
+            _supersede(fields["metrics"], record["step"], record["steps"])
+            fields |= {"status": "unfinished", "error": None, "ended": None}
         elif fields is not None and event == "finish":
             fields |= {"status": cast(Status, record["status"]), "error": record["error"]}
             fields["ended"] = _time(record["time"])
@@ -55,6 +58,13 @@ def _start(path: Path, record: dict[str, Any]) -> dict[str, Any]:
         "hyperparams": {},
         "metrics": {},
     }
+
+
+def _supersede(metrics: dict[str, list[tuple[int, float]]], step: int, steps: Any) -> None:
+    for name, points in list(metrics.items()):
+        metrics[name] = [point for point in points if point[0] < steps.get(name, step)]
+        if not metrics[name]:
+            del metrics[name]
 
 
 def _time(text: str) -> datetime:

@@ -130,12 +130,16 @@ def available_readers() -> dict[str, str]:
         >>> available_readers()["jsonl"]
         'rechub-core'
     """
-    points = sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name)
-    return {point.name: point.dist.name if point.dist else "unknown" for point in points}
+    return {point.name: point.dist.name if point.dist else "unknown" for point in _entry_points()}
+
+
+def _entry_points() -> list[metadata.EntryPoint]:
+    return sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name)
 
 
 def _readers(backends: Iterable[str] | None) -> dict[str, tuple[re.Pattern[str], RunReader]]:
-    installed = available_readers()
+    points = _entry_points()
+    installed = [point.name for point in points]
     wanted = set(installed if backends is None else backends)
     if unknown := wanted - set(installed):
         raise ValueError(
@@ -143,7 +147,7 @@ def _readers(backends: Iterable[str] | None) -> dict[str, tuple[re.Pattern[str],
             f"backends that can be read here: {', '.join(installed)}"
         )
     readers: dict[str, tuple[re.Pattern[str], RunReader]] = {}
-    for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name):
+    for point in points:
         if point.name not in wanted:
             continue
         try:

@@ -3,6 +3,7 @@
 from .ctr_trainer import CTRTrainer
 from .match_trainer import MatchTrainer
 from .mtl_trainer import MTLTrainer
+from .recording import Recording
 from .seq_trainer import SeqTrainer
 
-__all__ = ["CTRTrainer", "MTLTrainer", "MatchTrainer", "SeqTrainer"]
+__all__ = ["CTRTrainer", "MTLTrainer", "MatchTrainer", "Recording", "SeqTrainer"]

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..basic.tracking.ranks import process_rank
+
 
 def prepare_folder(folder: str | os.PathLike[str]) -> Path:
     """Make sure that files can be written to `folder`, creating it if need be.
@@ -36,7 +38,15 @@ class CheckpointError(RuntimeError):
 
 
 def save_weights(weights: dict[str, Any], file: Path) -> None:
-    """Write a state dict to `file`: to a temporary file first, synced, then renamed over it."""
+    """Write a state dict to `file`: to a temporary file first, synced, then renamed over it.
+
+    Where several processes train together, only the first writes.
+
+    Raises:
+        OSError: It cannot be written, as on a full disk; what was there before is whole.
+    """
+    if process_rank() > 0:
+        return
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as stream, _without_checksums():
@@ -44,6 +54,11 @@ def save_weights(weights: dict[str, Any], file: Path) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, file)
+    except RuntimeError as error:
+        reason = error.__context__  # torch raises one of its own over the system's
+        if not isinstance(reason, OSError):
+            raise
+        raise OSError(reason.errno, f"{file} cannot be written: {reason.strerror}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

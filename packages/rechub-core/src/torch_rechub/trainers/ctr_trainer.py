@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -114,9 +115,19 @@ class CTRTrainer(Trainer):
         Raises:
             ValueError: There are no labels, or others than 0 and 1.
         """
+        return self.evaluate_fn(*self.labelled_predictions(model, data_loader))
+
+    def labelled_predictions(
+        self, model: nn.Module, data_loader: Iterable[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The labels and the probabilities (N,) of a model over (x, y).
+
+        Raises:
+            ValueError: There are no labels.
+        """
         found = predictions_of(self.feed, model, data_loader, self._of(model), _flat)
         labels, predictions = (part.float().numpy() for part in found)
-        return self.evaluate_fn(labels, predictions)
+        return labels, predictions
 
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[float]:
         """The probability of each row of x or (x, y), of which y is not used."""

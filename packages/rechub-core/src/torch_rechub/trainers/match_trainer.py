@@ -14,6 +14,7 @@ from ..export.trained import export_tower_onnx
 from .batches import split_batch
 from .checkpoint import load_weights
 from .checks import check_binary, check_inputs, check_not_empty, warn_of_one_class
+from .hyperparams import describe_matching
 from .in_batch_objective import make_objective
 from .match_objectives import columns_in_use, one_tower, prediction
 from .passes import predictions_of
@@ -87,9 +88,8 @@ class MatchTrainer(Trainer):
         settings = Settings.of(locals(), options)
         super().__init__(model, settings)
         self.mode, self.in_batch_neg = mode, in_batch_neg
-        self.recorded = {"loss_mode": mode, "in_batch_neg": in_batch_neg}
-        self.recorded["log_q_correction"] = item_frequency is not None
         sampling = (in_batch_neg_ratio, hard_negative, sampler_seed) if in_batch_neg else None
+        self.recorded = describe_matching(mode, sampling, item_frequency is not None)
         self.objective = make_objective(self.model, mode, sampling, item_frequency, settings)
         self.stateful["negatives"] = self.objective
         self.criterion = self.objective.criterion

@@ -42,6 +42,7 @@ def write_checkpoint(trainer: "Trainer", over: bool) -> None:
             "trial_counter": stopper.trial_counter,
         },
         "history": trainer.history,
+        "steps": trainer.steps.count,
         "task": {name: part.state_dict() for name, part in trainer.stateful.items()},
         "random": random_state(),
     }
@@ -76,7 +77,7 @@ def read_checkpoint(trainer: "Trainer") -> int:
             "another model_path, or remove the file to start afresh"
         ) from error
     _restore_early_stopper(trainer, state["early_stopper"])
-    trainer.history = list(state["history"])
+    trainer.history, trainer.steps.count = list(state["history"]), state.get("steps", 0)
     restore_random_state({**state["random"], "torch": state["random"]["torch"].cpu()})
     return trainer.n_epoch if state["over"] else len(trainer.history)
 

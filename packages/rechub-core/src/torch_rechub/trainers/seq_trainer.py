@@ -74,7 +74,7 @@ class SeqTrainer(Trainer):
     ) -> None:
         settings = Settings.of(locals(), options)
         super().__init__(model, settings)
-        self.recorded = {"loss_type": loss_type}
+        self.recorded = {"loss_type": loss_type, "loss_params": dict(loss_params or {})}
         self.loss_fn = item_loss(loss_type, dict(loss_params or {})).to(self.device)
         self._predict = Predictor(self.model, settings.parallel)
 

@@ -3,10 +3,13 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 from torch import nn
+
+if TYPE_CHECKING:
+    from .recording import Recording
 
 Folder = str | os.PathLike[str]
 
@@ -31,6 +34,7 @@ class TrainerOptions(TypedDict, total=False):
         eval_batch_size: Rows a batch in evaluation and prediction of rows; None, the default, takes
             at least 4096 where the loader is one of `torch_rechub`'s, as its results do not depend
             on it.
+        record: What to tell the loggers beside the metrics of each epoch: a `Recording`.
         prefetch: Whether to copy the next batch to a GPU, from pinned memory, during a step.
     """
 
@@ -41,6 +45,7 @@ class TrainerOptions(TypedDict, total=False):
     max_grad_norm: float | None
     mixed_precision: str | None
     prefetch: bool
+    record: "Recording | None"
     scheduler_step: str
     progress: bool | None
 
@@ -70,6 +75,7 @@ class Settings:
     compile: bool = False
     eval_batch_size: int | None = None
     prefetch: bool = False
+    record: "Recording | None" = None
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any], options: TrainerOptions) -> "Settings":

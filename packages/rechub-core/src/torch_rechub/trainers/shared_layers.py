@@ -44,7 +44,8 @@ def gradnorm(
     with torch.no_grad():
         losses = torch.stack([loss.detach() for loss in loss_list])
         tiny = torch.finfo(losses.dtype).tiny
-        rates = losses / torch.as_tensor(initial_task_loss).to(losses).clamp(min=tiny)
+        initial = torch.as_tensor(initial_task_loss, dtype=losses.dtype, device=losses.device)
+        rates = losses / initial.clamp(min=tiny)
         r = rates / rates.mean().clamp(min=tiny)
         g = w * norms
         # |G_i − target| by w_i, in closed form: so a weight of 0 has a gradient too

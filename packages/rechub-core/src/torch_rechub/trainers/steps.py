@@ -21,6 +21,11 @@ class Steps:
         settings: Say over how many batches a step is (`accumulate`), how large a gradient may be
             (`max_grad_norm`), and in which precision losses are computed (`mixed_precision`).
 
+    Attributes:
+        count: The steps taken so far.
+        on_step: Is given the number of each step, from 1, and its losses; None, the default, asks
+            for nothing and costs nothing.
+
     Raises:
         ValueError: One of them is out of its range.
     """
@@ -38,11 +43,14 @@ class Steps:
             raise ValueError(
                 f"mixed_precision must be None or 'bf16', got {self.mixed_precision!r}"
             )
+        self.count = 0
+        self.on_step: Callable[[int, Tensor], None] | None = None
         self._batches = 0
+        self._losses: list[Tensor] = []
 
     def begin(self) -> None:
         """Start a pass: nothing is left of an earlier one that was interrupted."""
-        self._batches = 0
+        self._batches, self._losses = 0, []
 
     def precision(self) -> AbstractContextManager[object]:
         """The precision to compute losses in."""
@@ -58,6 +66,8 @@ class Steps:
             self.optimizer.zero_grad()
         backward(losses)
         self._batches += 1
+        if self.on_step is not None:
+            self._losses.append(torch.stack([loss.detach() for loss in losses]))
         if self._batches == self.accumulate:
             self._step()
 
@@ -71,7 +81,11 @@ class Steps:
             scale_gradients(self.optimizer, 1 / self._batches, self.max_norm)
         self.optimizer.step()
         self._batches = 0
+        self.count += 1
         self.schedule.after_batch()
+        if self.on_step is not None:
+            self.on_step(self.count, torch.stack(self._losses).mean(dim=0))
+            self._losses = []
 
 
 @torch.no_grad()

@@ -12,16 +12,16 @@ from torch import Tensor, nn
 
 from ..basic.callback import EarlyStopper
 from ..basic.loss_func import RegularizationLoss
-from ..basic.tracking import LoggerGroup
 from ..export import trained
 from .batches import BatchFeed, batch_rows
 from .best import BestWeights
 from .checkpoint import prepare_folder
 from .checks import check_inputs
-from .hyperparams import describe, describe_data
+from .hyperparams import describe
 from .interruption import sigterm_raises
 from .mean_loss import MeanLosses
 from .optimizers import make_optimizer
+from .recording import Recorder
 from .resume import read_checkpoint, write_checkpoint
 from .schedule import Schedule
 from .settings import Settings
@@ -65,12 +65,10 @@ class Trainer:
         self.n_epoch, self.model_path = settings.n_epoch, settings.model_path
         self.early_stopper = EarlyStopper(settings.earlystop_patience, settings.earlystop_mode)
         self.best = BestWeights(self.model, self.early_stopper)
-        logger = settings.model_logger
-        self.loggers = None if logger is None else LoggerGroup(logger)
         self.history: list[dict[str, float]] = []
         self.stateful: dict[str, Any] = {}
         self.recorded: dict[str, Any] = {}
-        self.feed = BatchFeed(self)
+        self.feed, self.recorder = BatchFeed(self), Recorder.of(self)
 
     # What a task says
 
@@ -137,15 +135,15 @@ class Trainer:
             OSError: `model_path` cannot be written to.
             CheckpointError: The checkpoint to continue from is damaged, or of another model.
         """
-        with sigterm_raises(), self.loggers or nullcontext() as loggers, self.feed:
+        with sigterm_raises(), self.recorder or nullcontext() as recorder, self.feed:
             first = self._start(train_dataloader, val_dataloader, resume)
-            if loggers is not None:
-                loggers.log_hyperparams({**self.hyperparams(), **describe_data(train_dataloader)})
+            if recorder is not None:
+                recorder.begin(train_dataloader, first, resume)
             with self.best.kept(trained=lambda: bool(self.history) or self.n_epoch == 0):
                 for epoch in range(first, self.n_epoch):
                     record = self._run_epoch(epoch, train_dataloader, val_dataloader)
-                    if loggers is not None:
-                        loggers.log_metrics(record, step=epoch)
+                    if recorder is not None:
+                        recorder.epoch(record, epoch)
                     stop = val_dataloader is not None and self.best.stops(record[self.monitor])
                     loss = sum(record[name] for name in self.loss_names)
                     self.schedule.after_epoch(record.get(self.monitor, loss))
@@ -154,10 +152,12 @@ class Trainer:
                     if stop:
                         log.info("Stopped early after epoch %d.", epoch)
                         break
+            if recorder is not None:
+                recorder.end(val_dataloader)
 
     def _start(self, train: Iterable[Any], val: Iterable[Any] | None, resume: bool) -> int:
         """Raise what is wrong before the first step; return the epoch to begin with."""
-        self.history = []
+        self.history, self.steps.count = [], 0
         self.best.begin(prepare_folder(self.model_path) / self.weights_file)
         self.feed.verify("train_dataloader", train, self.check_labels)
         if val is not None:

@@ -20,8 +20,8 @@ class LightGraphConvolution(nn.Module):
     however often, and D holds its row sums, the degrees: along an edge goes 1 / √(d_u d_i) of a
     vector. A node without neighbours keeps its own vector, of which 1 / (K + 1) is left.
 
-    Nothing here is trained, and the graph is no part of the state dict. A call takes O(K |E| D)
-    for |E| edges, and as much backward.
+    Nothing here is trained, and the graph is no part of the state dict. A call takes O(K |A| D)
+    for |A| edges, and as much backward.
 
     Args:
         interactions: (users, items), two columns of ids, (M,) each.
@@ -90,7 +90,7 @@ class LightGraphConvolution(nn.Module):
 class _SymmetricProduct(torch.autograd.Function):
     """A symmetric sparse matrix times a dense one: what it does to vectors, it does to gradients.
 
-    Torch's own backward of such products transposes the matrix each time, or searches its columns.
+    Torch's own backward knows nothing of the symmetry and takes several times as long.
     """
 
     @staticmethod

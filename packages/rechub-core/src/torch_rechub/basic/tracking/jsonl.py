@@ -1,5 +1,6 @@
 """`JSONLLogger`: a run as one file of JSON lines; needs no package, account or service."""
 
+import errno
 import json
 import math
 import os
@@ -7,7 +8,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Literal
 
 from .logger import RunLogger
 from .plain import plain_hyperparams
@@ -29,10 +30,13 @@ class JSONLLogger(RunLogger):
 
     A line has ``v`` (the format's version, 1), ``event``, ``time`` (ISO 8601, UTC) and, by event,
     ``start``: ``id``, ``name``, ``project``, ``tags``, ``notes``; ``hyperparams``: ``hyperparams``,
-    to be merged with those before; ``metrics``: ``step`` and ``metrics``; ``finish``: ``status``
-    (``finished``, ``failed``, ``interrupted``) and ``error``. NaN and the infinities, which JSON
-    lacks, are ``{"$float": "nan"}``, ``"inf"`` and ``"-inf"``; a key that begins with ``$`` is
-    written with another ``$``.
+    to be merged with those before; ``metrics``: ``step`` and ``metrics``; ``text``: ``name``,
+    ``text``, ``step``; ``histogram``: ``name``, ``counts``, ``edges``, ``step``; ``resume``:
+    ``step``, from which on earlier metrics are superseded, and ``steps`` of metrics that count
+    otherwise; ``finish``: ``status`` (``finished``,
+    ``failed``, ``interrupted``) and ``error``. NaN and the infinities, which JSON lacks, are
+    ``{"$float": "nan"}``, ``"inf"`` and ``"-inf"``; a key that begins with ``$`` is written with
+    another ``$``.
 
     Args:
         project: What the run belongs to.
@@ -41,14 +45,20 @@ class JSONLLogger(RunLogger):
         tags: Labels of the run.
         notes: A longer description.
         dir: The folder of the file, made if it does not exist; ``~`` is expanded.
+        id: The run's id, which the file is called by; eight random hexadecimal digits by default.
+        resume: Whether to continue the run of this id: ``allow`` does so if there is one, ``must``
+            raises if there is none, None or ``never`` raises if there is one.
 
     Attributes:
         path: The file; only the user who started the run may read it.
-        run_id: Eight hexadecimal digits.
+        run_id: The run's id.
 
     Raises:
         TypeError: `config` is no dict.
-        ValueError: `dir` is empty or a URL such as ``s3://…``.
+        ValueError: `dir` is empty or a URL such as ``s3://…``; `id` cannot be in a file's name;
+            `resume` is none of these, or without `id`.
+        FileExistsError: There is a run of this id, and it is not to be continued.
+        FileNotFoundError: There is none, and it must be.
         OSError: The folder cannot be made or written.
 
     Example:
@@ -73,19 +83,45 @@ class JSONLLogger(RunLogger):
         tags: Sequence[str] | None = None,
         notes: str | None = None,
         dir: str | os.PathLike[str] = "runs",
+        id: str | None = None,
+        resume: Literal["allow", "must", "never"] | None = None,
     ) -> None:
         super().__init__()
         params = plain_config("JSONLLogger", config)
+        _check_id(id, resume)
         folder = local_directory("JSONLLogger", "dir", dir)
         os.makedirs(folder, exist_ok=True)
-        self.run_id = secrets.token_hex(4)
+        self.run_id = id or secrets.token_hex(4)
         about = {"name": name, "project": project, "tags": list(tags or []), "notes": notes}
-        self.path = os.path.join(folder, _file_name(name, self.run_id))
-        self._file = open(self.path, "xb", buffering=0, opener=_private)  # noqa: SIM115
-        self._torn = False
-        self._write("start", id=self.run_id, **plain_hyperparams(about))
+        file = f"{id}{SUFFIX}" if id else _file_name(name, self.run_id)
+        self.path = os.path.join(folder, file)
+        self._axis_of: dict[str, str] = {}
+        continued = _is_continued(self.path, resume)
+        self._torn = continued and self._goes_on()
+        self._file = open(  # noqa: SIM115
+            self.path, "ab" if continued else "xb", buffering=0, opener=_private
+        )
+        if not continued:
+            self._write("start", id=self.run_id, **plain_hyperparams(about))
         if params:
             self.write_hyperparams(params)
+
+    def _goes_on(self) -> bool:
+        """Continue the steps of the file; say whether its last line was cut off."""
+        line = b"\n"
+        with open(self.path, "rb") as lines:
+            for line in lines:
+                try:
+                    step = from_json_line(line).get("step", -1)
+                except ValueError:  # cut off, or damaged: readers leave it out
+                    continue
+                self._next_step = max(self._next_step, step + 1)
+        return not line.endswith(b"\n")
+
+    @property
+    def recovery(self) -> str:
+        """Where the run is."""
+        return f"What it recorded is in {self.path}."
 
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Append one line."""
@@ -94,6 +130,23 @@ class JSONLLogger(RunLogger):
     def write_hyperparams(self, params: dict[str, Any]) -> None:
         """Append one line; the last value of a name wins."""
         self._write("hyperparams", hyperparams=params)
+
+    def define_axis(self, axis: str, metrics: Sequence[str]) -> None:
+        """Remember it; every metric of the file has steps of its own."""
+        self._axis_of |= dict.fromkeys(metrics, axis)
+
+    def write_resume(self, step: int, others: dict[str, int]) -> None:
+        """Append one line: from where on which metric is superseded."""
+        steps = {name: others[axis] for name, axis in self._axis_of.items() if axis in others}
+        self._write("resume", step=step, steps=steps)
+
+    def write_text(self, name: str, text: str, step: int) -> None:
+        """Append one line."""
+        self._write("text", name=name, text=text, step=step)
+
+    def write_histogram(self, name: str, counts: list[int], edges: list[float], step: int) -> None:
+        """Append one line."""
+        self._write("histogram", name=name, counts=counts, edges=edges, step=step)
 
     def close(self, failure: BaseException | None) -> None:
         """Append how the run ended and close the file."""
@@ -111,10 +164,6 @@ class JSONLLogger(RunLogger):
         while rest:  # a full disk takes a part and refuses the rest
             rest = rest[self._file.write(rest) :]
         self._torn = False
-
-    def __getstate__(self) -> dict[str, Any]:
-        """A copy in another process is closed: one process writes a run."""
-        return {**self.__dict__, "_file": None, "_closed": True}
 
 
 def json_line(record: dict[str, Any]) -> bytes:
@@ -152,6 +201,28 @@ def _decode(value: dict[str, Any]) -> Any:
     if value.keys() == {_FLOAT}:
         return float(value[_FLOAT])
     return {k[1:] if k.startswith("$") else k: v for k, v in value.items()}
+
+
+def _check_id(id: str | None, resume: str | None) -> None:
+    if resume not in (None, "allow", "must", "never"):
+        raise ValueError(f"JSONLLogger: resume must be allow, must, never or None, got {resume!r}")
+    if id is None and resume in ("allow", "must"):
+        raise ValueError(f"JSONLLogger: resume={resume!r} needs the id of the run to continue")
+    if id is not None and (_NO_FILE_NAME.search(id) or not id.strip(".")):
+        raise ValueError(f"JSONLLogger: id may have letters, digits and _ . - only, got {id!r}")
+
+
+def _is_continued(path: str, resume: str | None) -> bool:
+    there = os.path.exists(path)
+    if resume == "must" and not there:
+        raise FileNotFoundError(errno.ENOENT, "JSONLLogger: there is no run to continue", path)
+    if resume in (None, "never") and there:
+        raise FileExistsError(
+            errno.EEXIST,
+            "JSONLLogger: there is a run of this id: resume='allow' continues it",
+            path,
+        )
+    return there
 
 
 def _file_name(name: str | None, run_id: str) -> str:

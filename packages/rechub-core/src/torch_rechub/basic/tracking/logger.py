@@ -2,14 +2,19 @@
 
 import logging
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .plain import plain_hyperparams, plain_metrics
 from .ranks import process_rank
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 log = logging.getLogger("torch_rechub.tracking")
+
+_TOO_LARGE = 2**62  # trackers keep steps in 64 bits
 
 AnyLogger = TypeVar("AnyLogger", bound="BaseLogger")
 AnyRunLogger = TypeVar("AnyRunLogger", bound="RunLogger")
@@ -24,7 +29,8 @@ class BaseLogger:
 
     A trainer calls `log_hyperparams` once when training starts, `log_metrics` once an epoch, and
     `finish` once when training ends, however it ends. Override what you need. An object that has
-    these three methods without this base class is accepted by the trainers too.
+    these three methods without this base class is accepted by the trainers too; the further ones
+    are optional.
 
     Example:
         >>> class PrintLogger(BaseLogger):
@@ -33,6 +39,10 @@ class BaseLogger:
         >>> PrintLogger().log_metrics({"val/auc": 0.75}, step=0)
         0 {'val/auc': 0.75}
     """
+
+    any_thread: bool = False
+    """Whether any thread may call the methods, one call at a time. Trainers then make each call in
+    a thread of its own, so that one that hangs can be left behind."""
 
     def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
         """Record values measured at one step.
@@ -49,8 +59,40 @@ class BaseLogger:
             params: Name to value. A trainer passes plain data: numbers, text, lists, dicts.
         """
 
+    # What a trainer calls only if it is there, for what is recorded on request
+
+    def define_axis(self, axis: str, metrics: Sequence[str]) -> None:
+        """Learn that the steps of these metrics count something else than those of the others.
+
+        Args:
+            axis: What they count, for instance ``global_step``.
+            metrics: The names of the metrics; called before any of them is logged.
+        """
+
+    def resume_at(self, step: int, others: Mapping[str, int]) -> None:
+        """Learn that training goes on: what was recorded from there on is superseded.
+
+        Args:
+            step: The next step.
+            others: The next step of each axis that was defined.
+        """
+
+    def log_text(self, name: str, text: str, step: int) -> None:
+        """Record a text."""
+
+    def log_figure(self, name: str, figure: "Figure", step: int) -> None:
+        """Record a picture: a figure of matplotlib."""
+
+    def log_histogram(
+        self, name: str, counts: Sequence[int], edges: Sequence[float], step: int
+    ) -> None:
+        """Record how many values lie between one edge and the next; there is one edge more."""
+
+    def log_artifact(self, name: str, path: str, kind: str) -> None:
+        """Keep a file, for instance one of weights, whose `kind` is ``model``."""
+
     def log_failure(self, error: BaseException) -> None:
-        """Learn that the run died of `error`; optional, called just before `finish()`."""
+        """Learn that the run died of `error`; called just before `finish()`."""
 
     def finish(self) -> None:
         """Close the logger and release what it holds. No other method is called afterwards."""
@@ -77,10 +119,14 @@ class RunLogger(BaseLogger):
     `finish()` may be called twice, and anything else after it raises `LoggerClosedError`.
 
     A tracker opens its run in `__init__` (so that a missing key or package fails before training)
-    and writes in three methods: `write_metrics`, `write_hyperparams`, `close`.
+    and writes in three methods: `write_metrics`, `write_hyperparams`, `close`. Where it can keep
+    more, `write_text`, `write_figure`, `write_histogram`, `write_artifact` do so.
 
     Where several processes train together, only rank 0 opens a run: in the others `__init__` is
     not called and all methods do nothing.
+
+    Trainers call the methods from threads other than the one that opened the run. A tracker that
+    cannot bear that sets ``any_thread = False``, and nothing guards training against its hanging.
 
     Example:
         A complete tracker that appends to a list:
@@ -102,6 +148,8 @@ class RunLogger(BaseLogger):
         torch_rechub.basic.tracking.logger.LoggerClosedError: ListLogger was finished: ...
     """
 
+    any_thread = True
+
     def __new__(cls: type[AnyRunLogger], *args: Any, **kwargs: Any) -> AnyRunLogger:
         """A logger that opens no run, in the processes of a training that are not the first."""
         rank = process_rank()
@@ -120,11 +168,34 @@ class RunLogger(BaseLogger):
         """Whether `finish()` was called."""
         return self._closed
 
+    @property
+    def recovery(self) -> str:
+        """Where the run's files are, and how to send them if it cannot be finished; may be empty.
+
+        Reported when the tracker hangs.
+        """
+        return ""
+
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Write to the run; `metrics` has at least one entry, `step` is at least 0."""
 
     def write_hyperparams(self, params: dict[str, Any]) -> None:
         """Write to the run; `params` is plain data (None, bool, int, float, str, list, dict)."""
+
+    def write_resume(self, step: int, others: dict[str, int]) -> None:
+        """Write to the run that what it has from there on is superseded, if that can be said."""
+
+    def write_text(self, name: str, text: str, step: int) -> None:
+        """Write to the run, if the tracker keeps texts; `text` is without secrets."""
+
+    def write_figure(self, name: str, figure: "Figure", step: int) -> None:
+        """Write to the run, if the tracker keeps pictures."""
+
+    def write_histogram(self, name: str, counts: list[int], edges: list[float], step: int) -> None:
+        """Write to the run, if the tracker keeps histograms."""
+
+    def write_artifact(self, name: str, path: str, kind: str) -> None:
+        """Keep the file with the run, if the tracker keeps files."""
 
     def close(self, failure: BaseException | None) -> None:
         """Close the run; called once. `failure` is what the run died of, or None."""
@@ -136,14 +207,15 @@ class RunLogger(BaseLogger):
             metrics: Name to number: Python, NumPy, or a tensor of one element on any device.
                 Nested dicts are flattened to ``outer/inner``. What is no number is left out with
                 one warning for each name.
-            step: A non-negative integer; None means the step after the largest one so far.
+            step: A non-negative integer below 2**62; None means the step after the largest one so
+                far.
 
         Raises:
             LoggerClosedError: After `finish()`.
-            ValueError: `step` is negative or not integral.
+            ValueError: `step` is negative, too large or not integral.
         """
         self._require_open()
-        number = self._next_step if step is None else _whole_step(step)
+        number = _whole_step(self._next_step if step is None else step)
         values = plain_metrics(metrics)
         if values:
             self.write_metrics(values, number)
@@ -161,6 +233,41 @@ class RunLogger(BaseLogger):
         self._require_open()
         self.write_hyperparams(plain_hyperparams(params))
 
+    def resume_at(self, step: int, others: Mapping[str, int]) -> None:
+        """Go on at `step`, and at those of other axes, in a run that was continued."""
+        self._require_open()
+        self._next_step = _whole_step(step)
+        self.write_resume(self._next_step, {axis: int(at) for axis, at in others.items()})
+
+    def log_text(self, name: str, text: str, step: int) -> None:
+        """Record a text, without what is secret in it."""
+        self._require_open()
+        self.write_text(name, str(plain_hyperparams({"text": text})["text"]), _whole_step(step))
+
+    def log_figure(self, name: str, figure: "Figure", step: int) -> None:
+        """Record a figure of matplotlib."""
+        self._require_open()
+        self.write_figure(name, figure, _whole_step(step))
+
+    def log_histogram(
+        self, name: str, counts: Sequence[int], edges: Sequence[float], step: int
+    ) -> None:
+        """Record how many values lie between one edge and the next.
+
+        Raises:
+            ValueError: There is not one edge more than counts.
+        """
+        self._require_open()
+        if len(edges) != len(counts) + 1:
+            raise ValueError(f"{len(counts)} counts need one edge more, got {len(edges)}")
+        whole, bounds = [int(count) for count in counts], [float(edge) for edge in edges]
+        self.write_histogram(name, whole, bounds, _whole_step(step))
+
+    def log_artifact(self, name: str, path: str, kind: str) -> None:
+        """Keep a file with the run."""
+        self._require_open()
+        self.write_artifact(name, path, kind)
+
     def log_failure(self, error: BaseException) -> None:
         """Remember that the run died of `error`, so that `finish()` records it as failed."""
         self._failure = error
@@ -170,6 +277,11 @@ class RunLogger(BaseLogger):
         if not self._closed:
             self._closed = True
             self.close(self._failure)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, as in another process, is closed and has no hold on the run: one writes it."""
+        plain = {n: v for n, v in vars(self).items() if isinstance(v, str | int | None)}
+        return {**plain, "_closed": True, "_failure": None}
 
     def _require_open(self) -> None:
         if self._closed:
@@ -209,6 +321,6 @@ def _whole_step(step: Any) -> int:
         if not (isinstance(step, float) and step.is_integer()):
             raise ValueError(f"step must be a non-negative integer, got {step!r}") from None
         number = int(step)
-    if number < 0:
-        raise ValueError(f"step must be a non-negative integer, got {step!r}")
+    if not 0 <= number < _TOO_LARGE:
+        raise ValueError(f"step must be a non-negative integer below 2**62, got {step!r}")
     return number

@@ -20,6 +20,7 @@ REDACTED = "<redacted>"
 _MAX_DEPTH = 8
 _MAX_ITEMS = 200
 _MAX_TEXT = 2_000
+_BEYOND_FLOATS = 2**1024  # too large to become a float
 
 # A word that names a secret, standing alone between the words of a name: `api_key`, `hf-token`,
 # `clientSecret`. What counts or shapes tokens is no secret: `num_tokens`, `token_dim`.
@@ -64,10 +65,12 @@ def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     return values
 
 
-def _flatten(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten(
+    metrics: Mapping[Any, Any], prefix: str = "", depth: int = 1
+) -> Iterator[tuple[str, Any]]:
     for key, value in metrics.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}/")
+        if isinstance(value, Mapping) and depth < _MAX_DEPTH:  # one may contain itself
+            yield from _flatten(value, f"{prefix}{key}/", depth + 1)
         else:
             yield f"{prefix}{key}", value
 
@@ -77,10 +80,11 @@ def _as_float(value: Any) -> float | None:
         return None
     try:
         # numpy arrays and torch tensors of one element, whatever their type, device and shape
-        return float(value.item() if hasattr(value, "item") else value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
-    except (TypeError, ValueError, RuntimeError):
+        number = value.item() if hasattr(value, "item") else value
+        if isinstance(number, int) and abs(number) >= _BEYOND_FLOATS:
+            return math.inf if number > 0 else -math.inf
+        return float(number)
+    except Exception:  # what an object of any type raises that is no number
         return None
 
 

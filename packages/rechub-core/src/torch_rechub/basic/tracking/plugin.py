@@ -73,6 +73,22 @@ def plain_config(owner: str, config: Mapping[str, Any] | None) -> dict[str, Any]
     return plain_hyperparams(config)
 
 
+def in_utf8(data: Any) -> Any:
+    r"""A copy of plain data in which UTF-8 can hold every text, as most trackers need.
+
+    What it cannot hold, as from the name of a file that is no UTF-8, becomes its escape.
+
+    Example:
+        >>> in_utf8({"file": ["caf\udce9"]})
+        {'file': ['caf\\udce9']}
+    """
+    if isinstance(data, str):
+        return data.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(data, Mapping):
+        return {in_utf8(name): in_utf8(value) for name, value in data.items()}
+    return [in_utf8(item) for item in data] if isinstance(data, list) else data
+
+
 def failure_text(error: BaseException) -> str:
     """One line on what a run died of, without secrets and without the paths of a traceback.
 
@@ -81,7 +97,7 @@ def failure_text(error: BaseException) -> str:
         'ValueError: loss is nan'
     """
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
-    return str(plain_hyperparams({"text": text})["text"])
+    return str(in_utf8(plain_hyperparams({"text": text})["text"]))
 
 
 def ending(failure: BaseException | None) -> Literal["finished", "failed", "interrupted"]:
@@ -154,7 +170,7 @@ class LegalNames:
     def __getitem__(self, name: str) -> str:
         recorded = self._recorded.get(name)
         if recorded is None:
-            recorded = self._legal(name)
+            recorded = self._legal(in_utf8(name))
             while recorded in self._taken:
                 recorded += "_"
             self._recorded[name] = recorded

@@ -84,13 +84,15 @@ class HLLMModel(nn.Module):
     no event reads it, and a position is the number of tokens before it. The score of token 0 itself
     means nothing; leave it out of a ranking, as `SeqTrainer` does.
 
+    Complexity: O(N (L D² + L² D) + L D V).
+
     Args:
         item_embeddings: e, shape (V, D), row i that of token i; or a file of them, as `EmbDataset`
             takes.
         vocab_size: Number V of tokens, padding among them.
         d_model: Width D.
         n_heads: Number of heads.
-        n_layers: Number of blocks.
+        n_layers: Number N of blocks.
         max_seq_len: The longest sequence.
         dropout: Share of activations dropped while training.
         use_rel_pos_bias: Whether attention has a bias by distance, shared by the blocks.

@@ -22,11 +22,13 @@ class HSTUModel(nn.Module):
     the number of tokens before it, so that padding shifts nothing. The score of token 0 itself
     means nothing; leave it out of a ranking, as `SeqTrainer` does.
 
+    Complexity: O(N L H (dqk + dv) (D + L) + L D V).
+
     Args:
         vocab_size: Number V of tokens, padding among them.
         d_model: Width D of the embeddings.
-        n_heads: Number of heads.
-        n_layers: Number of units.
+        n_heads: Number H of heads.
+        n_layers: Number N of units.
         dqk: Width of a head's queries and keys.
         dv: Width of a head's values.
         max_seq_len: The longest sequence.

@@ -38,10 +38,12 @@ class RQVAEModel(nn.Module):
     Encoder and decoder are Linear → [BatchNorm] → ReLU → Dropout for each of `layers`, and end in a
     Linear, as embeddings have any sign. Train it with `torch_rechub.trainers.rqvae_trainer`.
 
+    Complexity: O(D Σ_m K_m + |MLP|); sk_epsilons: O((D + R) Σ_m K_m + |MLP|).
+
     Args:
         in_dim: Width of the embeddings x.
-        num_emb_list: Entries of each level's codebook; None means [256, 256, 256].
-        e_dim: Width of z.
+        num_emb_list: Entries K_m of each level's codebook; None means [256, 256, 256].
+        e_dim: Width D of z.
         layers: Hidden widths of the encoder, reversed in the decoder; None means [512, 256, 128].
         dropout_prob: Share of hidden activations dropped while training.
         bn: Whether hidden layers are normalised over the batch.
@@ -52,7 +54,7 @@ class RQVAEModel(nn.Module):
         kmeans_iters: Rounds of k-means.
         sk_epsilons: For each level, ε of Sinkhorn's algorithm, or 0 for the nearest entry; None
             means 0 for all. A small ε at the last level makes fewer items share an id.
-        sk_iters: Rounds of Sinkhorn's algorithm.
+        sk_iters: Rounds R of Sinkhorn's algorithm.
 
     Shape:
         x: (B, in_dim); returns x̂ (B, in_dim), L_rq (), codes (B, M).

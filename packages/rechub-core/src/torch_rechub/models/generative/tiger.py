@@ -36,6 +36,8 @@ class TIGERModel(_T5):  # type: ignore[misc]
     items, and with `num_return_sequences` the best of them. Everything else is as in
     `transformers.T5ForConditionalGeneration`.
 
+    Complexity: O(N (L + M) D (D + d_ff + L + M) + M D V), D = max(d_model, num_heads · d_kv).
+
     Args:
         config: A `transformers.T5Config`, whose vocabulary holds the tokens of the ids.
 

@@ -1,4 +1,7 @@
-"""Retrieval models: a vector for the user, one for the item. Train them with `MatchTrainer`."""
+"""Retrieval models, which `MatchTrainer` trains: a vector for the user, one for the item.
+
+NeuMF alone has none, and scores a user with an item.
+"""
 
 from .bert4rec import BERT4Rec
 from .bpr_mf import BPRMF

@@ -28,7 +28,9 @@ class BERT4Rec(SessionModel):
 
     Padding, on either side, is neither read nor counted by the positions p, which number the items
     from the first. The bias is the last coordinate of an item's embedding, beside a 1 of the
-    user's, so that their product is the whole score. A history costs O(L² D + L D²) in each block.
+    user's, so that their product is the whole score.
+
+    Complexity: O(N (L D² + L² D) + V D) for N blocks; item_feature: O(N (L D² + L² D)).
 
     Args:
         item_history_feature: The history's items, a sequence feature with pooling "concat".

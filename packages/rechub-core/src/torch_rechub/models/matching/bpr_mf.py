@@ -18,7 +18,8 @@ class BPRMF(Factorization):
     The bias is the last coordinate of an item's embedding, beside a 1 of the user's: the inner
     product of embeddings, by which items are retrieved, is the whole score. The paper's λ‖Θ‖² is
     `MatchTrainer(mode=1, regularization_params={"embedding_l2": λ})`, over all rows of the tables.
-    A pair costs O(D).
+
+    Complexity: O(D).
 
     Args:
         user_feature: The user's id, of width D.

@@ -17,6 +17,8 @@ class ComirecDR(MultiInterest):
     while training  ŷ_c = ⟨u*, v_c⟩ / τ,  u* the u_k nearest to the positive item;
     in evaluation, as served,  ŷ_c = max_k ⟨u_k, v_c⟩ / τ
 
+    Complexity: O(K L D² + K D (d + D) + n K D), d = flat_width(user_features).
+
     Args:
         user_features: Inputs beside the history, of any kind and width; may be empty.
         history_features: Sequences of one length, pooling "concat", side by side in each step, as
@@ -81,6 +83,8 @@ class ComirecSA(MultiInterest):
     V = Aᵀ H,  A = softmax_L( tanh(H W_1) W_2 ),  u_k = W [v_user; V_k],  normalised;
     while training  ŷ_c = ⟨u*, v_c⟩ / τ,  u* the u_k nearest to the positive item;
     in evaluation, as served,  ŷ_c = max_k ⟨u_k, v_c⟩ / τ
+
+    Complexity: O(L D² + K L D + K D (d + D) + n K D), d = flat_width(user_features).
 
     Args:
         user_features: Inputs beside the history, of any kind and width; may be empty.

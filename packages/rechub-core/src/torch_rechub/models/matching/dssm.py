@@ -18,6 +18,8 @@ class DSSM(TwoNetworks):
     training (mode 0) has the loss of τ = 1 whatever τ: under a small one the sigmoid is a step at
     cosine 0, from which nothing is learnt about order.
 
+    Complexity: O(|MLP|).
+
     Args:
         user_features: Inputs of the user's network, of any kind and width.
         item_features: Inputs of the item's network.

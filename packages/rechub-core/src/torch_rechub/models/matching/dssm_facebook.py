@@ -22,6 +22,8 @@ class FaceBookDSSM(TwoNetworks):
     Trained so that ŷ⁺ > ŷ⁻ (`MatchTrainer` mode 1: BPR; the paper has a margin, which
     `trainer.criterion = HingeLoss(margin)` gives).
 
+    Complexity: O(|MLP|).
+
     Args:
         user_features: Inputs of the user's network, of any kind and width.
         pos_item_features: Inputs of the item's network.

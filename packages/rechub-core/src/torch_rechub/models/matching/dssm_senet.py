@@ -22,6 +22,8 @@ class DSSM(dssm.DSSM):
     squeeze-and-excitation networks: with FiBiNET's ReLU, a would start near 0 as embeddings do, and
     the network would see nothing.
 
+    Complexity: O(d + F² + |MLP|).
+
     Args:
         user_features: Inputs of the user's network, of any kind and width; with at least one id.
         item_features: Inputs of the item's network, the same.

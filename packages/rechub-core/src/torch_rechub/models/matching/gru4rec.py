@@ -21,13 +21,16 @@ class GRU4Rec(ListWise):
     T is the last item of the history that is no padding, on whichever side it is padded; h_T is 0
     where the history is empty.
 
+    Complexity: O(N L H² + |MLP| + n D).
+
     Args:
         user_features: Further inputs of the user's network, of any kind and width.
-        history_features: Sequences of one length, pooling "concat", side by side in each step.
+        history_features: Sequences of one length, pooling "concat", side by side in each step, of
+            width H together.
         item_features: The item's features, such as its id.
         neg_item_feature: For each of them a sequence feature of the negatives, pooling "concat";
             without `shared_with` it is given the table of its counterpart.
-        user_params: `num_layers` of the GRU, 2 if absent, and arguments of `MLP`: dims, which end
+        user_params: `num_layers` N of the GRU, 2 if absent, and arguments of `MLP`: dims, which end
             in the width D of an item, dropout, activation (an `output_layer` is ignored).
         temperature: τ, above 0.
 

@@ -22,8 +22,10 @@ class LightGCN(Factorization):
 
     Only the e⁽⁰⁾ are trained, the features' tables. The paper's λ‖E⁽⁰⁾‖² is
     `MatchTrainer(mode=1, regularization_params={"embedding_l2": λ})`. Every batch goes through the
-    whole graph, O(K |E| D), so batches should be large; in evaluation without gradients that is
-    done once, until weights change.
+    whole graph, so batches should be large; in evaluation without gradients that is done once,
+    until weights change.
+
+    Complexity: O(K |A| D / B) for |A| interactions; in evaluation: O(D).
 
     Args:
         user_feature: The user's id, of width D.

@@ -34,12 +34,13 @@ def dynamic_interest_mask(mask: Tensor, interest_num: int) -> Tensor:
 class MIND(MultiInterest):
     """Capsules of the history, K a user, beside the user's features; label-aware attention.
 
-    u_k = W [v_user; capsule_k],  capsules as in `CapsuleNetwork`, with one bilinear map for all
-
+    u_k = W [v_user; capsule_k],  capsules as in `CapsuleNetwork`, with one bilinear map for all;
     while training  ŷ_c = ⟨u*, v_c⟩ / τ,  u* = Σ_k softmax_k(⟨u_k, v⟩^p) u_k for the positive v;
     in evaluation, as served,  ŷ_c = max_k ⟨u_k, v_c⟩ / τ
 
     The u_k have length 1; W stands for the paper's network of ReLU layers.
+
+    Complexity: O(L D² + K L D + K D (d + D) + n K D), d = flat_width(user_features).
 
     Args:
         user_features: Inputs beside the history, of any kind and width; may be empty.

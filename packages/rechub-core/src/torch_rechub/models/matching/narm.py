@@ -20,6 +20,8 @@ class NARM(SessionModel):
     paper the α are not normalised. Train it with `MatchTrainer` mode 2 and the next item's id as
     label, or, with `item_feature`, with `in_batch_neg=True`.
 
+    Complexity: O(L H (D + H) + V D); item_feature: O(L H (D + H)).
+
     Args:
         item_history_feature: The session's items, a sequence feature with pooling "concat".
         hidden_dim: Width H of a state.

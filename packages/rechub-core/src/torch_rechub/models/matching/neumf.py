@@ -21,6 +21,8 @@ class NeuMF(nn.Module):
     by scoring the candidates of a user. The paper's pre-training, to start from a GMF and an MLP
     trained alone, is left out.
 
+    Complexity: O(D + |MLP|).
+
     Args:
         user_feature: The user's id; its embed_dim is the width of p.
         item_feature: The item's id, of the same width.

@@ -24,13 +24,15 @@ class SASRec(TwoTower):
     Padding, on either side, is neither attended to nor counted by the positions p, which number
     the items of a history from its first.
 
+    Complexity: O(N (L D² + L² D)).
+
     Args:
         features: The sequence features, pooling "concat", of the history, of the next item at each
             step and of a negative at each step, in this order. The latter two are given the table
             of the first where they name none.
         max_len: The longest history, in items.
         dropout_rate: Share of values dropped while training.
-        num_blocks: Number of blocks.
+        num_blocks: Number N of blocks.
         num_heads: Heads of the self-attention.
         item_feature: The item's id as `item_tower` is to read it, in the table of the history
             where it names none; None reads the last item of the second feature.

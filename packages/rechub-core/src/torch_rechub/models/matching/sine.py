@@ -15,14 +15,17 @@ from .two_tower import ListWise, history_steps
 class SINE(ListWise):
     """Reads a history by the K of its user's concepts that fit best, out of `num_concept`.
 
-    With att(X; W, W') = softmax_L( tanh(X W) W' ) over a history X, L × D, padding left out:
+    att(X; W, W') = softmax_L( tanh(X W) W' )
     z = att(X; W_1, W_2)ᵀ X,  s = C z,  C_u = C[top-K of s] ⊙ σ(s[top-K of s])
     P_kt = softmax_k( LN(X_t W_3) · LN(C_u,k) ),  P_tk = att(X + positions; W_k1, W_k2)_tk
     φ_k = LN( Σ_t P_kt P_tk X_t ),  X̂ = P C_u,  c = LN( att(X̂; W_4, W_5)ᵀ X̂ )
     u = Σ_k softmax_k(⟨c, φ_k⟩ / τ) φ_k,  ŷ_j = ⟨u, x_j⟩
 
+    X is a history, L × D, padding left out. With several heads att is the mean of that many.
     Concepts are kept apart by ½ Σ_{i≠j} M_ij², M their covariance over the dimensions, which
-    `MatchTrainer` adds to the loss. With several heads att is the mean of that many.
+    `MatchTrainer` adds to the loss.
+
+    Complexity: O(L (D² + D h + K D + K H h) + N D + n D).
 
     Args:
         history_features: Name of the history's column, alone in a list.
@@ -30,11 +33,11 @@ class SINE(ListWise):
         neg_item_features: The same of its negatives.
         num_items: Number of ids; 0 is padding.
         embedding_dim: Width D.
-        hidden_dim: Width of the attentions' hidden layer.
-        num_concept: Number of concepts.
+        hidden_dim: Width h of the attentions' hidden layer.
+        num_concept: Number N of concepts.
         num_intention: Number K of a user's.
         seq_max_len: The longest history, in items.
-        num_heads: Heads of each attention.
+        num_heads: Heads H of each attention.
         temperature: τ, of the interests' weights, above 0.
         covariance_weight: Factor of the concepts' loss.
 

@@ -21,6 +21,8 @@ class STAMP(SessionModel):
     in the paper the α are not normalised. The paper's sigmoid around ŷ is left out: a softmax over
     V numbers between 0 and 1 stays near 1 / V. Train it as `NARM`.
 
+    Complexity: O(L D² + V D); item_feature: O(L D²).
+
     Args:
         item_history_feature: The session's items, a sequence feature with pooling "concat".
         weight_std: Standard deviation of the first weights.

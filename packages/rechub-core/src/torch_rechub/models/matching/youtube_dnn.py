@@ -18,6 +18,8 @@ class YoutubeDNN(ListWise):
 
     over the item and its sampled negatives; the paper's softmax is over the inner products.
 
+    Complexity: O(|MLP| + n D).
+
     Args:
         user_features: Inputs of the user's network, of any kind and width, such as an id and a
             pooled history.

@@ -21,6 +21,8 @@ class YoutubeSBC(TwoNetworks):
     up for. An item that is row i's own too is none of its negatives. Items are retrieved by the
     cosine alone, without ln q.
 
+    Complexity: O(|MLP| + B D).
+
     Args:
         user_features: Inputs of the user's network, of any kind and width.
         item_features: Inputs of the item's network.

@@ -27,11 +27,13 @@ class AITM(nn.Module):
     they do not (a column with more positives than the one before it), the calibrator is switched
     off, with a warning.
 
+    Complexity: O(T k² + |MLP|).
+
     Args:
         features: Inputs, of any kind and width.
         n_task: Number T of steps.
         bottom_params: Arguments of each step's bottom `MLP`: dims, dropout, activation (an
-            `output_layer` is ignored: a bottom ends in its last hidden layer).
+            `output_layer` is ignored: a bottom ends in its last hidden layer, of width k).
         tower_params_list: For each step, the arguments of its tower's `MLP`.
         calibrator_weight: α; 0 leaves the calibrator out.
 

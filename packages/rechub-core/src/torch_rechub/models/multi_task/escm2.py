@@ -13,7 +13,7 @@ from .esmm import ESMM
 
 
 class ESCM2(ESMM):
-    """ESMM, with what conversions would be had everything been clicked as a further loss.
+    """ESMM, whose conversions are trained as if all that was shown had been clicked.
 
     loss = BCE(o, ô) + λ_g BCE(o r, ô r̂) + λ_c R,  with clicks o, ô = pCTR, conversions r, r̂ = pCVR,
     R = mean_D o δ / ô  by inverse propensity (IPS),  δ = BCE(r, r̂),
@@ -22,8 +22,9 @@ class ESCM2(ESMM):
     D is all that was shown. δ̂ = softplus(tower(v)), the error to expect, is of a third tower. The
     first two terms of DR estimate the error over D, rightly if either ô or δ̂ is right; the last one
     trains δ̂. In R, ô is not below `min_propensity`, and no gradient passes it: a wrong conversion
-    is no reason to think that the click was likelier. Gradients pass all else. A row costs what its
-    towers cost; DR looks the embeddings up once more.
+    is no reason to think that the click was likelier. Gradients pass all else.
+
+    Complexity: O(|MLP|).
 
     Args:
         user_features: Inputs, of any kind and width.

@@ -18,6 +18,8 @@ class ESMM(nn.Module):
     pCVR has no loss of its own: clicked rows alone would be a biased sample of what it is asked
     about. The labels have its column all the same, so that its score can be recorded.
 
+    Complexity: O(|MLP|).
+
     Args:
         user_features: Inputs, of any kind and width.
         item_features: Further inputs, of any kind and width.

@@ -15,12 +15,14 @@ class MMOE(nn.Module):
     x = [v_1; …; v_F; dense],  f_k = Σ_i softmax(W_k x)_i E_i(x),
     ŷ_k = σ(tower_k(f_k)), without σ for a regression
 
+    Complexity: O(T n (d + D) + |MLP|).
+
     Args:
         features: Inputs, of any kind and width.
         task_types: "classification" or "regression" for each task.
-        n_expert: Number of experts.
+        n_expert: Number n of experts.
         expert_params: Arguments of each expert's `MLP`: dims, dropout, activation (an
-            `output_layer` is ignored: an expert ends in its last hidden layer).
+            `output_layer` is ignored: an expert ends in its last hidden layer, of width D).
         tower_params_list: For each task, the arguments of its tower's `MLP`.
 
     Shape:

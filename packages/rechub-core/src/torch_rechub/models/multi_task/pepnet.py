@@ -18,9 +18,10 @@ class PEPNet(nn.Module):
     h⁰_t = O,  hˡ_t = δˡ_t ⊙ MLP_tl(hˡ⁻¹_t),  ŷ_t = σ(w_tᵀ h^L_t + b_t)
 
     without σ for a regression; U are `GateNU`, ⊘ stops the gradient. The towers' layers of number l
-    have one gate network, whose output is shared out among the tasks. A row costs what the towers
-    cost, and O(w (P + w)) for the gate of layers of w units in all, with P = Σ widths of `features`
-    and `personal_features`.
+    have one gate network, whose output is shared out among the tasks.
+
+    Complexity: O(d (c + d) + Σ_l w_l (P + w_l) + |MLP|), c = flat_width(domain_features),
+    P = d + flat_width(personal_features), w_l the units of all towers' layers of number l.
 
     Args:
         features: Inputs, of any kind and width.

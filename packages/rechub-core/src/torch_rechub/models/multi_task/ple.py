@@ -17,14 +17,16 @@ class PLE(nn.Module):
     h^0 = [x; …; x], x = [v_1; …; v_F; dense],  h^l = CGC_l(h^{l−1}),
     ŷ_k = σ(tower_k(h^L_k)), without σ for a regression
 
+    Complexity: O(L T (m + n) w + |MLP|), w = max(d, D).
+
     Args:
         features: Inputs, of any kind and width.
         task_types: "classification" or "regression" for each task.
         n_level: Number L of levels; with one this is CGC.
-        n_expert_specific: Number of experts of each task in each level.
-        n_expert_shared: Number of experts of all tasks in each level.
+        n_expert_specific: Number m of experts of each task in each level.
+        n_expert_shared: Number n of experts of all tasks in each level.
         expert_params: Arguments of each expert's `MLP`: dims, dropout, activation (an
-            `output_layer` is ignored: an expert ends in its last hidden layer).
+            `output_layer` is ignored: an expert ends in its last hidden layer, of width D).
         tower_params_list: For each task, the arguments of its tower's `MLP`.
 
     Shape:

@@ -14,6 +14,8 @@ class SharedBottom(nn.Module):
 
     h = MLP([v_1; …; v_F; dense]),  ŷ_k = σ(tower_k(h)), without σ for a regression
 
+    Complexity: O(|MLP|).
+
     Args:
         features: Inputs, of any kind and width.
         task_types: "classification" or "regression" for each task.

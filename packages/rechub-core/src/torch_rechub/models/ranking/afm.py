@@ -15,6 +15,8 @@ class AFM(nn.Module):
     a'_ij = hᵀ ReLU(W (v_i ⊙ v_j) + b),  a = softmax of a' over all pairs i < j,
     ŷ = σ( w_0 + Σ_i w_i x_i + pᵀ Σ_{i<j} a_ij (v_i ⊙ v_j) )
 
+    Complexity: O(F² D t).
+
     Args:
         fm_features: Two or more sparse and pooled sequence features of one width. A dense feature
             enters the first-order term alone.

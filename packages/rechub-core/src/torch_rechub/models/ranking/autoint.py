@@ -19,6 +19,8 @@ class AutoInt(nn.Module):
 
     The linear term uᵀ E_0, from each embedding straight to the output, is not in the paper.
 
+    Complexity: O(L (F D² + F² D) + |MLP|).
+
     Args:
         sparse_features: Sparse and pooled sequence features of one width D.
         dense_features: Dense features; each becomes a field.

@@ -23,16 +23,18 @@ class BST(nn.Module):
     a step is the time from it to the target; here, where the data have no times, it is the number
     of steps: 0 for the target, 1 for the last click. Padding, on either side, is not read.
 
+    Complexity: O(N (L D² + L² D + L D H) + |MLP|).
+
     Args:
         features: The profile: inputs of any kind and width, also none.
         history_features: K sequence features with pooling "concat", of the same steps.
         target_features: What is shown, one feature for each history, in the same order.
         mlp_params: Arguments of `MLP`: dims, dropout, activation.
-        nhead: Heads of the attention; they divide the width of a step, Σ embed_dim.
+        nhead: Heads of the attention; they divide the width D of a step, Σ embed_dim.
         dropout: Share of values dropped while training.
-        num_layers: Number of blocks.
+        num_layers: Number N of blocks.
         max_seq_len: The longest sequence, in steps, the target included.
-        dim_feedforward: Width of W_1 x.
+        dim_feedforward: Width H of W_1 x.
 
     Shape:
         x[name]: (B,) or (B, L), as the feature; returns probabilities (B,).

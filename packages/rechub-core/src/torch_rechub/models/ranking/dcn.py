@@ -16,6 +16,8 @@ class DCN(nn.Module):
     x_0 = [v_1; …; v_F; dense],  x_{l+1} = x_0 (x_lᵀ w_l) + b_l + x_l,
     ŷ = σ( wᵀ [x_L; MLP(x_0)] + b )
 
+    Complexity: O(L d + |MLP|).
+
     Args:
         features: Inputs, of any kind and width.
         n_cross_layers: Number L of crosses.

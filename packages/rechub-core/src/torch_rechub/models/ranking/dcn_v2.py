@@ -16,12 +16,11 @@ STRUCTURES = ("parallel", "stacked", "crossnet_only")
 class DCNv2(nn.Module):
     """A cross network with full or low-rank matrices, beside or below a deep network.
 
-    x_0 = [v_1; …; v_F; dense],  x_{l+1} = x_0 ⊙ (W_l x_l + b_l) + x_l, or a mixture of low-rank
-    experts (`CrossNetMix`),
+    x_0 = [v_1; …; v_F; dense],  x_{l+1} = x_0 ⊙ (W_l x_l + b_l) + x_l,  or `CrossNetMix`(x_l),
+    ŷ = σ( wᵀ [x_L; MLP(x_0)] + b )  "parallel",  σ( wᵀ MLP(x_L) + b )  "stacked",
+    σ( wᵀ x_L + b )  "crossnet_only"
 
-    * "parallel": ŷ = σ( wᵀ [x_L; MLP(x_0)] + b )
-    * "stacked": ŷ = σ( wᵀ MLP(x_L) + b )
-    * "crossnet_only": ŷ = σ( wᵀ x_L + b )
+    Complexity: O(L K r (d + r) + |MLP|); use_low_rank_mixture=False: O(L d² + |MLP|).
 
     Args:
         features: Inputs, of any kind and width.
@@ -30,8 +29,8 @@ class DCNv2(nn.Module):
             the deep part ends in its last hidden layer).
         model_structure: "parallel", "stacked" or "crossnet_only".
         use_low_rank_mixture: Whether the matrices are mixtures of experts of low rank.
-        low_rank: Rank of an expert.
-        num_experts: Number of experts.
+        low_rank: Rank r of an expert.
+        num_experts: Number K of experts.
         **kwargs: Not used, which the log says; scripts for torch-rechub 0.9 may give some.
 
     Shape:

@@ -17,6 +17,8 @@ class DeepFFM(nn.Module):
 
     v_{i,j} is the embedding that the id of field i has for field j: each id has F embeddings.
 
+    Complexity: O(F² D + |MLP|).
+
     Args:
         linear_features: Inputs of the first-order term, of any kind: one weight an id.
         cross_features: F fields, sparse or pooled sequences. `vocab_size` counts the rows of the
@@ -91,11 +93,13 @@ class FatDeepFFM(DeepFFM):
 
     ŷ = σ( b + Σ_i w_i x_i + MLP(CEN([v_{i,j} ⊙ v_{j,i}]_{i<j})) )
 
+    Complexity: O(F² D + F⁴ / r + |MLP|).
+
     Args:
         linear_features: As for `DeepFFM`.
         cross_features: As for `DeepFFM`.
         embed_dim: Width D of an embedding.
-        reduction_ratio: That of `CEN`.
+        reduction_ratio: r, that of `CEN`.
         mlp_params: Arguments of `MLP`: dims, dropout, activation.
 
     Shape:

@@ -16,6 +16,8 @@ class DeepFM(nn.Module):
 
     The first-order term has one weight for each id.
 
+    Complexity: O(F D + |MLP|).
+
     Args:
         deep_features: Inputs of the deep part, of any kind and width.
         fm_features: Inputs of the factorization machine: sparse and pooled sequence features of one

@@ -24,6 +24,8 @@ class DIEN(nn.Module):
     with a GRU and an AUGRU for each history k of K. `forward` returns α L_aux beside ŷ: train with
     ``CTRTrainer(model, loss_mode=False)``, which adds it to its loss.
 
+    Complexity: O(K L D² + |MLP|).
+
     Args:
         features: The profile: inputs of any kind and width, also none.
         history_features: Sequence features with pooling "concat"; padding may lie on either side.

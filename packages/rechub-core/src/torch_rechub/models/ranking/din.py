@@ -19,6 +19,8 @@ class DIN(nn.Module):
     v_k = Σ_j a_k(e_kj, v_Ak) e_kj (`ActivationUnit`) for each history k and its target feature,
     ŷ = σ( MLP([v_1; …; v_K; v_A1; …; v_AK; profile]) )
 
+    Complexity: O(K L |ActivationUnit| + |MLP|).
+
     Args:
         features: The profile: inputs of any kind and width, also none.
         history_features: Sequence features with pooling "concat", such as the items and the

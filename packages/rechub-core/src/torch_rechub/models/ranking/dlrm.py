@@ -16,8 +16,9 @@ class DLRM(nn.Module):
 
     v_0 = MLP_bottom(dense),  p = [⟨v_i, v_j⟩]_{i<j},  ŷ = σ( MLP_top([v_0; p]) )
 
-    The bottom network ends in an activated layer of the fields' width D. A row costs O(F² D) and
-    the two networks.
+    The bottom network ends in an activated layer of the fields' width D.
+
+    Complexity: O(F² D + |MLP|).
 
     Args:
         features: Dense features, and sparse and pooled sequence features of one width.

@@ -20,9 +20,11 @@ class EDCN(nn.Module):
 
     z_0 holds the embeddings of all features, and their dense values.
 
+    Complexity: O(L (d + |MLP|)); "concatenation", "attention_pooling": O(L (d² + |MLP|)).
+
     Args:
         features: Inputs, of any kind and width.
-        n_cross_layers: Number of layers, at least 1.
+        n_cross_layers: Number L of layers, at least 1.
         mlp_params: Arguments of each deep layer, an `MLP`: dims, dropout, activation. It ends in a
             further layer of the width of z; without dims it is that layer alone, as in the paper.
         bridge_type: What `BridgeModule` does.

@@ -18,6 +18,8 @@ class FiBiNet(nn.Module):
     p = [(v_i W) ⊙ v_j]_{i<j},  q = [(ṽ_i W) ⊙ ṽ_j]_{i<j} with ṽ = SENET(v),
     ŷ = σ( b + Σ_i w_i x_i + MLP([p; q; dense]) )
 
+    Complexity: O(F² D² + |MLP|); "field_all": O(F D² + F² D + |MLP|).
+
     Args:
         features: Two or more sparse and pooled sequence features of one width, and dense features.
         mlp_params: Arguments of `MLP`: dims, dropout, activation.

@@ -16,8 +16,9 @@ class FinalMLP(nn.Module):
     e = [v_1; …; v_F; dense],  o_k = MLP_k(gate_k ⊙ e),
     ŷ = σ( b + w_1ᵀ o_1 + w_2ᵀ o_2 + Σ_h o_1hᵀ W_h o_2h )
 
-    gate_k = `GateNU` of the context features of stream k; without any, 2 σ(a_k) of a vector a_k
-    that is learned. A row of width d costs the two networks, O(d²) a gate and O(|o_1| |o_2| / H).
+    gate_k = `GateNU` of the context of stream k; without any, 2 σ(a_k) of a learned vector a_k.
+
+    Complexity: O(d² + |o_1| |o_2| / H + |MLP|).
 
     Args:
         features: Inputs, of any kind and width.

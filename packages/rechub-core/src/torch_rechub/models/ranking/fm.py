@@ -10,9 +10,11 @@ from ...basic.layers import EmbeddingLayer, FirstOrder
 
 
 class FM(nn.Module):
-    """A factorization machine: ŷ = σ( b + Σ_i w_i x_i + Σ_{i<j} ⟨v_i, v_j⟩ x_i x_j ).
+    """A factorization machine: a weight for each id, and a vector for its products with others.
 
-    A row of F fields of width D costs O(F D).
+    ŷ = σ( b + Σ_i w_i x_i + Σ_{i<j} ⟨v_i, v_j⟩ x_i x_j )
+
+    Complexity: O(F D).
 
     Args:
         features: Sparse and pooled sequence features of one width. A dense feature enters the

@@ -14,8 +14,9 @@ class FwFM(nn.Module):
 
     ŷ = σ( b + Σ_i w_i x_i + Σ_{i<j} r_ij ⟨v_i, v_j⟩ x_i x_j )
 
-    r starts at 1, so that the model starts as an `FM`. The first-order term has one weight for each
-    id. A row of F fields of width D costs O(F² D).
+    r starts at 1, so that the model starts as an `FM`. Each id has one weight w.
+
+    Complexity: O(F² D).
 
     Args:
         features: Two or more sparse and pooled sequence features of one width. A dense feature

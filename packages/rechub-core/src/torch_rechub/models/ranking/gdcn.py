@@ -16,7 +16,7 @@ class GDCN(nn.Module):
     c_0 = [v_1; …; v_F; dense],  c_{l+1} = c_0 ⊙ (W_l c_l + b_l) ⊙ σ(V_l c_l) + c_l,
     ŷ = σ( wᵀ [c_L; MLP(c_0)] + b )  in parallel,  σ( wᵀ MLP(c_L) + b )  stacked
 
-    A row of width d costs O(L d²) and the deep network.
+    Complexity: O(L d² + |MLP|).
 
     Args:
         features: Inputs, of any kind and width.

@@ -9,9 +9,13 @@ from ...basic.layers import FirstOrder
 
 
 class LR(nn.Module):
-    """A weight for each id of each feature, and one for each dense value: ŷ = σ( b + Σ_i w_i x_i ).
+    """A weight for each id of each feature, and one for each dense value.
 
-    The linear baseline: it knows no interactions of features. A row costs O(F).
+    ŷ = σ( b + Σ_i w_i x_i )
+
+    The linear baseline: it knows no interactions of features.
+
+    Complexity: O(F).
 
     Args:
         features: Inputs, of any kind.

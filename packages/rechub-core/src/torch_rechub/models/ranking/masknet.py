@@ -18,14 +18,16 @@ class MaskNet(nn.Module):
     h_1 = block_1(n, e),  h_k = block_k(h_{k−1}, e),  ŷ = σ( MLP(h_K) )  in series;
     h_k = block_k(n, e),  ŷ = σ( MLP([h_1; …; h_K]) )  in parallel
 
-    The blocks are `MaskBlock`. A row of width d costs O(K d²).
+    The blocks are `MaskBlock`.
+
+    Complexity: O(K (1 + ρ) w² + |MLP|), w = max(d, block_dims).
 
     Args:
         features: Inputs, of any kind and width.
-        block_dims: The width of each block.
+        block_dims: The width of each of K blocks.
         structure: "serial" or "parallel".
         mlp_params: Arguments of the `MLP` behind the blocks; None is one linear layer.
-        ratio: How many times as wide as its input the hidden layer of a mask is.
+        ratio: ρ, how many times as wide as its input the hidden layer of a mask is.
 
     Shape:
         x[name]: (B,), (B, L) or (B, d), as the feature; returns probabilities (B,).

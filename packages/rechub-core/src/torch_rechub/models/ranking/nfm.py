@@ -18,7 +18,9 @@ class NFM(nn.Module):
     f_BI = Σ_{i<j} v_i ⊙ v_j,  ŷ = σ( b + Σ_i w_i x_i + MLP([dropout(BN(f_BI)); dense]) )
 
     BN is batch normalisation, over the rows: products of small embeddings are so small that without
-    it the deep network would read next to nothing. A row costs O(F D) and the deep network.
+    it the deep network would read next to nothing.
+
+    Complexity: O(F D + |MLP|).
 
     Args:
         features: Sparse and pooled sequence features of one width, and dense features.

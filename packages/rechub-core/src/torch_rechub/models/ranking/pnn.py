@@ -14,11 +14,12 @@ from ...basic.layers.inputs import column
 class PNN(nn.Module):
     """A deep network over the fields and their products.
 
-    ŷ = σ( MLP([v_1; …; v_F; p; dense]) )
+    ŷ = σ( MLP([v_1; …; v_F; p; dense]) ),
+    p = [⟨v_i, v_j⟩]_{i<j}  "inner" (IPNN),  s sᵀ, s = Σ_i v_i  "outer" (OPNN),  [both]  "both"
 
-    with p = [⟨v_i, v_j⟩]_{i<j} for inner products (IPNN), or the outer product s sᵀ of s = Σ_i v_i,
-    which is the sum of those of all pairs (OPNN). A row costs O(F² D), or O(F D + D²), and the
-    network.
+    s sᵀ is the sum of the outer products of all pairs.
+
+    Complexity: O(F² D + |MLP|); "outer": O(F D + D² + |MLP|); "both": O(F² D + D² + |MLP|).
 
     Args:
         features: Two or more sparse and pooled sequence features of one width, and dense features.

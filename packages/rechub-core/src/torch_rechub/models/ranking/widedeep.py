@@ -17,6 +17,8 @@ class WideDeep(nn.Module):
     The wide part has one weight for each id of its sparse features, crosses included where the data
     have a column for them, and one for each dense value.
 
+    Complexity: O(F + |MLP|).
+
     Args:
         wide_features: Inputs of the wide part, of any kind.
         deep_features: Inputs of the deep part, of any kind and width.

@@ -14,13 +14,13 @@ class XDeepFM(nn.Module):
 
     ŷ = σ( b + Σ_i w_i x_i + CIN(v_1, …, v_F) + MLP([v_1; …; v_F; dense]) )
 
-    A layer of H maps after one of H' costs O(H H' F D) a row of F fields of width D.
+    Complexity: O(F D Σ_k H_k H_{k−1} + |MLP|), H_0 = F.
 
     Args:
         features: Sparse and pooled sequence features of one width, and dense features, which the
             interaction network leaves out.
         mlp_params: Arguments of `MLP`: dims, dropout, activation.
-        cin_size: Number of maps of each layer of `CIN`.
+        cin_size: Number H_k of maps of each layer of `CIN`.
         split_half: That of `CIN`: whether a map goes either on or to the output.
 
     Shape:

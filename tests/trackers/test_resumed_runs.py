@@ -1,0 +1,95 @@
+"""A training that is continued continues its runs: no epoch and no step twice, none missing."""
+
+import pytest
+import torch
+from expected_trackers import EXPECTED
+
+from torch_rechub.basic.features import SparseFeature
+from torch_rechub.basic.tracking import JSONLLogger
+from torch_rechub.models.ranking import DeepFM
+from torch_rechub.runs import read_runs
+from torch_rechub.trainers import CTRTrainer, Recording
+from torch_rechub.utils.data import DataGenerator
+
+EPOCHS, STEPS = 4, 3
+
+
+def open_logger(backend, folder):
+    """What a script opens that is run again after it was interrupted."""
+    if backend == "jsonl":
+        return JSONLLogger(dir=folder, id="exp", resume="allow")
+    from rechub_tensorboardx import TensorBoardXLogger
+
+    return TensorBoardXLogger(folder)
+
+
+def train(backend, folder, record, stops_at=None):
+    torch.manual_seed(0)
+    ids = torch.arange(60)
+    data = DataGenerator({"user": ids % 9, "item": ids % 7}, (ids % 3 == 0).int())
+    train, val, _ = data.generate_dataloader(split_ratio=[0.5, 0.5], batch_size=10)
+    fields = [SparseFeature("user", 9, embed_dim=4), SparseFeature("item", 7, embed_dim=4)]
+    trainer = CTRTrainer(
+        DeepFM(fields, fields, {"dims": [4]}),
+        n_epoch=EPOCHS,
+        model_path=folder / "models",
+        model_logger=open_logger(backend, folder / "log"),
+        record=record,
+    )
+    losses = trainer.losses
+
+    def interrupted(batch):
+        if trainer.steps.count == stops_at:
+            raise KeyboardInterrupt
+        return losses(batch)
+
+    trainer.losses = interrupted
+    trainer.fit(train, val, resume=True)
+
+
+BACKENDS = ["jsonl", *({"tensorboardx"} & set(EXPECTED))]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("record", [None, Recording(every_n_steps=1)], ids=["epochs", "steps"])
+@pytest.mark.parametrize("stops_at", [1, 3, 7, 8])
+def test_the_run_is_that_of_a_training_without_a_break(backend, record, stops_at, tmp_path):
+    train(backend, tmp_path / "whole", record)
+    with pytest.raises(KeyboardInterrupt):
+        train(backend, tmp_path / "broken", record, stops_at)
+    (broken,) = read_runs(tmp_path / "broken" / "log")
+    assert broken.status == "interrupted"
+    train(backend, tmp_path / "broken", record)
+    (whole,) = read_runs(tmp_path / "whole" / "log")
+    (resumed,) = read_runs(tmp_path / "broken" / "log")
+    assert resumed.metrics == whole.metrics
+    assert [step for step, _ in resumed.metrics["train/loss"]] == list(range(EPOCHS))
+    if record is not None:
+        steps = [step for step, _ in resumed.metrics["train/loss_step"]]
+        assert steps == list(range(1, EPOCHS * STEPS + 1))
+    assert (resumed.status, resumed.error) == ("finished", None)
+    assert resumed.hyperparams == whole.hyperparams
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_finished_training_that_is_run_again_changes_no_metric(backend, tmp_path):
+    train(backend, tmp_path, None)
+    (before,) = read_runs(tmp_path / "log")
+    train(backend, tmp_path, None)
+    (after,) = read_runs(tmp_path / "log")
+    assert (after.metrics, after.status) == (before.metrics, "finished")
+
+
+if "tensorboardx" in EXPECTED:
+
+    def test_tensorboard_itself_forgets_the_steps_that_were_trained_again(tmp_path):
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        record = Recording(every_n_steps=1)
+        with pytest.raises(KeyboardInterrupt):
+            train("tensorboardx", tmp_path, record, stops_at=8)
+        train("tensorboardx", tmp_path, record)
+        shown = EventAccumulator(str(tmp_path / "log"), {"scalars": 0}).Reload()
+        steps = [event.step for event in shown.Scalars("train/loss_step")]
+        assert steps == list(range(1, EPOCHS * STEPS + 1))
+        assert [event.step for event in shown.Scalars("val/auc")] == list(range(EPOCHS))
