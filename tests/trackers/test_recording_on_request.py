@@ -4,38 +4,17 @@ import json
 
 import pytest
 import torch
+from backends import BACKENDS, open_logger, read_run
 from expected_trackers import EXPECTED
 from readers import only
 
 from torch_rechub.basic.features import SparseFeature
-from torch_rechub.basic.tracking import JSONLLogger, LoggerGroup
+from torch_rechub.basic.tracking import LoggerGroup
 from torch_rechub.models.ranking import DeepFM
-from torch_rechub.runs import read_runs
 from torch_rechub.trainers import CTRTrainer, Recording
 from torch_rechub.utils.data import DataGenerator
 
 EPOCHS, STEPS = 2, 3
-
-
-def open_loggers(folder):
-    """One of each backend that is here, and the folder of each."""
-    folders = {name: folder / name for name in ("jsonl", *EXPECTED)}
-    for path in folders.values():
-        path.mkdir()
-    loggers = [JSONLLogger(dir=folders["jsonl"])]
-    if "wandb" in EXPECTED:
-        from rechub_wandb import WandbLogger
-
-        loggers.append(WandbLogger("p", dir=folders["wandb"]))
-    if "swanlab" in EXPECTED:
-        from rechub_swanlab import SwanLabLogger
-
-        loggers.append(SwanLabLogger("p", logdir=folders["swanlab"], mode="offline"))
-    if "tensorboardx" in EXPECTED:
-        from rechub_tensorboardx import TensorBoardXLogger
-
-        loggers.append(TensorBoardXLogger(folders["tensorboardx"]))
-    return loggers, folders
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +26,8 @@ def recorded(tmp_path_factory):
     data = DataGenerator({"user": ids % 9, "item": ids % 7}, (ids % 3 == 0).int())
     train, val, _ = data.generate_dataloader(split_ratio=[0.5, 0.5], batch_size=10)
     fields = [SparseFeature("user", 9, embed_dim=4), SparseFeature("item", 7, embed_dim=4)]
-    loggers, folders = open_loggers(folder)
+    folders = {name: folder / name for name in BACKENDS}
+    loggers = [open_logger(name, path) for name, path in folders.items()]
     everything = Recording(
         every_n_steps=1,
         best=True,
@@ -67,20 +47,11 @@ def recorded(tmp_path_factory):
     return trainer, folders
 
 
-def run_of(folders, backend):
-    if backend == "wandb":
-        from readers import wandb_run
-
-        return wandb_run(folders[backend])
-    (run,) = read_runs(folders[backend])
-    return run
-
-
-@pytest.mark.parametrize("backend", ["jsonl", *EXPECTED])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_every_backend_gives_the_same_metrics_back(recorded, backend):
     trainer, folders = recorded
-    expected = run_of(folders, "jsonl").metrics
-    found = run_of(folders, backend)
+    expected = read_run("jsonl", folders["jsonl"]).metrics
+    found = read_run(backend, folders[backend])
     assert found.status == "finished"
     assert found.metrics.keys() == expected.keys()
     tolerance = 1e-7 if backend == "tensorboardx" else 0  # which keeps 32 bits
@@ -113,7 +84,9 @@ if "tensorboardx" in EXPECTED:
         """The run as TensorBoard's own library reads it."""
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-        found = EventAccumulator(str(recorded[1]["tensorboardx"]), {"histograms": 0, "images": 0})
+        found = EventAccumulator(
+            str(recorded[1]["tensorboardx"] / "n"), {"histograms": 0, "images": 0}
+        )
         return found.Reload()
 
     def test_tensorboard_has_the_figures_as_pictures(tensorboard):

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from backends import open_logger
 from expected_trackers import EXPECTED
 
 from torch_rechub.basic.features import SparseFeature
-from torch_rechub.basic.tracking import JSONLLogger
 from torch_rechub.models.ranking import DeepFM
 from torch_rechub.runs import read_runs
 from torch_rechub.trainers import CTRTrainer, Recording
@@ -14,13 +14,10 @@ from torch_rechub.utils.data import DataGenerator
 EPOCHS, STEPS = 4, 3
 
 
-def open_logger(backend, folder):
+def reopen(backend, folder):
     """What a script opens that is run again after it was interrupted."""
-    if backend == "jsonl":
-        return JSONLLogger(dir=folder, id="exp", resume="allow")
-    from rechub_tensorboardx import TensorBoardXLogger
-
-    return TensorBoardXLogger(folder)
+    continued = {"id": "exp", "resume": "allow"} if backend == "jsonl" else {}
+    return open_logger(backend, folder, **continued)
 
 
 def train(backend, folder, record, stops_at=None):
@@ -33,7 +30,7 @@ def train(backend, folder, record, stops_at=None):
         DeepFM(fields, fields, {"dims": [4]}),
         n_epoch=EPOCHS,
         model_path=folder / "models",
-        model_logger=open_logger(backend, folder / "log"),
+        model_logger=reopen(backend, folder / "log"),
         record=record,
     )
     losses = trainer.losses
@@ -89,7 +86,7 @@ if "tensorboardx" in EXPECTED:
         with pytest.raises(KeyboardInterrupt):
             train("tensorboardx", tmp_path, record, stops_at=8)
         train("tensorboardx", tmp_path, record)
-        shown = EventAccumulator(str(tmp_path / "log"), {"scalars": 0}).Reload()
+        shown = EventAccumulator(str(tmp_path / "log" / "n"), {"scalars": 0}).Reload()
         steps = [event.step for event in shown.Scalars("train/loss_step")]
         assert steps == list(range(1, EPOCHS * STEPS + 1))
         assert [event.step for event in shown.Scalars("val/auc")] == list(range(EPOCHS))
