@@ -140,6 +140,8 @@ class ComirecSA(MultiInterest):
         super().__init__(*features, temperature, interest_num)
         self.multi_interest_sa = MultiInterestSA(self.dim, interest_num)
         self.position_emb = None if max_length is None else nn.Embedding(max_length, self.dim)
+        if self.position_emb is not None:  # torch's N(0, 1) would drown the items it is added to
+            nn.init.normal_(self.position_emb.weight, std=0.02)
 
     def interests(self, steps: Tensor, mask: Tensor, interest_mask: Tensor | None) -> Tensor:
         """Return what the attentions read (B, K, D)."""
