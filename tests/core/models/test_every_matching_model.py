@@ -247,6 +247,12 @@ def test_it_makes_tensors_where_its_inputs_are(model, name, trained, make_inputs
     assert {tensor.device.type for tensor in tensors} == {"cpu"}
 
 
+def test_embeddings_of_positions_do_not_drown_the_items_they_are_added_to(make):
+    for name, module in make().named_modules():
+        if "position" in name:
+            assert module.weight.std() < 0.05
+
+
 def test_a_compiled_model_computes_the_same(model, name, make_inputs):
     x = make_inputs(5)
     compiled = torch.compile(copy.deepcopy(model).eval(), backend="eager")

@@ -101,6 +101,7 @@ class SINE(ListWise):
         d, h = embedding_dim, hidden_dim
         self.concept_embedding = nn.Embedding(num_concept, d)
         self.position_embedding = nn.Embedding(seq_max_len, d)
+        nn.init.normal_(self.position_embedding.weight, std=0.02)
         self.concept_att = _Attention(d, h, 1, num_heads)
         self.step_att = _Attention(d, h, num_intention, num_heads)
         self.next_att = _Attention(d, h, 1, num_heads)
