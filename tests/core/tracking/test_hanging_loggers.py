@@ -62,13 +62,13 @@ def fit(loggers, epochs=5, **options):
 @pytest.mark.parametrize("method", ["log_hyperparams", "log_metrics", "finish"])
 def test_it_is_left_behind_after_one_time_out_and_the_others_go_on(method, hanging, caplog):
     bad, good = hanging(method), hanging()
-    assert 0.1 <= fit([good, bad], timeout=0.1) < 2
+    assert 0.5 <= fit([good, bad], timeout=0.5) < 5
     assert good.calls == ["log_hyperparams", *["log_metrics"] * 5, "finish"]
     assert bad.calls[-1] == method
     assert bad.calls.count(method) == 1
     messages = [record.getMessage() for record in caplog.records]
     assert messages[0] == (
-        f"Hanging hangs in {method} (no answer for 0.1 s): off. Its files are in /runs."
+        f"Hanging hangs in {method} (no answer for 0.5 s): off. Its files are in /runs."
     )
     lost = {"log_hyperparams": 6, "log_metrics": 5, "finish": 0}[method]
     assert messages[1:] == [f"Hanging: {lost} records were lost in this run."] * bool(lost)
@@ -76,8 +76,8 @@ def test_it_is_left_behind_after_one_time_out_and_the_others_go_on(method, hangi
 
 def test_on_error_raise_raises_that_it_hangs(hanging):
     good = hanging()
-    with pytest.raises(TimeoutError, match=r"no answer for 0\.1 s"):
-        fit([good, hanging("log_metrics")], timeout=0.1, on_error="raise")
+    with pytest.raises(TimeoutError, match=r"no answer for 0\.5 s"):
+        fit([good, hanging("log_metrics")], timeout=0.5, on_error="raise")
     assert good.calls == ["log_hyperparams", "log_metrics", "finish"]
 
 
