@@ -4,10 +4,13 @@ Every tracker that is here is open in each of these trainings; `scenarios` holds
 are tested where they belong:
 
 - a logger that raises, alone or again and again, and one of a bad form: ``test_logger_group.py``
+- a logger that hangs: ``test_hanging_loggers.py``, ``test_wandb_logger.py``
 - SIGTERM: ``test_trainers.py``, ``test_interruption.py``
+- a training that is continued: ``test_resumed_runs.py``, ``test_jsonl_logger.py``
 - no key and no terminal: ``test_wandb_logger.py``, ``test_swanlab_logger.py``
 - a package or SDK that is missing or broken: ``test_missing_trackers.py``, ``test_missing_sdks.py``
 - use after the end, odd numbers, names, steps: `torch_rechub.testing`, ``test_call_sequences.py``
+- losses that are no numbers: ``test_trainer.py``
 - odd data: ``test_odd_inputs.py``; odd settings: ``test_plain_hyperparams.py``
 - damaged and hostile checkpoints: ``test_checkpoint.py``, ``test_resume.py``
 """
