@@ -5,7 +5,6 @@ import inspect
 import io
 import logging
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -20,24 +19,9 @@ from torch_rechub.basic.tracking.plugin import (
     refuse_unknown_options,
 )
 
-log = logging.getLogger("torch_rechub.tracking")
+from .opening import open_run, release_hooks, working_folder, writable
 
-# What wandb collects unless told not to. The x_ names are private to wandb, so only those that the
-# installed version knows are used.
-_PRIVACY: dict[str, Any] = {
-    "console": "off",
-    "disable_code": True,
-    "disable_git": True,
-    "disable_job_creation": True,
-    "save_code": False,
-    "x_disable_machine_info": True,
-    "x_disable_meta": True,
-    "x_disable_stats": True,
-    "x_save_requirements": False,
-}
-# How often wandb writes to its file, in seconds: by default what 15 seconds brought is lost when
-# the process is killed.
-_OFTEN = {"x_transaction_log_flush_interval": 0.1}
+log = logging.getLogger("torch_rechub.tracking")
 
 # wandb's own columns, which it would write over a metric of that name without a word, and ours.
 _RESERVED = frozenset({"", "_runtime", "_step", "_timestamp", "_wandb", "step"})
@@ -116,15 +100,9 @@ class WandbLogger(RunLogger):
             "config": plain and _config(plain),
             "tags": tags,
             "notes": notes,
-            "dir": _working_folder(kwargs) if dir is None else _writable(dir),
+            "dir": working_folder(kwargs) if dir is None else writable(dir),
         }
-        before = [hook.get() for hook in _HOOKS]
-        try:
-            self.run = _open_run(wandb, options)
-        finally:
-            for hook, function in zip(_HOOKS, before, strict=True):
-                hook.opened(function)
-            _release_hooks(wandb)
+        self.run = open_run(wandb, options)
         self._wandb = wandb
         self._names = LegalNames("WandbLogger", lambda n: f"{n}_" if n in _RESERVED else n)
         # Several processes may write to a run in shared mode, so steps are not ours to set there.
@@ -235,7 +213,7 @@ class WandbLogger(RunLogger):
         try:
             self.run.finish(exit_code=exit_code(failure))
         finally:
-            _release_hooks(self._wandb)
+            release_hooks(self._wandb)
 
 
 def _config(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,91 +221,3 @@ def _config(params: Mapping[str, Any]) -> dict[str, Any]:
     return {
         f"{n}_" if n.strip("-") == "_wandb" else n: value for n, value in in_utf8(params).items()
     }
-
-
-def _open_run(wandb: Any, options: dict[str, Any]) -> Any:
-    if _a_run_is_active(wandb):
-        options.setdefault("reinit", "create_new")
-    options["settings"] = _settings(wandb, options)
-    try:
-        return wandb.init(**options)
-    except wandb.Error as error:
-        raise type(error)(
-            f"{error} (WandbLogger could not open its run. Log in once with `wandb login` or set "
-            "WANDB_API_KEY, or record on this machine only with mode='offline'.)"
-        ) from error
-
-
-def _a_run_is_active(wandb: Any) -> bool:
-    # Runs opened with reinit="create_new" are not in wandb.run, yet wandb.init would hand out such
-    # a run again, and two loggers would share it.
-    newest = getattr(wandb.setup(), "most_recent_active_run", None)
-    return wandb.run is not None or newest is not None
-
-
-def _settings(wandb: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Collect nothing unasked, write soon; what the user set anywhere wins."""
-    given = options.get("settings") or {}
-    if not isinstance(given, Mapping):
-        given = {name: getattr(given, name) for name in given.model_fields_set}
-    elsewhere = wandb.setup().settings  # environment variables and settings files
-    known = set(wandb.Settings.model_fields) - elsewhere.model_fields_set
-    defaults = {name: value for name, value in {**_PRIVACY, **_OFTEN}.items() if name in known}
-    if options.get("save_code") is not None:
-        defaults.pop("save_code", None)
-    if given.get("save_code") or options.get("save_code") or elsewhere.save_code:
-        defaults.pop("disable_code", None)
-    return {**defaults, **given}
-
-
-def _working_folder(options: Mapping[str, Any]) -> str | None:
-    """Where files go without `dir`: wandb would remember the first working directory it saw."""
-    settings = options.get("settings") or {}
-    if "root_dir" in (settings if isinstance(settings, Mapping) else settings.model_fields_set):
-        return None
-    here = os.getcwd()
-    return os.environ.get("WANDB_DIR") or (here if os.access(here, os.W_OK) else None)
-
-
-def _writable(folder: str | os.PathLike[str]) -> str:
-    """`folder`, made if needed: wandb would go to the system's temporary folder by itself."""
-    path = os.path.expanduser(os.fspath(folder))
-    os.makedirs(path, exist_ok=True)
-    if not os.access(path, os.W_OK):
-        raise PermissionError(f"WandbLogger cannot write to dir={path!r}")
-    return path
-
-
-class _Hook:
-    """One of the two functions of `sys` that wandb replaces once in a process, for good.
-
-    It is put back when no run of wandb is active, and wandb's is put in again for the next run.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.original: Any = None
-        self.wandbs: Any = None
-
-    def get(self) -> Any:
-        return getattr(sys, self.name)
-
-    def opened(self, before: Any) -> None:
-        now = self.get()
-        if now is not before:
-            self.original, self.wandbs = before, now
-        elif now is self.original:
-            setattr(sys, self.name, self.wandbs)
-
-    def closed(self) -> None:
-        if self.wandbs is not None and self.get() is self.wandbs:
-            setattr(sys, self.name, self.original)
-
-
-_HOOKS = (_Hook("excepthook"), _Hook("exit"))
-
-
-def _release_hooks(wandb: Any) -> None:
-    if not _a_run_is_active(wandb):
-        for hook in _HOOKS:
-            hook.closed()

@@ -11,9 +11,10 @@ Nothing is imported before a name is asked for: neither torch, nor a tracker, no
 from typing import TYPE_CHECKING, Any
 
 from ..._installation import refuse_mixed_installation
+from .base import BaseLogger, LoggerClosedError
 from .discovery import KNOWN_LOGGERS, available_loggers, find_logger
 from .fanout import LoggerGroup
-from .logger import BaseLogger, LoggerClosedError, RunLogger
+from .logger import RunLogger
 
 if TYPE_CHECKING:
     from .jsonl import JSONLLogger

@@ -3,7 +3,7 @@
 from importlib import metadata
 from typing import Any
 
-from .logger import BaseLogger
+from .base import BaseLogger
 
 GROUP = "torch_rechub.loggers"
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-from .logger import LoggerClosedError
+from .base import LoggerClosedError
 from .member import Member, OnError
 
 

@@ -1,0 +1,123 @@
+"""How a run of wandb is opened: what it collects, where its files go, the hooks that it sets."""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+# What wandb collects unless told not to. The x_ names are private to wandb, so only those that the
+# installed version knows are used.
+_PRIVACY: dict[str, Any] = {
+    "console": "off",
+    "disable_code": True,
+    "disable_git": True,
+    "disable_job_creation": True,
+    "save_code": False,
+    "x_disable_machine_info": True,
+    "x_disable_meta": True,
+    "x_disable_stats": True,
+    "x_save_requirements": False,
+}
+# How often wandb writes to its file, in seconds: by default what 15 seconds brought is lost when
+# the process is killed.
+_OFTEN = {"x_transaction_log_flush_interval": 0.1}
+
+
+def open_run(wandb: Any, options: dict[str, Any]) -> Any:
+    """The run that ``wandb.init`` opens, beside others that are open, collecting what was asked."""
+    before = [hook.get() for hook in _HOOKS]
+    try:
+        return _init(wandb, options)
+    finally:
+        for hook, function in zip(_HOOKS, before, strict=True):
+            hook.opened(function)
+        release_hooks(wandb)
+
+
+def _init(wandb: Any, options: dict[str, Any]) -> Any:
+    if _a_run_is_active(wandb):
+        options.setdefault("reinit", "create_new")
+    options["settings"] = _settings(wandb, options)
+    try:
+        return wandb.init(**options)
+    except wandb.Error as error:
+        raise type(error)(
+            f"{error} (WandbLogger could not open its run. Log in once with `wandb login` or set "
+            "WANDB_API_KEY, or record on this machine only with mode='offline'.)"
+        ) from error
+
+
+def _a_run_is_active(wandb: Any) -> bool:
+    # Runs opened with reinit="create_new" are not in wandb.run, yet wandb.init would hand out such
+    # a run again, and two loggers would share it.
+    newest = getattr(wandb.setup(), "most_recent_active_run", None)
+    return wandb.run is not None or newest is not None
+
+
+def _settings(wandb: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect nothing unasked, write soon; what the user set anywhere wins."""
+    given = options.get("settings") or {}
+    if not isinstance(given, Mapping):
+        given = {name: getattr(given, name) for name in given.model_fields_set}
+    elsewhere = wandb.setup().settings  # environment variables and settings files
+    known = set(wandb.Settings.model_fields) - elsewhere.model_fields_set
+    defaults = {name: value for name, value in {**_PRIVACY, **_OFTEN}.items() if name in known}
+    if options.get("save_code") is not None:
+        defaults.pop("save_code", None)
+    if given.get("save_code") or options.get("save_code") or elsewhere.save_code:
+        defaults.pop("disable_code", None)
+    return {**defaults, **given}
+
+
+def working_folder(options: Mapping[str, Any]) -> str | None:
+    """Where files go without `dir`: wandb would remember the first working directory it saw."""
+    settings = options.get("settings") or {}
+    if "root_dir" in (settings if isinstance(settings, Mapping) else settings.model_fields_set):
+        return None
+    here = os.getcwd()
+    return os.environ.get("WANDB_DIR") or (here if os.access(here, os.W_OK) else None)
+
+
+def writable(folder: str | os.PathLike[str]) -> str:
+    """`folder`, made if needed: wandb would go to the system's temporary folder by itself."""
+    path = os.path.expanduser(os.fspath(folder))
+    os.makedirs(path, exist_ok=True)
+    if not os.access(path, os.W_OK):
+        raise PermissionError(f"WandbLogger cannot write to dir={path!r}")
+    return path
+
+
+class _Hook:
+    """One of the two functions of `sys` that wandb replaces once in a process, for good.
+
+    It is put back when no run of wandb is active, and wandb's is put in again for the next run.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.original: Any = None
+        self.wandbs: Any = None
+
+    def get(self) -> Any:
+        return getattr(sys, self.name)
+
+    def opened(self, before: Any) -> None:
+        now = self.get()
+        if now is not before:
+            self.original, self.wandbs = before, now
+        elif now is self.original:
+            setattr(sys, self.name, self.wandbs)
+
+    def closed(self) -> None:
+        if self.wandbs is not None and self.get() is self.wandbs:
+            setattr(sys, self.name, self.original)
+
+
+_HOOKS = (_Hook("excepthook"), _Hook("exit"))
+
+
+def release_hooks(wandb: Any) -> None:
+    """Take wandb's hooks out of `sys` when no run of wandb is open."""
+    if not _a_run_is_active(wandb):
+        for hook in _HOOKS:
+            hook.closed()
