@@ -3,16 +3,13 @@
 import json
 
 import pytest
-import torch
 from backends import BACKENDS, open_logger, read_run
 from expected_trackers import EXPECTED
 from readers import only
+from tiny_clicks import model_and_loaders
 
-from torch_rechub.basic.features import SparseFeature
 from torch_rechub.basic.tracking import LoggerGroup
-from torch_rechub.models.ranking import DeepFM
 from torch_rechub.trainers import CTRTrainer, Recording
-from torch_rechub.utils.data import DataGenerator
 
 EPOCHS, STEPS = 2, 3
 
@@ -21,11 +18,7 @@ EPOCHS, STEPS = 2, 3
 def recorded(tmp_path_factory):
     """A training of which everything is recorded in every backend."""
     folder = tmp_path_factory.mktemp("everything")
-    torch.manual_seed(0)
-    ids = torch.arange(60)
-    data = DataGenerator({"user": ids % 9, "item": ids % 7}, (ids % 3 == 0).int())
-    train, val, _ = data.generate_dataloader(split_ratio=[0.5, 0.5], batch_size=10)
-    fields = [SparseFeature("user", 9, embed_dim=4), SparseFeature("item", 7, embed_dim=4)]
+    model, train, val = model_and_loaders()
     folders = {name: folder / name for name in BACKENDS}
     loggers = [open_logger(name, path) for name, path in folders.items()]
     everything = Recording(
@@ -37,7 +30,7 @@ def recorded(tmp_path_factory):
         checkpoint=True,
     )
     trainer = CTRTrainer(
-        DeepFM(fields, fields, {"dims": [4]}),
+        model,
         n_epoch=EPOCHS,
         model_path=folder / "models",
         model_logger=LoggerGroup(loggers, on_error="raise"),

@@ -1,15 +1,12 @@
 """A training that is continued continues its runs: no epoch and no step twice, none missing."""
 
 import pytest
-import torch
 from backends import open_logger
 from expected_trackers import EXPECTED
+from tiny_clicks import model_and_loaders
 
-from torch_rechub.basic.features import SparseFeature
-from torch_rechub.models.ranking import DeepFM
 from torch_rechub.runs import read_runs
 from torch_rechub.trainers import CTRTrainer, Recording
-from torch_rechub.utils.data import DataGenerator
 
 EPOCHS, STEPS = 4, 3
 
@@ -21,13 +18,9 @@ def reopen(backend, folder):
 
 
 def train(backend, folder, record, stops_at=None):
-    torch.manual_seed(0)
-    ids = torch.arange(60)
-    data = DataGenerator({"user": ids % 9, "item": ids % 7}, (ids % 3 == 0).int())
-    train, val, _ = data.generate_dataloader(split_ratio=[0.5, 0.5], batch_size=10)
-    fields = [SparseFeature("user", 9, embed_dim=4), SparseFeature("item", 7, embed_dim=4)]
+    model, train, val = model_and_loaders()
     trainer = CTRTrainer(
-        DeepFM(fields, fields, {"dims": [4]}),
+        model,
         n_epoch=EPOCHS,
         model_path=folder / "models",
         model_logger=reopen(backend, folder / "log"),

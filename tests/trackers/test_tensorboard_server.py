@@ -10,13 +10,10 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 import pytest
-import torch
 from expected_trackers import EXPECTED
+from tiny_clicks import model_and_loaders
 
-from torch_rechub.basic.features import SparseFeature
-from torch_rechub.models.ranking import DeepFM
 from torch_rechub.trainers import CTRTrainer, Recording
-from torch_rechub.utils.data import DataGenerator
 
 SECONDS_TO_START = 60
 
@@ -24,13 +21,9 @@ SECONDS_TO_START = 60
 def train(folder, lr):
     from rechub_tensorboardx import TensorBoardXLogger
 
-    torch.manual_seed(0)
-    ids = torch.arange(60)
-    data = DataGenerator({"user": ids % 9, "item": ids % 7}, (ids % 3 == 0).int())
-    train, val, _ = data.generate_dataloader(split_ratio=[0.5, 0.5], batch_size=10)
-    fields = [SparseFeature("user", 9, embed_dim=4), SparseFeature("item", 7, embed_dim=4)]
+    model, train, val = model_and_loaders()
     trainer = CTRTrainer(
-        DeepFM(fields, fields, {"dims": [4]}),
+        model,
         optimizer_params={"lr": lr},
         n_epoch=3,
         model_path=folder / "models",
