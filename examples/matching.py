@@ -144,7 +144,7 @@ def all_scores(trainer):
     return np.reshape(scores, (N_USERS, N_ITEMS))
 
 
-def train(recipe, users, seed, epochs=None):
+def train(recipe, users, seed, epochs=None, device="cpu"):
     """Train a model; yield what the trainer recorded, the validation and the test of each epoch."""
     model, random = recipe.model, np.random.default_rng(seed)
     inputs = input_columns(model)
@@ -158,6 +158,7 @@ def train(recipe, users, seed, epochs=None):
         trainer = MatchTrainer(
             model,
             n_epoch=1,
+            device=device,
             model_path=folder,
             optimizer_params={"lr": recipe.lr, "weight_decay": 0},
             **recipe.options,

@@ -6,14 +6,15 @@ Baselines are measured beside. Each run is recorded as a file of JSON lines.
 
     python examples/zoo.py --list
     python examples/zoo.py --task ctr --models FM DeepFM --seeds 0 1 2
-    python examples/zoo.py --task all            # every model; hours on one core
+    python examples/zoo.py --task all --jobs 8   # every model, eight runs at a time
     python examples/zoo.py --write-docs          # the pages of the docs, from the table
 """
 
 import argparse
 import tempfile
-import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -36,6 +37,8 @@ def arguments():
     parser.add_argument("--models", nargs="+", metavar="NAME", help="default: all of the task")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, help="for a short run; default: the model's setting")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, a thread each")
+    parser.add_argument("--device", default="cpu", help="where models are trained, such as cuda:0")
     parser.add_argument("--logger", choices=["jsonl", "all", "none"], default="jsonl")
     parser.add_argument("--log-dir", type=Path, default=Path("runs/zoo"))
     parser.add_argument("--out", type=Path, default=CSV, help="the table, a CSV file")
@@ -47,8 +50,10 @@ def arguments():
     unknown = sorted(set(args.models or ()) - known)
     if unknown:
         parser.error(f"{args.task} has no model {unknown[0]!r}; it has {', '.join(sorted(known))}")
-    if args.epochs is not None and args.epochs < 1:
-        parser.error(f"--epochs must be at least 1, got {args.epochs}")
+    for name in ("epochs", "jobs"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            parser.error(f"--{name} must be at least 1, got {value}")
     return args
 
 
@@ -69,31 +74,51 @@ def measure(task, model, seed, args):
         opened = trackers(args, f"{task}-{model}-seed{seed}", settings)
         for tracker in opened:
             stack.enter_context(tracker)
-        outcome = TASKS[task].measure(model, Run(seed, Path(folder), args.epochs, opened))
+        run = Run(seed, Path(folder), args.epochs, args.device, opened)
+        outcome = TASKS[task].measure(model, run)
         for tracker in opened:
             tracker.log_metrics({f"test/{name}": v for name, v in outcome.metrics.items()})
     return outcome
 
 
-def run_task(name, args):
-    """Measure the baselines and the models wanted of a task; the table grows with each."""
-    task = TASKS[name]
-    wanted = [m for m in ORDER[name] if not args.models or m in args.models or m in task.BASELINES]
+def measure_all(runs, args):
+    """Yield each run, a task, a model and a seed, with its outcome, in the order they end."""
+    context = get_context("spawn")
+    with ProcessPoolExecutor(args.jobs, context, torch.set_num_threads, (1,)) as pool:
+        started = {pool.submit(measure, *run, args): run for run in runs}
+        for ended in as_completed(started):
+            yield started[ended], ended.result()
+
+
+def write_table(args):
+    """Measure the baselines, then the models wanted; the table grows with each model."""
+    baselines = [(task, model) for task in args.tasks for model in TASKS[task].BASELINES]
+    models = [(t, m) for t in args.tasks for m in ORDER[t] if not args.models or m in args.models]
+    models = [model for model in models if model not in baselines]
     found = {}
-    for model in sorted(wanted, key=lambda model: model not in task.BASELINES):
-        started = time.perf_counter()
-        found[model] = [measure(name, model, seed, args) for seed in args.seeds]
-        compared = {
-            metric: (baseline, found[baseline])
-            for metric, baseline in task.COMPARED.items()
-            if model not in task.BASELINES
-        }
-        rows = results.rows_of(name, model, args.seeds, found[model], compared)
-        results.merge(args.out, rows, ORDER)
-        figures = ", ".join(f"{row.metric} {results.figure(row)}" for row in rows)
-        print(f"{name} {model}: {figures} ({time.perf_counter() - started:.0f} s)", flush=True)
-    rows = [row for row in results.read(args.out) if row.task == name and row.model in wanted]
-    print(results.markdown(rows))
+    for part in (baselines, models):
+        runs = [(*model, seed) for model in part for seed in args.seeds]
+        for (task, model, seed), outcome in measure_all(runs, args):
+            of_seeds = found.setdefault((task, model), {})
+            of_seeds[seed] = outcome
+            if len(of_seeds) == len(args.seeds):
+                add_to_table(task, model, found, args)
+    for task in args.tasks:
+        rows = [row for row in results.read(args.out) if (row.task, row.model) in found]
+        print(results.markdown([row for row in rows if row.task == task]))
+
+
+def add_to_table(task, model, found, args):
+    """Add the rows of a model that, as its baselines, is measured with every seed."""
+
+    def outcomes(name):
+        return [found[task, name][seed] for seed in args.seeds]
+
+    compared = {} if model in TASKS[task].BASELINES else TASKS[task].COMPARED
+    against = {metric: (baseline, outcomes(baseline)) for metric, baseline in compared.items()}
+    rows = results.rows_of(task, model, args.seeds, outcomes(model), against)
+    results.merge(args.out, rows, ORDER)
+    print(task, model, *(f"{row.metric} {results.figure(row)}" for row in rows), flush=True)
 
 
 def write_docs(path):
@@ -113,9 +138,7 @@ def main():
     elif args.write_docs:
         write_docs(args.out)
     else:
-        torch.set_num_threads(1)
-        for task in args.tasks:
-            run_task(task, args)
+        write_table(args)
 
 
 if __name__ == "__main__":

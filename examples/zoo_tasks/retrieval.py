@@ -94,7 +94,8 @@ def measure(name: str, run: Run) -> Outcome:
     torch.manual_seed(run.seed)
     recipe = MODELS[name](data)
     validated, tested, seconds = [], [], 0.0
-    for epoch, (record, val, test) in enumerate(train(recipe, data.users, run.seed, run.epochs)):
+    epochs = train(recipe, data.users, run.seed, run.epochs, run.device)
+    for epoch, (record, val, test) in enumerate(epochs):
         validated.append(val)
         tested.append(test)
         seconds += record["seconds"]

@@ -27,18 +27,21 @@ class Run:
         seed: Of the weights, of the order of rows, of negatives and of random splits.
         folder: For the model's weights.
         epochs: How many; None leaves it to the model's setting.
+        device: Where the model is trained.
         trackers: Where it is recorded.
     """
 
     seed: int
     folder: Path
     epochs: int | None = None
+    device: str = "cpu"
     trackers: Sequence[BaseLogger] = field(default_factory=list)
 
     def trainer_settings(self, epochs: int) -> dict[str, Any]:
         """What every trainer is told; `epochs` is the model's setting."""
         return {
             "n_epoch": self.epochs or epochs,
+            "device": self.device,
             "model_path": self.folder,
             "model_logger": [_Lent(tracker) for tracker in self.trackers],
             "progress": False,

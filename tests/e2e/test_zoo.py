@@ -170,6 +170,7 @@ def test_it_lists_names_and_refuses_others(zoo, monkeypatch, capsys):
     for wrong, message in (
         (["--models", "MMOE"], "ctr has no model 'MMOE'; it has AFM, AutoInt"),
         (["--epochs", "0"], "--epochs must be at least 1, got 0"),
+        (["--jobs", "0"], "--jobs must be at least 1, got 0"),
     ):
         monkeypatch.setattr(sys, "argv", ["zoo.py", "--task", "ctr", *wrong])
         with pytest.raises(SystemExit):
@@ -180,7 +181,7 @@ def test_it_lists_names_and_refuses_others(zoo, monkeypatch, capsys):
 def short_run(task, model, folder):
     """The rows of the table after one epoch, and the files of the runs."""
     table, logs = folder / "table.csv", folder / "logs"
-    options = ["--epochs", 1, "--seeds", 0, "--out", table, "--log-dir", logs]
+    options = ["--epochs", 1, "--seeds", 0, "--jobs", 2, "--out", table, "--log-dir", logs]
     printed = run("--task", task, "--models", model, *options)
     assert f"| {model} |" in printed
     with table.open(newline="", encoding="utf-8") as file:
