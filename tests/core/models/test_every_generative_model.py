@@ -79,35 +79,34 @@ def tiger_loss(model, history, item):
     return model(input_ids=history, labels=item).loss
 
 
-def learns_next_item(model, folder):
+def learns_next_item(model, **where):
     """Tokens count up; the accuracy."""
     start = torch.arange(200).unsqueeze(1)
     tokens = (start + torch.arange(L + 1)) % (V - 1) + 1
     times = torch.zeros(200, L, dtype=torch.int64)
     data = SequenceDataGenerator(tokens[:, :L], times, tokens[:, L], times)
     train, val, test = data.generate_dataloader(20, split_ratio=(0.6, 0.2, 0.2))
-    trainer = SeqTrainer(
-        model, optimizer_params={"lr": 0.02}, n_epoch=8, model_path=folder, progress=False
-    )
+    trainer = SeqTrainer(model, optimizer_params={"lr": 0.02}, n_epoch=8, progress=False, **where)
     trainer.fit(train, val)
     return trainer.evaluate(test)[1]
 
 
-def learns_kinds(model, folder):
+def learns_kinds(model, **where):
     """Four kinds of vectors, far apart; the share of the variance that is reconstructed."""
     x = (torch.randn(4, 6) * 3).repeat(30, 1) + 0.05 * torch.randn(120, 6)
     trainer = RQVAETrainer(
-        model, optimizer_params={"lr": 0.02}, n_epoch=60, model_path=folder, progress=False
+        model, optimizer_params={"lr": 0.02}, n_epoch=60, progress=False, **where
     )
     trainer.fit(DataLoader(x, 40, shuffle=True))
-    model.eval()
+    model.eval().cpu()
     return 1 - ((model(x)[0] - x).square().mean() / x.var()).item()
 
 
-def learns_next_id(model, folder):
+def learns_next_id(model, device, **where):
     """The next id repeats the last three codes; the share of codes that are right."""
+    model.to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    x = torch.randint(2, V, (60, L))
+    x = torch.randint(2, V, (60, L)).to(device)
     x[:, 1:] = x[:, :1]
     for _ in range(60):
         optimizer.zero_grad()
@@ -245,8 +244,9 @@ def test_a_seed_makes_the_same_model(name):
 
 
 @EVERY
-def test_it_learns_a_planted_signal(name, tmp_path):
-    assert TABLE[name].learn(TABLE[name].make(), tmp_path) > 0.9
+def test_it_learns_a_planted_signal(name, tmp_path, device):
+    row = TABLE[name]
+    assert row.learn(row.make(), model_path=tmp_path, device=device) > 0.9
 
 
 # transformers reads the values of its masks, which the meta device does not have
@@ -257,6 +257,14 @@ def test_it_goes_wherever_it_is_moved(name):
     found = row.outputs(model, *(x.to("meta") for x in row.inputs(3)))
     assert found.device.type == "meta"
     assert found.shape == row.shape(3)
+
+
+@EVERY
+def test_it_computes_the_same_on_another_device(name, on_device, same_on_device):
+    row = TABLE[name]
+    model, inputs = row.make().eval(), row.inputs(3)
+    found = row.outputs(on_device(model), *on_device(inputs))
+    same_on_device(found, row.outputs(model, *inputs))
 
 
 @EVERY

@@ -233,6 +233,21 @@ def test_it_goes_wherever_it_is_moved(model, name, trained, make_inputs):
     assert {tensor.device.type for tensor in tensors} == {"meta"}
 
 
+def test_it_computes_the_same_on_another_device(
+    model, name, trained, make_inputs, on_device, same_on_device
+):
+    x = make_inputs(5)
+
+    def everything(x, *models):
+        whole, other = (one.eval() for one in models)
+        return [*outputs(whole, x), *towers(whole, name, x), *outputs(other, x)]
+
+    expected = everything(x, model, trained)
+    found = everything(on_device(x), on_device(model), on_device(trained))
+    for pair in zip(found, expected, strict=True):
+        same_on_device(*pair)
+
+
 def test_it_makes_tensors_where_its_inputs_are(model, name, trained, make_inputs):
     x = make_inputs(5)
     with torch.device("meta"):  # where a tensor goes whose device is not said
@@ -307,7 +322,7 @@ def loaders(mode, y_is_item=False):
 
 
 @pytest.mark.parametrize(("name", "in_batch"), LEARNING)
-def test_it_learns_who_likes_what(name, in_batch, tmp_path):
+def test_it_learns_who_likes_what(name, in_batch, tmp_path, device):
     row = MODELS[name]
     mode, made = row.mode, row.make if in_batch or row.trained is None else row.trained
     train, val = loaders(mode, row.y_is_item and not in_batch)
@@ -318,6 +333,7 @@ def test_it_learns_who_likes_what(name, in_batch, tmp_path):
         optimizer_params={"lr": 0.02},
         n_epoch=row.n_epoch,
         model_path=tmp_path,
+        device=device,
         progress=False,
     )
     trainer.fit(train, val)

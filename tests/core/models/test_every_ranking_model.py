@@ -208,7 +208,7 @@ def test_an_output_layer_among_the_parameters_changes_nothing(make, given, monke
     assert {name: value.shape for name, value in make().state_dict().items()} == expected
 
 
-def found_and_best(model, x, p, folder, n_epoch):
+def found_and_best(model, x, p, n_epoch, **where):
     """The AUC that training on clicks of probability p reaches, and that of p itself."""
     y = (np.random.default_rng(1).random(len(p)) < p).astype(np.float32)
     train, val, test = DataGenerator(x, y).generate_dataloader(
@@ -219,35 +219,36 @@ def found_and_best(model, x, p, folder, n_epoch):
         optimizer_params={"lr": 0.02},
         n_epoch=n_epoch,
         loss_mode=not isinstance(model, ranking.DIEN),
-        model_path=folder,
         progress=False,
+        **where,
     )
     trainer.fit(train, val)
     rows = test.dataset.indices
     return trainer.evaluate(trainer.model, test), roc_auc_score(y[rows], p[rows])
 
 
-def test_it_learns_what_decides_the_click(make, tmp_path):
+def test_it_learns_what_decides_the_click(make, tmp_path, device):
     rng = np.random.default_rng(0)
     x = {name: column.numpy() for name, column in inputs(3000).items()}
     # an interaction, so that no input tells alone; but LR knows none
     joined = np.add.outer if make is MODELS["LR"] else np.multiply.outer
     likes = joined(rng.choice([-1, 1], USERS), rng.choice([-1, 1], ITEMS)) * 2.5 + 0.5
     p = 1 / (1 + np.exp(-likes[x["user"], x["item"]]))
-    found, best = found_and_best(make(), x, p, tmp_path, n_epoch=12)
+    found, best = found_and_best(make(), x, p, 12, model_path=tmp_path, device=device)
     assert best > 0.85
     assert found > 0.5 + 0.85 * (best - 0.5)
 
 
 @pytest.mark.parametrize("name", OF_HISTORIES)
-def test_it_learns_what_the_history_says_of_the_target(name, tmp_path):
+def test_it_learns_what_the_history_says_of_the_target(name, tmp_path, device):
     x = inputs(3000, length=5)
     group = torch.randint(0, 2, (3000, 1))
     x["steps"] = torch.where(x["steps"] == 0, 0, x["steps"].clamp(2) // 2 * 2 + group)
     x = {key: column.numpy() for key, column in x.items()}
     alike = np.where(x["item"] % 2 == group[:, 0].numpy(), 2.0, -2.0)
     p = 1 / (1 + np.exp(-np.where(x["steps"].any(axis=1), alike, 0.0)))
-    found, best = found_and_best(MODELS[name](), x, p, tmp_path, n_epoch=20)
+    where = {"model_path": tmp_path, "device": device}
+    found, best = found_and_best(MODELS[name](), x, p, 20, **where)
     assert found > 0.5 + 0.85 * (best - 0.5)
 
 
@@ -258,6 +259,12 @@ def test_it_goes_wherever_it_is_moved(name):
     found = everything(model({k: column.to("meta") for k, column in inputs(5).items()}))
     found.sum().backward()
     assert {found.device.type, *(p.grad.device.type for p in model.parameters())} == {"meta"}
+
+
+def test_it_computes_the_same_on_another_device(model, on_device, same_on_device):
+    x = inputs(7)
+    found = everything(on_device(model.eval())(on_device(x)))
+    same_on_device(found, everything(model(x)))
 
 
 def test_it_makes_tensors_where_its_inputs_are(model):

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from torch_rechub.basic.features import DenseFeature, SparseFeature
 from torch_rechub.data.loader import PredictDataset, TableLoader, TorchDataset
-from torch_rechub.models.multi_task import AITM, ESCM2, ESMM, MMOE, PLE, SharedBottom
+from torch_rechub.models.multi_task import AITM, ESMM, MMOE, PLE, SharedBottom
 from torch_rechub.trainers import MTLTrainer
 from torch_rechub.trainers.checkpoint import CheckpointError
 from torch_rechub.trainers.settings import Settings
@@ -603,43 +603,23 @@ def test_the_checkpoint_of_another_method_is_refused(make, loaders):
 
 # Learning
 
-ANY, SIDES = ["classification"] * 2, (FEATURES[:1], FEATURES[1:])
-LEARNERS = {
-    "SharedBottom": (lambda: SharedBottom(FEATURES, MIXED, {"dims": [16]}, TOWERS), MIXED),
-    "MMOE": (lambda: MMOE(FEATURES, MIXED, 3, {"dims": [16]}, TOWERS), MIXED),
-    "PLE": (lambda: PLE(FEATURES, MIXED, 2, 1, 2, {"dims": [16]}, TOWERS), MIXED),
-    "AITM": (lambda: AITM(FEATURES, 2, {"dims": [16]}, TOWERS), ANY),
-    "ESMM": (lambda: ESMM(*SIDES, {"dims": [8]}, {"dims": [8]}), ANY[:1] * 3),
-    "ESCM2": (lambda: ESCM2(*SIDES, {"dims": [8]}, {"dims": [8]}), ANY[:1] * 3),
-    "ESCM2, DR": (lambda: ESCM2(*SIDES, *[{"dims": [8]}] * 3), ANY[:1] * 3),
-}
 
-
-def learn(make, name, params):
-    make_learner, types = LEARNERS[name]
-    train, val = loaders_of(tuple(types), n=1000, batch_size=50, n_val=300)
+def learn(make, params):
+    train, val = loaders_of(n=1000, batch_size=50, n_val=300)
     torch.manual_seed(4)
-    trainer = make(
-        make_learner(), types, adaptive_params=params, n_epoch=10, earlystop_taskid=len(types) - 1
-    )
+    model = MMOE(FEATURES, MIXED, 3, {"dims": [16]}, TOWERS)
+    trainer = make(model, adaptive_params=params, n_epoch=10, earlystop_taskid=1)
     trainer.fit(train, val)
     return trainer, trainer.evaluate(trainer.model, val), val
 
 
-@pytest.mark.parametrize(
-    ("name", "params"),
-    [*((name, None) for name in LEARNERS), *(("MMOE", params) for params in METHODS[1:])],
-    ids=str,
-)
-def test_every_task_is_learned(make, name, params):
-    trainer, scores, val = learn(make, name, params)
-    for i, (task_type, score) in enumerate(zip(trainer.task_types, scores, strict=True)):
-        if task_type == "regression":
-            assert score < 0.2 * val.dataset.y[:, i].var()
-        else:
-            assert score > 0.93
+@pytest.mark.parametrize("params", METHODS, ids=str)
+def test_every_task_is_learned(make, params):
+    _, (clicks, spent), val = learn(make, params)
+    assert clicks > 0.93
+    assert spent < 0.2 * val.dataset.y[:, 1].var()
 
 
 def test_a_seed_trains_the_same_model(make):
-    first, second = (learn(make, "MMOE", {"method": "gradnorm"})[0] for _ in range(2))
+    first, second = (learn(make, {"method": "gradnorm"})[0] for _ in range(2))
     assert same(first.model.state_dict(), second.model.state_dict())

@@ -247,7 +247,7 @@ def train(**options):
     train, val, _ = DataGenerator(x, y).generate_dataloader(x_val=x, y_val=y, batch_size=64)
     model = DeepFM(fields, fields, {"dims": [8]})
     params = {"optimizer_params": {"lr": 0.01}, "n_epoch": 3, "model_path": tempfile.mkdtemp()}
-    trainer = CTRTrainer(model, **params, **options)
+    trainer = CTRTrainer(model, device=sys.argv[1], **params, **options)
     trainer.fit(train, val)
     bad = [({"user": torch.tensor([50, 1]), "item": torch.tensor([0, 1])}, torch.tensor([0, 1]))]
     try:
@@ -265,9 +265,11 @@ print("same losses")
 
 
 @pytest.mark.slow
-def test_a_compiled_model_trains_to_the_same_losses(tmp_path):
+def test_a_compiled_model_trains_to_the_same_losses(tmp_path, device):
     script = tmp_path / "compiled.py"
     script.write_text(COMPILED)
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        [sys.executable, script, device], capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "same losses\n"

@@ -8,6 +8,8 @@ import torch
 
 from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
 from torch_rechub.models import multi_task
+from torch_rechub.trainers import MTLTrainer
+from torch_rechub.utils.data import DataGenerator
 
 # of different widths and kinds
 USER = [SparseFeature("user", 20, 4), SequenceFeature("h", 12, 3), DenseFeature("age")]
@@ -180,6 +182,11 @@ def test_it_goes_wherever_it_is_moved(model):
     assert {found.device.type, *(p.grad.device.type for p in model.parameters())} == {"meta"}
 
 
+def test_it_computes_the_same_on_another_device(model, on_device, same_on_device):
+    x = inputs(7)
+    same_on_device(on_device(model.eval())(on_device(x)), model(x))
+
+
 def test_it_makes_tensors_where_its_inputs_are(model):
     x = inputs(5)
     with torch.device("meta"):  # where a tensor goes whose device is not said
@@ -192,6 +199,42 @@ def test_a_compiled_model_computes_the_same(model):
     compiled = torch.compile(copy.deepcopy(model.eval()), backend="eager", fullgraph=True)
     x = inputs(7)
     torch.testing.assert_close(compiled(x), model(x))
+
+
+def planted(model, x):
+    """Labels that users and items decide, in the columns that the tasks of a model stand for."""
+    click = x["user"] % 2
+    buy = click * (x["item"] % 2)
+    if "regression" in model.task_types:
+        columns = [click, 2 * click + x["item"] % 2, buy]
+    elif isinstance(model, multi_task.AITM):
+        columns = [click, buy, buy * (x["item"] > 4)]
+    else:  # over the entire space: conversions of clicks, clicks, conversions
+        columns = [buy, click, buy]
+    return torch.stack(columns, dim=1).float()
+
+
+def test_it_learns_every_task(make, tmp_path, device):
+    model, x = make(3), inputs(1200)
+    y = planted(model, x)
+    train, val, _ = DataGenerator(x, y).generate_dataloader(split_ratio=[0.75, 0.25], batch_size=50)
+    trainer = MTLTrainer(
+        model,
+        model.task_types,
+        optimizer_params={"lr": 0.02},
+        n_epoch=12,
+        earlystop_taskid=2,
+        device=device,
+        model_path=tmp_path,
+        progress=False,
+    )
+    trainer.fit(train, val)
+    scores = trainer.evaluate(model, val)
+    for column, task_type, score in zip(y.T, model.task_types, scores, strict=True):
+        if task_type == "regression":
+            assert score < 0.2 * column.var()
+        else:
+            assert score > 0.93
 
 
 @pytest.mark.parametrize("name", ["SharedBottom", "MMOE", "PLE", "AITM", "PEPNet"])

@@ -74,15 +74,15 @@ def _without_checksums() -> Iterator[None]:
         torch.serialization.set_crc32_options(before)
 
 
-def load_weights(file: str | os.PathLike[str], device: Any = "cpu") -> dict[str, Any]:
-    """Read what `save_weights` or torch-rechub 0.9 wrote; nothing in it is executed.
+def load_weights(file: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read what `save_weights` or torch-rechub 0.9 wrote, onto the CPU; nothing in it is executed.
 
     Raises:
         FileNotFoundError: There is no such file.
         CheckpointError: It is damaged, or holds more than tensors and plain data.
     """
     try:
-        weights: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
+        weights: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as error:  # what torch raises on damaged bytes is of half a dozen types

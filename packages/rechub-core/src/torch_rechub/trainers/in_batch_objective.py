@@ -145,7 +145,7 @@ class InBatch(Objective):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take it back."""
         if self.generator is not None:
-            self.generator.set_state(state["sampler"].cpu())
+            self.generator.set_state(state["sampler"])
 
     @staticmethod
     def _scores(towers: nn.Module, model: nn.Module, x: Any) -> Tensor:

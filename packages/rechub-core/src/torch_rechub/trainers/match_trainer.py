@@ -142,7 +142,7 @@ class MatchTrainer(Trainer):
         """
         with one_tower(model, mode):
             check_not_empty(data_loader, "data_loader")
-            model.load_state_dict(load_weights(Path(model_path) / self.weights_file, self.device))
+            model.load_state_dict(load_weights(Path(model_path) / self.weights_file))
             return self._outputs(model.to(self.device), data_loader)
 
     def _outputs(self, model: nn.Module, data_loader: Iterable[Any]) -> Tensor:

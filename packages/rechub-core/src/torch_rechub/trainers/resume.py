@@ -61,7 +61,7 @@ def read_checkpoint(trainer: "Trainer") -> int:
     path = checkpoint_path(trainer)
     if not path.exists():
         return 0
-    state = load_weights(path, trainer.device)
+    state = load_weights(path)
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
         raise CheckpointError(f"{path} is no checkpoint of this version: remove it to start afresh")
     try:
@@ -78,12 +78,11 @@ def read_checkpoint(trainer: "Trainer") -> int:
         ) from error
     _restore_early_stopper(trainer, state["early_stopper"])
     trainer.history, trainer.steps.count = list(state["history"]), state.get("steps", 0)
-    restore_random_state({**state["random"], "torch": state["random"]["torch"].cpu()})
+    restore_random_state(state["random"])
     return trainer.n_epoch if state["over"] else len(trainer.history)
 
 
 def _restore_early_stopper(trainer: "Trainer", state: dict[str, Any]) -> None:
     stopper = trainer.early_stopper
     stopper.best_auc, stopper.trial_counter = state["best_auc"], state["trial_counter"]
-    weights = state["best_weights"]
-    stopper.best_weights = weights and {name: value.cpu() for name, value in weights.items()}
+    stopper.best_weights = state["best_weights"]

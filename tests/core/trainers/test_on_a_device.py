@@ -1,0 +1,254 @@
+"""Trainings on a device beside the CPU: the same numbers, the same errors, files that go anywhere.
+
+RECHUB_TEST_DEVICE says which, such as "cuda:0"; see `device` in the conftest of the core's tests.
+"""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from torch_rechub.basic.features import SequenceFeature, SparseFeature
+from torch_rechub.basic.retrieval import evaluate_retrieval, top_k
+from torch_rechub.data.loader import TableLoader, TorchDataset
+from torch_rechub.models.generative import HSTUModel, RQVAEModel
+from torch_rechub.models.matching import BPRMF, DSSM, YoutubeDNN
+from torch_rechub.models.multi_task import AITM, ESCM2, SharedBottom
+from torch_rechub.models.ranking import DIN, DeepFM
+from torch_rechub.trainers import CTRTrainer, MatchTrainer, MTLTrainer, SeqTrainer
+from torch_rechub.trainers.balancing import STRATEGIES
+from torch_rechub.trainers.rqvae_trainer import Trainer as RQVAETrainer
+
+V, N = 12, 96
+USER, ITEM, NEG = (SparseFeature(name, V, 4) for name in ("user", "item", "neg"))
+STEPS, NEGATIVES = (
+    SequenceFeature(name, V, 4, "concat", shared_with="item") for name in ("steps", "negatives")
+)
+PARAMS, TYPES = {"dims": [6]}, ["classification", "regression"]
+
+
+def rows():
+    g = torch.Generator().manual_seed(3)
+    shapes = {"user": (N,), "item": (N,), "neg": (N,), "steps": (N, 4), "negatives": (N, 3)}
+    x = {name: torch.randint(1, V, shape, generator=g) for name, shape in shapes.items()}
+    x["steps"][:, 3] = x["steps"][0] = 0
+    return x, ((x["user"] + x["item"]) % 2).float()
+
+
+def clicks(**kwargs):
+    model = DIN([USER], [STEPS], [ITEM], PARAMS, PARAMS)
+    return CTRTrainer(model, **kwargs), TorchDataset(*rows())
+
+
+def retrieval(mode, make, **settings):
+    def training(**kwargs):
+        x, y = rows()
+        labels = y if mode == 0 else torch.zeros(N, dtype=torch.int64)
+        return MatchTrainer(make(), mode=mode, **settings, **kwargs), TorchDataset(x, labels)
+
+    return training
+
+
+def dssm():
+    return DSSM([USER], [ITEM], PARAMS, PARAMS, temperature=0.2)
+
+
+def tasks(make, method=None):
+    def training(**kwargs):
+        x, y = rows()
+        model, params = make(), None if method is None else {"method": method}
+        labels = torch.stack([y, y * (x["item"] > 5), y * (x["item"] > 8)], dim=1)
+        data = TorchDataset(x, labels[:, : len(model.task_types)])
+        return MTLTrainer(model, model.task_types, adaptive_params=params, **kwargs), data
+
+    return training
+
+
+def bottom():
+    return SharedBottom([USER, ITEM], TYPES, PARAMS, [PARAMS, PARAMS])
+
+
+def next_items(loss_type):
+    def training(**kwargs):
+        sizes = {"d_model": 8, "n_heads": 2, "n_layers": 1, "dqk": 4, "dv": 4, "max_seq_len": 4}
+        tokens = rows()[0]["steps"]
+        batches = zip(*(part.split(32) for part in (tokens, tokens, tokens * 60, tokens[:, 1])))
+        model = HSTUModel(V, dropout=0.0, **sizes)
+        return SeqTrainer(model, loss_type=loss_type, **kwargs), list(batches)
+
+    return training
+
+
+def codes(**kwargs):
+    vectors = torch.randn(N, 6, generator=torch.Generator().manual_seed(3))
+    model = RQVAEModel(6, [4, 4], 3, [8])
+    return RQVAETrainer(model, eval_step=1, **kwargs), vectors.split(32)
+
+
+TRAININGS = {
+    "clicks": clicks,
+    "point-wise": retrieval(0, dssm),
+    "pair-wise": retrieval(1, lambda: BPRMF(USER, ITEM, NEG)),
+    "list-wise": retrieval(2, lambda: YoutubeDNN([USER], [ITEM], [NEGATIVES], {"dims": [6, 4]})),
+    "in-batch": retrieval(0, dssm, in_batch_neg=True),
+    "in-batch, hard": retrieval(
+        2, dssm, in_batch_neg=True, in_batch_neg_ratio=3, hard_negative=True
+    ),
+    "in-batch, logQ": retrieval(
+        2, dssm, in_batch_neg=True, item_frequency={"item": torch.arange(1.0, V + 1).numpy()}
+    ),
+    "tasks": tasks(bottom),
+    **{f"tasks, {method}": tasks(bottom, method) for method in STRATEGIES},
+    "funnel": tasks(lambda: AITM([USER, ITEM], 2, PARAMS, [PARAMS, PARAMS])),
+    "entire space": tasks(lambda: ESCM2([USER], [ITEM], PARAMS, PARAMS, PARAMS)),
+    "next items": next_items("cross_entropy"),
+    "next items, nce": next_items("nce"),
+    "codes": codes,
+}
+OPTIONS = {
+    "plainly": {},
+    "ahead": {"prefetch": True},
+    "lazily": {"embedding_update": "lazy"},
+    "by the row": {"embedding_update": "row_wise"},
+    "clipped": {"accumulate": 2, "max_grad_norm": 0.05},
+    "penalised": {"regularization_params": {"embedding_l2": 0.01, "dense_l1": 0.01}},
+}
+
+
+def fitted(training, folder, device, n_epoch=2, resume=False, **options):
+    torch.manual_seed(1)
+    settings = {"optimizer_fn": torch.optim.SGD, "optimizer_params": {"lr": 0.1}, **options}
+    trainer, data = training(
+        device=device, n_epoch=n_epoch, model_path=folder, progress=False, **settings
+    )
+    loader = TableLoader(data, 32) if isinstance(data, TorchDataset) else data
+    arguments = (loader,) if isinstance(trainer, RQVAETrainer) else (loader, loader)
+    trainer.fit(*arguments, resume=resume)
+    assert {p.device.type for p in trainer.model.parameters()} == {torch.device(device).type}
+    return trainer, loader
+
+
+def figures(trainer):
+    return [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in trainer.history]
+
+
+def check_same(found, expected, same_on_device):
+    for first, second in zip(figures(found), figures(expected), strict=True):
+        assert first == pytest.approx(second, rel=1e-3, abs=1e-4)
+    state = expected.model.state_dict()
+    for name, value in found.model.state_dict().items():
+        same_on_device(value, state[name])
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_it_trains_to_the_same_weights_as_on_the_cpu(name, tmp_path, device, same_on_device):
+    expected, _ = fitted(TRAININGS[name], tmp_path / "cpu", "cpu")
+    found, _ = fitted(TRAININGS[name], tmp_path / "device", device)
+    check_same(found, expected, same_on_device)
+    for file in (tmp_path / "device").iterdir():  # weights go to a machine without the device
+        saved = torch.load(file, map_location="cpu", weights_only=True)
+        for key, value in torch.load(tmp_path / "cpu" / file.name, weights_only=True).items():
+            torch.testing.assert_close(saved[key], value, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_so_it_does_with_options(option, tmp_path, device, same_on_device):
+    options = OPTIONS[option]
+    if option == "by the row":  # which SGD does not know
+        options = {"optimizer_fn": torch.optim.Adam, **options}
+    expected, _ = fitted(clicks, tmp_path / "cpu", "cpu", **options)
+    found, _ = fitted(clicks, tmp_path / "device", device, **options)
+    check_same(found, expected, same_on_device)
+
+
+@pytest.mark.parametrize("name", ["clicks", "in-batch", "tasks, gradnorm", "next items", "codes"])
+def test_a_training_continued_there_is_the_unbroken_one(name, tmp_path, device, same_on_device):
+    adam = {"optimizer_fn": torch.optim.Adam, "optimizer_params": {"lr": 0.01}}
+    unbroken, _ = fitted(TRAININGS[name], tmp_path / "cpu", "cpu", n_epoch=3, **adam)
+    for n_epoch in (1, 3):
+        again, _ = fitted(TRAININGS[name], tmp_path / "device", device, n_epoch, True, **adam)
+    check_same(again, unbroken, same_on_device)
+
+
+@pytest.mark.parametrize("name", ["clicks", "in-batch", "tasks, uwl", "next items", "codes"])
+def test_it_learns_in_bf16(name, tmp_path, device):
+    adam = {"optimizer_fn": torch.optim.Adam, "optimizer_params": {"lr": 0.02}}
+    trainer, _ = fitted(
+        TRAININGS[name], tmp_path, device, n_epoch=20, mixed_precision="bf16", prefetch=True, **adam
+    )
+    losses = [epoch[trainer.loss_names[0]] for epoch in trainer.history]
+    assert losses[-1] < 0.95 * losses[0]
+
+
+def test_what_was_trained_there_predicts_the_same_here(tmp_path, device):
+    trainer, loader = fitted(clicks, tmp_path, device)
+    found = trainer.predict(trainer.model, loader)
+    model = trainer.model.cpu().eval()
+    assert found == pytest.approx(model(loader.dataset.x).tolist(), abs=1e-4)
+
+
+def test_items_are_ranked_there_as_here(tmp_path, device, same_on_device):
+    trainer, loader = fitted(TRAININGS["in-batch"], tmp_path, device)
+    user, item = (
+        trainer.inference_embedding(trainer.model, mode, loader, tmp_path)
+        for mode in ("user", "item")
+    )
+    assert user.device.type == item.device.type == "cpu"
+    item = item + torch.linspace(0, 1, N).unsqueeze(1)  # no ties
+    scores, ids = top_k(user.to(device), item.to(device), k=5)
+    expected_scores, expected_ids = top_k(user, item, k=5)
+    same_on_device(scores, expected_scores)
+    assert torch.equal(ids.cpu(), expected_ids)
+    relevant = [[i] for i in range(N)]
+    found = evaluate_retrieval(user.to(device), item.to(device), relevant, topKs=(5,))
+    assert found == pytest.approx(evaluate_retrieval(user, item, relevant, topKs=(5,)), rel=1e-4)
+
+
+@pytest.mark.parametrize("prefetch", [False, True])
+@pytest.mark.parametrize("id_", [-1, V])
+def test_an_id_outside_its_vocabulary_is_named(prefetch, id_, tmp_path, device):
+    settings = {"device": device, "model_path": tmp_path, "prefetch": prefetch, "progress": False}
+    trainer, data = clicks(**settings)
+    x, y = data.x, data.y
+    bad = {**x, "item": torch.full_like(x["item"], id_)}
+    for loader in ([(x, y), (bad, y)], TableLoader(TorchDataset(bad, y), 32)):
+        with pytest.raises(IndexError, match=f"feature 'item': id {id_} is outside"):
+            trainer.fit(loader)
+    model = HSTUModel(V, d_model=8, n_heads=2, n_layers=1, dqk=4, dv=4, max_seq_len=4)
+    tokens, y = torch.full((2, 4), id_), torch.ones(2, dtype=torch.int64)
+    with pytest.raises(IndexError, match=f"'tokens': id {id_} is outside"):
+        SeqTrainer(model, **settings).fit([(tokens, tokens, tokens, y)])
+
+
+# in a process of its own, which a device's assertion leaves of no further use
+OUTSIDE = """
+import sys, torch
+from torch_rechub.basic.features import SparseFeature
+from torch_rechub.models.ranking import DeepFM
+
+fields = [SparseFeature("a", 5, embed_dim=2), SparseFeature("b", 9, embed_dim=2)]
+model = DeepFM(fields, fields, {"dims": [2]}).to(sys.argv[1])
+x = {"a": torch.tensor([0, 4]), "b": torch.tensor([0, 8])}
+print(model({name: ids.to(sys.argv[1]) for name, ids in x.items()}).cpu().shape)
+x["a"][1] = 5  # in a stacked table, a row of b
+try:
+    print(model({name: ids.to(sys.argv[1]) for name, ids in x.items()}).cpu())
+except (IndexError, RuntimeError):
+    print("refused")
+"""
+
+
+def test_without_a_trainer_it_is_refused_too(device):
+    command = [sys.executable, "-c", OUTSIDE, device]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.stdout.split("\n")[:2] == ["torch.Size([2])", "refused"], done.stderr
+
+
+def test_a_deepfm_trains_on_batches_that_are_already_there(tmp_path, device, on_device):
+    model = DeepFM([USER, ITEM], [USER, ITEM], PARAMS)
+    x, y = on_device(rows())
+    settings = {"device": device, "model_path": tmp_path, "n_epoch": 2, "progress": False}
+    trainer = CTRTrainer(model, **settings)
+    trainer.fit([(x, y)], [(x, y)])
+    assert trainer.history[1]["train/loss"] < trainer.history[0]["train/loss"]
