@@ -341,7 +341,8 @@ def test_it_learns_who_likes_what(name, in_batch, tmp_path, device):
     # of other rows' items a quarter is liked too: the best that in-batch pairs can show is 0.875
     best = 0.875 if in_batch and mode else row.best
     assert max(scores) > 0.5 + 0.9 * (best - 0.5)
-    assert trainer.evaluate(trainer.model, val) == max(scores)  # the best weights are kept
+    # the best weights are kept; a GPU adds up in any order
+    assert trainer.evaluate(trainer.model, val) == pytest.approx(max(scores), abs=1e-4)
     assert trainer.history[-1]["train/loss"] < trainer.history[0]["train/loss"]
 
 
