@@ -6,7 +6,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from torch_rechub.basic.layers.attention import InteractingLayer, MultiHeadSelfAttention
+from torch_rechub.basic.layers import (
+    InteractingLayer,
+    MultiHeadSelfAttention,
+    PointWiseFeedForward,
+)
 
 MASK = torch.tensor([[1, 1, 1, 1], [0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 0, 1], [0, 0, 0, 0]]).bool()
 
@@ -117,3 +121,16 @@ def test_interacting_fields_are_the_formula(num_heads, residual):
 def test_the_width_of_fields_must_divide_too():
     with pytest.raises(ValueError, match="the width 6 must be a multiple of num_heads=4"):
         InteractingLayer(6, 4)
+
+
+def test_the_point_wise_network_is_its_formula_at_every_step():
+    layer = PointWiseFeedForward(4, 0.5).eval()
+    x = torch.randn(2, 3, 4)
+    weights = [(w.weight.tolist(), w.bias.tolist()) for w in (layer.w_1, layer.w_2)]
+    found = layer(x).reshape(6, 4).tolist()
+    for step, y in zip(x.reshape(6, 4).tolist(), found):
+        for number, (weight, bias) in enumerate(weights):
+            step = [b + sum(w * v for w, v in zip(row, step)) for row, b in zip(weight, bias)]
+            step = [max(0.0, v) for v in step] if number == 0 else step
+        assert y == pytest.approx(step, abs=1e-5)
+    assert (layer.train()(x) == layer(x)).sum() < 24  # dropout

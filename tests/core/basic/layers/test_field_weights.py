@@ -34,13 +34,12 @@ def test_fields_may_differ_in_width_and_few_fields_keep_one_unit():
 
 
 @pytest.mark.parametrize(("crosses", "ratio"), [(3, 1), (3, 5)])
-def test_cen_weighs_each_crossed_field(crosses, ratio):
+def test_cen_weighs_each_crossed_field(crosses, ratio, perceptron):
     layer, e = CEN(4, crosses, ratio).eval(), torch.randn(5, crosses, 4)
-    y = layer(e)
-    for row in range(5):
-        u = layer.u.tolist()
-        d = [max(0.0, sum(a * b for a, b in zip(u[p], e[row, p].tolist()))) for p in range(crosses)]
-        s = layer.mlp_att(torch.tensor([d]))[0]
-        expected = torch.cat([s[p] * e[row, p] for p in range(crosses)])
-        torch.testing.assert_close(y[row], expected, atol=1e-5, rtol=1e-5)
+    excitation, u = perceptron(layer.mlp_att, 2), layer.u.tolist()
+    for row, found in zip(e.tolist(), layer(e).tolist()):
+        d = [max(0.0, sum(a * b for a, b in zip(*pair))) for pair in zip(u, row)]
+        s = excitation(d)
+        expected = [s[p] * v for p in range(crosses) for v in row[p]]
+        assert found == pytest.approx(expected, abs=1e-5)
     assert layer.mlp_att.mlp[0].out_features == max(1, crosses // ratio)

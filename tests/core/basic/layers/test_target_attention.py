@@ -12,17 +12,22 @@ MASK = torch.tensor([[1, 1, 1], [0, 1, 0], [0, 0, 0], [1, 0, 1]]).bool()
 
 
 @pytest.mark.parametrize("use_softmax", [False, True])
-def test_it_is_its_formula(use_softmax):
+def test_it_is_its_formula(use_softmax, perceptron):
     unit = ActivationUnit(4, [5], "relu", use_softmax).eval()
     history, target = torch.randn(4, 3, 4), torch.randn(4, 4)
-    found = unit(history, target, MASK)
+    attention = perceptron(unit.attention, 1)
+    found = unit(history, target, MASK).tolist()
     for row in range(4):
-        v, steps = target[row], [history[row, j] for j in range(3) if MASK[row, j]]
-        a = [unit.attention(torch.cat([v, e, v - e, v * e])[None]).item() for e in steps]
+        v = target[row].tolist()
+        steps = [history[row, j].tolist() for j in range(3) if MASK[row, j]]
+        a = []
+        for e in steps:
+            apart, together = [p - q for p, q in zip(v, e)], [p * q for p, q in zip(v, e)]
+            a += attention([*v, *e, *apart, *together])
         if use_softmax:
             a = [math.exp(w) / sum(map(math.exp, a)) for w in a]
-        expected = sum((w * e for w, e in zip(a, steps)), torch.zeros(4))
-        torch.testing.assert_close(found[row], expected, atol=1e-5, rtol=1e-5)
+        expected = [math.fsum(w * e[d] for w, e in zip(a, steps)) for d in range(4)]
+        assert found[row] == pytest.approx(expected, abs=1e-5)
 
 
 def test_without_a_mask_every_step_counts():

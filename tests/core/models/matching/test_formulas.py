@@ -7,7 +7,6 @@ import torch
 
 from torch_rechub.basic.features import SequenceFeature, SparseFeature
 from torch_rechub.models.matching import DSSM, FaceBookDSSM, GRU4Rec, SASRec, YoutubeDNN
-from torch_rechub.models.matching.sasrec import PointWiseFeedForward
 
 T = 0.3
 
@@ -36,6 +35,25 @@ def test_dssm(checked):
         y_u = parts.mlp("user_mlp.mlp.", user(parts, row))
         item = parts.row("item", row["item"]) + parts.row("kind", row["kind"])
         y_i = parts.mlp("item_mlp.mlp.", item)
+        assert p == pytest.approx(parts.sigmoid(parts.cosine(y_u, y_i) / T), abs=1e-5)
+
+
+def weighed(parts, side, fields):
+    """The fields, each times its weight a = σ(W_2 ReLU(W_1 z)), z the means, side by side."""
+    first, second = (parts.state[f"{side}_senet.mlp.{layer}.weight"] for layer in (0, 2))
+    z = [math.fsum(v) / len(v) for v in fields]
+    hidden = [max(0.0, parts.dot(w, z)) for w in first]
+    a = [parts.sigmoid(parts.dot(w, hidden)) for w in second]
+    return [a_f * number for a_f, v in zip(a, fields, strict=True) for number in v]
+
+
+def test_dssm_with_weighed_fields(checked):
+    _, parts, results = checked("dssm_senet.DSSM", temperature=T)
+    for row, p in results:
+        users = [parts.row("user", row["user"]), parts.mean("item", row["history"])]
+        y_u = parts.mlp("user_mlp.mlp.", [*weighed(parts, "user", users), row["age"]])
+        items = [parts.row("item", row["item"]), parts.row("kind", row["kind"])]
+        y_i = parts.mlp("item_mlp.mlp.", weighed(parts, "item", items))
         assert p == pytest.approx(parts.sigmoid(parts.cosine(y_u, y_i) / T), abs=1e-5)
 
 
@@ -220,14 +238,6 @@ def test_sasrec_refuses_other_features_and_old_checkpoints(models):
         models["SASRec"].make(num_heads=3)
     with pytest.raises(RuntimeError, match=r"torch-rechub 0\.x.*trained anew"):
         models["SASRec"].make().load_state_dict({"attention_layernorms.0.weight": torch.ones(8)})
-
-
-def test_the_feed_forward_network_is_its_formula():
-    layer = PointWiseFeedForward(4, 0.5).eval()
-    x = torch.randn(2, 3, 4)
-    hidden = torch.relu(x @ layer.w_1.weight.T + layer.w_1.bias)
-    torch.testing.assert_close(layer(x), hidden @ layer.w_2.weight.T + layer.w_2.bias)
-    assert (layer.train()(x) == layer(x)).sum() < 24  # dropout
 
 
 @pytest.mark.parametrize("output_layer", [True, False])
