@@ -89,3 +89,18 @@ def randomized():
         return model
 
     return randomize
+
+
+@pytest.fixture
+def trains_alike():
+    """Asserts that a seed decides the weights that a function trains, to the last bit."""
+
+    def check(train):
+        states = []
+        for seed in (3, 3, 4):
+            torch.manual_seed(seed)
+            states.append(train().state_dict())
+        same = [all(torch.equal(states[0][k], s[k]) for k in s) for s in states]
+        assert same == [True, True, False]
+
+    return check

@@ -249,6 +249,18 @@ def test_it_learns_a_planted_signal(name, tmp_path, device):
     assert row.learn(row.make(), model_path=tmp_path, device=device) > 0.9
 
 
+@EVERY
+def test_a_seed_trains_the_same_model(name, trains_alike, tmp_path):
+    row = TABLE[name]
+
+    def train():
+        model = row.make()
+        row.learn(model, model_path=tmp_path, device="cpu")
+        return model
+
+    trains_alike(train)
+
+
 # transformers reads the values of its masks, which the meta device does not have
 @pytest.mark.parametrize("name", [name for name in TABLE if name != "TIGERModel"])
 def test_it_goes_wherever_it_is_moved(name):

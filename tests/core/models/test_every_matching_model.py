@@ -346,6 +346,21 @@ def test_it_learns_who_likes_what(name, in_batch, tmp_path, device):
     assert trainer.history[-1]["train/loss"] < trainer.history[0]["train/loss"]
 
 
+@pytest.mark.parametrize(("name", "in_batch"), LEARNING)
+def test_a_seed_trains_the_same_model(name, in_batch, trains_alike, tmp_path):
+    row = MODELS[name]
+    train, _ = loaders(row.mode, row.y_is_item and not in_batch)
+    settings = {"mode": row.mode, "in_batch_neg": in_batch, "n_epoch": 1, "model_path": tmp_path}
+    settings["in_batch_neg_ratio"] = 3
+
+    def fit():
+        model = (row.make if in_batch or row.trained is None else row.trained)()
+        MatchTrainer(model, progress=False, **settings).fit(train)
+        return model
+
+    trains_alike(fit)
+
+
 @pytest.mark.parametrize("name", OF_TOWERS)
 def test_what_is_served_is_what_exact_retrieval_ranks(model, tmp_path, make_inputs):
     torch.save(model.state_dict(), tmp_path / "model.pth")

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
 from torch_rechub.basic.layers.embedding import input_columns
+from torch_rechub.data.loader import TableLoader, TorchDataset
 from torch_rechub.models import ranking
 from torch_rechub.trainers import CTRTrainer
 from torch_rechub.utils.data import DataGenerator
@@ -162,6 +163,22 @@ def test_a_seed_gives_the_same_model(make):
         states.append(make().state_dict())
     same = [all(torch.equal(states[0][k], s[k]) for k in s) for s in states]
     assert same == [True, True, False]
+
+
+def test_a_seed_trains_the_same_model(make, trains_alike, tmp_path):
+    x = inputs(128)
+    y = (torch.arange(128) % 2).float()
+
+    def train():
+        model = make()
+        auxiliary = isinstance(model, ranking.DIEN)
+        trainer = CTRTrainer(
+            model, loss_mode=not auxiliary, n_epoch=1, model_path=tmp_path, progress=False
+        )
+        trainer.fit(TableLoader(TorchDataset(x, y), 32, shuffle=True))
+        return model
+
+    trains_alike(train)
 
 
 def test_weights_survive_a_file(model, make, tmp_path):

@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
 from torch_rechub.models import multi_task
@@ -107,6 +108,15 @@ def test_a_gradient_reaches_every_weight(model):
     assert without == []
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("left", "right"), [(0, 3), (2, 0)])
+def test_padding_says_nothing(model, left, right, training):
+    x = inputs(6)
+    longer = {**x, "h": F.pad(x["h"], (left, right))}
+    model.train(training)
+    torch.testing.assert_close(model(longer), model(x))
+
+
 def test_every_task_reaches_the_shared_layers(model):
     x = inputs(200)
     shared = [p for layer in model.shared_layers() for p in layer.parameters()]
@@ -132,6 +142,21 @@ def test_a_seed_gives_the_same_model(make):
         states.append(make(2).state_dict())
     same = [all(torch.equal(states[0][k], s[k]) for k in s) for s in states]
     assert same == [True, True, False]
+
+
+def test_a_seed_trains_the_same_model(make, trains_alike, tmp_path):
+    x = inputs(120)
+
+    def train():
+        model = make(3)
+        data, _, _ = DataGenerator(x, planted(model, x)).generate_dataloader(
+            split_ratio=[0.8, 0.2], batch_size=32
+        )
+        options = {"n_epoch": 1, "model_path": tmp_path, "progress": False}
+        MTLTrainer(model, model.task_types, **options).fit(data)
+        return model
+
+    trains_alike(train)
 
 
 def test_weights_survive_a_file(model, make, tmp_path):
