@@ -1,5 +1,6 @@
 """Each multi-task model against its formula, row by row, and the names of 0.9 in a state dict."""
 
+import itertools
 import logging
 import math
 
@@ -193,6 +194,30 @@ def test_esmm(naive, randomized):
     expected = mlp_keys("tower_cvr.", 1, True) | mlp_keys("tower_ctr.", 2, True)
     assert set(model.state_dict()) == TABLES | expected
     assert ESMM([], [CITY], {}, {})(X).shape == (3, 3)
+
+
+POSSIBLE = [[1, 1, 1], [0, 1, 0], [1, 0, 0], [0, 0, 0]]  # conversion, click, both
+
+
+@pytest.mark.parametrize("row", list(itertools.product([0, 1], repeat=3)))
+def test_esmm_refuses_labels_that_are_no_click_with_its_conversion(row):
+    labels = torch.tensor([[0, 1, 0], [0, 1, 0], list(row)])
+    model = ESMM([AGE, USER], [CITY], {}, {})
+    if list(row) in POSSIBLE:
+        model.check_labels(labels)
+    else:
+        with pytest.raises(ValueError, match=rf"row 2 is \[{row[0]}, {row[1]}, {row[2]}\]"):
+            model.check_labels(labels.float())
+
+
+def test_esmm_warns_once_of_more_conversions_than_clicks(caplog):
+    labels = torch.tensor([[0.0, 1.0, 0.0], [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
+    model = ESMM([AGE, USER], [CITY], {}, {})
+    model.check_labels(labels)
+    assert caplog.text == ""
+    for _ in range(2):
+        model.check_labels(labels[:, [1, 0, 2]])
+    assert caplog.text.count("more conversions (column 0) than clicks (column 1)") == 1
 
 
 def test_the_logit_of_a_product_of_probabilities():

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 class GateNU(nn.Module):
     """How much each number of a vector counts, from 0 to 2: δ = 2 σ(ReLU(x W + b) W' + b').
 
+    2 is the paper's γ: a gate that says nothing is 1. How wide the hidden layer is, it leaves open.
+
     Args:
         input_dim: Length of x.
         output_dim: Number D of gates, also the width of the hidden layer.

@@ -1,5 +1,6 @@
 """Entire space multi-task model."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,8 @@ from torch import Tensor, nn
 
 from ...basic.features import Feature, flat_width
 from ...basic.layers import MLP, EmbeddingLayer
+
+log = logging.getLogger("torch_rechub")
 
 
 class ESMM(nn.Module):
@@ -27,7 +30,11 @@ class ESMM(nn.Module):
         ctr_params: Arguments of the click tower's `MLP`.
 
     Shape:
-        x[name]: (B,) or (B, L), as the feature; returns [pCVR, pCTR, pCTCVR] (B, 3).
+        x[name]: (B,) or (B, L), as the feature; returns [pCVR, pCTR, pCTCVR] (B, 3). The labels are
+        [conversion, click, click and conversion], the last column the product of the others.
+
+    Raises:
+        ValueError: In `check_labels`, before training, the last column is not that product.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature
@@ -53,7 +60,7 @@ class ESMM(nn.Module):
     ) -> None:
         super().__init__()
         self.user_features, self.item_features = list(user_features), list(item_features)
-        self.task_types = ["classification"] * 3
+        self.task_types, self._warned = ["classification"] * 3, False
         dim = flat_width(user_features) + flat_width(item_features)
         self.embedding = EmbeddingLayer([*user_features, *item_features])
         self.tower_cvr = MLP(dim, **{**cvr_params, "output_layer": True})
@@ -73,6 +80,32 @@ class ESMM(nn.Module):
         """Return what each tower reads (B, Σ widths)."""
         sides = [f for f in (self.user_features, self.item_features) if f]
         return torch.cat([self.embedding(x, side, squeeze_dim=True) for side in sides], dim=1)
+
+    def check_labels(self, y: Tensor) -> None:
+        """Refuse labels (N, 3) that no click and conversion can have; warn of likely swapped ones.
+
+        Where nothing is known of conversions without a click, columns in the order [click,
+        conversion, both] are no contradiction, but they have more conversions than clicks.
+
+        Raises:
+            ValueError: The last column is not the product of the others.
+        """
+        conversion, click, both = y.unbind(dim=1)
+        wrong = both != conversion * click
+        if wrong.any():
+            row = int(wrong.nonzero()[0])
+            raise ValueError(
+                "the columns of y must be [conversion, click, click and conversion], the last one "
+                f"the product of the others, but row {row} is "
+                f"[{', '.join(f'{label:g}' for label in y[row].tolist())}]"
+            )
+        if conversion.sum() > click.sum() and not self._warned:
+            self._warned = True  # once, where batches are looked at one by one
+            log.warning(
+                "y has more conversions (column 0) than clicks (column 1): %s reads the columns as "
+                "[conversion, click, click and conversion]. Reorder them if yours are others.",
+                type(self).__name__,
+            )
 
     def shared_layers(self) -> list[nn.Module]:
         """The layers of all tasks, the last one last."""

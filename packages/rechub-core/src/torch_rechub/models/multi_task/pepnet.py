@@ -20,6 +20,9 @@ class PEPNet(nn.Module):
     without σ for a regression; U are `GateNU`, ⊘ stops the gradient. The towers' layers of number l
     have one gate network, whose output is shared out among the tasks.
 
+    Where the paper leaves it open: every hidden layer is gated, and neither O, which the towers
+    read, nor the output is; towers may differ in depth and width, and in activation.
+
     Complexity: O(d (c + d) + Σ_l w_l (P + w_l) + |MLP|), c = flat_width(domain_features),
     P = d + flat_width(personal_features), w_l the units of all towers' layers of number l.
 
