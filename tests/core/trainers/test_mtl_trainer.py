@@ -499,6 +499,17 @@ def test_labels_that_are_none_of_their_task(make, loaders, change, message):
         assert same(trainer.model.state_dict(), before)
 
 
+def test_conversions_without_a_click(make):
+    good, _ = loaders_of(("classification",) * 3)
+    trainer = make(ESMM(*SIDES, {"dims": [5]}, {"dims": [5]}), ["classification"] * 3)
+    before = copy.deepcopy(trainer.model.state_dict())
+    y = good.dataset.y.clone()
+    y[-1] = torch.tensor([1.0, 0.0, 1.0])  # in the last batch: the table is looked at first
+    with pytest.raises(ValueError, match=r"but row 60 is \[1, 0, 1\]"):
+        trainer.fit(TableLoader(TorchDataset(good.dataset.x, y), 20))
+    assert same(trainer.model.state_dict(), before)
+
+
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
