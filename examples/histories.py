@@ -47,14 +47,17 @@ def steps_of(users):
 
 
 def pieces_of(users):
-    """Pieces of histories, and the next film at each of their steps."""
+    """Pieces of histories, the next film at each of their steps, and the one after the last."""
     pieces = [
         films[max(0, end - LENGTH - 1) : end]
         for films in users
         for end in range(len(films), 1, -LENGTH)
     ]
-    histories = np.stack([padded(piece[:-1]) for piece in pieces])
-    return {"seq": histories, "pos": np.stack([padded(piece[1:]) for piece in pieces])}
+    return {
+        "seq": np.stack([padded(piece[:-1]) for piece in pieces]),
+        "pos": np.stack([padded(piece[1:]) for piece in pieces]),
+        "item": np.array([piece[-1] for piece in pieces]),
+    }
 
 
 def pairs_of(users):

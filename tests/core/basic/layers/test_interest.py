@@ -78,11 +78,18 @@ def capsules(layer, steps, rounds, active=(0, 1)):
     return [v.get(j, [0.0] * d) for j in range(k)]
 
 
+def map_each_place_apart(layer):
+    """As after training."""
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+
+
 @pytest.mark.parametrize("kind", [0, 1, 2])
 @pytest.mark.parametrize("rounds", [1, 2, 3, 5])
 def test_capsules_are_their_loop(kind, rounds):
     # of every number of rounds; the softmax is over capsules, and padding weighs nothing
     layer = CapsuleNetwork(3, 4, kind, interest_num=2, routing_times=rounds)
+    map_each_place_apart(layer)
     x = torch.randn(4, 4, 3) * 2
     for steps, found in zip(valid_steps(x, MASK), layer(x, MASK)):
         expected = torch.tensor(capsules(layer, steps, rounds))
@@ -135,6 +142,15 @@ def test_routing_starts_from_the_same_logits_every_time_and_after_loading():
     assert not torch.allclose(v[:, 0], v[:, 1])  # one map for all: only the logits differ
 
 
+def test_before_training_an_item_says_the_same_at_every_place_but_not_to_every_capsule():
+    layer, x = CapsuleNetwork(3, 4, 2, interest_num=2), torch.randn(1, 4, 3)
+    v = layer(x, torch.ones(1, 4))
+    torch.testing.assert_close(layer(x.flip(1), torch.ones(1, 4)), v)
+    assert not torch.allclose(v[:, 0], v[:, 1])
+    layer(x, torch.ones(1, 4)).sum().backward()
+    assert not torch.allclose(layer.w.grad[0, 0], layer.w.grad[0, 1])  # training tells them apart
+
+
 def test_a_relu_may_follow():
     layer = CapsuleNetwork(3, 4, relu_layer=True)
     assert (layer(torch.randn(4, 4, 3), MASK) >= 0).all()
@@ -142,6 +158,7 @@ def test_a_relu_may_follow():
 
 def test_padding_may_exceed_the_length_but_items_may_not():
     layer = CapsuleNetwork(3, 2)
+    map_each_place_apart(layer)
     x = torch.randn(1, 4, 3)
     found = layer(x, torch.tensor([[False, True, False, True]]))
     torch.testing.assert_close(found, layer(x[:, [1, 3]], torch.ones(1, 2)))

@@ -60,7 +60,8 @@ class CapsuleNetwork(nn.Module):
         seq_len: The longest history, in items.
         bilinear_type: Which W_ji are one: 0, all (MIND); 1, those of a capsule; 2, none (ComiRec).
             With 0 only b⁰ tells capsules apart: it is drawn from N(0, 1) once, and kept with the
-            weights. Else it is 0.
+            weights. Else it is 0. With 2 the W_ji of a capsule begin as one, so that an item says
+            the same at every place until training finds that it does not.
         interest_num: Number K of capsules.
         routing_times: Rounds of routing.
         relu_layer: Whether capsules end in ReLU(W v_j).
@@ -105,7 +106,8 @@ class CapsuleNetwork(nn.Module):
         self.seq_len, self.interest_num, self.routing_times = seq_len, k, routing_times
         self.bilinear_type = bilinear_type
         if bilinear_type == 2:
-            self.w = nn.Parameter(torch.randn(1, seq_len, k * d, d) / d**0.5)
+            w = torch.randn(1, 1, k * d, d) / d**0.5
+            self.w = nn.Parameter(w.repeat(1, seq_len, 1, 1))
         else:
             self.linear = nn.Linear(d, d if bilinear_type == 0 else k * d, bias=False)
         if bilinear_type == 0:
