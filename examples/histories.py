@@ -46,12 +46,15 @@ def steps_of(users):
     }
 
 
-def pieces_of(users):
-    """Pieces of histories, the next film at each of their steps, and the one after the last."""
+def pieces_of(users, stride=LENGTH):
+    """Pieces of histories, the next film at each of their steps, and the one after the last.
+
+    A piece ends `stride` films before the next one does; by less than LENGTH, they overlap.
+    """
     pieces = [
         films[max(0, end - LENGTH - 1) : end]
         for films in users
-        for end in range(len(films), 1, -LENGTH)
+        for end in range(len(films), 1, -stride)
     ]
     return {
         "seq": np.stack([padded(piece[:-1]) for piece in pieces]),

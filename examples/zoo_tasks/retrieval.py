@@ -4,11 +4,12 @@ Protocol: that of `matching.py`, leave-one-out by time over all films, masked an
 are not told the users' profiles nor the films' genres: a user is a history, or a number.
 """
 
-from functools import cache
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 import torch
-from histories import LENGTH, N_ITEMS, evaluate, popularity, users_in_order
+from histories import LENGTH, N_ITEMS, evaluate, pieces_of, popularity, users_in_order
 from matching import (
     DIM,
     INIT,
@@ -19,6 +20,7 @@ from matching import (
     sequence,
     train,
 )
+from torch.optim.lr_scheduler import LinearLR
 
 from torch_rechub.basic.features import DenseFeature, SparseFeature
 from torch_rechub.models import matching as M
@@ -28,6 +30,7 @@ from .baselines import item_neighbours
 from .runs import Outcome, Run, parameters_of
 
 LIST, DRAWN = {"mode": 2}, (100,)  # 100 negatives a row
+OVERLAPPING = partial(pieces_of, stride=10)
 
 
 class Sequences:
@@ -62,8 +65,8 @@ MODELS = {
     "YoutubeSBC": lambda s: Recipe(
         M.YoutubeSBC([s.pooled], [s.item], [s.q], TOWER, TOWER, 512, 511, 0.1), LIST, 12, 512
     ),
-    "MIND": lambda s: Recipe(M.MIND(*s.listed, LENGTH, 0.1, 4), LIST, 6, 1024, DRAWN),
-    "ComirecDR": lambda s: Recipe(M.ComirecDR(*s.listed, LENGTH, 0.1, 4), LIST, 6, 1024, DRAWN),
+    "MIND": lambda s: Recipe(M.MIND(*s.listed, LENGTH, 0.2, 4, power=1), LIST, 6, 512, DRAWN),
+    "ComirecDR": lambda s: Recipe(M.ComirecDR(*s.listed, LENGTH, 0.2, 4), LIST, 4, 512, DRAWN),
     "ComirecSA": lambda s: Recipe(
         M.ComirecSA(*s.listed, 0.1, 4, max_length=LENGTH), LIST, 6, 1024, DRAWN
     ),
@@ -75,13 +78,24 @@ MODELS = {
     "STAMP": lambda s: Recipe(M.STAMP(s.session, 0.05, 0.02, s.of_session), s.corrected, 8, 512),
     "SASRec": lambda s: build("sasrec", s.frequency),
     "BERT4Rec": lambda s: Recipe(
-        M.BERT4Rec(s.session, LENGTH, 0.1, item_feature=s.of_session), s.corrected, 8, 512
+        M.BERT4Rec(s.session, LENGTH, 0.2, mask_rate=0.3, item_feature=s.of_session),
+        s.corrected | falling(10),
+        10,
+        64,
+        rows_of=OVERLAPPING,
+        lr=2e-3,
     ),
 }
 BASELINES = ("popularity", "ItemKNN")
 COMPARED = {}
 
 sequences = cache(Sequences)
+
+
+def falling(epochs: int) -> dict[str, Any]:
+    """Options of a learning rate that falls to 0, epoch by epoch."""
+    ends = {"start_factor": 1.0, "end_factor": 0.0, "total_iters": epochs}
+    return {"scheduler_fn": LinearLR, "scheduler_params": ends}
 
 
 def measure(name: str, run: Run) -> Outcome:

@@ -85,6 +85,22 @@ def test_a_films_mean_label_leans_to_that_of_all(zoo):
     assert mean == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("stride", [10, 50])
+def test_pieces_overlap_by_what_the_stride_leaves_and_know_the_film_after_them(zoo, stride):
+    import histories
+
+    users = [np.arange(n) + 1 for n in (124, 1, 2, 50)]
+    found = histories.pieces_of(users, stride)
+    rows = []
+    for films in map(list, users):
+        while len(films) > 1:
+            rows.append(([0] * 50 + films[:-1])[-50:] + films[-1:])
+            films = films[:-stride]
+    assert np.column_stack([found["seq"], found["item"]]).tolist() == rows
+    assert (found["pos"][:, :-1] == np.where(found["seq"][:, :-1], found["seq"][:, 1:], 0)).all()
+    assert (found["pos"][:, -1] == found["item"]).all()
+
+
 # The table
 
 

@@ -55,6 +55,7 @@ class MIND(MultiInterest):
         dynamic_interest: Whether a user has only max(1, min(K, ⌊log₂ n⌋)) interests after n items.
             The others are given as copies of the first, so that they change no score.
         power: p, above 0; ∞, which the paper finds to converge fastest, takes the nearest interest.
+            As no |⟨u_k, v⟩| is above 1, every finite p mixes the interests, nearly evenly.
 
     Shape:
         x[name]: (B,) or (B, L), as the feature; returns logits (B, 1 + n), the positive in column
