@@ -19,12 +19,12 @@ class ESCM2(ESMM):
     R = mean_D o δ / ô  by inverse propensity (IPS),  δ = BCE(r, r̂),
     R = mean_D [ δ̂ + o e / ô + o e² / ô ],  e = δ − δ̂,  doubly robust (DR)
 
-    D is all that was shown, as for the first two risks. δ̂, the error to expect, is of a third tower.
+    D is all that was shown, as in the first two risks. δ̂, the error to expect, has a third tower.
     The first two terms of DR estimate the error over D, rightly if either ô or δ̂ is right; the last
     one trains δ̂. In R, ô is not below `min_propensity`, and no gradient passes it: a wrong
     conversion is no reason to think that the click was likelier. Gradients pass all else.
 
-    Where the paper leaves it open: δ̂ = softplus(tower(v)), as δ is not negative; all towers read the
+    Where the paper leaves it open: δ̂ = softplus(tower(v)), as no δ is below 0; all towers read the
     embeddings themselves, as ESMM's do, where the paper's experiments put experts with gates (MMoE)
     between. The paper advises a λ_c of 0.1 to 1, and clips ô at 0.1: where clicks are rarer than
     that, all of them would count the same.
