@@ -65,7 +65,7 @@ MODELS = {
     "YoutubeSBC": lambda s: Recipe(
         M.YoutubeSBC([s.pooled], [s.item], [s.q], TOWER, TOWER, 512, 511, 0.1), LIST, 12, 512
     ),
-    "MIND": lambda s: Recipe(M.MIND(*s.listed, LENGTH, 0.2, 4, power=1), LIST, 6, 512, DRAWN),
+    "MIND": lambda s: Recipe(M.MIND(*s.listed, LENGTH, 0.2, 4, power=1), LIST, 4, 512, DRAWN),
     "ComirecDR": lambda s: Recipe(M.ComirecDR(*s.listed, LENGTH, 0.2, 4), LIST, 4, 512, DRAWN),
     "ComirecSA": lambda s: Recipe(
         M.ComirecSA(*s.listed, 0.1, 4, max_length=LENGTH), LIST, 6, 1024, DRAWN
