@@ -18,7 +18,7 @@ TRAINERS = {
     # and for models that are trained otherwise than their room is
     "DIEN": "CTRTrainer(model, loss_mode=False)",
     "RQVAEModel": "rqvae_trainer.Trainer(model)",
-    "TIGERModel": "model(**batch).loss.backward()",
+    "TIGERModel": "TigerTrainer(model, data, tokenizer)",
 }
 SECTION = re.compile(r"^(Args|Shape|Returns|Raises|Attributes|Example|Reference):$", re.MULTILINE)
 COMPLEXITY = "Complexity: "

@@ -3,6 +3,8 @@
 import json
 import logging
 import random
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -161,3 +163,46 @@ def test_only_ids_of_items_are_allowed_and_then_the_end(make, tokenizer):
 def test_a_tokenizer_that_was_not_told_the_tokens_is_refused(make, tokenizer):
     with pytest.raises(ValueError, match=r"does not know '<a_0>': call tokenizer\.add_tokens"):
         make().get_prefix_allowed_tokens_fn(tokenizer)
+    with pytest.raises(ValueError, match="does not know '<a_0>'"):
+        make().get_items_fn(tokenizer)
+
+
+def test_the_tokenizer_it_makes_knows_codes_and_nothing_else(make, tokenizer):
+    dataset = make()
+    made = dataset.make_tokenizer()
+    assert len(made) == 3 + len(dataset.get_new_tokens())
+    assert made.convert_ids_to_tokens([0, 1, 2]) == ["<pad>", "</s>", "<unk>"]
+    tokenizer.add_tokens(dataset.get_new_tokens())
+    collated = [dataset.get_collate_fn(one)(list(dataset)) for one in (made, tokenizer)]
+    assert all(a.equal(b) for a, b in zip(*(batch.values() for batch in collated), strict=True))
+    assert made("<a_9><b_1>x")["input_ids"] == [2, made.convert_tokens_to_ids("<b_1>"), 2, 1]
+
+
+def test_items_are_read_out_of_tokens_by_the_names_they_were_given(make):
+    items = {7: ["<a_0>", "<b_0>"], "x": ["<a_1>"], 9: ["<a_0>", "<b_1>", "<c_0>"]}
+    dataset = make("test", inters={"u": [9, "x", 7, 7, 9]}, items=items)
+    made = dataset.make_tokenizer()
+    read = dataset.get_items_fn(made)
+    batch = dataset.get_collate_fn(made)([dataset[0]])
+    assert read(batch["input_ids"][0].tolist()) == [9, "x", 7, 7]
+    assert read([0, *batch["labels"][0].tolist(), 0, 0]) == [9]
+    begun, whole = made.convert_tokens_to_ids(["<a_0>", "<a_1>"])
+    assert read([begun, 1, whole, 0, begun]) == ["x"]
+    assert read([]) == []
+
+
+WITHOUT = """
+import sys
+sys.modules["transformers"] = None
+from torch_rechub.utils.data import TigerSeqDataset
+try:
+    TigerSeqDataset({}, {0: ["<a_0>"]}, 4).make_tokenizer()
+except ImportError as error:
+    assert "pip install 'rechub-core[generative]'" in str(error), error
+else:
+    raise AssertionError("it was made")
+"""
+
+
+def test_without_transformers_a_tokenizer_says_what_to_install():
+    subprocess.run([sys.executable, "-c", WITHOUT], check=True)

@@ -8,17 +8,20 @@ import sys
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
+from transformers import T5Config
 
 from torch_rechub.basic.features import SequenceFeature, SparseFeature
 from torch_rechub.basic.retrieval import evaluate_retrieval, top_k
 from torch_rechub.data.loader import TableLoader, TorchDataset
-from torch_rechub.models.generative import HSTUModel, RQVAEModel
+from torch_rechub.models.generative import HSTUModel, RQVAEModel, TIGERModel
 from torch_rechub.models.matching import BPRMF, DSSM, YoutubeDNN
 from torch_rechub.models.multi_task import AITM, ESCM2, SharedBottom
 from torch_rechub.models.ranking import DIN, DeepFM
-from torch_rechub.trainers import CTRTrainer, MatchTrainer, MTLTrainer, SeqTrainer
+from torch_rechub.trainers import CTRTrainer, MatchTrainer, MTLTrainer, SeqTrainer, TigerTrainer
 from torch_rechub.trainers.balancing import STRATEGIES
 from torch_rechub.trainers.rqvae_trainer import Trainer as RQVAETrainer
+from torch_rechub.utils.data import TigerSeqDataset
 
 V, N = 12, 96
 USER, ITEM, NEG = (SparseFeature(name, V, 4) for name in ("user", "item", "neg"))
@@ -86,6 +89,19 @@ def codes(**kwargs):
     return RQVAETrainer(model, eval_step=1, **kwargs), vectors.split(32)
 
 
+def next_codes(**kwargs):
+    items = torch.randint(1, V, (N, 5), generator=torch.Generator().manual_seed(3)).tolist()
+    ids = {i: [f"<a_{i % 4}>", f"<b_{i // 4}>"] for i in range(1, V)}
+    data = TigerSeqDataset(dict(enumerate(items)), ids, 4, "test")
+    tokenizer = data.make_tokenizer()
+    config = T5Config(
+        vocab_size=len(tokenizer), d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2,
+        dropout_rate=0.0, decoder_start_token_id=0,
+    )  # fmt: skip
+    batches = DataLoader(data, 32, collate_fn=data.get_collate_fn(tokenizer))
+    return TigerTrainer(TIGERModel(config), data, tokenizer, **kwargs), list(batches)
+
+
 TRAININGS = {
     "clicks": clicks,
     "point-wise": retrieval(0, dssm),
@@ -105,6 +121,7 @@ TRAININGS = {
     "next items": next_items("cross_entropy"),
     "next items, nce": next_items("nce"),
     "codes": codes,
+    "next codes": next_codes,
 }
 OPTIONS = {
     "plainly": {},
@@ -165,7 +182,9 @@ def test_so_it_does_with_options(option, tmp_path, device, same_on_device):
     check_same(found, expected, same_on_device)
 
 
-@pytest.mark.parametrize("name", ["clicks", "in-batch", "tasks, gradnorm", "next items", "codes"])
+@pytest.mark.parametrize(
+    "name", ["clicks", "in-batch", "tasks, gradnorm", "next items", "codes", "next codes"]
+)
 def test_a_training_continued_there_is_the_unbroken_one(name, tmp_path, device, same_on_device):
     unbroken, _ = fitted(TRAININGS[name], tmp_path / "cpu", "cpu", n_epoch=3, **ADAM)
     for n_epoch in (1, 3):
@@ -173,7 +192,9 @@ def test_a_training_continued_there_is_the_unbroken_one(name, tmp_path, device, 
     check_same(again, unbroken, same_on_device)
 
 
-@pytest.mark.parametrize("name", ["clicks", "in-batch", "tasks, uwl", "next items", "codes"])
+@pytest.mark.parametrize(
+    "name", ["clicks", "in-batch", "tasks, uwl", "next items", "codes", "next codes"]
+)
 def test_it_learns_in_bf16(name, tmp_path, device):
     options = {"mixed_precision": "bf16", "prefetch": True, **ADAM}
     trainer, _ = fitted(TRAININGS[name], tmp_path, device, n_epoch=20, **options)
@@ -203,6 +224,14 @@ def test_items_are_ranked_there_as_here(tmp_path, device, same_on_device):
     relevant = [[i] for i in range(N)]
     found = evaluate_retrieval(user.to(device), item.to(device), relevant, topKs=(5,))
     assert found == pytest.approx(evaluate_retrieval(user, item, relevant, topKs=(5,)), rel=1e-4)
+
+
+def test_items_are_written_there_as_here(tmp_path, device):
+    trainer, loader = fitted(next_codes, tmp_path, device, n_epoch=20)
+    found = trainer.recommend(loader, num_beams=V), trainer.evaluate_topk(loader, (3,), True)
+    here, _ = next_codes(model_path=tmp_path)
+    here.model.load_state_dict(torch.load(tmp_path / "model.pth", map_location="cpu"))
+    assert found == (here.recommend(loader, num_beams=V), here.evaluate_topk(loader, (3,), True))
 
 
 @pytest.mark.parametrize("prefetch", [False, True])

@@ -63,6 +63,7 @@ class TigerSeqDataset(Dataset[Sample]):
         self.max_his_len, self.mode, self.sample_num = max_his_len, mode, sample_num
         self.inters, indices = _read(inters_json), _read(indices_json)
         self.indices = {str(item): list(tokens) for item, tokens in indices.items()}
+        self._names = list(indices)  # of the items, as they were given
         _warn_of_shared(self.indices)
         self.inter_data = [sample for items in self.inters.values() for sample in self._of(items)]
         if sample_num > 0:
@@ -103,6 +104,89 @@ class TigerSeqDataset(Dataset[Sample]):
         texts = ["".join(tokens) for tokens in self.indices.values()]
         return texts if as_list else set(texts)
 
+    def make_tokenizer(self) -> Any:
+        """A tokenizer of transformers that knows the tokens of semantic ids and no other word.
+
+        For a model that is trained from the beginning; a pretrained one has a tokenizer of its own,
+        to which `get_new_tokens` are added.
+
+        Raises:
+            ImportError: transformers is missing.
+
+        Example:
+            >>> data = TigerSeqDataset({}, {7: ["<a_0>", "<b_1>"]}, max_his_len=20)
+            >>> tokenizer = data.make_tokenizer()
+            >>> len(tokenizer), tokenizer("<b_1><a_0>")["input_ids"]
+            (5, [4, 3, 1])
+            >>> tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id
+            (0, 1, 2)
+        """
+        try:
+            from tokenizers import Tokenizer, models, pre_tokenizers, processors
+            from transformers import PreTrainedTokenizerFast
+        except ImportError as error:
+            raise ImportError(
+                "make_tokenizer needs transformers: pip install 'rechub-core[generative]'"
+            ) from error
+        pad, end, unknown = special = ("<pad>", "</s>", "<unk>")
+        numbers = {token: i for i, token in enumerate([*special, *self.get_new_tokens()])}
+        words = Tokenizer(models.WordLevel(numbers, unk_token=unknown))
+        words.pre_tokenizer = pre_tokenizers.Split(">", "merged_with_previous")
+        words.post_processor = processors.TemplateProcessing(
+            f"$A {end}", special_tokens=[(end, numbers[end])]
+        )
+        return PreTrainedTokenizerFast(
+            tokenizer_object=words, pad_token=pad, eos_token=end, unk_token=unknown
+        )
+
+    def get_items_fn(self, tokenizer: Any) -> Callable[[Sequence[int]], list[Any]]:
+        """What reads items out of numbers of tokens: of a history, of labels, of what is generated.
+
+        Args:
+            tokenizer: Knows the tokens of `get_new_tokens`.
+
+        Returns:
+            Maps the numbers of tokens to the items, named as in `indices_json`, whose ids follow
+            one another there; numbers that are no codes, such as padding, are passed over.
+
+        Raises:
+            ValueError: The tokenizer does not know a token.
+
+        Example:
+            >>> items = {7: ["<a_0>", "<b_1>"], 8: ["<a_0>", "<b_2>"]}
+            >>> data = TigerSeqDataset({}, items, max_his_len=20)
+            >>> data.get_items_fn(data.make_tokenizer())([0, 3, 5, 3, 4, 1])
+            [8, 7]
+        """
+        number_of = self._numbers(tokenizer)
+        ids = ([number_of[token] for token in tokens] for tokens in self.indices.values())
+        item_of = {tuple(codes): name for codes, name in zip(ids, self._names, strict=True)}
+        codes = set(number_of.values())
+
+        def items(numbers: Sequence[int]) -> list[Any]:
+            found: list[Any] = []
+            begun: tuple[int, ...] = ()
+            for number in numbers:
+                begun = (*begun, number) if number in codes else ()
+                if begun in item_of:
+                    found.append(item_of[begun])
+                    begun = ()
+            return found
+
+        return items
+
+    def _numbers(self, tokenizer: Any) -> dict[str, int]:
+        """The number of each token of semantic ids."""
+        tokens = self.get_new_tokens()
+        numbers = dict(zip(tokens, tokenizer.convert_tokens_to_ids(tokens), strict=True))
+        unknown = [t for t, i in numbers.items() if i is None or i == tokenizer.unk_token_id]
+        if unknown:
+            raise ValueError(
+                f"the tokenizer does not know {unknown[0]!r}: call tokenizer.add_tokens(dataset"
+                ".get_new_tokens()), then model.resize_token_embeddings(len(tokenizer))"
+            )
+        return numbers
+
     def get_prefix_allowed_tokens_fn(self, tokenizer: Any) -> Callable[[int, Tensor], list[int]]:
         """What lets `generate` of transformers make the ids of known items, and nothing else.
 
@@ -116,14 +200,7 @@ class TigerSeqDataset(Dataset[Sample]):
         Raises:
             ValueError: The tokenizer does not know a token.
         """
-        tokens = self.get_new_tokens()
-        ids = dict(zip(tokens, tokenizer.convert_tokens_to_ids(tokens), strict=True))
-        unknown = [t for t, i in ids.items() if i is None or i == tokenizer.unk_token_id]
-        if unknown:
-            raise ValueError(
-                f"the tokenizer does not know {unknown[0]!r}: call tokenizer.add_tokens(dataset"
-                ".get_new_tokens()), then model.resize_token_embeddings(len(tokenizer))"
-            )
+        ids = self._numbers(tokenizer)
         end = tokenizer.eos_token_id
         trie = Trie([[*(ids[t] for t in item), end] for item in self.indices.values()])
         return lambda batch_id, sentence: trie.get(sentence.tolist()[1:]) or [end]

@@ -5,5 +5,6 @@ from .match_trainer import MatchTrainer
 from .mtl_trainer import MTLTrainer
 from .recording import Recording
 from .seq_trainer import SeqTrainer
+from .tiger_trainer import TigerTrainer
 
-__all__ = ["CTRTrainer", "MTLTrainer", "MatchTrainer", "Recording", "SeqTrainer"]
+__all__ = ["CTRTrainer", "MTLTrainer", "MatchTrainer", "Recording", "SeqTrainer", "TigerTrainer"]

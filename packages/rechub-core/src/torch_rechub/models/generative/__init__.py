@@ -1,7 +1,7 @@
 """Generative models: what comes next in a sequence of tokens, and the tokens of items.
 
 `SeqTrainer` trains `HSTUModel` and `HLLMModel`; `rqvae_trainer.Trainer` trains `RQVAEModel`, whose
-semantic ids `TIGERModel` generates.
+semantic ids `TIGERModel`, trained by `TigerTrainer`, generates.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -33,8 +33,8 @@ class TIGERModel(_T5):  # type: ignore[misc]
 
     y are the codes of the next item and the end token. Recommending is a beam search over items:
     `generate` with the `prefix_allowed_tokens_fn` of `TigerSeqDataset` writes only ids of known
-    items, and with `num_return_sequences` the best of them. Everything else is as in
-    `transformers.T5ForConditionalGeneration`.
+    items, and with `num_return_sequences` the best of them; `TigerTrainer` trains and searches.
+    Everything else is as in `transformers.T5ForConditionalGeneration`.
 
     Complexity: O(N (L + M) D (D + d_ff + L + M) + M D V), D = max(d_model, num_heads · d_kv).
 
