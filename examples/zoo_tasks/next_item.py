@@ -1,11 +1,11 @@
-"""The next film of a sequence, trained on every step with a softmax over all films.
+"""The next film of a sequence, by a softmax over all films, or written code by code.
 
 Protocol: that of `next_item.py`, leave-one-out by time over all films but the last 50 of the user;
-early stopping by the accuracy of validation.
+early stopping by validation. `RQVAEModel`, which predicts nothing, makes the codes.
 """
 
 import time
-from functools import cache
+from functools import cache, partial
 
 import torch
 from histories import LENGTH, N_ITEMS, users_in_order
@@ -14,28 +14,29 @@ from next_item import loaders, most_popular
 from torch_rechub.models import generative as G
 from torch_rechub.trainers import SeqTrainer
 
+from . import semantic_ids
+from .film_embeddings import film_embeddings
 from .runs import Outcome, Run, parameters_of
 
 EPOCHS, PATIENCE = 60, 10
 
-# A new model joins by a line here.
-MODELS = {
-    "popularity": None,
-    "HSTUModel": lambda: G.HSTUModel(N_ITEMS, 64, 2, 2, 32, 32, LENGTH, 0.2),
-}
-BASELINES = ("popularity",)
-COMPARED = {}
-
 users = cache(users_in_order)
+embeddings = cache(lambda: film_embeddings(users()))
 
 
 def measure(name: str, run: Run) -> Outcome:
     """Train and test one model."""
-    if name == "popularity":
-        return Outcome(_metrics(most_popular(users())))
+    return MODELS[name](run)
+
+
+def _popularity(_run):
+    return Outcome(_metrics(most_popular(users())))
+
+
+def _by_softmax(make, run):
     torch.manual_seed(run.seed)
     train, val, test = loaders(users())
-    model = MODELS[name]()
+    model = make()
     trainer = SeqTrainer(
         model,
         optimizer_params={"lr": 1e-3, "weight_decay": 1e-5},
@@ -51,3 +52,24 @@ def measure(name: str, run: Run) -> Outcome:
 
 def _metrics(found):
     return {"NDCG@10": found["ndcg@10"], "HR@10": found["hit@10"]}
+
+
+def _hstu():
+    return G.HSTUModel(N_ITEMS, 64, 2, 2, 32, 32, LENGTH, 0.2)
+
+
+def _hllm():
+    e = torch.from_numpy(embeddings())
+    return G.HLLMModel(e, N_ITEMS, e.shape[1], 2, 2, LENGTH, 0.2)
+
+
+# A new model joins by a line here.
+MODELS = {
+    "popularity": _popularity,
+    "HSTUModel": partial(_by_softmax, _hstu),
+    "HLLMModel": partial(_by_softmax, _hllm),
+    "RQVAEModel": lambda run: semantic_ids.measure_rqvae(embeddings()[1:], run),
+    "TIGERModel": lambda run: semantic_ids.measure_tiger(embeddings()[1:], users(), run),
+}
+BASELINES = ("popularity",)
+COMPARED = {}

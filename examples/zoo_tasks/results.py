@@ -93,6 +93,8 @@ WORDS = {
     "zh": {
         "film's mean label": "影片平均标签",
         "popularity": "流行度",
+        "variance lost": "损失的方差",
+        "collision rate": "碰撞率",
         "model": "模型",
         "seeds": "种子数",
         "seconds": "秒",

@@ -101,6 +101,63 @@ def test_pieces_overlap_by_what_the_stride_leaves_and_know_the_film_after_them(z
     assert (found["pos"][:, -1] == found["item"]).all()
 
 
+@pytest.fixture
+def few_users(zoo, monkeypatch):
+    """The task of the next item on ten users; embeddings of films are those of all."""
+    zoo.next_item.embeddings()
+    users = zoo.next_item.users()[:10]
+    monkeypatch.setattr(zoo.next_item, "users", lambda: users)
+    return users
+
+
+def test_embeddings_of_films_know_nothing_of_what_is_predicted(zoo):
+    users = zoo.next_item.users()[:100]
+    found = zoo.next_item.film_embeddings(users)
+    rng = np.random.default_rng(0)
+    others = [(np.append(films[:-2], rng.permutation(films)[:2]), times) for films, times in users]
+    assert found.shape == (1683, 64)
+    assert np.array_equal(zoo.next_item.film_embeddings(others), found)
+    others[0] = (users[0][0][5:], users[0][1][5:])
+    assert not np.allclose(zoo.next_item.film_embeddings(others), found)
+
+
+def test_films_of_like_titles_and_genres_have_like_embeddings_of_text(zoo):
+    from zoo_tasks.film_embeddings import of_text, texts
+
+    assert texts()[0] == "Toy Story genre_animation genre_childrens genre_comedy 1995 decade_199"
+    assert texts()[266] == "unknown genre_unknown"  # has no year
+    e = of_text(32)
+    star_wars, empire_strikes_back, scream = e[50], e[172], e[288]
+    assert star_wars @ empire_strikes_back > 0.5
+    assert star_wars @ scream < 0.3
+
+
+def test_tiger_is_ranked_without_the_last_50_films_of_each_user(
+    zoo, few_users, monkeypatch, tmp_path
+):
+    from zoo_tasks.runs import Run
+
+    histories = [films.tolist() for films, _ in few_users]
+    rest = [[f for f in range(1, 1683) if f not in films] for films in histories]
+    rank = [1, 10, 11, 3, 2, 5, 60, 4, 1, 7]  # of the target
+
+    def recommend(trainer, loader, num_beams):
+        assert num_beams == 60
+        assert len(loader.dataset) == 10
+        found = [
+            [*films[-51:-1], *others[: r - 1], films[-1]]
+            for films, others, r in zip(histories, rest, rank, strict=True)
+        ]
+        return found
+
+    monkeypatch.setattr(zoo.next_item.semantic_ids.TigerTrainer, "recommend", recommend)
+    monkeypatch.setattr(zoo.next_item.semantic_ids.TigerTrainer, "fit", lambda *loaders: None)
+    found = zoo.next_item.measure("TIGERModel", Run(0, tmp_path, epochs=1)).metrics
+    assert found["HR@10"] == pytest.approx(0.8)
+    gains = [1 / np.log2(r + 1) for r in rank if r <= 10]
+    assert found["NDCG@10"] == pytest.approx(sum(gains) / 10)
+
+
 # The table
 
 
@@ -172,11 +229,12 @@ def test_the_pages_show_what_the_file_says(zoo, language):
 
 
 def test_every_model_has_a_line(zoo):
-    from torch_rechub.models import matching, multi_task, ranking
+    from torch_rechub.models import generative, matching, multi_task, ranking
 
     assert set(ranking.__all__) < set(zoo.ORDER["ctr"])
     assert set(matching.__all__) < set(zoo.ORDER["retrieval"])
     assert set(multi_task.__all__) < set(zoo.ORDER["multi-task"])
+    assert set(generative.__all__) < set(zoo.ORDER["next-item"])
 
 
 def test_it_lists_names_and_refuses_others(zoo, monkeypatch, capsys):
@@ -226,12 +284,36 @@ def test_a_run_is_recorded_and_stands_in_the_table_beside_the_baselines(tmp_path
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "model", "n_rows"),
-    [("retrieval", "BPRMF", 12), ("multi-task", "ESMM", 4), ("next-item", "HSTUModel", 4)],
+    [
+        ("retrieval", "BPRMF", 12),
+        ("multi-task", "ESMM", 4),
+        ("next-item", "HSTUModel", 4),
+        ("next-item", "HLLMModel", 4),
+        ("next-item", "RQVAEModel", 4),
+    ],
 )
 def test_each_task_trains_one_of_its_models(task, model, n_rows, tmp_path):
     rows, _ = short_run(task, model, tmp_path)
     assert len(rows) == n_rows
     assert all(0 < float(row["mean"]) < 1 for row in rows)
+
+
+@pytest.mark.slow
+def test_tiger_trains_and_recommends_what_exists(zoo, few_users, monkeypatch, tmp_path):
+    from zoo_tasks.runs import Run
+
+    trainer = zoo.next_item.semantic_ids.TigerTrainer
+    recommend, found = trainer.recommend, []
+
+    def kept(self, *args, **kwargs):
+        found.extend(recommend(self, *args, **kwargs))
+        return found
+
+    monkeypatch.setattr(trainer, "recommend", kept)
+    outcome = zoo.next_item.measure("TIGERModel", Run(0, tmp_path, epochs=1))
+    assert [len(set(films) & set(range(1, 1683))) for films in found] == [60] * 10
+    assert outcome.seconds > 0
+    assert outcome.parameters > 100_000
 
 
 # What the page claims
