@@ -144,11 +144,10 @@ def test_tiger_is_ranked_without_the_last_50_films_of_each_user(
     def recommend(trainer, loader, num_beams):
         assert num_beams == 60
         assert len(loader.dataset) == 10
-        found = [
+        return [
             [*films[-51:-1], *others[: r - 1], films[-1]]
             for films, others, r in zip(histories, rest, rank, strict=True)
         ]
-        return found
 
     monkeypatch.setattr(zoo.next_item.semantic_ids.TigerTrainer, "recommend", recommend)
     monkeypatch.setattr(zoo.next_item.semantic_ids.TigerTrainer, "fit", lambda *loaders: None)
