@@ -501,7 +501,9 @@ def test_labels_that_are_none_of_their_task(make, loaders, change, message):
 
 def test_conversions_without_a_click(make):
     good, _ = loaders_of(("classification",) * 3)
-    trainer = make(ESMM(*SIDES, {"dims": [5]}, {"dims": [5]}), ["classification"] * 3)
+    trainer = make(
+        ESMM(FEATURES[:1], FEATURES[1:], {"dims": [5]}, {"dims": [5]}), ["classification"] * 3
+    )
     before = copy.deepcopy(trainer.model.state_dict())
     y = good.dataset.y.clone()
     y[-1] = torch.tensor([1.0, 0.0, 1.0])  # in the last batch: the table is looked at first
