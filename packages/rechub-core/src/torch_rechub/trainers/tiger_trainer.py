@@ -8,14 +8,16 @@ import torch
 from torch import Tensor
 
 from ..basic.ranking_metric import ranking_metrics, top_ks
-from ..data.semantic_ids import IGNORED, TigerSeqDataset
 from .settings import Folder, Settings, TrainerOptions
 from .trainer import Trainer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from ..data.semantic_ids import TigerSeqDataset
     from ..models.generative import TIGERModel
+
+IGNORED = -100  # labels that torch's cross-entropy leaves out
 
 
 class TigerTrainer(Trainer):
@@ -40,6 +42,7 @@ class TigerTrainer(Trainer):
         >>> from torch.utils.data import DataLoader
         >>> from transformers import T5Config
         >>> from torch_rechub.models.generative import TIGERModel
+        >>> from torch_rechub.utils.data import TigerSeqDataset
         >>> ids = {item: [f"<a_{item % 3}>", f"<b_{item // 3}>"] for item in range(9)}
         >>> users = {user: [user % 9, 4, 7, user % 5] for user in range(20)}
         >>> parts = [TigerSeqDataset(users, ids, 20, mode) for mode in ("train", "valid", "test")]
@@ -66,7 +69,7 @@ class TigerTrainer(Trainer):
     def __init__(
         self,
         model: "TIGERModel",
-        data: TigerSeqDataset,
+        data: "TigerSeqDataset",
         tokenizer: Any,
         optimizer_fn: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_params: Mapping[str, Any] | None = None,
