@@ -33,13 +33,41 @@ def test_fields_may_differ_in_width_and_few_fields_keep_one_unit():
     torch.testing.assert_close(torch.stack([a[:, 0], b[:, 0]], dim=1), same[:, :, 0])
 
 
+def two_layers(mlp):
+    """What two linear layers, each with a ReLU, make of one row, in plain numbers."""
+
+    def compute(x):
+        for layer in (mlp[0], mlp[2]):
+            rows = zip(layer.weight.tolist(), layer.bias.tolist(), strict=True)
+            x = [max(0.0, b + sum(w * v for w, v in zip(ws, x, strict=True))) for ws, b in rows]
+        return x
+
+    return compute
+
+
 @pytest.mark.parametrize(("crosses", "ratio"), [(3, 1), (3, 5)])
-def test_cen_weighs_each_crossed_field(crosses, ratio, perceptron):
-    layer, e = CEN(4, crosses, ratio).eval(), torch.randn(5, crosses, 4)
-    excitation, u = perceptron(layer.mlp_att, 2), layer.u.tolist()
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_compose_excitation_weighs_each_vector(crosses, ratio, batch_norm, perceptron):
+    layer = CEN(4, crosses, ratio, batch_norm=batch_norm).eval()
+    e, u = torch.randn(5, crosses, 4), layer.u.tolist()
+    excitation = perceptron(layer.mlp_att, 2) if batch_norm else two_layers(layer.mlp_att)
     for row, found in zip(e.tolist(), layer(e).tolist()):
         d = [max(0.0, sum(a * b for a, b in zip(*pair))) for pair in zip(u, row)]
         s = excitation(d)
         expected = [s[p] * v for p in range(crosses) for v in row[p]]
         assert found == pytest.approx(expected, abs=1e-5)
-    assert layer.mlp_att.mlp[0].out_features == max(1, crosses // ratio)
+    first = next(m for m in layer.mlp_att.modules() if isinstance(m, nn.Linear))
+    assert first.out_features == max(1, crosses // ratio)
+
+
+def test_compose_excitation_begins_at_one_where_vectors_are_small():
+    e = 1e-4 * torch.randn(5, 9, 4)
+    weights = CEN(4, 9, 2)(e) / e.flatten(1)
+    # Σ |w h| over four hidden units, with |w| ≤ 1/√4 and |h| ≤ 1/√9
+    assert ((weights - 1).abs() <= 2 / 3 + 1e-3).all()
+
+
+def test_a_layer_with_batch_normalisation_says_how_it_loads():
+    old = CEN(4, 3, 1, batch_norm=True).state_dict()
+    with pytest.raises(RuntimeError, match=r"mlp_att: .* 0\.9.* CEN\(…, batch_norm=True\)"):
+        CEN(4, 3, 1).load_state_dict(old)

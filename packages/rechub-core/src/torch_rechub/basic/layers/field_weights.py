@@ -1,6 +1,7 @@
 """Weights of fields, computed from all fields: squeeze-and-excitation, compose-excitation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -53,16 +54,19 @@ class SENETLayer(nn.Module):
 
 
 class CEN(nn.Module):
-    """Compose-excitation: weighs each crossed field by what all of them hold.
+    """Compose-excitation: weighs each vector by what all of them hold.
 
-    d_p = ReLU(⟨u_p, e_p⟩),  s = MLP(d),  y_p = s_p e_p
+    d_p = ReLU(⟨u_p, e_p⟩),  s = ReLU(W_2 ReLU(W_1 d + b_1) + b_2),  y_p = s_p e_p
 
-    The `MLP` has hidden layers of max(1, ⌊P / r⌋) and P values and ends in the second.
+    W_1 leads to max(1, ⌊P / r⌋) values. b_2 begins at 1, and s with it where vectors are small:
+    a weight that begins at 0 for every row is not trained.
 
     Args:
-        embed_dim: Width D of a crossed field.
-        num_field_crosses: Number P of crossed fields.
+        embed_dim: Width D of a vector.
+        num_field_crosses: Number P of vectors.
         reduction_ratio: r.
+        batch_norm: Whether both layers normalise by batch before their ReLU, as in
+            torch-rechub 0.9, and b_2 begins as any other.
 
     Shape:
         em: (B, P, D); returns (B, P·D).
@@ -76,15 +80,41 @@ class CEN(nn.Module):
         ICDM 2019, arXiv 1905.06336.
     """
 
-    def __init__(self, embed_dim: int, num_field_crosses: int, reduction_ratio: int) -> None:
+    def __init__(
+        self,
+        embed_dim: int,
+        num_field_crosses: int,
+        reduction_ratio: int,
+        *,
+        batch_norm: bool = False,
+    ) -> None:
         super().__init__()
         self.u = nn.Parameter(torch.empty(num_field_crosses, embed_dim))
         nn.init.xavier_uniform_(self.u)
         reduced = max(1, num_field_crosses // reduction_ratio)
-        self.mlp_att = MLP(num_field_crosses, dims=[reduced, num_field_crosses], output_layer=False)
+        self.mlp_att: nn.Module
+        if batch_norm:
+            dims = [reduced, num_field_crosses]
+            self.mlp_att = MLP(num_field_crosses, dims=dims, output_layer=False)
+        else:
+            last = nn.Linear(reduced, num_field_crosses)
+            nn.init.ones_(last.bias)
+            first = nn.Linear(num_field_crosses, reduced)
+            self.mlp_att = nn.Sequential(first, nn.ReLU(), last, nn.ReLU())
 
     def forward(self, em: Tensor) -> Tensor:
         """Return (B, P·D)."""
         d = (self.u * em).sum(dim=2).relu()
         s: Tensor = self.mlp_att(d)
         return (s.unsqueeze(2) * em).flatten(1)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        normalised = f"{prefix}mlp_att.mlp.1.running_mean" in state_dict
+        if normalised and isinstance(self.mlp_att, nn.Sequential):
+            error_msgs: list[str] = args[-1]
+            error_msgs.append(
+                f"{prefix}mlp_att: this checkpoint is of torch-rechub 0.9, whose compose-excitation "
+                "had batch normalisation and in FatDeepFFM weighed the products; it loads into "
+                "FatDeepFFM(…, attention='after'), the layer alone into CEN(…, batch_norm=True)"
+            )

@@ -70,17 +70,15 @@ class DeepFFM(nn.Module):
 
     def logits(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return logits (B,)."""
-        y: Tensor = self.linear(x) + self.mlp_out(self.weighed(self._pairs(x)))
+        v = self.ffm_embedding.fields(x, self.cross_features)  # (B, F, F·D)
+        v = v.unflatten(2, (len(self.cross_features), -1))
+        y: Tensor = self.linear(x) + self.mlp_out(self.products(v))
         return y.squeeze(1)
 
-    def weighed(self, pairs: Tensor) -> Tensor:
-        """What the deep network reads of the pairs' products: (B, P, D) to (B, P·D)."""
+    def products(self, v: Tensor) -> Tensor:
+        """What the deep network reads of v_{i,j} at [:, i, j]: (B, F, F, D) to (B, P·D)."""
+        pairs: Tensor = self.ffm(v)
         return pairs.flatten(1)
-
-    def _pairs(self, x: Mapping[str, Tensor]) -> Tensor:
-        v = self.ffm_embedding.fields(x, self.cross_features)  # (B, F, F·D)
-        products: Tensor = self.ffm(v.unflatten(2, (len(self.cross_features), -1)))
-        return products
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         if f"{prefix}b" in state_dict:
@@ -89,9 +87,11 @@ class DeepFFM(nn.Module):
 
 
 class FatDeepFFM(DeepFFM):
-    """DeepFFM whose pairs are weighed by compose-excitation.
+    """DeepFFM whose field-aware embeddings are weighed by compose-excitation before they meet.
 
-    ŷ = σ( b + Σ_i w_i x_i + MLP(CEN([v_{i,j} ⊙ v_{j,i}]_{i<j})) )
+    ŷ = σ( b + Σ_i w_i x_i + MLP([ṽ_{i,j} ⊙ ṽ_{j,i}]_{i<j}) ),  [ṽ_{i,j}] = CEN([v_{i,j}])
+
+    `CEN` reads all F² embeddings.
 
     Complexity: O(F² D + F⁴ / r + |MLP|).
 
@@ -101,9 +101,14 @@ class FatDeepFFM(DeepFFM):
         embed_dim: Width D of an embedding.
         reduction_ratio: r, that of `CEN`.
         mlp_params: Arguments of `MLP`: dims, dropout, activation.
+        attention: "before" the products, as in the paper, or "after": of torch-rechub 0.9, where
+            a `CEN` with batch normalisation weighs the products, MLP(CEN([v_{i,j} ⊙ v_{j,i}])).
 
     Shape:
         x[name]: (B,) or (B, L), as the feature; returns probabilities (B,).
+
+    Raises:
+        ValueError: As for `DeepFFM`, or `attention` is another.
 
     Example:
         >>> import torch
@@ -126,14 +131,22 @@ class FatDeepFFM(DeepFFM):
         embed_dim: int,
         reduction_ratio: int,
         mlp_params: Mapping[str, Any],
+        *,
+        attention: str = "before",
     ) -> None:
+        if attention not in ("before", "after"):
+            raise ValueError(f"attention must be 'before' or 'after', got {attention!r}")
         super().__init__(linear_features, cross_features, embed_dim, mlp_params)
         n = len(self.cross_features)
-        self.cen = CEN(embed_dim, n * (n - 1) // 2, reduction_ratio)
+        self.is_before = attention == "before"
+        vectors = n * n if self.is_before else n * (n - 1) // 2
+        self.cen = CEN(embed_dim, vectors, reduction_ratio, batch_norm=not self.is_before)
 
-    def weighed(self, pairs: Tensor) -> Tensor:
-        """Return the products weighed (B, P·D)."""
-        y: Tensor = self.cen(pairs)
+    def products(self, v: Tensor) -> Tensor:
+        """Return the products (B, P·D), weighed before or after."""
+        if self.is_before:
+            return super().products(self.cen(v.flatten(1, 2)).view_as(v))
+        y: Tensor = self.cen(self.ffm(v))
         return y
 
 
