@@ -114,7 +114,7 @@ class CEN(nn.Module):
         if normalised and isinstance(self.mlp_att, nn.Sequential):
             error_msgs: list[str] = args[-1]
             error_msgs.append(
-                f"{prefix}mlp_att: this checkpoint is of torch-rechub 0.9, whose compose-excitation "
-                "had batch normalisation and in FatDeepFFM weighed the products; it loads into "
+                f"{prefix}mlp_att: this checkpoint is of torch-rechub 0.9, whose layer had batch "
+                "normalisation and in FatDeepFFM weighed the products; it loads into "
                 "FatDeepFFM(…, attention='after'), the layer alone into CEN(…, batch_norm=True)"
             )
