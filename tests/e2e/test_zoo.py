@@ -61,6 +61,16 @@ def test_a_row_of_one_split_is_the_same_whatever_columns_a_model_reads(zoo):
     assert sorted(np.concatenate(data.rows)) == list(range(100_000))
 
 
+def test_a_model_of_the_second_setting_begins_with_larger_embeddings(zoo):
+    ctr = zoo.ctr
+    assert {*ctr.SHALLOW, *ctr.HELD} <= set(ctr.MODELS), "a name of no model has no effect"
+    for start in (ctr.START, ctr.START_OF_HELD):
+        data = ctr.clicks(0, start)
+        for feature in (*data.fields, *data.cross):
+            deviation = float(feature.get_embedding_layer().weight.std())
+            assert deviation == pytest.approx(start, rel=0.5), feature.name
+
+
 def test_item_neighbours_are_the_nearest_by_cosine(zoo):
     rng = np.random.default_rng(1)
     matrix = (rng.random((12, 7)) < 0.5).astype(np.float32)
