@@ -61,9 +61,9 @@ def test_a_row_of_one_split_is_the_same_whatever_columns_a_model_reads(zoo):
     assert sorted(np.concatenate(data.rows)) == list(range(100_000))
 
 
-def test_a_model_of_the_second_setting_begins_with_larger_embeddings(zoo):
+def test_a_model_held_by_decay_begins_with_larger_embeddings(zoo):
     ctr = zoo.ctr
-    assert {*ctr.SHALLOW, *ctr.HELD} <= set(ctr.MODELS), "a name of no model has no effect"
+    assert {*ctr.FAST, *ctr.HELD} <= set(ctr.MODELS), "a name of no model has no effect"
     for start in (ctr.START, ctr.START_OF_HELD):
         data = ctr.clicks(0, start)
         for feature in (*data.fields, *data.cross):
