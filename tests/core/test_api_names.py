@@ -311,6 +311,8 @@ NAMES = {
         "model_logger=None, eval_step=50",
         "Trainer.evaluate": "data_loader",
         "Trainer.fit": "train_dataloader",
+        "Trainer.export_onnx": "output_path, batch_size=2, opset_version=14, dynamic_batch=True, "
+        "device=None, verbose=False, onnx_export_kwargs=None",
     },
     "utils.data": {
         "TorchDataset": "x, y",

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
-from torch_rechub.models.generative import HSTUModel
+from torch_rechub.models.generative import HSTUModel, RQVAEModel
 from torch_rechub.models.matching import (
     DSSM,
     MIND,
@@ -28,6 +28,7 @@ from torch_rechub.models.matching import (
 from torch_rechub.models.multi_task import AITM, ESCM2, ESMM, MMOE, PLE, SharedBottom
 from torch_rechub.models.ranking import DCN, DeepFM, WideDeep
 from torch_rechub.trainers import CTRTrainer, MatchTrainer, MTLTrainer, SeqTrainer
+from torch_rechub.trainers.rqvae_trainer import Trainer as RQVAETrainer
 from torch_rechub.utils.model_utils import extract_feature_info, generate_dummy_input_dict
 from torch_rechub.utils.onnx_export import ONNXExporter, ONNXWrapper
 from torch_rechub.utils.quantization import quantize_model
@@ -168,6 +169,23 @@ def test_every_trainer_writes_its_model(tmp_path):
     with torch.no_grad():
         expected = sequences(*x.values())
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("sk_epsilons", [None, [0.0, 0.01]])
+def test_the_file_of_an_rqvae_gives_its_nearest_codes(sk_epsilons, tmp_path):
+    model = RQVAEModel(6, [8, 8], e_dim=3, layers=[5], bn=True, sk_epsilons=sk_epsilons)
+    trainer = RQVAETrainer(model, n_epoch=1, model_path=tmp_path)
+    assert trainer.export_onnx(tmp_path / "codes.onnx") is True
+    model.eval()
+    for rows in (1, 2, 7):
+        x = torch.randn(rows, 6)
+        found, read, _ = run(tmp_path / "codes.onnx", {"embeddings": x})
+        assert read == ["embeddings"]
+        with torch.no_grad():
+            expected = model(x, use_sk=False)
+        for mine, theirs in zip(found, expected, strict=True):
+            np.testing.assert_allclose(mine, theirs.numpy(), rtol=1e-4, atol=1e-5)
+        assert found[2].tolist() == model.get_indices(x).tolist()
 
 
 def test_the_model_goes_on_as_before(tmp_path):

@@ -186,6 +186,15 @@ def test_an_empty_history_gives_finite_numbers_and_gradients(model, name, make_i
 
 
 @pytest.mark.parametrize("name", OF_TOWERS)
+def test_histories_without_a_step_are_those_of_padding_alone(model, make_inputs):
+    x = make_inputs(3)
+    padding = {k: torch.zeros_like(v) if k == "history" else v for k, v in x.items()}
+    none = {k: v[:, :0] if k == "history" else v for k, v in x.items()}
+    expected = model.eval().user_tower(padding)
+    torch.testing.assert_close(model.user_tower(none), expected)
+
+
+@pytest.mark.parametrize("name", OF_TOWERS)
 def test_the_same_item_is_known_by_its_columns(model, name, make_inputs):
     x = make_inputs(6)
     x["kind"][3] = x["kind"][1]

@@ -104,6 +104,13 @@ def test_user_vectors_are_the_same_every_time(randomized):
     assert torch.equal(model.user_tower(x), model.user_tower(x))
 
 
+@pytest.mark.parametrize("make", [*MAKERS, sine])
+def test_the_mask_is_true_where_the_history_has_an_item(make):
+    history = torch.tensor([[3, 0, 4], [0, 0, 0], [0, 5, 6]])
+    found = make().gen_mask({"history": history})
+    assert found.tolist() == [[True, False, True], [False] * 3, [False, True, True]]
+
+
 @pytest.mark.parametrize("make", [mind, comirec_dr, comirec_sa])
 def test_a_history_may_be_as_long_as_the_model_was_made_for(make):
     model = make(max_length=3).eval()

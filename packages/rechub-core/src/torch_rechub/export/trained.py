@@ -1,7 +1,7 @@
 """What trainers do with their model once it is trained: each function is a method of theirs."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -84,6 +84,29 @@ def export_sequence_onnx(
     return True
 
 
+def export_codes_onnx(
+    self: Trained,
+    output_path: FilePath,
+    batch_size: int = 2,
+    opset_version: int = 14,
+    dynamic_batch: bool = True,
+    device: Device = None,
+    verbose: bool = False,
+    onnx_export_kwargs: Mapping[str, Any] | None = None,
+) -> bool:
+    """Write an RQ-VAE as an ONNX file; see `ONNXExporter.export`.
+
+    Its input is embeddings, (B, in_dim); its outputs are "output", the reconstructions, "output_1",
+    the quantisation's loss, and "output_2", the codes, the nearest ones at each level.
+    """
+    x = {"embeddings": torch.randn(batch_size, cast(int, self.model.in_dim))}
+    export_module(
+        _Positional(self.model, use_sk=False), x, output_path, device or self.device, opset_version,
+        dynamic_batch, verbose, onnx_export_kwargs,
+    )  # fmt: skip
+    return True
+
+
 def visualization(
     self: Trained,
     input_data: Any = None,
@@ -131,15 +154,15 @@ OF_SEQUENCES = (export_sequence_onnx, visualize_sequence_model)
 
 
 class _Positional(nn.Module):
-    """A model, its arguments by position."""
+    """A model, its inputs by position; further arguments are the same for all of them."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, **settings: Any) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.settings = model, settings
 
     def forward(self, *args: Tensor) -> Any:
         """What the model returns."""
-        return self.model(*args)
+        return self.model(*args, **self.settings)
 
 
 def _sequences(

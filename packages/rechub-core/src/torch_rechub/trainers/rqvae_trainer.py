@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..export.trained import export_codes_onnx
 from ..models.generative.rqvae import RQVAEModel
 from . import trainer
 from .batches import split_batch
@@ -50,6 +51,7 @@ class Trainer(trainer.Trainer):
     monitor = "train/loss"
     weights_file = "model_best_loss.pth"
     collision_file = "model_best_collision_rate.pth"
+    export_onnx = export_codes_onnx  # type: ignore[assignment]
 
     def __init__(
         self,
