@@ -61,8 +61,9 @@ def tasks(make, method=None):
     def training(**kwargs):
         x, y = rows()
         model, params = make(), None if method is None else {"method": method}
-        labels = torch.stack([y, y * (x["item"] > 5), y * (x["item"] > 8)], dim=1)
-        data = TorchDataset(x, labels[:, : len(model.task_types)])
+        buy = y * (x["item"] > 5)
+        columns = [y, buy] if len(model.task_types) == 2 else [buy, y, buy]
+        data = TorchDataset(x, torch.stack(columns, dim=1))
         return MTLTrainer(model, model.task_types, adaptive_params=params, **kwargs), data
 
     return training
