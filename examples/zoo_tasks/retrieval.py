@@ -79,8 +79,8 @@ MODELS = {
     "SASRec": lambda s: build("sasrec", s.frequency),
     "BERT4Rec": lambda s: Recipe(
         M.BERT4Rec(s.session, LENGTH, 0.2, mask_rate=0.3, item_feature=s.of_session),
-        s.corrected | falling(30),
-        30,
+        s.corrected | falling(10),
+        10,
         64,
         rows_of=OVERLAPPING,
         lr=2e-3,
