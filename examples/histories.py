@@ -4,6 +4,8 @@ Interactions are in order of timestamp, then of the file's rows. Each user's las
 the one before it the validation, the rest is for training.
 """
 
+from functools import partial
+
 import numpy as np
 
 from torch_rechub.basic.retrieval import evaluate_retrieval
@@ -61,6 +63,9 @@ def pieces_of(users, stride=LENGTH):
         "pos": np.stack([padded(piece[1:]) for piece in pieces]),
         "item": np.array([piece[-1] for piece in pieces]),
     }
+
+
+overlapping_pieces_of = partial(pieces_of, stride=10)
 
 
 def pairs_of(users):

@@ -26,9 +26,9 @@ from histories import (
     N_USERS,
     evaluate,
     labelled,
+    overlapping_pieces_of,
     padded,
     pairs_of,
-    pieces_of,
     popularity,
     steps_of,
     users_in_order,
@@ -113,7 +113,7 @@ def build(name, frequency):
     columns = [sequence("seq", "concat", None)]
     columns += [sequence(n, "concat", "seq") for n in ("pos", "neg")]
     model = SASRec(columns, max_len=LENGTH, dropout_rate=0.2, num_heads=2)
-    return Recipe(model, {"mode": 1}, 60, 128, (LENGTH,), pieces_of)
+    return Recipe(model, {"mode": 1}, 15, 128, (LENGTH,), overlapping_pieces_of)
 
 
 def build_of_numbers(name, films_of_users):

@@ -4,12 +4,19 @@ Protocol: that of `matching.py`, leave-one-out by time over all films, masked an
 are not told the users' profiles nor the films' genres: a user is a history, or a number.
 """
 
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
-from histories import LENGTH, N_ITEMS, evaluate, pieces_of, popularity, users_in_order
+from histories import (
+    LENGTH,
+    N_ITEMS,
+    evaluate,
+    overlapping_pieces_of,
+    popularity,
+    users_in_order,
+)
 from matching import (
     DIM,
     INIT,
@@ -30,7 +37,6 @@ from .baselines import item_neighbours
 from .runs import Outcome, Run, parameters_of
 
 LIST, DRAWN = {"mode": 2}, (100,)  # 100 negatives a row
-OVERLAPPING = partial(pieces_of, stride=10)
 
 
 class Sequences:
@@ -82,7 +88,7 @@ MODELS = {
         s.corrected | falling(10),
         10,
         64,
-        rows_of=OVERLAPPING,
+        rows_of=overlapping_pieces_of,
         lr=2e-3,
     ),
 }
