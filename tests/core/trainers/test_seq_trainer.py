@@ -487,6 +487,28 @@ def test_the_best_epochs_weights_are_kept_and_the_stopping_epoch_is_recorded(
     assert same_weights(saved(), weights[kept])
 
 
+def test_the_loss_decides_on_request(make, loaders, fake_logger, same_weights, saved):
+    trainer = make(n_epoch=9, earlystop_patience=2, model_logger=fake_logger, monitor="val/loss")
+    weights, given = [], iter([(3.0, 0.9), (1.5, 0.1), (2.0, 0.2), (1.6, 0.3)])
+
+    def evaluate(data_loader):
+        weights.append(copy.deepcopy(trainer.model.state_dict()))
+        return next(given)
+
+    trainer.evaluate = evaluate
+    trainer.fit(*loaders)
+    assert fake_logger.steps == [0, 1, 2, 3], "two epochs were no better than the second"
+    assert same_weights(trainer.model.state_dict(), weights[1])
+    assert same_weights(saved(), weights[1])
+
+
+def test_what_decides_is_a_metric_of_validation(make):
+    with pytest.raises(
+        ValueError, match=r"monitor must be 'val/accuracy' or 'val/loss', got 'auc'"
+    ):
+        make(monitor="auc")
+
+
 @pytest.mark.parametrize(
     ("scheduler_fn", "params"),
     [

@@ -23,9 +23,9 @@ class SeqTrainer(Trainer):
 
     The last token of a sequence predicts its target. Token 0, padding at either end, neither
     predicts nor is predicted, nor is it a candidate. P are the predictions of a batch; an epoch's
-    loss is the mean over all predictions, whatever batches they came in. Validates by the share of
-    targets that get the highest score. Recorded each epoch: train/loss, learning_rate, val/loss,
-    val/accuracy.
+    loss is the mean over all predictions, whatever batches they came in. Validates by the same loss
+    and by the accuracy, the share of targets that get the highest score. Recorded each epoch:
+    train/loss, learning_rate, val/loss, val/accuracy.
 
     Where the model has `encode(tokens, time_diffs)`, its hidden states, and `score(hidden)`, their
     logits, it is asked for logits only where something is predicted; where it has
@@ -36,6 +36,12 @@ class SeqTrainer(Trainer):
         model: Maps tokens (B, L) and times (B, L) to logits (B, L, V).
         loss_type: "cross_entropy", or "nce": the same of logits divided by a temperature of 0.1.
         loss_params: Arguments of `CrossEntropyLoss`, or of `NCELoss`.
+        monitor: What decides which epoch is best and when to stop: "val/accuracy", the larger the
+            better, or "val/loss", the smaller the better. With many items and few sequences an
+            accuracy counts a handful of hits, so that the loss is the steadier guide.
+
+    Raises:
+        ValueError: `monitor` or `loss_type` is another.
 
     Example:
         >>> import tempfile
@@ -52,7 +58,6 @@ class SeqTrainer(Trainer):
         ['hit@5', 'mrr@5', 'ndcg@5']
     """
 
-    monitor = "val/accuracy"
     export_onnx, visualization = trained.OF_SEQUENCES  # type: ignore[assignment]
 
     def __init__(
@@ -70,10 +75,17 @@ class SeqTrainer(Trainer):
         loss_type: str = "cross_entropy",
         loss_params: Mapping[str, Any] | None = None,
         model_logger: Any = None,
+        *,
+        monitor: str = "val/accuracy",
         **options: "Unpack[TrainerOptions]",
     ) -> None:
+        modes = {"val/accuracy": "max", "val/loss": "min"}
+        if monitor not in modes:
+            raise ValueError(f"monitor must be {' or '.join(map(repr, modes))}, got {monitor!r}")
+        earlystop_mode = modes[monitor]
         settings = Settings.of(locals(), options)
         super().__init__(model, settings)
+        self.monitor = monitor
         self.recorded = {"loss_type": loss_type, "loss_params": dict(loss_params or {})}
         self.loss_fn = item_loss(loss_type, dict(loss_params or {})).to(self.device)
         self._predict = Predictor(self.model, settings.parallel)
