@@ -30,17 +30,20 @@ def check_not_empty(loader: Iterable[Any], name: str) -> None:
 
 
 def check_inputs(model: nn.Module, x: Any, needed: Collection[str] | None = None) -> None:
-    """Refuse columns that lack, or hold ids that no table has a row for.
+    """Refuse columns that lack, or hold ids that no table has a row for; and tokens likewise.
 
     Args:
-        model: A model built of features.
-        x: The columns, whole or of one batch; inputs of any other form are left to the task.
+        model: A model built of features, or one of tokens, with a `vocab_size`.
+        x: The columns, whole or of one batch; or a tuple that tokens begin. Inputs of any other
+            form are left to the task.
         needed: The columns that may not lack; None means all that the model looks up.
 
     Raises:
         KeyError: Columns are missing.
         IndexError: An id is outside its vocabulary.
     """
+    if isinstance(x, tuple):
+        check_column(x[0], "tokens", getattr(model, "vocab_size", None))
     if not isinstance(x, Mapping):
         return
     columns = input_columns(model)

@@ -105,6 +105,18 @@ class ItemCrossEntropy(nn.CrossEntropyLoss):
         )
 
 
+def better_of(monitor: str) -> str:
+    """Which values of a metric of validation are better, "max" or "min".
+
+    Raises:
+        ValueError: There is no such metric.
+    """
+    modes = {"val/accuracy": "max", "val/loss": "min"}
+    if monitor not in modes:
+        raise ValueError(f"monitor must be {' or '.join(map(repr, modes))}, got {monitor!r}")
+    return modes[monitor]
+
+
 def item_loss(loss_type: str, params: dict[str, Any]) -> nn.Module:
     """The loss by its name.
 

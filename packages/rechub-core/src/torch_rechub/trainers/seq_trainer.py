@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..basic.layers.inputs import check_column
 from ..export import trained
-from .next_item import Predictor, item_loss
+from .next_item import Predictor, better_of, item_loss
 from .settings import Folder, Settings, TrainerOptions
 from .trainer import Trainer
 
@@ -23,9 +23,9 @@ class SeqTrainer(Trainer):
 
     The last token of a sequence predicts its target. Token 0, padding at either end, neither
     predicts nor is predicted, nor is it a candidate. P are the predictions of a batch; an epoch's
-    loss is the mean over all predictions, whatever batches they came in. Validates by the same loss
-    and by the accuracy, the share of targets that get the highest score. Recorded each epoch:
-    train/loss, learning_rate, val/loss, val/accuracy.
+    loss is the mean over all predictions. Validates by that loss and the accuracy, the share of
+    targets that get the highest score. Recorded each epoch: train/loss, learning_rate, val/loss,
+    val/accuracy.
 
     Where the model has `encode(tokens, time_diffs)`, its hidden states, and `score(hidden)`, their
     logits, it is asked for logits only where something is predicted; where it has
@@ -36,9 +36,7 @@ class SeqTrainer(Trainer):
         model: Maps tokens (B, L) and times (B, L) to logits (B, L, V).
         loss_type: "cross_entropy", or "nce": the same of logits divided by a temperature of 0.1.
         loss_params: Arguments of `CrossEntropyLoss`, or of `NCELoss`.
-        monitor: What decides which epoch is best and when to stop: "val/accuracy", the larger the
-            better, or "val/loss", the smaller the better. With many items and few sequences an
-            accuracy counts a handful of hits, so that the loss is the steadier guide.
+        monitor: What decides on the best epoch: "val/accuracy", or "val/loss", which is steadier.
 
     Raises:
         ValueError: `monitor` or `loss_type` is another.
@@ -79,11 +77,7 @@ class SeqTrainer(Trainer):
         monitor: str = "val/accuracy",
         **options: "Unpack[TrainerOptions]",
     ) -> None:
-        modes = {"val/accuracy": "max", "val/loss": "min"}
-        if monitor not in modes:
-            raise ValueError(f"monitor must be {' or '.join(map(repr, modes))}, got {monitor!r}")
-        earlystop_mode = modes[monitor]
-        settings = Settings.of(locals(), options)
+        settings = Settings.of({**locals(), "earlystop_mode": better_of(monitor)}, options)
         super().__init__(model, settings)
         self.monitor = monitor
         self.recorded = {"loss_type": loss_type, "loss_params": dict(loss_params or {})}
@@ -112,13 +106,7 @@ class SeqTrainer(Trainer):
 
     def validate(self, data_loader: Iterable[Any]) -> dict[str, float]:
         """The loss and the accuracy of a validation pass."""
-        loss, accuracy = self.evaluate(data_loader)
-        return {"val/loss": loss, "val/accuracy": accuracy}
-
-    def check_inputs(self, model: nn.Module, x: Any) -> None:
-        """Refuse tokens outside the model's vocabulary."""
-        if isinstance(x, tuple):
-            check_column(x[0], "tokens", getattr(model, "vocab_size", None))
+        return dict(zip(("val/loss", "val/accuracy"), self.evaluate(data_loader), strict=True))
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
         """Refuse targets outside the model's vocabulary."""
