@@ -1,5 +1,6 @@
 """What each distribution says of itself."""
 
+import ast
 import re
 
 import pytest
@@ -50,6 +51,28 @@ def test_every_dependency_has_a_floor(name):
 def test_core_depends_on_no_tracker():
     names = {re.split(r"[<>=]", r)[0] for r in project("rechub-core")["dependencies"]}
     assert names == {"torch", "numpy", "scikit-learn", "pandas", "tqdm"}
+
+
+# The names that NumPy's release notes 2.0 to 2.2 add to its main namespace
+SINCE_NUMPY_2 = set(
+    "acos acosh asin asinh astype atan atan2 atanh bitwise_count bitwise_invert bitwise_left_shift "
+    "bitwise_right_shift concat cumulative_prod cumulative_sum isdtype long matrix_transpose "
+    "matvec permute_dims pow trapezoid ulong unique_all unique_counts unique_inverse "
+    "unique_values unstack vecdot vecmat".split()
+)
+
+
+def test_core_uses_nothing_of_numpy_that_its_floor_lacks():
+    (floor,) = [r for r in project("rechub-core")["dependencies"] if r.startswith("numpy")]
+    assert floor == "numpy>=1.26"
+    used = {
+        (path.name, node.attr)
+        for path in (PACKAGES / "rechub-core" / "src").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", None) == "np"
+    }
+    assert len(used) > 100
+    assert {(file, name) for file, name in used if name in SINCE_NUMPY_2} == set()
 
 
 @pytest.mark.parametrize(("name", "logger"), TRACKERS.items())
