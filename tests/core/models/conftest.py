@@ -92,14 +92,14 @@ def randomized():
 
 
 @pytest.fixture
-def trains_alike():
-    """Asserts that a seed decides the weights that a function trains, to the last bit."""
+def seed_decides():
+    """Asserts that a seed decides the weights of the model that a function makes or trains."""
 
-    def check(train):
+    def check(make):
         states = []
         for seed in (3, 3, 4):
             torch.manual_seed(seed)
-            states.append(train().state_dict())
+            states.append(make().state_dict())
         same = [all(torch.equal(states[0][k], s[k]) for k in s) for s in states]
         assert same == [True, True, False]
 

@@ -256,7 +256,7 @@ def test_it_learns_a_planted_signal(name, tmp_path, device):
 
 
 @EVERY
-def test_a_seed_trains_the_same_model(name, trains_alike, tmp_path):
+def test_a_seed_trains_the_same_model(name, seed_decides, tmp_path):
     row = TABLE[name]
 
     def train():
@@ -264,7 +264,7 @@ def test_a_seed_trains_the_same_model(name, trains_alike, tmp_path):
         row.learn(model, model_path=tmp_path, n_epoch=2)
         return model
 
-    trains_alike(train)
+    seed_decides(train)
 
 
 # transformers reads the values of its masks, which the meta device does not have
