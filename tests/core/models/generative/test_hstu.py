@@ -80,7 +80,8 @@ def test_it_is_its_formula_around_the_block(make, kind):
                 if kind != "no time":
                     names = ("fn", "divisor", "unit")
                     given = {n: settings[k] for n in names if (k := f"time_bucket_{n}") in settings}
-                    row = bucket(int(times[b, t]), 8, **given)
+                    before = t - 1 if position else t  # the first event is of bucket 0
+                    row = bucket(int(times[b, before] - times[b, t]), 8, **given)
                     h[b, t] += state["time_embedding.weight"][row]
                 position += 1
     h = model.hstu_block(h, x != 0, times)

@@ -57,7 +57,7 @@ class SequenceDataGenerator:
         seq_tokens: Ids of the tokens, shape (N, L).
         seq_positions: The position of each in its sequence, shape (N, L).
         targets: The id of the token to predict, shape (N,).
-        seq_time_diffs: The time difference of each, as the model takes it, shape (N, L).
+        seq_time_diffs: Seconds from each event to one moment, such as the last event; shape (N, L).
 
     Example:
         >>> data = SequenceDataGenerator([[5, 6]], [[0, 1]], [7], [[60, 5]])

@@ -1,6 +1,7 @@
 """Biases of attention by how far apart two events of a sequence are, in positions and in time."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 SECONDS = {"seconds": 1.0, "minutes": 60.0}
@@ -41,6 +42,48 @@ class TimeBuckets:
         x = seconds.clamp(min=0).float() / SECONDS[self.unit]
         x = x.sqrt() if self.fn == "sqrt" else x.clamp(min=1).log()
         return (x / self.divisor).floor().clamp(max=self.n).int()
+
+
+class TimeSpans:
+    """The span of time of each event: since the event before, or until the request after it.
+
+    "previous": Δ_t = |s_t − s_{t−1}|, 0 for the first event.
+    "request": Δ_t = |s_t − s_{t+1}|; for the last event |s_t|, the time until the moment that times
+    are counted to. The request that follows an event came when the next event did.
+
+    Neither depends on what comes after the request that a step answers, so that a step of a long
+    sequence and the last step of the sequence cut there have the same span.
+
+    Args:
+        reference: "previous" or "request".
+
+    Shape:
+        times: (B, L), the time s of each event: for "previous" counted from any moment, for
+        "request" to the moment of the last request; valid: (B, L), false at padding, at either end;
+        returns (B, L), without meaning at padding.
+
+    Raises:
+        ValueError: `reference` is another.
+
+    Example:
+        >>> times = torch.tensor([[0, 90, 60, 20]])
+        >>> valid = torch.tensor([[False, True, True, True]])
+        >>> TimeSpans()(times, valid), TimeSpans("request")(times, valid)
+        (tensor([[ 0,  0, 30, 40]]), tensor([[90, 30, 40, 20]]))
+    """
+
+    def __init__(self, reference: str = "previous") -> None:
+        if reference not in ("previous", "request"):
+            raise ValueError(f"time_reference must be 'previous' or 'request', got {reference!r}")
+        self.reference = reference
+
+    def __call__(self, times: Tensor, valid: Tensor) -> Tensor:
+        """Return the span of each event."""
+        if self.reference == "previous":
+            other = torch.where(F.pad(valid[:, :-1], (1, 0)), F.pad(times[:, :-1], (1, 0)), times)
+        else:
+            other = F.pad(times[:, 1:], (0, 1)) * F.pad(valid[:, 1:], (0, 1))
+        return (times - other).abs()
 
 
 class RelPosBias(nn.Module):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ...basic.layers.attention import MultiHeadSelfAttention
 from ...basic.layers.inputs import check_column
-from ...basic.layers.relative_bias import RelPosBias, TimeBuckets, check_length
+from ...basic.layers.relative_bias import RelPosBias, TimeBuckets, TimeSpans, check_length
 from ...data.embeddings import read_embeddings
 from ...types import FilePath
 
@@ -75,9 +75,11 @@ class HLLMTransformerBlock(nn.Module):
 class HLLMModel(nn.Module):
     """Scores every item as the next one, at each position, by embeddings of the items' texts.
 
-    x_t = ē[item_t] + P[position_t] + T[bucket(time_t)],  ē = e / ‖e‖
+    x_t = ē[item_t] + P[position_t] + T[bucket(Δ_t)],  ē = e / ‖e‖
     h = Block_n(… Block_1(Dropout(x)))
     ŷ_{t,i} = cos(h_t, e_i) / τ
+
+    Δ_t is the time since the previous event, 0 for the first, so that no step sees a later one.
 
     This is the paper's user model. Its item model, a language model that reads an item's text, has
     run before: its embeddings e are given, and are not trained. Token 0 is padding, at either end:
@@ -100,10 +102,13 @@ class HLLMModel(nn.Module):
         num_time_buckets: The last bucket of T.
         time_bucket_fn: "sqrt" or "log" of minutes; see `TimeBuckets`.
         temperature: τ.
+        time_reference: What Δ_t is counted to; see `TimeSpans`. "previous": the previous event.
+            "request": the request after the event; `time_diffs` then count to the moment of the
+            last request, in training and at serving.
 
     Shape:
-        seq_tokens: (B, L); time_diffs: (B, L), seconds from each event to the one to predict;
-        returns logits (B, L, V).
+        seq_tokens: (B, L); time_diffs: (B, L), seconds from each event to any moment
+        that the sequence shares, such as that of its last event; returns logits (B, L, V).
 
     Raises:
         ValueError: The embeddings are not (V, D), L is above `max_seq_len`, or an argument is
@@ -136,6 +141,8 @@ class HLLMModel(nn.Module):
         num_time_buckets: int = 2048,
         time_bucket_fn: str = "sqrt",
         temperature: float = 0.07,
+        *,
+        time_reference: str = "previous",
     ) -> None:
         super().__init__()
         if not isinstance(item_embeddings, Tensor):
@@ -154,6 +161,7 @@ class HLLMModel(nn.Module):
         self.time_embedding = (
             nn.Embedding(num_time_buckets + 1, d_model) if use_time_embedding else None
         )
+        self.spans = TimeSpans(time_reference)
         self.bucket = TimeBuckets(num_time_buckets, time_bucket_fn)
         self.transformer_blocks = nn.ModuleList(
             HLLMTransformerBlock(d_model, n_heads, dropout) for _ in range(n_layers)
@@ -180,7 +188,7 @@ class HLLMModel(nn.Module):
         if self.time_embedding is not None:
             if time_diffs is None:
                 time_diffs = torch.zeros_like(seq_tokens)
-            h = h + self.time_embedding(self.bucket(time_diffs))
+            h = h + self.time_embedding(self.bucket(self.spans(time_diffs, valid)))
         h = self.dropout(h)
         bias = None if self.rel_pos_bias is None else self.rel_pos_bias(length)
         for block in self.transformer_blocks:

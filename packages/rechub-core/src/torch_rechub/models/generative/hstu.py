@@ -8,16 +8,17 @@ from torch import Tensor, nn
 
 from ...basic.layers.hstu import HSTUBlock
 from ...basic.layers.inputs import check_column
-from ...basic.layers.relative_bias import TimeBuckets, check_length
+from ...basic.layers.relative_bias import TimeBuckets, TimeSpans, check_length
 
 
 class HSTUModel(nn.Module):
     """Scores every item as the next one, at each position of a sequence.
 
-    x_t = E[token_t] + P[position_t] + T[bucket(time_t)]
+    x_t = E[token_t] + P[position_t] + T[bucket(Δ_t)]
     h = HSTUBlock(Dropout(x))
     ŷ_t = (E h_t + b) / τ
 
+    Δ_t is the time since the previous event, 0 for the first, so that no step sees a later one.
     Token 0 is padding, at either end: it gives nothing, its hidden state is 0, and a position is
     the number of tokens before it, so that padding shifts nothing. The score of token 0 itself
     means nothing; leave it out of a ranking, as `SeqTrainer` does.
@@ -44,10 +45,13 @@ class HSTUModel(nn.Module):
         use_output_bias: Whether there is b.
         scale_input_embedding: Whether E[token] is multiplied by √D at the input.
         l2_norm_eps: The least norm that "l2" divides by.
+        time_reference: What Δ_t is counted to; see `TimeSpans`. "previous": the previous event.
+            "request": the request after the event; `time_diffs` then count to the moment of the
+            last request, in training and at serving.
 
     Shape:
-        x: (B, L) tokens; time_diffs: (B, L), seconds from each event to the one to predict; returns
-        logits (B, L, V).
+        x: (B, L) tokens; time_diffs: (B, L), seconds from each event to any moment
+        that the sequence shares, such as that of its last event; returns logits (B, L, V).
 
     Raises:
         ValueError: L is above `max_seq_len`, or an argument is impossible.
@@ -84,6 +88,8 @@ class HSTUModel(nn.Module):
         use_output_bias: bool = True,
         scale_input_embedding: bool = False,
         l2_norm_eps: float = 1e-6,
+        *,
+        time_reference: str = "previous",
     ) -> None:
         super().__init__()
         if score_norm not in ("none", "l2"):
@@ -99,6 +105,7 @@ class HSTUModel(nn.Module):
             nn.Embedding(num_time_buckets, d_model) if use_time_embedding else None
         )
         times = (time_bucket_fn, time_bucket_divisor, time_bucket_unit)
+        self.spans = TimeSpans(time_reference)
         self.bucket = TimeBuckets(num_time_buckets - 1, *times)
         sizes = (d_model, n_heads, n_layers, dqk, dv)
         self.hstu_block = HSTUBlock(*sizes, dropout, max_seq_len, num_time_buckets, *times)
@@ -137,7 +144,7 @@ class HSTUModel(nn.Module):
         if self.time_embedding is not None:
             if time_diffs is None:
                 time_diffs = torch.zeros_like(x)
-            h = h + self.time_embedding(self.bucket(time_diffs))
+            h = h + self.time_embedding(self.bucket(self.spans(time_diffs, valid)))
         h = self.dropout(h) * valid.unsqueeze(-1)
         y: Tensor = self.hstu_block(h, valid, time_diffs)
         return y
