@@ -37,7 +37,8 @@ class CTRTrainer(Trainer):
         n_epoch: Number of epochs at most.
         earlystop_patience: Epochs without a better validation AUC after which training stops.
         device: Where to train.
-        gpus: Indices of GPUs to train on side by side; overrides `device`.
+        gpus: Indices of two or more GPUs to share each batch, in place of `device`; fewer, or a
+            machine without CUDA, leave it at `device`, with a warning.
         loss_mode: False if the model returns (prediction, a further loss to add).
         model_path: Folder for `model.pth`, the weights of the best epoch; created if need be.
         model_logger: A logger, or a list of them; None records nothing and costs nothing.

@@ -1,5 +1,7 @@
 """What every trainer is told: its arguments, in one place, and what is made of them."""
 
+import logging
+import operator
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -10,6 +12,8 @@ from torch import nn
 
 if TYPE_CHECKING:
     from .recording import Recording
+
+log = logging.getLogger("torch_rechub")
 
 Folder = str | os.PathLike[str]
 
@@ -105,10 +109,20 @@ class Settings:
     def __post_init__(self) -> None:
         if self.on_nan not in ("warn", "raise"):
             raise ValueError(f"on_nan must be 'warn' or 'raise', got {self.on_nan!r}")
+        object.__setattr__(self, "gpus", _indices_of(self.gpus))
+        if self.gpus and not self._side_by_side() and str(self.device) != f"cuda:{self.gpus[0]}":
+            reason = "this machine has no CUDA" if len(self.gpus) > 1 else "it names one GPU"
+            log.warning("gpus=%s has no effect (%s): device=%r.", self.gpus, reason, self.device)
+
+    def _side_by_side(self) -> list[int]:
+        """The GPUs that share each batch; one alone is not among them, that is `device`."""
+        gpus = self.gpus or []
+        return gpus if len(gpus) > 1 and torch.cuda.is_available() else []
 
     def main_device(self) -> torch.device:
         """Where the model and its batches go."""
-        return torch.device(f"cuda:{self.gpus[0]}" if self.gpus else self.device)
+        gpus = self._side_by_side()
+        return torch.device("cuda", gpus[0]) if gpus else torch.device(self.device)
 
     def parallel(self, module: nn.Module) -> nn.Module:
         """The module as it is called in training: compiled, spread over the GPUs, or as it is.
@@ -116,9 +130,39 @@ class Settings:
         Raises:
             ValueError: Both are wanted.
         """
-        several = len(self.gpus or []) > 1
-        if several and self.compile:
+        if len(self.gpus or []) > 1 and self.compile:
             raise ValueError("compile=True goes with one device: leave out gpus, or compile")
-        if several:
-            return nn.DataParallel(module, device_ids=self.gpus)
+        gpus = self._side_by_side()
+        if gpus:
+            return nn.DataParallel(module, device_ids=gpus)
         return torch.compile(module) if self.compile else module  # type: ignore[return-value]
+
+
+def _indices_of(gpus: Any) -> list[int] | None:
+    """A list of GPUs as whole numbers.
+
+    Raises:
+        TypeError: It is no list of whole numbers.
+        ValueError: A GPU is listed twice, or, where several are to be used, does not exist.
+    """
+    if gpus is None:
+        return None
+    try:
+        if isinstance(gpus, str):
+            raise TypeError
+        indices = [operator.index(gpu) for gpu in gpus]
+    except TypeError:
+        raise TypeError(
+            f"gpus must be a list of indices of GPUs, such as [0, 1], or None, got {gpus!r}"
+        ) from None
+    if len(indices) < 2:
+        return indices
+    if len(set(indices)) < len(indices):
+        raise ValueError(f"gpus must name each GPU once, got {indices}")
+    there = torch.cuda.device_count()
+    if torch.cuda.is_available() and not all(0 <= gpu < there for gpu in indices):
+        raise ValueError(
+            f"gpus={indices} names a GPU that is not there: this machine has {there}, "
+            f"{list(range(there))}"
+        )
+    return indices
