@@ -119,6 +119,25 @@ def test_nce_divides_by_a_temperature():
         assert found.item() == pytest.approx(naive_loss(logits, items, temperature), rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("loss_type", "params", "temperature"),
+    [("cross_entropy", {}, 1), ("cross_entropy", {"label_smoothing": 0.2}, 1), ("nce", {}, 0.1)],
+)
+def test_a_sum_and_single_losses_can_be_computed_by_hand(loss_type, params, temperature):
+    logits, items = rows()
+    smoothing = params.get("label_smoothing", 0.0)
+    each = [
+        naive_loss(logits[i : i + 1], items[i : i + 1], temperature, smoothing) for i in range(7)
+    ]
+    summed = item_loss(loss_type, {**params, "reduction": "sum"})(logits, items)
+    assert summed.item() == pytest.approx(sum(each), rel=1e-4)
+    single = item_loss(loss_type, {**params, "reduction": "none"})(logits, items)
+    assert single.tolist() == pytest.approx(each, rel=1e-4)
+    for reduction, nothing in (("sum", 0.0), ("none", [])):
+        loss_fn = item_loss(loss_type, {**params, "reduction": reduction})
+        assert loss_fn(logits[:0], items[:0]).tolist() == nothing
+
+
 @pytest.mark.parametrize("loss_type", ["cross_entropy", "nce"])
 def test_nothing_to_predict_is_no_loss(loss_type):
     logits = torch.randn(0, 5, requires_grad=True)
@@ -136,7 +155,7 @@ def test_the_losses_are_what_their_names_say():
     ("loss_type", "params", "message"),
     [
         ("bce", {}, "loss_type must be 'cross_entropy' or 'nce', got 'bce'"),
-        ("nce", {"reduction": "sum"}, "reduction must be 'mean' in training, got 'sum'"),
+        ("nce", {"reduction": "max"}, "reduction must be 'mean', 'sum' or 'none', got 'max'"),
         ("nce", {"temperature": 0}, "temperature must be above 0"),
     ],
 )

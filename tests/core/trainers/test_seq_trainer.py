@@ -232,6 +232,24 @@ def test_an_unknown_loss_is_refused(make):
         make(loss_type="mse")
 
 
+@pytest.mark.parametrize("reduction", ["sum", "none"])
+@pytest.mark.parametrize("loss_type", ["cross_entropy", "nce"])
+def test_a_reduction_is_for_losses_by_hand_and_refused_in_training(
+    make, loaders, reduction, loss_type, fake_logger
+):
+    params = {"reduction": reduction}
+    trainer = make(loss_type=loss_type, loss_params=params, model_logger=fake_logger)
+    mean = make(loss_type=loss_type)
+    logits, items = torch.randn(6, V), torch.tensor([1, 2, 3, 0, 4, 1])  # 0 is ignored
+    by_hand = trainer.loss_fn(logits, items).sum()
+    torch.testing.assert_close(by_hand, 5 * mean.loss_fn(logits, items))
+    assert trainer.evaluate(loaders[1]) == pytest.approx(mean.evaluate(loaders[1]), rel=1e-5)
+    for train in (trainer.fit, trainer.train_one_epoch):
+        with pytest.raises(ValueError, match=f"reduction='{reduction}' is for losses .* by hand"):
+            train(loaders[0])
+    assert fake_logger.calls == []
+
+
 def test_a_replaced_loss_is_used(make, loaders):
     trainer = make(Bigram())
     seen = []

@@ -1,12 +1,12 @@
 """What a model reads, and inputs of the right form to try it with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from ..basic.features import DenseFeature, Feature, SequenceFeature
+from ..basic.features import DenseFeature, Feature, SequenceFeature, SparseFeature
 from ..basic.layers.embedding import input_columns
 
 Columns: TypeAlias = dict[str, Feature]
@@ -20,26 +20,35 @@ def columns_of(model: nn.Module, mode: str | None = None) -> Columns:
         mode: "user" or "item": those of one tower.
 
     Raises:
-        ValueError: It is built of no features, or says of no tower what it reads.
+        ValueError: It is built of no features, or has no such tower.
     """
-    said = {"user": "user_inputs", "item": "item_inputs", None: "score_inputs"}
-    if mode not in said:
+    if mode not in ("user", "item", None):
         raise ValueError(f"mode must be 'user', 'item' or None, got {mode!r}")
-    features = getattr(model, said[mode], None)
-    if features is None and mode is not None:
-        raise ValueError(f"{type(model).__name__} has no {mode} tower: it has no {said[mode]}")
-    if features is None:
-        features = [feature for feature, _ in input_columns(model).values()]
-    if not features:
+    if mode is None:
+        features = getattr(model, "score_inputs", None) or _features_of(model)
+    elif hasattr(model, "mode"):
+        features = _tower_features(model, mode)
+    else:
+        features = []
+    if features:
+        return {feature.name: feature for feature in features}
+    name = type(model).__name__
+    if mode is not None:
         raise ValueError(
-            f"{type(model).__name__} is built of no features, so what it reads is unknown: give "
-            "dummy_input"
+            f"{name} has no {mode} tower: it needs an attribute `mode`, and {mode}_inputs or "
+            f"{mode}_features that list what the tower reads"
         )
-    return {feature.name: feature for feature in features}
+    raise ValueError(
+        f"{name} is built of no features, so what it reads is unknown: give dummy_input"
+    )
 
 
 def extract_feature_info(model: nn.Module) -> dict[str, Any]:
     """The features of a model: features, input_names, input_types, user_features, item_features.
+
+    Features are found in embedding layers and in the attributes of the model and of its modules,
+    whatever these are called: a feature, or lists, tuples and dicts of features. A column counts
+    once.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature
@@ -49,14 +58,41 @@ def extract_feature_info(model: nn.Module) -> dict[str, Any]:
         >>> info["input_names"], [f.name for f in info["user_features"]]
         (['user', 'item'], ['user'])
     """
-    columns = {name: feature for name, (feature, _) in input_columns(model).items()}
+    features = _features_of(model)
     return {
-        "features": list(columns.values()),
-        "input_names": list(columns),
-        "input_types": {name: type(feature).__name__ for name, feature in columns.items()},
-        "user_features": list(getattr(model, "user_inputs", [])),
-        "item_features": list(getattr(model, "item_inputs", [])),
+        "features": features,
+        "input_names": [feature.name for feature in features],
+        "input_types": {feature.name: type(feature).__name__ for feature in features},
+        "user_features": _tower_features(model, "user"),
+        "item_features": _tower_features(model, "item"),
     }
+
+
+def _features_of(model: nn.Module) -> list[Feature]:
+    """The features that a model is built of, each column once, in the order of the look-ups."""
+    found = {name: feature for name, (feature, _) in input_columns(model).items()}
+    for module in model.modules():
+        for feature in _features_in(vars(module)):
+            found.setdefault(feature.name, feature)
+    return list(found.values())
+
+
+def _tower_features(model: nn.Module, tower: str) -> list[Feature]:
+    """What a tower reads: its inputs as our models list them, or the attributes of other models."""
+    names = {"user": ("user_features", "history_features"), "item": ("item_features",)}[tower]
+    listed = getattr(model, f"{tower}_inputs", None)
+    if listed is None:
+        listed = [getattr(model, name, None) for name in names]
+    return list({feature.name: feature for feature in _features_in(listed)}.values())
+
+
+def _features_in(value: Any) -> Iterator[Feature]:
+    """The features in a value: itself, or those in its lists, tuples and dicts."""
+    if isinstance(value, (DenseFeature, SequenceFeature, SparseFeature)):
+        yield value
+    elif isinstance(value, (dict, list, tuple)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _features_in(part)
 
 
 def generate_dummy_input_dict(

@@ -37,8 +37,17 @@ class ONNXWrapper(nn.Module):
             model.mode = mode  # type: ignore[assignment]
 
     def forward(self, *args: Tensor) -> Any:
-        """What the model returns."""
-        return self.model(dict(zip(self.input_names, args, strict=True)))
+        """What the model returns.
+
+        Raises:
+            ValueError: There are more or fewer tensors than names.
+        """
+        if len(args) != len(self.input_names):
+            raise ValueError(
+                f"{_name(self)} takes {len(self.input_names)} inputs, in this order: "
+                f"{', '.join(self.input_names)}; got {len(args)}"
+            )
+        return self.model(dict(zip(self.input_names, args)))
 
     def restore_mode(self) -> None:
         """Set the model's `mode` to what it was."""

@@ -91,8 +91,8 @@ class ItemCrossEntropy(nn.CrossEntropyLoss):
     """
 
     def forward(self, logits: Tensor, items: Tensor) -> Tensor:
-        """Return the mean over rows; 0 without rows."""
-        if len(items) == 0:
+        """Return the mean over rows, 0 without rows; or what `reduction` says instead."""
+        if len(items) == 0 and self.reduction == "mean":
             return logits.sum()
         if self.label_smoothing == 0:
             return super().forward(logits, items)
@@ -101,6 +101,7 @@ class ItemCrossEntropy(nn.CrossEntropyLoss):
             items - 1,
             weight=None if self.weight is None else self.weight[1:],
             ignore_index=self.ignore_index - 1,
+            reduction=self.reduction,
             label_smoothing=self.label_smoothing,
         )
 
@@ -121,15 +122,36 @@ def item_loss(loss_type: str, params: dict[str, Any]) -> nn.Module:
     """The loss by its name.
 
     Raises:
-        ValueError: The name is another, or the loss would not be a mean.
+        ValueError: The name or the reduction is another.
     """
-    if params.get("reduction", "mean") != "mean":
-        raise ValueError(f"reduction must be 'mean' in training, got {params['reduction']!r}")
+    if params.get("reduction", "mean") not in ("mean", "sum", "none"):
+        raise ValueError(
+            f"loss_params: reduction must be 'mean', 'sum' or 'none', got {params['reduction']!r}"
+        )
     if loss_type == "cross_entropy":
         return ItemCrossEntropy(**{"ignore_index": PADDING, **params})
     if loss_type == "nce":
         return NCELoss(**{"temperature": 0.1, **params})
     raise ValueError(f"loss_type must be 'cross_entropy' or 'nce', got {loss_type!r}")
+
+
+def reduction_of(loss_fn: Callable[..., Any]) -> str:
+    """How a loss reduces; one that does not say, such as a function, is taken for a mean."""
+    return str(getattr(loss_fn, "reduction", "mean"))
+
+
+def require_mean(loss_fn: Callable[..., Any]) -> None:
+    """Refuse to train on a loss that is no mean.
+
+    Raises:
+        ValueError: Names the reduction.
+    """
+    if reduction_of(loss_fn) != "mean":
+        raise ValueError(
+            f"reduction={reduction_of(loss_fn)!r} is for losses computed by hand: training takes "
+            "the mean over predictions, so leave it out of loss_params, and scale the learning "
+            "rate instead"
+        )
 
 
 def _plain_softmax(loss_fn: nn.Module) -> float | None:
@@ -224,7 +246,8 @@ class Predictor:
         losses, right, n = [torch.zeros(())], [torch.empty(0)], 0
         for batch in batches:
             found = self(batch)
-            losses.append((loss_fn(found.logits, found.items) * len(found.items)).cpu())
+            weight = len(found.items) if reduction_of(loss_fn) == "mean" else 1
+            losses.append((loss_fn(found.logits, found.items).sum() * weight).cpu())
             n += len(found.items)
             right.append((found.logits[found.last].argmax(dim=1) == found.items[found.last]).cpu())
         hits = torch.cat(right).double()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..basic.layers.inputs import check_column
 from ..export import trained
-from .next_item import Predictor, better_of, item_loss
+from .next_item import Predictor, better_of, item_loss, require_mean
 from .settings import Folder, Settings, TrainerOptions
 from .trainer import Trainer
 
@@ -35,11 +35,14 @@ class SeqTrainer(Trainer):
     Args:
         model: Maps tokens (B, L) and times (B, L) to logits (B, L, V).
         loss_type: "cross_entropy", or "nce": the same of logits divided by a temperature of 0.1.
-        loss_params: Arguments of `CrossEntropyLoss`, or of `NCELoss`.
+        loss_params: Arguments of `CrossEntropyLoss`, or of `NCELoss`. A `reduction` of "sum" or
+            "none" is for losses computed by hand, `trainer.loss_fn(logits, items)`; `fit` needs
+            the mean.
         monitor: What decides on the best epoch: "val/accuracy", or "val/loss", which is steadier.
 
     Raises:
-        ValueError: `monitor` or `loss_type` is another.
+        ValueError: `monitor`, `loss_type` or `reduction` is another; in `fit`, a reduction other
+            than the mean.
 
     Example:
         >>> import tempfile
@@ -92,12 +95,14 @@ class SeqTrainer(Trainer):
         resume: bool = False,
     ) -> dict[str, list[float]]:
         """Train as `Trainer.fit`; return train_loss, val_loss, val_accuracy: lists, by epoch."""
+        require_mean(self.loss_fn)
         super().fit(train_dataloader, val_dataloader, resume=resume)
         names = ("train/loss", "val/loss", "val/accuracy")
         return {n.replace("/", "_"): [r[n] for r in self.history if n in r] for n in names}
 
     def losses(self, batch: Any) -> Tensor:
         """The mean loss of what a batch predicts."""
+        require_mean(self.loss_fn)
         return self._predict.loss(batch, self.loss_fn)
 
     def loss_count(self, batch: Any) -> Tensor:

@@ -1,5 +1,18 @@
 """Export to ONNX by the names that scripts use."""
 
+from ..export.inputs import (
+    extract_feature_info,
+    generate_dummy_input,
+    generate_dummy_input_dict,
+    generate_dynamic_axes,
+)
 from ..export.onnx import ONNXExporter, ONNXWrapper
 
-__all__ = ["ONNXExporter", "ONNXWrapper"]
+__all__ = [
+    "ONNXExporter",
+    "ONNXWrapper",
+    "extract_feature_info",
+    "generate_dummy_input",
+    "generate_dummy_input_dict",
+    "generate_dynamic_axes",
+]

@@ -87,18 +87,15 @@ class TimeSpans:
 
 
 class RelPosBias(nn.Module):
-    """A bias for each head and distance of two positions: b_{h,i,j} = w_{⌊|i−j|·(n−1)/N⌋, h}.
+    """A bias for each head and distance: b_{h,i,j} = w_{min(⌊|i−j|·(n−1)/N⌋, n−1), h}.
 
     Args:
         n_heads: Number of heads H.
-        max_seq_len: The longest sequence N.
+        max_seq_len: N, the distance from which on all share the last bucket.
         num_buckets: Number n of buckets that distances fall into.
 
     Shape:
         Returns (1, H, L, L).
-
-    Raises:
-        ValueError: `seq_len` is above `max_seq_len`.
 
     Example:
         >>> RelPosBias(n_heads=2, max_seq_len=50)(seq_len=10).shape
@@ -116,9 +113,8 @@ class RelPosBias(nn.Module):
 
     def forward(self, seq_len: int) -> Tensor:
         """Return the biases of all pairs of `seq_len` positions."""
-        check_length(seq_len, self.max_seq_len)
         i = torch.arange(seq_len, device=self.rel_pos_bias_table.device)
-        distance = (i[:, None] - i[None, :]).abs()
+        distance = (i[:, None] - i[None, :]).abs().clamp(max=self.max_seq_len)
         bucket = distance * (self.num_buckets - 1) // self.max_seq_len
         return self.rel_pos_bias_table[bucket].permute(2, 0, 1).unsqueeze(0)
 
