@@ -1,14 +1,19 @@
 """Weights on disk: whole or not at all, and read without running anything."""
 
+import copy
+import io
 import os
+import pickle
 
 import pytest
 import torch
+from torch import nn
 
 from torch_rechub.trainers.checkpoint import (
     CheckpointError,
     load_weights,
     prepare_folder,
+    put_weights,
     save_weights,
 )
 
@@ -39,7 +44,9 @@ def test_a_crash_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, mo
     monkeypatch.setattr(torch, "save", half)
     with pytest.raises(type(error)) as raised:
         save_weights({"a": torch.tensor(2)}, tmp_path / "w.pth")
-    assert raised.value is error
+    assert error in (raised.value, raised.value.__cause__)
+    if isinstance(error, OSError):
+        assert str(raised.value) == f"[Errno 28] No space left on device: '{tmp_path / 'w.pth'}'"
     assert load_weights(tmp_path / "w.pth") == {"a": torch.tensor(1)}
     assert [file.name for file in tmp_path.iterdir()] == ["w.pth"]
 
@@ -74,17 +81,80 @@ class Bomb:
 def test_code_in_a_file_is_not_run(tmp_path):
     sentinel = tmp_path / "sentinel"
     torch.save({"a": Bomb(sentinel)}, tmp_path / "w.pth")
-    with pytest.raises(CheckpointError, match=r"w\.pth .* plain data, which is never executed"):
+    with pytest.raises(CheckpointError, match=r"w\.pth holds more .* which is never executed"):
         load_weights(tmp_path / "w.pth")
     assert not sentinel.exists()
 
 
-def test_a_truncated_file_is_an_error(tmp_path):
-    save_weights({"a": torch.randn(1000)}, tmp_path / "w.pth")
-    content = (tmp_path / "w.pth").read_bytes()
-    (tmp_path / "w.pth").write_bytes(content[: len(content) // 2])
-    with pytest.raises(CheckpointError, match=r"w\.pth cannot be read: it is damaged"):
+def zipped(content):
+    stream = io.BytesIO()
+    torch.save(content, stream)
+    return stream.getvalue()
+
+
+SOUND = zipped({"a": torch.randn(1000)})
+CAUSES = {
+    "empty": (b"", "is empty"),
+    "cut in the middle": (SOUND[: len(SOUND) // 2], "is damaged or cut short"),
+    "cut at the end": (SOUND[:-30], "is damaged or cut short"),
+    "a bit flipped": (SOUND[:100] + bytes([SOUND[100] ^ 255]) + SOUND[101:], "is damaged or cut"),
+    "text": (b"hello", "was not written by torch.save"),
+    "JSON": (b'{"a": 1}', "was not written by torch.save"),
+    "another pickle": (pickle.dumps({"a": object()}), "was not written by torch.save"),
+    "a module": (zipped(nn.Linear(1, 1)), "save the state dict alone"),
+    "a list": (zipped([torch.ones(1)]), "holds a list, not a state dict"),
+    "a tensor": (zipped(torch.ones(1)), "holds a Tensor, not a state dict"),
+    "nothing": (zipped(None), "holds a NoneType, not a state dict"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_file_that_cannot_be_used_is_named_with_the_cause(tmp_path, cause):
+    content, message = CAUSES[cause]
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"{tmp_path}/w.pth .*{message}"):
         load_weights(tmp_path / "w.pth")
+
+
+def repeated(value, *shape):
+    return torch.tensor(value).expand(shape)
+
+
+NAN = float("nan")
+MISFITS = {
+    "an entry is missing": ({"weight": torch.ones(2, 3)}, "another model.*bias"),
+    "an entry too many": (
+        {"weight": torch.ones(2, 3), "bias": torch.ones(2), "x": torch.ones(1)},
+        "another model.*x",
+    ),
+    "another shape": ({"weight": torch.ones(2, 3), "bias": torch.ones(3)}, "another model.*bias"),
+    "a shape beyond memory": (
+        {"weight": torch.ones(2, 3), "bias": repeated(1.0, 10**13)},
+        "another model.*bias",
+    ),
+    "NaN": ({"weight": torch.ones(2, 3), "bias": torch.tensor([0.0, NAN])}, "NaN in 'bias'"),
+    "NaN beyond memory": ({"weight": repeated(NAN, 10**13)}, "NaN in 'weight'"),
+    "no tensor": ({"weight": "x", "bias": torch.ones(2)}, "another model.*weight"),
+}
+
+
+@pytest.mark.parametrize("misfit", MISFITS)
+def test_weights_that_do_not_fit_leave_the_model_as_it_was(tmp_path, misfit):
+    weights, message = MISFITS[misfit]
+    torch.save(weights, tmp_path / "w.pth")
+    model = nn.Linear(3, 2)
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(CheckpointError, match=f"{tmp_path}/w.pth .*(?s:{message})"):
+        put_weights(model, tmp_path / "w.pth")
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_weights_of_another_precision_load(tmp_path):
+    model = nn.Linear(3, 2)
+    torch.save({"weight": torch.ones(2, 3).half(), "bias": torch.ones(2).double()}, tmp_path / "w")
+    put_weights(model, tmp_path / "w")
+    assert model(torch.ones(1, 3)).tolist() == [[4.0, 4.0]]
 
 
 def test_a_missing_file_is_an_error(tmp_path):

@@ -15,6 +15,17 @@ from torch_rechub.trainers.checkpoint import CheckpointError
 from torch_rechub.utils.data import DataGenerator
 
 EPOCHS = 5
+ENTRIES = (
+    "over",
+    "model",
+    "optimizer",
+    "scheduler",
+    "early_stopper",
+    "history",
+    "steps",
+    "task",
+    "random",
+)
 
 
 class PowerCutError(Exception):
@@ -137,6 +148,72 @@ def test_a_damaged_checkpoint_is_named(tmp_path, damage):
     with pytest.raises(CheckpointError, match=r"model\.checkpoint"):
         again.fit(train, val, resume=True)
     assert again.model.calls == 0
+
+
+def without(name):
+    return lambda state: state.pop(name)
+
+
+def changed(name, value):
+    return lambda state: state.update({name: value})
+
+
+def inside(entry, name, value):
+    return lambda state: state[entry].update({name: value})
+
+
+DAMAGES = {
+    **{f"{name} missing": (without(name), f"{name!r} is missing") for name in ENTRIES},
+    "a list": (changed("model", [1]), "'model' is list"),
+    "a history that is a number": (changed("history", 5), "'history' is int"),
+    "a history of text": (changed("history", ["x"]), "history lacks epochs"),
+    "a history with a gap": (changed("history", [{"epoch": 1}]), "history lacks epochs"),
+    "steps that are text": (changed("steps", "x"), "'steps' is str"),
+    "no optimizer": (changed("optimizer", None), "'optimizer' is NoneType"),
+    "an optimizer of no parameters": (
+        changed("optimizer", {"state": {}, "param_groups": []}),
+        "another optimizer",
+    ),
+    "a best score that is text": (inside("early_stopper", "best_auc", "x"), "'best_auc' is str"),
+    "best weights of another model": (
+        inside("early_stopper", "best_weights", {"w": torch.zeros(2)}),
+        "another model",
+    ),
+    "a random state of another size": (inside("random", "torch", torch.zeros(3)), "RNG state"),
+    "NaN": (
+        lambda state: state["model"]["mlp.mlp.0.bias"].fill_(torch.nan),
+        "holds NaN in 'model",
+    ),
+    "NaN in the optimizer": (
+        lambda state: state["optimizer"]["state"][0]["exp_avg"].fill_(torch.nan),
+        "holds NaN in 'optimizer",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sound")
+    trainer, train, val = make(folder, n_epoch=1)
+    trainer.fit(train, val, resume=True)
+    return folder / "model.checkpoint"
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_entry_is_named_and_changes_neither_model_nor_generators(tmp_path, sound, damage):
+    change, message = DAMAGES[damage]
+    state = torch.load(sound, weights_only=True)
+    change(state)
+    torch.save(state, tmp_path / "model.checkpoint")
+    again, train, val = make(tmp_path)
+    weights = {name: value.clone() for name, value in again.model.state_dict().items()}
+    drawn = torch.get_rng_state(), random.getstate()
+    with pytest.raises(CheckpointError, match=f"model\\.checkpoint .*{message}"):
+        again.fit(train, val, resume=True)
+    assert again.model.calls == 0
+    assert all(torch.equal(weights[name], v) for name, v in again.model.state_dict().items())
+    assert torch.equal(drawn[0], torch.get_rng_state())
+    assert drawn[1] == random.getstate()
 
 
 def test_the_checkpoint_of_another_model_is_refused(tmp_path):

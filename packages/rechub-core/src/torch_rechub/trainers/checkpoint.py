@@ -1,17 +1,21 @@
 """Weights on disk: written whole or not at all, read without running anything they contain."""
 
+import copy
 import os
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
+from .._files import CheckpointError, naming, read_tensors
 from ..basic.ranks import process_rank
+from ..types import FilePath
 
 
 def prepare_folder(folder: str | os.PathLike[str]) -> Path:
@@ -33,10 +37,6 @@ def prepare_folder(folder: str | os.PathLike[str]) -> Path:
     return path
 
 
-class CheckpointError(RuntimeError):
-    """A file of weights or a checkpoint cannot be used; the message says why and what to do."""
-
-
 def save_weights(weights: dict[str, Any], file: Path) -> None:
     """Write a state dict to `file`: to a temporary file first, synced, then renamed over it.
 
@@ -49,7 +49,7 @@ def save_weights(weights: dict[str, Any], file: Path) -> None:
         return
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as stream, _without_checksums():
+        with naming(file), temporary.open("wb") as stream, _without_checksums():
             torch.save(weights, stream)
             stream.flush()
             os.fsync(stream.fileno())
@@ -58,7 +58,7 @@ def save_weights(weights: dict[str, Any], file: Path) -> None:
         reason = error.__context__  # torch raises one of its own over the system's
         if not isinstance(reason, OSError):
             raise
-        raise OSError(reason.errno, f"{file} cannot be written: {reason.strerror}") from error
+        raise OSError(reason.errno, reason.strerror, str(file)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -74,24 +74,73 @@ def _without_checksums() -> Iterator[None]:
         torch.serialization.set_crc32_options(before)
 
 
-def load_weights(file: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read what `save_weights` or torch-rechub 0.9 wrote, onto the CPU; nothing in it is executed.
+def load_weights(file: FilePath) -> dict[str, Any]:
+    """Read a state dict that `save_weights` or torch-rechub 0.9 wrote, onto the CPU.
+
+    Nothing in the file is executed.
 
     Raises:
         FileNotFoundError: There is no such file.
-        CheckpointError: It is damaged, or holds more than tensors and plain data.
+        CheckpointError: It is damaged, holds more than tensors and plain data, or is no dict.
     """
-    try:
-        weights: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # what torch raises on damaged bytes is of half a dozen types
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    weights = read_tensors(file)
+    if not isinstance(weights, Mapping):
         raise CheckpointError(
-            f"{os.fspath(file)} cannot be read: it is damaged, or holds more than tensors and "
-            f"plain data, which is never executed ({reason}). Remove it, or put a sound copy there."
+            f"{os.fspath(file)} holds a {type(weights).__name__}, not a state dict: save "
+            "model.state_dict() there"
+        )
+    return dict(weights)
+
+
+def refuse_nan(values: Any, file: FilePath, name: str = "") -> None:
+    """Refuse tensors of a file that hold NaN, in dicts, lists and tuples too.
+
+    Raises:
+        CheckpointError: Names the first.
+    """
+    if isinstance(values, Tensor):
+        stored = values.untyped_storage().nbytes() // values.element_size()
+        if values.numel() > stored:  # one number that a file says is repeated
+            values = values.as_strided((stored,), (1,), 0)
+        blocks = values.reshape(-1).split(2**22) if values.is_floating_point() else ()
+        if any(block.isnan().any() for block in blocks):
+            raise CheckpointError(
+                f"{os.fspath(file)} holds NaN in {name.lstrip('.')!r}: the run that wrote it "
+                "diverged. Remove it and train again, with a lower learning rate or max_grad_norm"
+            )
+    elif isinstance(values, Mapping):
+        for key, value in values.items():
+            refuse_nan(value, file, f"{name}.{key}")
+    elif isinstance(values, list | tuple):
+        for value in values:
+            refuse_nan(value, file, name)
+
+
+def put_weights(model: nn.Module, file: FilePath) -> None:
+    """Load the weights of a file into a model, which keeps its own if they do not fit.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        CheckpointError: It cannot be used, or holds the weights of another model.
+    """
+    weights, own = load_weights(file), model.state_dict()
+    # torch copies what fits before it raises; weights of the very same names and shapes all fit
+    before = None if shapes(weights) == shapes(own) else copy.deepcopy(own)
+    refuse_nan(weights, file)
+    try:
+        model.load_state_dict(weights)
+    except Exception as error:
+        if before is not None:
+            model.load_state_dict(before)
+        raise CheckpointError(
+            f"{os.fspath(file)} holds the weights of another model than this "
+            f"{type(model).__name__}: build it with the arguments it was trained with ({error})"
         ) from error
-    return weights
+
+
+def shapes(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """The shape of each entry of a state dict, by which two of one model can be told to fit."""
+    return {name: getattr(value, "shape", None) for name, value in weights.items()}
 
 
 def random_state() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..basic.metric import auc_score
 from ..export.trained import export_tower_onnx
 from .batches import split_batch
-from .checkpoint import load_weights
+from .checkpoint import put_weights
 from .checks import check_binary, check_inputs, check_not_empty, warn_of_one_class
 from .hyperparams import describe_matching
 from .in_batch_objective import make_objective
@@ -142,7 +142,7 @@ class MatchTrainer(Trainer):
         """
         with one_tower(model, mode):
             check_not_empty(data_loader, "data_loader")
-            model.load_state_dict(load_weights(Path(model_path) / self.weights_file))
+            put_weights(model, Path(model_path) / self.weights_file)
             return self._outputs(model.to(self.device), data_loader)
 
     def _outputs(self, model: nn.Module, data_loader: Iterable[Any]) -> Tensor:

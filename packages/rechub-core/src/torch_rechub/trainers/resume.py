@@ -7,8 +7,10 @@ from .checkpoint import (
     CheckpointError,
     load_weights,
     random_state,
+    refuse_nan,
     restore_random_state,
     save_weights,
+    shapes,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def write_checkpoint(trainer: "Trainer", over: bool) -> None:
 
 
 def read_checkpoint(trainer: "Trainer") -> int:
-    """Put a training back to where its checkpoint left it.
+    """Put a training run back to where its checkpoint left it, or leave it as it is.
 
     Returns:
         The epoch to go on with: 0 where there is no checkpoint, `n_epoch` where nothing is left.
@@ -61,28 +63,86 @@ def read_checkpoint(trainer: "Trainer") -> int:
     path = checkpoint_path(trainer)
     if not path.exists():
         return 0
-    state = load_weights(path)
-    if not isinstance(state, dict) or state.get("format") != _FORMAT:
-        raise CheckpointError(f"{path} is no checkpoint of this version: remove it to start afresh")
+    state = _read(path, trainer)
+    before = random_state()
     try:
-        trainer.model.load_state_dict(state["model"])
         trainer.optimizer.load_state_dict(state["optimizer"])
         if trainer.scheduler is not None:
             trainer.scheduler.load_state_dict(state["scheduler"])
         for name, part in trainer.stateful.items():
             part.load_state_dict(state["task"][name])
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        restore_random_state(state["random"])
+        trainer.model.load_state_dict(state["model"])
+    except Exception as error:  # whatever an entry of another form makes torch raise
+        restore_random_state(before)
         raise CheckpointError(
-            f"{path} is the checkpoint of another model, optimizer or schedule ({error}): give "
-            "another model_path, or remove the file to start afresh"
+            f"{path} is the checkpoint of another optimizer, schedule or task, or is damaged "
+            f"({type(error).__name__}: {error}): {_REMEDY}"
         ) from error
-    _restore_early_stopper(trainer, state["early_stopper"])
-    trainer.history, trainer.steps.count = list(state["history"]), state.get("steps", 0)
-    restore_random_state(state["random"])
+    stopper, kept = trainer.early_stopper, state["early_stopper"]
+    stopper.best_auc, stopper.trial_counter = kept["best_auc"], kept["trial_counter"]
+    stopper.best_weights = kept["best_weights"]
+    trainer.history, trainer.steps.count = list(state["history"]), state["steps"]
     return trainer.n_epoch if state["over"] else len(trainer.history)
 
 
-def _restore_early_stopper(trainer: "Trainer", state: dict[str, Any]) -> None:
-    stopper = trainer.early_stopper
-    stopper.best_auc, stopper.trial_counter = state["best_auc"], state["trial_counter"]
-    stopper.best_weights = state["best_weights"]
+_REMEDY = "give another model_path, or remove the file to start afresh"
+_ENTRIES: dict[str, type | tuple[type, ...]] = {
+    "over": bool,
+    "model": dict,
+    "optimizer": dict,
+    "scheduler": (dict, type(None)),
+    "early_stopper": dict,
+    "history": list,
+    "steps": int,
+    "task": dict,
+    "random": dict,
+}
+_EARLY_STOPPER: dict[str, type | tuple[type, ...]] = {
+    "best_auc": float,
+    "best_weights": (dict, type(None)),
+    "trial_counter": int,
+}
+
+
+def _read(path: Path, trainer: "Trainer") -> dict[str, Any]:
+    """A checkpoint with every entry in its form, and weights that fit the model.
+
+    Raises:
+        CheckpointError: It is none.
+    """
+    state = load_weights(path)
+    if state.get("format") != _FORMAT:
+        raise CheckpointError(f"{path} is no checkpoint of this version: {_REMEDY}")
+    _check_entries(path, state, _ENTRIES)
+    _check_entries(path, state["early_stopper"], _EARLY_STOPPER)
+    rows = state["history"]
+    if not all(isinstance(row, dict) and row.get("epoch") == i for i, row in enumerate(rows)):
+        raise CheckpointError(f"{path} is damaged: its history lacks epochs: {_REMEDY}")
+    own = shapes(trainer.model.state_dict())
+    for weights in (state["model"], state["early_stopper"]["best_weights"]):
+        found = own if weights is None else shapes(weights)
+        if found != own:
+            name = next(n for n in [*own, *found] if own.get(n) != found.get(n))
+            raise CheckpointError(
+                f"{path} is the checkpoint of another model: {name!r} is "
+                f"{_shape(found, name)} there, {_shape(own, name)} here: {_REMEDY}"
+            )
+    refuse_nan(state, path)
+    return state
+
+
+def _check_entries(
+    path: Path, state: dict[str, Any], entries: dict[str, type | tuple[type, ...]]
+) -> None:
+    for name, kind in entries.items():
+        if name not in state:
+            raise CheckpointError(f"{path} is damaged: its entry {name!r} is missing: {_REMEDY}")
+        if not isinstance(state[name], kind):
+            raise CheckpointError(
+                f"{path} is damaged: its entry {name!r} is {type(state[name]).__name__}: {_REMEDY}"
+            )
+
+
+def _shape(weights: dict[str, Any], name: str) -> str:
+    return f"of shape {tuple(weights[name] or ())}" if name in weights else "missing"

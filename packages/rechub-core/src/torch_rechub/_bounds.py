@@ -1,0 +1,75 @@
+"""Bounds of numeric arguments: one form of check and of message for every constructor."""
+
+import operator
+import re
+from numbers import Real
+from typing import Any
+
+
+def check_whole(least: int, /, **values: Any) -> None:
+    """Refuse what is no whole number, or is below `least`; None is left to the caller.
+
+    Args:
+        least: The smallest value allowed.
+        values: The arguments by name.
+
+    Raises:
+        TypeError: One is no number, or a bool.
+        ValueError: One is fractional, or below `least`.
+
+    Example:
+        >>> check_whole(1, batch_size=0)
+        Traceback (most recent call last):
+        ValueError: batch_size must be at least 1, got 0
+    """
+    for name, value in values.items():
+        if value is None:
+            continue
+        _refuse_other_types(name, value, "a whole number")
+        try:
+            whole = operator.index(value)
+        except TypeError:
+            raise ValueError(f"{name} must be a whole number, got {value!r}") from None
+        if whole < least:
+            raise ValueError(f"{name} must be at least {least}, got {value!r}")
+
+
+def check_number(interval: str, /, **values: Any) -> None:
+    """Refuse what is no number of an interval, NaN among it; None is left to the caller.
+
+    Args:
+        interval: In the usual notation, such as "[0, 1)" or "(0, inf)"; round brackets exclude
+            the bound.
+        values: The arguments by name.
+
+    Raises:
+        TypeError: One is no number, or a bool.
+        ValueError: One is outside the interval.
+
+    Example:
+        >>> check_number("[0, 1)", dropout=1.5)
+        Traceback (most recent call last):
+        ValueError: dropout must be at least 0 and below 1, got 1.5
+    """
+    left, low, high, right = re.fullmatch(r"([[(])(\S+), (\S+)([])])", interval).groups()  # type: ignore[union-attr]
+    for name, value in values.items():
+        if value is None:
+            continue
+        _refuse_other_types(name, value, "a number")
+        above = value >= float(low) if left == "[" else value > float(low)
+        below = value <= float(high) if right == "]" else value < float(high)
+        if not (above and below):
+            raise ValueError(f"{name} must be {_words(left, low, high, right)}, got {value!r}")
+
+
+def _refuse_other_types(name: str, value: Any, wanted: str) -> None:
+    # NumPy's numbers are registered as Real; a tensor of one value is not, and is no setting
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be {wanted}, got {value!r}")
+
+
+def _words(left: str, low: str, high: str, right: str) -> str:
+    lower = "" if low == "-inf" else f"{'at least' if left == '[' else 'above'} {low}"
+    finite = "" if right == "]" else "finite"
+    upper = finite if high == "inf" else f"{'at most' if right == ']' else 'below'} {high}"
+    return " and ".join(part for part in (lower, upper) if part) or "a number"

@@ -1,0 +1,71 @@
+"""Files that are read and written: errors that name them, tensors read without running code."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .types import FilePath
+
+
+class CheckpointError(RuntimeError):
+    """A file of weights or a checkpoint cannot be used; the message says why and what to do."""
+
+
+@contextmanager
+def naming(file: "FilePath") -> Iterator[None]:
+    """Have errors of the operating system name a file: a full disk names none by itself.
+
+    Example:
+        >>> with naming("model.pth"):
+        ...     raise OSError(28, "No space left on device")
+        Traceback (most recent call last):
+        OSError: [Errno 28] No space left on device: 'model.pth'
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(file)) from error
+
+
+def read_tensors(file: "FilePath") -> Any:
+    """Read what `torch.save` wrote, onto the CPU; nothing in the file is executed.
+
+    Raises:
+        OSError: There is no such file, or it cannot be opened.
+        CheckpointError: It is damaged, or holds more than tensors and plain data.
+    """
+    import torch
+
+    with open(file, "rb") as stream:  # errors of opening stay as they are
+        head = stream.read(4)
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # what torch raises on damaged bytes is of half a dozen types
+        raise CheckpointError(f"{os.fspath(file)} {_why_unreadable(head, str(error))}") from error
+
+
+def _why_unreadable(head: bytes, message: str) -> str:
+    """The cause in a user's terms, and what to do, from a file's first bytes and torch's error."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    refused = next((line for line in lines if "global" in line.lower()), None)
+    if refused is not None:
+        return (
+            f"holds more than tensors and plain data, which is never executed ({refused[:120]}): "
+            "save the state dict alone, with torch.save(model.state_dict(), file)"
+        )
+    if not head:
+        return f"is empty: {_SOUND_COPY}"
+    if head != _ZIP:
+        return f"is damaged, or was not written by torch.save: {_SOUND_COPY}"
+    reason = next((line for line in lines if "Weights only load failed" not in line), "unreadable")
+    return f"is damaged or cut short ({reason[:120]}): {_SOUND_COPY}"
+
+
+_ZIP = b"PK\x03\x04"
+_SOUND_COPY = "remove it, or put a sound copy there"
