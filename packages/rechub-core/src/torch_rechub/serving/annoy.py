@@ -1,5 +1,8 @@
 """Indexes of random projection trees, with the library annoy."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,10 +18,9 @@ from .base import (
     as_vectors,
     check_choice,
     check_positive,
-    existing,
     items_to_index,
-    new_file,
 )
+from .index_files import verify_index, write_index
 
 METRICS = ("angular", "euclidean", "manhattan", "hamming", "dot")
 
@@ -29,22 +31,22 @@ class AnnoyIndexer(BaseIndexer):
     Args:
         index: An `annoy.AnnoyIndex` that is built.
         searchk: Nodes that a query inspects; −1 means n_trees · K.
-        similarity: Whether larger distances are nearer, as in metric "dot".
+        metric: One of `METRICS`, where it is known.
     """
 
-    def __init__(self, index: Any, searchk: int, *, similarity: bool = False) -> None:
-        self.index, self.searchk, self.similarity = index, searchk, similarity
+    def __init__(self, index: Any, searchk: int, *, metric: str | None = None) -> None:
+        self.index, self.searchk, self.metric = index, searchk, metric
 
     def query(self, embeddings: Any, top_k: int) -> tuple[Tensor, Tensor]:
         """See `BaseIndexer`. Fewer than K are found where too few nodes are inspected."""
         check_positive(top_k=top_k)
         queries = as_vectors(embeddings, self.index.f).tolist()
         rows = [self.index.get_nns_by_vector(q, top_k, self.searchk, True) for q in queries]
-        return answer(rows, top_k, self.similarity)
+        return answer(rows, top_k, similarity=self.metric == "dot")
 
     def save(self, file_path: FilePath) -> None:
         """See `BaseIndexer`."""
-        self.index.save(new_file(file_path))
+        write_index(file_path, self.index.save, width=self.index.f, metric=self.metric)
 
 
 class AnnoyBuilder(BaseBuilder):
@@ -93,10 +95,16 @@ class AnnoyBuilder(BaseBuilder):
 
     @contextmanager
     def from_index_file(self, index_file: FilePath) -> Iterator[AnnoyIndexer]:
-        """See `BaseBuilder`. The file does not say its width and metric: they must be the same."""
+        """See `BaseBuilder`.
+
+        Raises:
+            ValueError: The file is damaged, or holds an index of another width or metric.
+        """
+        if not verify_index(index_file, width=self.d, metric=self.metric):
+            self._try(index_file)
         index = self._annoy.AnnoyIndex(self.d, self.metric)
-        index.load(existing(index_file))
-        yield self._indexer(index)
+        index.load(os.fspath(index_file))
+        yield AnnoyIndexer(index, self.searchk, metric=self.metric)
 
     def build(self, embeddings: Any) -> AnnoyIndexer:
         """`from_embeddings` without a `with` statement."""
@@ -104,7 +112,33 @@ class AnnoyBuilder(BaseBuilder):
         for i, vector in enumerate(items_to_index(embeddings, self.d).tolist()):
             index.add_item(i, vector)
         index.build(self.n_trees, self.threads)
-        return self._indexer(index)
+        return AnnoyIndexer(index, self.searchk, metric=self.metric)
 
-    def _indexer(self, index: Any) -> AnnoyIndexer:
-        return AnnoyIndexer(index, self.searchk, similarity=self.metric == "dot")
+    def _try(self, index_file: FilePath) -> None:
+        """Search a whole file without a checksum in a process that it may end.
+
+        Raises:
+            ValueError: It does, or the index answers what is no item.
+        """
+        tried = subprocess.run(
+            [sys.executable, "-c", _TRIAL, str(self.d), self.metric, os.fspath(index_file)],
+            capture_output=True,
+            check=False,
+        )
+        if tried.returncode != 0:
+            raise ValueError(
+                f"{os.fspath(index_file)} is no index of annoy of width {self.d} and metric "
+                f"{self.metric!r}, or is damaged: build it again, or give its width and metric"
+            )
+
+
+# a query that inspects every node of every tree
+_TRIAL = """
+import annoy, sys
+width, metric, file = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+index = annoy.AnnoyIndex(width, metric)
+index.load(file)
+n = index.get_n_items()
+found = index.get_nns_by_vector([1.0] * width, n, 2**31 - 1)
+sys.exit(0 if n and sorted(found) == list(range(n)) else 1)
+"""

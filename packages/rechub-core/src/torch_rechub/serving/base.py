@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -120,20 +119,3 @@ def check_positive(**values: int | None) -> None:
     for name, value in values.items():
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1, got {value!r}")
-
-
-def existing(path: FilePath) -> str:
-    """The path of a file that is there.
-
-    Raises:
-        FileNotFoundError: It is not.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no index file {str(path)!r}")
-    return str(path)
-
-
-def new_file(path: FilePath) -> str:
-    """The path of a file to write, its folder made."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    return str(path)

@@ -1,7 +1,9 @@
 """Indexes with the library Faiss: exact, of graphs, of inverted lists."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,10 +17,9 @@ from .base import (
     as_vectors,
     check_choice,
     check_positive,
-    existing,
     items_to_index,
-    new_file,
 )
+from .index_files import verify_index, write_index
 
 TYPES = ("Flat", "HNSW", "IVF")
 METRICS = ("L2", "IP")
@@ -44,7 +45,8 @@ class FaissIndexer(BaseIndexer):
 
     def save(self, file_path: FilePath) -> None:
         """See `BaseIndexer`."""
-        require("faiss", "FaissIndexer", "faiss").write_index(self.index, new_file(file_path))
+        faiss = require("faiss", "FaissIndexer", "faiss")
+        write_index(file_path, partial(faiss.write_index, self.index), width=self.index.d)
 
 
 class FaissBuilder(BaseBuilder):
@@ -102,7 +104,7 @@ class FaissBuilder(BaseBuilder):
         """See `BaseBuilder`.
 
         Raises:
-            ValueError: The file holds an index of another type or metric.
+            ValueError: The file is damaged, or holds an index of another type or metric.
         """
         yield self.load(index_file)
 
@@ -123,7 +125,15 @@ class FaissBuilder(BaseBuilder):
 
     def load(self, index_file: FilePath) -> FaissIndexer:
         """`from_index_file` without a `with` statement."""
-        index = self._faiss.read_index(existing(index_file))
+        verify_index(index_file)
+        try:
+            index = self._faiss.read_index(os.fspath(index_file))
+        except (RuntimeError, MemoryError) as error:
+            reason = str(error).splitlines()[0][:200]
+            raise ValueError(
+                f"{os.fspath(index_file)} is no index of Faiss, or is damaged ({reason}): build it "
+                "again"
+            ) from error
         classes = {"HNSW": self._faiss.IndexHNSW, "IVF": self._faiss.IndexIVF}
         found = next((t for t, c in classes.items() if isinstance(index, c)), "Flat")
         metric = "L2" if index.metric_type == self._faiss.METRIC_L2 else "IP"
