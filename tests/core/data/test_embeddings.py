@@ -1,11 +1,10 @@
 """EmbDataset reads back what NumPy and torch wrote, and nothing that runs."""
 
-import pickle
-
 import numpy as np
 import pytest
 import torch
 
+from torch_rechub._files import CheckpointError
 from torch_rechub.data.loader import TableLoader
 from torch_rechub.utils.data import EmbDataset
 
@@ -65,5 +64,17 @@ def test_no_code_in_a_file_is_run(tmp_path):
     with pytest.raises(ValueError, match="allow_pickle"):
         EmbDataset(tmp_path / "e.npy")
     torch.save(Harmful(), tmp_path / "e.pt")
-    with pytest.raises(pickle.UnpicklingError):
+    with pytest.raises(CheckpointError, match=r"e\.pt holds more .* never executed"):
         EmbDataset(tmp_path / "e.pt")
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    np.save(tmp_path / "e.npy", np.ones((50, 4)))
+    torch.save(torch.ones(50, 4), tmp_path / "e.pt")
+    errors = {"e.npy": ValueError, "e.pt": CheckpointError}
+    for name, error in errors.items():
+        sound = (tmp_path / name).read_bytes()
+        for content in (b"", b"hello", sound[:20], sound[:-40]):
+            (tmp_path / name).write_bytes(content)
+            with pytest.raises(error, match=f"{tmp_path}/{name} (is|holds|must)"):
+                EmbDataset(tmp_path / name)

@@ -129,6 +129,42 @@ def test_a_file_without_a_column_is_named(files):
         next(iter(ParquetIterableDataset(files, columns=["item", "user"])))
 
 
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        (["a", "b"], TypeError, "of string holds no numbers"),
+        ([1, None], ValueError, "1 of 2 whole numbers"),
+        ([[1, 2], [3]], ValueError, "lists have 1 to 2 elements"),
+    ],
+)
+def test_a_column_that_is_no_numbers_is_named_with_its_file(tmp_path, values, error, message):
+    pq.write_table(pa.table({"item": [1, 2], "odd": values}), tmp_path / "a.parquet")
+    with pytest.raises(error, match=rf"a\.parquet, column 'odd': .*{message}"):
+        list(ParquetIterableDataset([tmp_path / "a.parquet"]))
+
+
+@pytest.mark.parametrize("content", ["", "no parquet", "cut"])
+def test_a_file_that_is_no_parquet_is_named(files, content):
+    sound = files[0].read_bytes()
+    files[0].write_bytes(sound[:-100] if content == "cut" else content.encode())
+    with pytest.raises(ValueError, match=r"0\.parquet is no Parquet file, or is damaged"):
+        list(ParquetIterableDataset(files))
+
+
+def test_a_damaged_column_is_named_with_its_file(tmp_path):
+    path = tmp_path / "a.parquet"
+    columns = {"item": np.arange(5000), "price": np.random.default_rng(0).random(5000)}
+    pq.write_table(pa.table(columns), path, use_dictionary=False)
+    chunk = pq.ParquetFile(path).metadata.row_group(0).column(1)
+    content = bytearray(path.read_bytes())
+    start = chunk.data_page_offset
+    content[start : start + 200] = bytes(200)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.parquet, column 'price', is damaged"):
+        list(ParquetIterableDataset([path]))
+    assert len(list(ParquetIterableDataset([path], columns=["item"]))) == 5
+
+
 def test_bad_arguments_are_refused(files, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.parquet"):
         ParquetIterableDataset([*files, tmp_path / "none.parquet"])

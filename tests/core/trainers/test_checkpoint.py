@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from torch_rechub._files import CheckpointError
 from torch_rechub.trainers.checkpoint import (
-    CheckpointError,
     load_weights,
     prepare_folder,
     put_weights,

@@ -2,12 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
+from .._bounds import check_whole
 from ..types import FilePath
 from .convert import pa_array_to_tensor
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 
 class ParquetIterableDataset(IterableDataset[dict[str, Tensor]]):
@@ -25,7 +31,9 @@ class ParquetIterableDataset(IterableDataset[dict[str, Tensor]]):
         ImportError: pyarrow is missing.
         FileNotFoundError: A file is missing.
         KeyError: In reading, a file lacks a column.
-        ValueError: There is no file, or no row to a batch.
+        TypeError: In reading, a column holds no numbers.
+        ValueError: There is no file, or no row to a batch; in reading, a file is damaged, or a
+            column holds nulls or lists of several lengths. File and column are named.
 
     Example:
         >>> import tempfile, pyarrow as pa, pyarrow.parquet
@@ -52,8 +60,7 @@ class ParquetIterableDataset(IterableDataset[dict[str, Tensor]]):
             ) from error
         if isinstance(file_paths, str | Path) or len(file_paths) == 0:
             raise ValueError(f"file_paths must be a list of one or more files, got {file_paths!r}")
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size!r}")
+        check_whole(1, batch_size=batch_size)
         self.file_paths = [Path(path) for path in file_paths]
         self.columns = None if columns is None else list(columns)
         self.batch_size = batch_size
@@ -68,13 +75,46 @@ class ParquetIterableDataset(IterableDataset[dict[str, Tensor]]):
             yield from self._batches(path)
 
     def _batches(self, path: Path) -> Iterator[dict[str, Tensor]]:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        with pq.ParquetFile(path) as file:
+        try:
+            file = pq.ParquetFile(path)
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{path} is no Parquet file, or is damaged: {error}") from error
+        with file:
             there = file.schema_arrow.names
             missing = [name for name in self.columns or () if name not in there]
             if missing:
                 raise KeyError(f"{path} has no column {missing[0]!r}: its columns are {there}")
-            for batch in file.iter_batches(self.batch_size, columns=self.columns):
-                names, arrays = batch.schema.names, batch.columns
-                yield {name: pa_array_to_tensor(a) for name, a in zip(names, arrays, strict=True)}
+            batches = file.iter_batches(self.batch_size, columns=self.columns)
+            while True:
+                try:
+                    batch = next(batches, None)
+                except (pa.ArrowException, OSError) as error:
+                    where = _damaged_column(file, self.columns or there)
+                    raise ValueError(f"{path}{where} is damaged: {error}") from error
+                if batch is None:
+                    return
+                columns = zip(batch.schema.names, batch.columns, strict=True)
+                yield {name: _to_tensor(a, f"{path}, column {name!r}") for name, a in columns}
+
+
+def _to_tensor(array: "pa.Array", where: str) -> Tensor:
+    """A column as a tensor; an error that it raises begins with where it lies."""
+    try:
+        return pa_array_to_tensor(array)
+    except (TypeError, ValueError) as error:  # Arrow's errors of values are ValueErrors too
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{where}: {error}") from error
+
+
+def _damaged_column(file: "pq.ParquetFile", columns: Sequence[str]) -> str:
+    """The first column that cannot be read alone, for a message; nothing if each can."""
+    for name in columns:
+        try:
+            for _ in file.iter_batches(columns=[name]):
+                pass
+        except Exception:  # whatever makes reading fail
+            return f", column {name!r},"
+    return ""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from .._files import read_tensors
 from ..types import FilePath
 
 
@@ -21,13 +22,19 @@ def read_embeddings(path: FilePath) -> Tensor:
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It is of another kind, or holds no matrix of finite numbers.
+        CheckpointError: A file of torch is damaged, or holds more than tensors and plain data.
     """
     kind = Path(path).suffix
     found: Any
     if kind == ".npy":
-        found = torch.from_numpy(np.load(path, allow_pickle=False))
+        try:
+            found = torch.from_numpy(np.load(path, allow_pickle=False))
+        except (ValueError, EOFError, TypeError) as error:
+            raise ValueError(
+                f"{path} is no array of numbers saved by numpy.save, or is damaged: {error}"
+            ) from error
     elif kind in (".pt", ".pth"):
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        found = read_tensors(path)
     else:
         raise ValueError(f"embeddings are read from .npy, .pt or .pth files, got {str(path)!r}")
     if not isinstance(found, Tensor) or found.dim() != 2:

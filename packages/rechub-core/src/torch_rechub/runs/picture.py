@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import Any
 
+from .._files import naming
 from .comparison import Comparison
 from .curves import COLOURS, curve, labels
 from .tables import spread
@@ -28,7 +29,8 @@ def draw_png(comparison: Comparison, path: str) -> None:
             "drawing a .png needs matplotlib: pip install 'rechub-core[plot]'. "
             "A .html file needs nothing."
         ) from error
-    with matplotlib.rc_context({"font.family": _installed_fonts(), "font.size": 10}):
+    fonts = {"font.family": _installed_fonts(), "font.size": 10}
+    with naming(path), matplotlib.rc_context(fonts):
         figure(comparison).savefig(path, dpi=150, format="png")
 
 

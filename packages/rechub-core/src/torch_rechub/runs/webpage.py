@@ -11,6 +11,7 @@ import json
 from importlib import resources
 from typing import Any
 
+from .._files import naming
 from .comparison import Comparison
 from .curves import COLOURS, curve, labels
 from .tables import Table
@@ -22,7 +23,7 @@ _POINTS = 1_000
 
 def draw_html(comparison: Comparison, path: str) -> None:
     """Write the page."""
-    with open(path, "w", encoding="utf-8") as file:
+    with naming(path), open(path, "w", encoding="utf-8") as file:
         file.write(page(comparison))
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._files import CheckpointError
 from .checkpoint import (
-    CheckpointError,
     load_weights,
     random_state,
     refuse_nan,
