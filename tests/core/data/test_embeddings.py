@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from torch_rechub._files import CheckpointError
 from torch_rechub.data.loader import TableLoader
+from torch_rechub.trainers import CheckpointError
 from torch_rechub.utils.data import EmbDataset
 
 

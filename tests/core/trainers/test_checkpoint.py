@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from torch_rechub._files import CheckpointError
+from torch_rechub.trainers import CheckpointError
 from torch_rechub.trainers.checkpoint import (
     load_weights,
     prepare_folder,

@@ -12,11 +12,10 @@ from sklearn.metrics import mean_squared_error, roc_auc_score
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from torch_rechub._files import CheckpointError
 from torch_rechub.basic.features import DenseFeature, SparseFeature
 from torch_rechub.data.loader import PredictDataset, TableLoader, TorchDataset
 from torch_rechub.models.multi_task import AITM, ESMM, MMOE, PLE, SharedBottom
-from torch_rechub.trainers import MTLTrainer
+from torch_rechub.trainers import CheckpointError, MTLTrainer
 from torch_rechub.trainers.settings import Settings
 from torch_rechub.utils.data import DataGenerator
 

@@ -8,10 +8,9 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, MultiStepLR, OneCycleLR, StepLR
 
-from torch_rechub._files import CheckpointError
 from torch_rechub.basic.features import SparseFeature
 from torch_rechub.models.ranking import DeepFM
-from torch_rechub.trainers import CTRTrainer
+from torch_rechub.trainers import CheckpointError, CTRTrainer
 from torch_rechub.utils.data import DataGenerator
 
 EPOCHS = 5

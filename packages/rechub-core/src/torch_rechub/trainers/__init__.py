@@ -1,5 +1,6 @@
 """Trainers: one loop, and for each task what its loss, its prediction and its metrics are."""
 
+from .._files import CheckpointError
 from .ctr_trainer import CTRTrainer
 from .match_trainer import MatchTrainer
 from .mtl_trainer import MTLTrainer
@@ -7,4 +8,12 @@ from .recording import Recording
 from .seq_trainer import SeqTrainer
 from .tiger_trainer import TigerTrainer
 
-__all__ = ["CTRTrainer", "MTLTrainer", "MatchTrainer", "Recording", "SeqTrainer", "TigerTrainer"]
+__all__ = [
+    "CTRTrainer",
+    "CheckpointError",
+    "MTLTrainer",
+    "MatchTrainer",
+    "Recording",
+    "SeqTrainer",
+    "TigerTrainer",
+]
