@@ -1,7 +1,10 @@
 """What each distribution says of itself."""
 
 import ast
+import json
 import re
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -106,12 +109,51 @@ def test_the_meta_distribution_passes_every_extra_of_core_on():
     passed_on = {
         extra: requirements
         for extra, requirements in meta["optional-dependencies"].items()
-        if requirements[0].startswith("rechub-core")
+        if requirements and requirements[0].startswith("rechub-core")
     }
     assert passed_on == {
         extra: [f"rechub-core[{extra}]=={core['version']}"]
         for extra in core["optional-dependencies"]
     }
+
+
+# 0.9
+
+OLD = json.loads(Path(__file__).with_name("torch_rechub_0_9.json").read_text(encoding="utf-8"))
+OF_ITS_DEVELOPERS = {"test", "dev", "benchmark"}  # still accepted, and empty
+OF_OTHERS = {"ml-dtypes", "onnxconverter-common", "pyyaml"}  # no part of the framework uses these
+
+
+def installed_by(requirement):
+    """What a requirement on our own distributions installs that is not ours."""
+    name, extras = re.fullmatch(r"([\w-]+)(?:\[([\w,-]+)\])?.*", requirement).groups()
+    if name not in OWNED:
+        return {name.lower()}
+    data = project(name)
+    parts = [r for e in (extras or "").split(",") if e for r in data["optional-dependencies"][e]]
+    if name in TRACKERS:
+        parts += [r for r in data["dependencies"] if not r.startswith("rechub-core")]
+    return set().union(*map(installed_by, parts))
+
+
+@pytest.mark.parametrize("extra", OLD["extras"])
+def test_every_extra_of_0_9_is_there_and_installs_the_same_libraries(extra):
+    found = installed_by(f"torch-rechub[{extra}]")
+    if extra in OF_ITS_DEVELOPERS:
+        assert found == set()
+    else:
+        assert set(OLD["extras"][extra].split()) - OF_OTHERS <= found
+
+
+def test_the_extra_all_is_all_others():
+    others = set(project("torch-rechub")["optional-dependencies"]) - {"all"}
+    assert installed_by("torch-rechub[all]") == installed_by(f"torch-rechub[{','.join(others)}]")
+
+
+@pytest.mark.parametrize(("module", "names"), OLD["modules"].items())
+def test_what_could_be_imported_from_a_module_of_0_9_still_can(module, names):
+    found = import_module(f"torch_rechub.{module}")
+    assert [name for name in names.split() if not hasattr(found, name)] == []
 
 
 def test_the_version_at_run_time_is_that_of_the_metadata():

@@ -13,8 +13,8 @@ from torch_rechub.basic.features import (
     DenseFeature,
     SequenceFeature,
     SparseFeature,
-    auto_embed_dim,
     flat_width,
+    get_auto_embedding_dim,
 )
 from torch_rechub.basic.initializers import Pretrained, RandomNormal, RandomUniform
 
@@ -23,7 +23,7 @@ ID_FEATURES = [SparseFeature, SequenceFeature]
 
 def test_the_width_given_to_a_vocabulary_is_6_times_its_fourth_root():
     for v in [*range(1, 20_000), 10**6, 10**8, 2**40]:
-        assert auto_embed_dim(v) == isqrt(isqrt(1296 * v))  # ⌊(1296 v)^¼⌋ in whole numbers
+        assert get_auto_embedding_dim(v) == isqrt(isqrt(1296 * v))  # ⌊(1296 v)^¼⌋ in whole numbers
 
 
 @pytest.mark.parametrize("feature_class", ID_FEATURES)

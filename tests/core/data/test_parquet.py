@@ -179,5 +179,5 @@ def test_bad_arguments_are_refused(files, tmp_path):
 def test_without_pyarrow_the_error_says_how_to_get_it(files, monkeypatch):
     for name in ("pyarrow", "pyarrow.parquet"):
         monkeypatch.setitem(sys.modules, name, None)  # as Python marks what cannot be imported
-    with pytest.raises(ImportError, match="needs pyarrow: pip install pyarrow"):
+    with pytest.raises(ImportError, match=r'needs pyarrow: pip install "rechub-core\[bigdata\]"'):
         ParquetIterableDataset(files)

@@ -17,14 +17,14 @@ from .initializers import Initializer, RandomNormal
 POOLINGS = ("mean", "sum", "concat")
 
 
-def auto_embed_dim(vocab_size: int) -> int:
-    """The embedding width for a vocabulary when none is given: ⌊6 · vocab_size^¼⌋.
+def get_auto_embedding_dim(num_classes: int) -> int:
+    """The embedding width for `num_classes` ids when none is given: ⌊6 · num_classes^¼⌋.
 
     Example:
-        >>> auto_embed_dim(10_000)
+        >>> get_auto_embedding_dim(10_000)
         60
     """
-    return int(6 * math.pow(vocab_size, 0.25))
+    return int(6 * math.pow(num_classes, 0.25))
 
 
 def _default_initializer() -> Initializer:
@@ -70,7 +70,7 @@ class _IdFeature(_PlainData):
             self.name, "vocab_size", self.vocab_size, " (the largest id + 1)"
         )
         self.embed_dim = (
-            auto_embed_dim(self.vocab_size)
+            get_auto_embedding_dim(self.vocab_size)
             if self.embed_dim is None
             else _at_least_one(self.name, "embed_dim", self.embed_dim)
         )

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from .._bounds import check_whole
+from .._extras import require
 from ..types import FilePath
 from .convert import pa_array_to_tensor
 
@@ -52,12 +53,7 @@ class ParquetIterableDataset(IterableDataset[dict[str, Tensor]]):
         columns: Sequence[str] | None = None,
         batch_size: int = 1024,
     ) -> None:
-        try:
-            import pyarrow.parquet  # noqa: F401
-        except ImportError as error:
-            raise ImportError(
-                "ParquetIterableDataset needs pyarrow: pip install pyarrow"
-            ) from error
+        require("pyarrow.parquet", "ParquetIterableDataset", "bigdata")
         if isinstance(file_paths, str | Path) or len(file_paths) == 0:
             raise ValueError(f"file_paths must be a list of one or more files, got {file_paths!r}")
         check_whole(1, batch_size=batch_size)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from ..basic.features import auto_embed_dim
+from ..basic.features import get_auto_embedding_dim
 from ..basic.metric import auc_score, mse_score
 from ..data.embeddings import EmbDataset
 from ..data.generators import MatchDataGenerator, SequenceDataGenerator
@@ -59,16 +59,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = getattr(import_module(f"torch_rechub.data.{_OF_FRAMES[name]}"), name)
     return globals()[name]
-
-
-def get_auto_embedding_dim(num_classes: int) -> int:
-    """The embedding width for `num_classes` ids: ⌊6 · num_classes^¼⌋.
-
-    Example:
-        >>> get_auto_embedding_dim(10_000)
-        60
-    """
-    return auto_embed_dim(num_classes)
 
 
 def get_loss_func(task_type: str = "classification") -> nn.Module:

@@ -1,5 +1,6 @@
 """What a model reads, by the names that scripts use."""
 
+from ..basic.features import DenseFeature, SequenceFeature, SparseFeature
 from ..export.inputs import (
     extract_feature_info,
     generate_dummy_input,
@@ -8,6 +9,9 @@ from ..export.inputs import (
 )
 
 __all__ = [
+    "DenseFeature",
+    "SequenceFeature",
+    "SparseFeature",
     "extract_feature_info",
     "generate_dummy_input",
     "generate_dummy_input_dict",

@@ -1,5 +1,6 @@
 """Export to ONNX by the names that scripts use."""
 
+from ..basic.features import DenseFeature, SequenceFeature, SparseFeature
 from ..export.inputs import (
     extract_feature_info,
     generate_dummy_input,
@@ -9,8 +10,11 @@ from ..export.inputs import (
 from ..export.onnx import ONNXExporter, ONNXWrapper
 
 __all__ = [
+    "DenseFeature",
     "ONNXExporter",
     "ONNXWrapper",
+    "SequenceFeature",
+    "SparseFeature",
     "extract_feature_info",
     "generate_dummy_input",
     "generate_dummy_input_dict",

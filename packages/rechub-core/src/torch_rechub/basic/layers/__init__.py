@@ -1,6 +1,12 @@
 """Layers, by kind: each class is its formula, its shapes and a short forward."""
 
 from ..._installation import refuse_mixed_installation
+
+# not layers, but scripts of 0.9 could import them from here
+from ..activation import activation_layer as activation_layer
+from ..features import DenseFeature as DenseFeature
+from ..features import SequenceFeature as SequenceFeature
+from ..features import SparseFeature as SparseFeature
 from .attention import InteractingLayer, MultiHeadSelfAttention, PointWiseFeedForward
 from .cross import CrossLayer, CrossNetMix, CrossNetV2, CrossNetwork, GatedCrossNetwork
 from .embedding import EmbeddingLayer
