@@ -75,7 +75,7 @@ def test_reset_forgets():
 
 @pytest.mark.parametrize("patience", [0, -1])
 def test_an_impossible_patience_is_refused(patience):
-    with pytest.raises(ValueError, match=f"patience must be at least 1 epoch, got {patience}"):
+    with pytest.raises(ValueError, match=f"patience must be at least 1, got {patience}"):
         EarlyStopper(patience)
 
 

@@ -229,8 +229,8 @@ def test_weights_are_moved_by_another_optimizer_alone(model):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"relax_factor": -0.1}, "relax_factor must be in 0 to 1, got -0.1"),
-        ({"relax_factor": 1.1}, "relax_factor must be in 0 to 1, got 1.1"),
+        ({"relax_factor": -0.1}, "relax_factor must be at least 0 and at most 1, got -0.1"),
+        ({"relax_factor": 1.1}, "relax_factor must be at least 0 and at most 1, got 1.1"),
         ({"beta": 1.0}, "beta must be at least 0 and below 1, got 1.0"),
         ({"beta": -0.1}, "beta must be at least 0 and below 1, got -0.1"),
     ],

@@ -517,7 +517,7 @@ def test_conversions_without_a_click(make):
         ({"task_types": ["classification"] * 2}, "SharedBottom's tasks are"),
         ({"task_types": ["classification", "ranking"]}, "got 'ranking'"),
         ({"earlystop_taskid": 2}, "earlystop_taskid must be 0 to 1, got 2"),
-        ({"earlystop_taskid": -1}, "earlystop_taskid must be 0 to 1, got -1"),
+        ({"earlystop_taskid": -1}, "earlystop_taskid must be at least 0, got -1"),
         ({"earlystop_mode": "best"}, "'max' or 'min'"),
         ({"adaptive_params": {"method": "dwa"}}, "must be one of uwl, gradnorm, metabalance"),
     ],

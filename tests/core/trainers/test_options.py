@@ -124,8 +124,8 @@ def test_the_norm_of_dense_and_sparse_gradients_together():
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"accumulate": 0}, "accumulate must be at least 1 batch, got 0"),
-        ({"max_grad_norm": 0.0}, "max_grad_norm must be above 0, or None, got 0.0"),
+        ({"accumulate": 0}, "accumulate must be at least 1, got 0"),
+        ({"max_grad_norm": 0.0}, "max_grad_norm must be above 0, got 0.0"),
         ({"mixed_precision": "fp16"}, "mixed_precision must be None or 'bf16', got 'fp16'"),
         ({"compile": True, "gpus": [0, 1], "device": "cpu"}, "compile=True goes with one device"),
     ],

@@ -198,7 +198,7 @@ def test_batches_may_be_tuples_of_one_tensor_or_a_single_row(make, loader):
 
 
 def test_impossible_settings_are_refused_before_training(make, loader):
-    with pytest.raises(ValueError, match="eval_step must be at least 1 epoch, got 0"):
+    with pytest.raises(ValueError, match="eval_step must be at least 1, got 0"):
         make(eval_step=0)
     with pytest.raises(TypeError, match="takes no argument 'earlystop'"):
         make(earlystop=3)

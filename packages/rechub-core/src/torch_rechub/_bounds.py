@@ -51,7 +51,7 @@ def check_number(interval: str, /, **values: Any) -> None:
         Traceback (most recent call last):
         ValueError: dropout must be at least 0 and below 1, got 1.5
     """
-    left, low, high, right = re.fullmatch(r"([[(])(\S+), (\S+)([])])", interval).groups()  # type: ignore[union-attr]
+    left, low, high, right = re.fullmatch(r"([\[(])(\S+), (\S+)([\])])", interval).groups()  # type: ignore[union-attr]
     for name, value in values.items():
         if value is None:
             continue

@@ -4,6 +4,8 @@ import copy
 import math
 from typing import Any
 
+from .._bounds import check_whole
+
 
 class EarlyStopper:
     """Stops training when a score has not improved for `patience` calls, and keeps the best.
@@ -29,8 +31,8 @@ class EarlyStopper:
     def __init__(self, patience: int, mode: str = "max") -> None:
         if mode not in ("max", "min"):
             raise ValueError(f"mode must be 'max' or 'min', got {mode!r}")
-        if patience < 1:
-            raise ValueError(f"patience must be at least 1 epoch, got {patience!r}")
+        if patience != math.inf:
+            check_whole(1, patience=patience)
         self.patience = patience
         self.mode = mode
         self.reset()

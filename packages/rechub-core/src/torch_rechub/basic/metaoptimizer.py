@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
+from .._bounds import check_number
+
 
 class MetaBalance(Optimizer):
     """Sums the gradients of several tasks, each auxiliary one scaled towards the target's size.
@@ -45,10 +47,8 @@ class MetaBalance(Optimizer):
     """
 
     def __init__(self, parameters: ParamsT, relax_factor: float = 0.7, beta: float = 0.9) -> None:
-        if not 0 <= relax_factor <= 1:
-            raise ValueError(f"relax_factor must be in 0 to 1, got {relax_factor}")
-        if not 0 <= beta < 1:
-            raise ValueError(f"beta must be at least 0 and below 1, got {beta}")
+        check_number("[0, 1]", relax_factor=relax_factor)
+        check_number("[0, 1)", beta=beta)
         super().__init__(parameters, {"relax_factor": relax_factor, "beta": beta})
 
     def step(self, losses: Sequence[Tensor]) -> None:  # type: ignore[override]

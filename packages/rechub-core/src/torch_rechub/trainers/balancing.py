@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._bounds import check_number
 from ..basic.metaoptimizer import MetaBalance
 from .shared_layers import gradnorm, last_shared_weights, shared_task_layers
 
@@ -132,8 +133,7 @@ class GradNormWeights(Balancing):
         lr: float = 0.025,
     ) -> None:
         super().__init__()
-        if alpha < 0 or lr < 0:
-            raise ValueError(f"alpha and lr must be at least 0, got {alpha} and {lr}")
+        check_number("[0, inf)", alpha=alpha, lr=lr)
         self.layer, self.alpha = last_shared_weights(model), alpha
         n_task = len(task_types)
         self.w = nn.ParameterList(torch.ones(()) for _ in range(n_task))

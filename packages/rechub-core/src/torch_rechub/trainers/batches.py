@@ -83,6 +83,8 @@ class BatchFeed:
         # on the CPU, the lookup itself checks inputs, unless it is compiled
         inputs = not verified and (self.device.type != "cpu" or settings.compile)
         for batch in _ahead(bar, self.device) if settings.prefetch else bar:
+            if batch_rows(batch) == 0:
+                continue  # of no row there is no loss and no score
             x, y = split_batch(batch)
             if labels and not verified and y is not None:
                 self.trainer.check_labels(y)

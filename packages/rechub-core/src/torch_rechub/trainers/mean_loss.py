@@ -43,7 +43,10 @@ class MeanLosses:
             losses: Scalars.
             count: What each is the mean of.
         """
-        self.total += torch.stack([loss.detach() for loss in losses[: len(self.total)]]) * count
+        found = torch.stack([loss.detach() for loss in losses[: len(self.total)]])
+        if isinstance(count, Tensor):  # of a batch without rows there is no loss, whatever it says
+            found = torch.where(count > 0, found, torch.zeros_like(found))
+        self.total += found * count
         self.count += count
         self.batches += 1
 

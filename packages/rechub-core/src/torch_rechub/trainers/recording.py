@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from .._bounds import check_whole
 from ..basic.tracking import LoggerGroup
 from .figures import calibration, confusion, require_matplotlib, roc, task_weights
 from .hyperparams import describe_data
@@ -56,8 +57,7 @@ class Recording:
     checkpoint: bool = False
 
     def __post_init__(self) -> None:
-        if self.every_n_steps is not None and self.every_n_steps < 1:
-            raise ValueError(f"every_n_steps must be at least 1, got {self.every_n_steps}")
+        check_whole(1, every_n_steps=self.every_n_steps)
         if self.figures:
             require_matplotlib()
 

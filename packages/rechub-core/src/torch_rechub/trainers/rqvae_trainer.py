@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from .._bounds import check_whole
 from ..export.trained import export_codes_onnx
 from ..models.generative.rqvae import RQVAEModel
 from . import trainer
@@ -67,8 +68,8 @@ class Trainer(trainer.Trainer):
         eval_step: int = 50,
         **options: "Unpack[TrainerOptions]",
     ) -> None:
-        if eval_step < 1:
-            raise ValueError(f"eval_step must be at least 1 epoch, got {eval_step!r}")
+        check_whole(0, n_epoch=n_epoch)
+        check_whole(1, eval_step=eval_step)
         gpus, earlystop_mode, earlystop_patience = None, "min", max(1, n_epoch)  # never stops early
         settings = Settings.of(locals(), options)
         super().__init__(model, settings)

@@ -19,22 +19,41 @@ class Schedule:
         scheduler: The schedule, or None.
 
     Raises:
-        ValueError: It moves by another unit, or that does not go with the schedule.
+        ValueError: The unit does not go with the schedule.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, settings: Settings) -> None:
-        unit = settings.scheduler_step
-        if unit not in ("epoch", "batch"):
-            raise ValueError(f"scheduler_step must be 'epoch' or 'batch', got {unit!r}")
+        self._each_batch = settings.scheduler_step == "batch"
+        self._optimizer, self._params = optimizer, dict(settings.scheduler_params or {})
+        self._class = settings.scheduler_fn
         self.scheduler: Any = None
         if settings.scheduler_fn is not None:
-            self.scheduler = settings.scheduler_fn(optimizer, **(settings.scheduler_params or {}))
+            self.scheduler = settings.scheduler_fn(optimizer, **self._params)
         self._by_score = isinstance(self.scheduler, ReduceLROnPlateau)
-        if self._by_score and unit == "batch":
+        if self._by_score and self._each_batch:
             raise ValueError(
                 "ReduceLROnPlateau moves by the score of an epoch: leave out scheduler_step='batch'"
             )
-        self._each_batch = unit == "batch"
+
+    def begin(self, better: str) -> None:
+        """Have a schedule that waits for a plateau wait for one of what it will be given.
+
+        Args:
+            better: Which values of that are better, "max" or "min".
+
+        Raises:
+            ValueError: The user wants it to wait for the contrary.
+        """
+        if not self._by_score or self.scheduler.mode == better:
+            return
+        if "mode" in self._params or not isinstance(self._class, type):
+            raise ValueError(
+                f"ReduceLROnPlateau has mode={self.scheduler.mode!r}, but of the value it is given "
+                f"{'larger' if better == 'max' else 'smaller'} is better: set mode={better!r}, or "
+                "leave mode out of scheduler_params"
+            )
+        # in place, so that trainer.scheduler stays the object that scripts hold
+        self.scheduler.__init__(self._optimizer, **self._params, mode=better)
 
     def after_batch(self) -> None:
         """Move, if it does so each batch."""

@@ -1,6 +1,7 @@
 """What every trainer is told: its arguments, in one place, and what is made of them."""
 
 import logging
+import math
 import operator
 import os
 from collections.abc import Callable, Mapping
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 from torch import nn
+
+from .._bounds import check_number, check_whole
 
 if TYPE_CHECKING:
     from .recording import Recording
@@ -55,6 +58,14 @@ class TrainerOptions(TypedDict, total=False):
     record: "Recording | None"
     scheduler_step: str
     progress: bool | None
+
+
+_CHOICES: dict[str, tuple[str | None, ...]] = {
+    "earlystop_mode": ("max", "min"),
+    "mixed_precision": (None, "bf16"),
+    "on_nan": ("warn", "raise"),
+    "scheduler_step": ("epoch", "batch"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +118,15 @@ class Settings:
         return cls(**own, **options)
 
     def __post_init__(self) -> None:
-        if self.on_nan not in ("warn", "raise"):
-            raise ValueError(f"on_nan must be 'warn' or 'raise', got {self.on_nan!r}")
+        check_whole(0, n_epoch=self.n_epoch)
+        check_whole(1, accumulate=self.accumulate, eval_batch_size=self.eval_batch_size)
+        check_number("(0, inf]", max_grad_norm=self.max_grad_norm)
+        if self.earlystop_patience != math.inf:
+            check_whole(1, earlystop_patience=self.earlystop_patience)
+        for name, choices in _CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
+                known = " or ".join(map(repr, choices))
+                raise ValueError(f"{name} must be {known}, got {value!r}")
         object.__setattr__(self, "gpus", _indices_of(self.gpus))
         if self.gpus and not self._side_by_side() and str(self.device) != f"cuda:{self.gpus[0]}":
             reason = "this machine has no CUDA" if len(self.gpus) > 1 else "it names one GPU"

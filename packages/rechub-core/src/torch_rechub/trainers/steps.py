@@ -25,9 +25,6 @@ class Steps:
         count: The steps taken so far.
         on_step: Is given the number of each step, from 1, and its losses; None, the default, asks
             for nothing and costs nothing.
-
-    Raises:
-        ValueError: One of them is out of its range.
     """
 
     def __init__(self, optimizer: Optimizer, schedule: Schedule, settings: Settings) -> None:
@@ -35,14 +32,6 @@ class Steps:
         self.accumulate, self.max_norm = settings.accumulate, settings.max_grad_norm
         self.mixed_precision = settings.mixed_precision
         self.device_type = settings.main_device().type
-        if self.accumulate < 1:
-            raise ValueError(f"accumulate must be at least 1 batch, got {self.accumulate}")
-        if self.max_norm is not None and not self.max_norm > 0:
-            raise ValueError(f"max_grad_norm must be above 0, or None, got {self.max_norm}")
-        if self.mixed_precision not in (None, "bf16"):
-            raise ValueError(
-                f"mixed_precision must be None or 'bf16', got {self.mixed_precision!r}"
-            )
         self.count = 0
         self.on_step: Callable[[int, Tensor], None] | None = None
         self._batches = 0

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .._bounds import check_whole
 from ..basic.layers import TaskPredictions
 from ..basic.metric import auc_score, mse_score
 from .balancing import balancing_of
@@ -148,6 +149,7 @@ def stopping_mode(mode: str, task: int, task_types: Sequence[str]) -> str:
     Raises:
         ValueError: There is no such task.
     """
+    check_whole(0, earlystop_taskid=task)
     if task not in range(len(task_types)):
         raise ValueError(f"earlystop_taskid must be 0 to {len(task_types) - 1}, got {task!r}")
     if mode is MAX and task_types[task] == "regression":

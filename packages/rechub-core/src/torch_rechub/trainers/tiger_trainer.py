@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from .._bounds import check_whole
 from ..basic.ranking_metric import ranking_metrics, top_ks
 from .settings import Folder, Settings, TrainerOptions
 from .trainer import Trainer
@@ -182,8 +183,7 @@ class TigerTrainer(Trainer):
     @torch.inference_mode()
     def _search(self, batch: Any, num_beams: int) -> list[list[Any]]:
         """The items of the beams of each history of a batch, the best first."""
-        if num_beams < 1:
-            raise ValueError(f"num_beams must be at least 1, got {num_beams}")
+        check_whole(1, num_beams=num_beams)
         self.model.eval()
         n = min(num_beams, self._n_items)
         found = self.model.generate(  # type: ignore[operator]

@@ -159,6 +159,7 @@ class Trainer:
         """Raise what is wrong before the first step; return the epoch to begin with."""
         self.history, self.steps.count = [], 0
         self.best.begin(prepare_folder(self.model_path) / self.weights_file)
+        self.schedule.begin("min" if val is None else self.settings.earlystop_mode)
         self.feed.verify("train_dataloader", train, self.check_labels)
         if val is not None:
             self.feed.verify("val_dataloader", val, partial(self.check_labels, validation=True))

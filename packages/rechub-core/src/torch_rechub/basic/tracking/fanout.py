@@ -29,7 +29,7 @@ class LoggerGroup:
 
     Raises:
         TypeError: An object lacks one of the three methods.
-        ValueError: `on_error` or `timeout` is none of these.
+        ValueError: `on_error` or `timeout` is none of these, or one logger is given twice.
 
     Example:
         >>> from torch_rechub.basic.tracking import BaseLogger
@@ -49,7 +49,13 @@ class LoggerGroup:
         if timeout is not None and not timeout > 0:
             raise ValueError(f"timeout must be above 0 seconds, or None, got {timeout!r}")
         single = not isinstance(loggers, Iterable) or isinstance(loggers, str)
-        given = [loggers] if single else loggers
+        given = [loggers] if single else list(loggers)
+        for i, logger in enumerate(given):
+            if any(logger is other for other in given[:i]):
+                raise ValueError(
+                    f"model_logger holds the same {type(logger).__name__} twice, which would "
+                    "record each value twice: give it once"
+                )
         self._members = [Member(logger, on_error, timeout) for logger in given]
 
     @classmethod
