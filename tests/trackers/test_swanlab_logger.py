@@ -106,7 +106,7 @@ def test_a_home_is_found(tmp_path, monkeypatch):
 
 def test_a_file_in_place_of_the_directory_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="not a directory"):
+    with pytest.raises(NotADirectoryError, match=r"logdir must be a directory, but .*file' is a"):
         offline(tmp_path / "file", "p")
 
 

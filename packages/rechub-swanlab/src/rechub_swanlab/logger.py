@@ -20,23 +20,9 @@ from torch_rechub.basic.tracking.plugin import (
     shortened,
 )
 
+from .opening import NEWER_NAMES, left_to_python, quiet_settings, with_older_names, working_folder
+
 log = logging.getLogger("torch_rechub.tracking")
-
-# What swanlab collects unless told not to.
-_PRIVACY: dict[str, Any] = {
-    "probe": {
-        "hardware": False,
-        "runtime": False,
-        "requirements": False,
-        "conda": False,
-        "git": False,
-        "monitor": False,
-    },
-    "terminal": {"proxy_type": "none"},
-}
-
-# swanlab's newer names for three arguments of the logger, accepted as well.
-_NEWER_NAMES = {"name": "experiment_name", "notes": "description", "log_dir": "logdir"}
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 _SYSTEM_PREFIX = "__swanlab__."
@@ -109,19 +95,19 @@ class SwanLabLogger(RunLogger):
         super().__init__()
         swanlab = load_sdk("swanlab", "rechub-swanlab")
         own = {"experiment_name": experiment_name, "description": description, "logdir": logdir}
-        options = _with_older_names(kwargs, own)
+        options = with_older_names(kwargs, own)
         # swanlab.init drops arguments that it does not know without a word.
         parameters = inspect.signature(swanlab.init).parameters.values()
         known = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
-        refuse_unknown_options("SwanLabLogger", kwargs, known | set(_NEWER_NAMES))
+        refuse_unknown_options("SwanLabLogger", kwargs, known | set(NEWER_NAMES))
         plain = in_utf8(plain_config("SwanLabLogger", config))
         if swanlab.has_run() and not options.get("reinit"):
             raise RuntimeError(
                 "SwanLab keeps one run per process, and one is active. Call finish() on its logger "
                 "(or swanlab.finish()) first; or pass reinit=True, which ends that run."
             )
-        folder = own["logdir"]
-        options["settings"] = _settings(swanlab, options.get("settings"))
+        options["settings"] = quiet_settings(swanlab, options.get("settings"))
+        folder = working_folder(swanlab, own["logdir"], options["settings"])
         on_ctrl_c = signal.getsignal(signal.SIGINT)
         try:
             self.run = swanlab.init(
@@ -129,7 +115,7 @@ class SwanLabLogger(RunLogger):
                 name=own["experiment_name"],
                 description=own["description"],
                 config=plain,
-                log_dir=None if folder is None else os.path.expanduser(os.fspath(folder)),
+                log_dir=folder,
                 **options,
             )
         except (TypeError, ValueError):
@@ -139,7 +125,7 @@ class SwanLabLogger(RunLogger):
                 f"SwanLabLogger could not open its run: {error} Log in once with `swanlab login` "
                 "or set SWANLAB_API_KEY, or record on this machine only with mode='offline'."
             ) from error
-        self.any_thread = _left_to_python(self.run, on_ctrl_c)
+        self.any_thread = left_to_python(self.run, on_ctrl_c)
         self._swanlab = swanlab
         core = getattr(self.run, "_core", None)
         self._observer = _observer(core)
@@ -198,50 +184,6 @@ class SwanLabLogger(RunLogger):
             _stop(self._observer)
 
 
-def _left_to_python(run: Any, on_ctrl_c: Any) -> bool:
-    """Put back what Ctrl-C did before the run was opened; say whether any thread may finish it.
-
-    The exception that Ctrl-C raises reaches swanlab all the same: by the trainer, or by its hook
-    for uncaught exceptions. Its own handler can only be taken out again by the main thread.
-    """
-    if signal.getsignal(signal.SIGINT) is on_ctrl_c:
-        return True
-    if on_ctrl_c is None or not hasattr(run, "_is_main_thread"):
-        return False
-    signal.signal(signal.SIGINT, on_ctrl_c)
-    run._is_main_thread = False
-    return True
-
-
-def _with_older_names(kwargs: Mapping[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Move swanlab's newer names from `kwargs` into `own`; returns the rest."""
-    rest = dict(kwargs)
-    for newer, older in _NEWER_NAMES.items():
-        value = rest.pop(newer, None)
-        if value is not None and own[older] is not None:
-            raise TypeError(f"SwanLabLogger got both {older!r} and {newer!r}, which mean the same")
-        own[older] = own[older] if value is None else value
-    return rest
-
-
-def _settings(swanlab: Any, given: Any) -> dict[str, Any]:
-    """Collect nothing that the user did not ask for, and never prompt."""
-    explicit = {} if given is None else given
-    if not isinstance(explicit, Mapping):
-        explicit = explicit.model_dump(exclude_unset=True)
-    # Environment variables and settings files count as the user's word too. They are left out of
-    # the defaults rather than copied, so that swanlab.merge_settings() keeps its precedence.
-    elsewhere = swanlab.Settings().model_dump(exclude_unset=True)
-    defaults = {
-        group: {k: v for k, v in values.items() if k not in elsewhere.get(group, {})}
-        for group, values in _PRIVACY.items()
-    }
-    merged = {**defaults, **explicit}
-    for group, values in defaults.items():
-        merged[group] = {**values, **_as_dict(explicit.get(group))}
-    return {**merged, "interactive": False}
-
-
 def _write_through(run: Any, core: Any) -> None:
     """Let what is logged reach its file at once, not when a hundred records are there.
 
@@ -279,12 +221,6 @@ def _stop(observer: Any) -> None:
     """
     if observer is not None and observer.ident is None:
         observer.stop()
-
-
-def _as_dict(group: Any) -> dict[str, Any]:
-    if group is None or isinstance(group, Mapping):
-        return dict(group or {})
-    return dict(group.model_dump(exclude_unset=True))
 
 
 def _legal(name: str) -> str:

@@ -19,7 +19,7 @@ from torch_rechub.basic.tracking.plugin import (
     refuse_unknown_options,
 )
 
-from .opening import open_run, release_hooks, working_folder, writable
+from .opening import given_settings, open_run, release_hooks, working_folder, writable
 
 log = logging.getLogger("torch_rechub.tracking")
 
@@ -100,7 +100,7 @@ class WandbLogger(RunLogger):
             "config": plain and _config(plain),
             "tags": tags,
             "notes": notes,
-            "dir": working_folder(kwargs) if dir is None else writable(dir),
+            "dir": working_folder(given_settings(kwargs)) if dir is None else writable(dir),
         }
         self.run = open_run(wandb, options)
         self._wandb = wandb

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from torch_rechub.basic.tracking.plugin import local_directory
+
 # What wandb collects unless told not to. The x_ names are private to wandb, so only those that the
 # installed version knows are used.
 _PRIVACY: dict[str, Any] = {
@@ -54,11 +56,17 @@ def _a_run_is_active(wandb: Any) -> bool:
     return wandb.run is not None or newest is not None
 
 
+def given_settings(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the user set with `settings`, a mapping or wandb's own class."""
+    given: Any = options.get("settings") or {}
+    if isinstance(given, Mapping):
+        return given
+    return {name: getattr(given, name) for name in given.model_fields_set}
+
+
 def _settings(wandb: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """Collect nothing unasked, write soon; what the user set anywhere wins."""
-    given = options.get("settings") or {}
-    if not isinstance(given, Mapping):
-        given = {name: getattr(given, name) for name in given.model_fields_set}
+    given = given_settings(options)
     elsewhere = wandb.setup().settings  # environment variables and settings files
     known = set(wandb.Settings.model_fields) - elsewhere.model_fields_set
     defaults = {name: value for name, value in {**_PRIVACY, **_OFTEN}.items() if name in known}
@@ -66,21 +74,25 @@ def _settings(wandb: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         defaults.pop("save_code", None)
     if given.get("save_code") or options.get("save_code") or elsewhere.save_code:
         defaults.pop("disable_code", None)
+    # what is None gives way to the arguments of wandb.init, as the folder does
     return {**defaults, **given}
 
 
-def working_folder(options: Mapping[str, Any]) -> str | None:
-    """Where files go without `dir`: wandb would remember the first working directory it saw."""
-    settings = options.get("settings") or {}
-    if "root_dir" in (settings if isinstance(settings, Mapping) else settings.model_fields_set):
-        return None
+def working_folder(settings: Mapping[str, Any]) -> str | None:
+    """Where files go without `dir`; None leaves it to wandb, which takes a temporary folder.
+
+    Absolute: wandb's process keeps the first working directory that it saw.
+    """
+    given = settings.get("root_dir") or os.environ.get("WANDB_DIR")
+    if given:
+        return local_directory("WandbLogger", "dir", given)
     here = os.getcwd()
-    return os.environ.get("WANDB_DIR") or (here if os.access(here, os.W_OK) else None)
+    return here if os.access(here, os.W_OK) else None
 
 
 def writable(folder: str | os.PathLike[str]) -> str:
-    """`folder`, made if needed: wandb would go to the system's temporary folder by itself."""
-    path = os.path.expanduser(os.fspath(folder))
+    """`folder`, absolute, made if needed: wandb would take a temporary folder by itself."""
+    path = local_directory("WandbLogger", "dir", folder)
     os.makedirs(path, exist_ok=True)
     if not os.access(path, os.W_OK):
         raise PermissionError(f"WandbLogger cannot write to dir={path!r}")

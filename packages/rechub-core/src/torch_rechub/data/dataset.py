@@ -9,6 +9,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from .._bounds import check_whole
 from .._extras import require
+from .._paths import local_path
 from ..types import FilePath
 from .convert import pa_array_to_tensor
 
@@ -57,7 +58,7 @@ class ParquetIterableDataset(IterableDataset[dict[str, Tensor]]):
         if isinstance(file_paths, str | Path) or len(file_paths) == 0:
             raise ValueError(f"file_paths must be a list of one or more files, got {file_paths!r}")
         check_whole(1, batch_size=batch_size)
-        self.file_paths = [Path(path) for path in file_paths]
+        self.file_paths = [local_path("file_paths", path) for path in file_paths]
         self.columns = None if columns is None else list(columns)
         self.batch_size = batch_size
         for path in self.file_paths:

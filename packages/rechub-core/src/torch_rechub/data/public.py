@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .._paths import local_path
 from .archives import (
     DatasetUnavailableError,
     Source,
@@ -151,7 +152,7 @@ def movielens_100k(cache_dir: str | os.PathLike[str] | None = None) -> MovieLens
         Source(f"{_RECBOLE} through pip", _RECBOLE_WHEEL, _download_recbole, _read_recbole),
         Source(_GROUPLENS_URL, "ml-100k.zip", _download_grouplens, _read_grouplens),
     )
-    folder = Path(cache_dir).expanduser() if cache_dir is not None else cache_folder()
+    folder = cache_folder() if cache_dir is None else local_path("cache_dir", cache_dir)
     remedy = (
         f"Either set pip's index-url to an index or mirror that you can reach, so that "
         f"`pip download --no-deps {_RECBOLE}` works; or download {_GROUPLENS_URL} "

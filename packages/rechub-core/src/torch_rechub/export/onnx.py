@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .._extras import require
+from .._paths import local_path
 from ..basic.features import SequenceFeature
 from ..types import FilePath
 from .inputs import as_columns, columns_of, generate_dummy_input_dict, generate_dynamic_axes
@@ -158,7 +158,8 @@ def export_module(
     """
     for library in ("onnxscript", "onnx"):
         onnx = require(library, "export to ONNX", "onnx")
-    Path(output_path).parent.mkdir(parents=True, exist_ok=True)
+    output_path = local_path("output_path", output_path)
+    output_path.parent.mkdir(parents=True, exist_ok=True)
     with _at_rest(module, device), torch.no_grad():
         inputs = tuple(value.to(device) for value in x.values())
         found = module(*inputs)  # says what is wrong, and fills what layers keep

@@ -1,12 +1,12 @@
 """Models as pictures."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from .._extras import require
+from .._paths import local_path
 from ..types import FilePath
 from .inputs import as_columns, columns_of, generate_dummy_input_dict
 
@@ -70,7 +70,7 @@ def visualize_model(
             part.training = was
     graph.visual_graph.graph_attr["dpi"] = str(dpi)
     if save_path is not None:
-        path = Path(save_path)
+        path = local_path("save_path", save_path)
         path.parent.mkdir(parents=True, exist_ok=True)
         graph.visual_graph.render(outfile=str(path), cleanup=True)
     return graph

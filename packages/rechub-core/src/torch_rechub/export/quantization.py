@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from .._extras import require
+from .._paths import local_path
 from ..types import FilePath
 
 _WEIGHTS = {"qint8": "QInt8", "quint8": "QUInt8"}
@@ -55,7 +56,8 @@ def quantize_model(
         raise ValueError(f"weight_type must be 'qint8' or 'quint8', got {weight_type!r}")
     if not Path(input_path).is_file():
         raise FileNotFoundError(f"there is no ONNX file {str(input_path)!r}")
-    Path(output_path).parent.mkdir(parents=True, exist_ok=True)
+    output_path = local_path("output_path", output_path)
+    output_path.parent.mkdir(parents=True, exist_ok=True)
     onnx = require("onnx", "quantize_model", "onnx")
     quantization = require("onnxruntime.quantization", "quantize_model", "onnx")
     if mode == "fp16":

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .._files import naming
+from .._paths import local_path
 from ..types import FilePath
 
 log = logging.getLogger("torch_rechub")
@@ -29,7 +30,8 @@ def write_index(path: FilePath, write: Callable[[str], object], **facts: Any) ->
     Raises:
         OSError: It cannot be written; what was there before is whole.
     """
-    path, beside = Path(path), checksum_file(path)
+    path = local_path("path", path)
+    beside = checksum_file(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # a folder of this writer's own: no other writes there, and nothing of it is left
     folder = path.parent / f".{path.name}.{os.urandom(6).hex()}"

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .._files import CheckpointError, naming, read_tensors
+from .._paths import local_path
 from ..basic.ranks import process_rank
 from ..types import FilePath
 
@@ -24,7 +25,7 @@ def prepare_folder(folder: str | os.PathLike[str]) -> Path:
     Raises:
         OSError: It cannot be created or written to; the message names it and the reason.
     """
-    path = Path(folder).expanduser()
+    path = local_path("model_path", folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path, prefix=".writable-"):

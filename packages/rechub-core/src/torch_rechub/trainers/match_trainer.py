@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from .._paths import local_path
 from ..basic.metric import auc_score
 from ..export.trained import export_tower_onnx
 from .batches import split_batch
@@ -142,7 +142,7 @@ class MatchTrainer(Trainer):
         """
         with one_tower(model, mode):
             check_not_empty(data_loader, "data_loader")
-            put_weights(model, Path(model_path) / self.weights_file)
+            put_weights(model, local_path("model_path", model_path) / self.weights_file)
             return self._outputs(model.to(self.device), data_loader)
 
     def _outputs(self, model: nn.Module, data_loader: Iterable[Any]) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._paths import local_path
 from ..basic.callback import EarlyStopper
 from ..basic.loss_func import RegularizationLoss
 from ..export import trained
@@ -24,7 +25,7 @@ from .optimizers import make_optimizer
 from .recording import Recorder
 from .resume import read_checkpoint, write_checkpoint
 from .schedule import Schedule
-from .settings import Settings
+from .settings import Folder, Settings
 from .steps import Steps
 
 log = logging.getLogger("torch_rechub")
@@ -69,6 +70,15 @@ class Trainer:
         self.stateful: dict[str, Any] = {}
         self.recorded: dict[str, Any] = {}
         self.feed, self.recorder = BatchFeed(self), Recorder.of(self)
+
+    @property
+    def model_path(self) -> Folder:
+        """The folder of the weights, as given; a relative one was resolved when it was given."""
+        return self._model_path
+
+    @model_path.setter
+    def model_path(self, folder: Folder) -> None:
+        self._model_path, self._folder = folder, local_path("model_path", folder)
 
     # What a task says
 
@@ -158,7 +168,7 @@ class Trainer:
     def _start(self, train: Iterable[Any], val: Iterable[Any] | None, resume: bool) -> int:
         """Raise what is wrong before the first step; return the epoch to begin with."""
         self.history, self.steps.count = [], 0
-        self.best.begin(prepare_folder(self.model_path) / self.weights_file)
+        self.best.begin(prepare_folder(self._folder) / self.weights_file)
         self.schedule.begin("min" if val is None else self.settings.earlystop_mode)
         self.feed.verify("train_dataloader", train, self.check_labels)
         if val is not None:

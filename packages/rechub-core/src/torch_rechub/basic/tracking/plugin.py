@@ -4,16 +4,14 @@ import difflib
 import hashlib
 import logging
 import os
-import re
 from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from typing import Any, Literal
 
+from ..._paths import local_path
 from .plain import plain_hyperparams
 
 log = logging.getLogger("torch_rechub.tracking")
-
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def load_sdk(module: str, distribution: str) -> Any:
@@ -125,21 +123,15 @@ def exit_code(failure: BaseException | None) -> int:
 
 
 def local_directory(owner: str, argument: str, path: str | os.PathLike[str]) -> str:
-    """`path` with ``~`` expanded, if a directory is there or can be made there.
+    """`path`, absolute and with ``~`` expanded, if a directory is there or can be made there.
 
     Raises:
         ValueError: `path` is empty or a URL such as ``s3://…``.
         NotADirectoryError: A file is there.
     """
-    text = os.fspath(path)
-    if not text:
-        raise ValueError(f"{owner}: {argument} must name a directory, got ''")
-    if _URL.match(text):
-        raise ValueError(
-            f"{owner} writes to local directories only, got {argument}={text!r}. "
-            "Record locally and copy the directory when training is done."
-        )
-    text = os.path.expanduser(text)
+    if path in ("", b""):
+        raise ValueError(f"{owner}: {argument} must name a directory, got {path!r}")
+    text = str(local_path(f"{owner}: {argument}", path))
     if os.path.exists(text) and not os.path.isdir(text):
         raise NotADirectoryError(f"{owner}: {argument} must be a directory, but {text!r} is a file")
     return text

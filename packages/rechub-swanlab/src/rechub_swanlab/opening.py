@@ -1,0 +1,91 @@
+"""How a run of swanlab is opened: its arguments, what it collects, where its files go."""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from torch_rechub.basic.tracking.plugin import local_directory
+
+# What swanlab collects unless told not to.
+_PRIVACY: dict[str, Any] = {
+    "probe": {
+        "hardware": False,
+        "runtime": False,
+        "requirements": False,
+        "conda": False,
+        "git": False,
+        "monitor": False,
+    },
+    "terminal": {"proxy_type": "none"},
+}
+
+# swanlab's newer names for three arguments of the logger, accepted as well.
+NEWER_NAMES = {"name": "experiment_name", "notes": "description", "log_dir": "logdir"}
+
+
+def left_to_python(run: Any, on_ctrl_c: Any) -> bool:
+    """Put back what Ctrl-C did before the run was opened; say whether any thread may finish it.
+
+    The exception that Ctrl-C raises reaches swanlab all the same: by the trainer, or by its hook
+    for uncaught exceptions. Its own handler can only be taken out again by the main thread.
+    """
+    if signal.getsignal(signal.SIGINT) is on_ctrl_c:
+        return True
+    if on_ctrl_c is None or not hasattr(run, "_is_main_thread"):
+        return False
+    signal.signal(signal.SIGINT, on_ctrl_c)
+    run._is_main_thread = False
+    return True
+
+
+def with_older_names(kwargs: Mapping[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Move swanlab's newer names from `kwargs` into `own`; returns the rest."""
+    rest = dict(kwargs)
+    for newer, older in NEWER_NAMES.items():
+        value = rest.pop(newer, None)
+        if value is not None and own[older] is not None:
+            raise TypeError(f"SwanLabLogger got both {older!r} and {newer!r}, which mean the same")
+        own[older] = own[older] if value is None else value
+    return rest
+
+
+def quiet_settings(swanlab: Any, given: Any) -> dict[str, Any]:
+    """Collect nothing that the user did not ask for, and never prompt."""
+    explicit = {} if given is None else given
+    if not isinstance(explicit, Mapping):
+        explicit = explicit.model_dump(exclude_unset=True)
+    # Environment variables and settings files count as the user's word too. They are left out of
+    # the defaults rather than copied, so that swanlab.merge_settings() keeps its precedence.
+    elsewhere = swanlab.Settings().model_dump(exclude_unset=True)
+    defaults = {
+        group: {k: v for k, v in values.items() if k not in elsewhere.get(group, {})}
+        for group, values in _PRIVACY.items()
+    }
+    merged = {**defaults, **explicit}
+    for group, values in defaults.items():
+        merged[group] = {**values, **_as_dict(explicit.get(group))}
+    return {**merged, "interactive": False}
+
+
+def working_folder(swanlab: Any, logdir: str | os.PathLike[str] | None, settings: Any) -> str:
+    """Where files go, absolute: swanlab itself would look where the working directory is by then.
+
+    Args:
+        swanlab: The SDK.
+        logdir: The logger's argument; None takes what is set elsewhere, or swanlab's own default.
+        settings: What `quiet_settings` gave.
+    """
+    if logdir is None:
+        logdir = settings.get("log_dir")
+    if logdir is None:  # with what `swanlab.merge_settings` was given, where it can be had
+        module = sys.modules.get("swanlab.sdk.internal.settings")
+        logdir = getattr(module, "create_settings", swanlab.Settings)().log_dir
+    return local_directory("SwanLabLogger", "logdir", logdir)
+
+
+def _as_dict(group: Any) -> dict[str, Any]:
+    if group is None or isinstance(group, Mapping):
+        return dict(group or {})
+    return dict(group.model_dump(exclude_unset=True))
