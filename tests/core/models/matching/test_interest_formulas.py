@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from core.models.matching_table import comirec_dr, comirec_sa, inputs, mind, sine
 from torch_rechub.basic.features import SequenceFeature, SparseFeature
-from torch_rechub.models.matching import MIND, SINE
+from torch_rechub.models.matching import DSSM, MIND, SINE
 from torch_rechub.models.matching.mind import dynamic_interest_mask
 from torch_rechub.trainers import MatchTrainer
 
@@ -96,6 +96,33 @@ def test_interests_that_a_history_is_too_short_for_change_no_score(randomized):
     )
     short = active.sum(dim=1) == 1
     torch.testing.assert_close(few(x)[short], model(x)[short])
+
+
+@pytest.mark.parametrize(("make", "dynamic"), [(mind, True), (mind, False), (comirec_sa, None)])
+def test_embeddings_come_with_a_mask_so_that_an_index_holds_each_interest_once(
+    make, dynamic, randomized, tmp_path
+):
+    model = randomized(make() if dynamic is None else make(dynamic_interest=dynamic))
+    torch.save(model.state_dict(), tmp_path / "model.pth")
+    x = inputs(12)
+    n = (x["history"] != 0).sum(dim=1).tolist()
+    counts = [max(1, min(4, int(math.log2(k)) if k else 0)) if dynamic else 4 for k in n]
+    batches = [{name: c[part] for name, c in x.items()} for part in (slice(7), slice(7, 12))]
+    trainer = MatchTrainer(model, mode=2, model_path=tmp_path)
+    users, own = trainer.inference_interests(model, batches, tmp_path)
+    assert torch.equal(users, trainer.inference_embedding(model, "user", batches, tmp_path))
+    assert own.tolist() == [[k < count for k in range(4)] for count in counts]
+    assert own.nonzero()[:, 0].bincount().tolist() == counts
+    rows = {tuple(row) for u in users for row in u.tolist()}
+    assert {tuple(row) for row in users[own].tolist()} == rows  # nothing but copies is left out
+    assert model.mode is None
+
+
+def test_a_model_of_one_embedding_a_user_has_no_interests(tmp_path):
+    fields = [SparseFeature("user", 9, 4)], [SparseFeature("item", 9, 4)]
+    model = DSSM(*fields, {"dims": [4]}, {"dims": [4]})
+    with pytest.raises(ValueError, match="DSSM has one embedding a user, no interests"):
+        MatchTrainer(model, model_path=tmp_path).inference_interests(model, [], tmp_path)
 
 
 def test_user_vectors_are_the_same_every_time(randomized):

@@ -186,6 +186,13 @@ def prediction(model: nn.Module, x: Any) -> Tensor:
     return first.cpu()
 
 
+def interests_with_mask(model: nn.Module, x: Any) -> Tensor:
+    """The users' interests and, beside each, whether it is their own: (B, K, D + 1), on the CPU."""
+    own: Tensor = model.own_interests(x).cpu()  # type: ignore[operator]
+    interests = prediction(model, x)
+    return torch.cat([interests, own.unsqueeze(2).to(interests.dtype)], dim=2)
+
+
 def temperature_of(model: nn.Module) -> float:
     """What divides a model's scores; 1 where it does not say."""
     return float(getattr(model, "temperature", 1.0))

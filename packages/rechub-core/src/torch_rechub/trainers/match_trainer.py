@@ -16,7 +16,7 @@ from .checkpoint import put_weights
 from .checks import check_binary, check_inputs, check_not_empty, warn_of_one_class
 from .hyperparams import describe_matching
 from .in_batch_objective import make_objective
-from .match_objectives import columns_in_use, one_tower, prediction
+from .match_objectives import columns_in_use, interests_with_mask, one_tower, prediction
 from .passes import predictions_of
 from .settings import Folder, Settings, TrainerOptions
 from .trainer import Trainer
@@ -127,7 +127,8 @@ class MatchTrainer(Trainer):
 
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[Any]:
         """What a model returns for each row, a probability or scores; of pairs, the positives'."""
-        return list(self._outputs(model, data_loader).tolist())
+        found = predictions_of(self.feed, model, data_loader, partial(prediction, model))[1]
+        return list(found.tolist())
 
     def inference_embedding(
         self, model: nn.Module, mode: str, data_loader: Iterable[Any], model_path: Folder
@@ -140,10 +141,46 @@ class MatchTrainer(Trainer):
             data_loader: Yields dicts of tensors; those of the other tower may lack.
             model_path: Folder of `model.pth`.
         """
+        return self._of_tower(model, mode, data_loader, model_path, prediction)
+
+    def inference_interests(
+        self, model: nn.Module, data_loader: Iterable[Any], model_path: Folder
+    ) -> tuple[Tensor, Tensor]:
+        """The interests of users, and which are their own; the others are copies of the first.
+
+        With `users, own` so given, `users[own]` are the rows of an index that holds each interest
+        once, and `own.nonzero()[:, 0]` the user of each row.
+
+        Args:
+            model: A model of several interests; otherwise as in `inference_embedding`.
+            data_loader: Yields dicts of tensors.
+            model_path: Folder of `model.pth`.
+
+        Returns:
+            Interests (N, K, D) and a mask (N, K), on the CPU. The mask has a False only in `MIND`
+            with `dynamic_interest`.
+
+        Raises:
+            ValueError: The model has one embedding a user.
+        """
+        if not hasattr(model, "own_interests"):
+            raise ValueError(
+                f"{type(model).__name__} has one embedding a user, no interests: use "
+                "inference_embedding"
+            )
+        found = self._of_tower(model, "user", data_loader, model_path, interests_with_mask)
+        return found[..., :-1], found[..., -1].bool()
+
+    def _of_tower(
+        self,
+        model: nn.Module,
+        mode: str,
+        data_loader: Iterable[Any],
+        model_path: Folder,
+        output: Callable[[nn.Module, Any], Tensor],
+    ) -> Tensor:
         with one_tower(model, mode):
             check_not_empty(data_loader, "data_loader")
             put_weights(model, local_path("model_path", model_path) / self.weights_file)
-            return self._outputs(model.to(self.device), data_loader)
-
-    def _outputs(self, model: nn.Module, data_loader: Iterable[Any]) -> Tensor:
-        return predictions_of(self.feed, model, data_loader, partial(prediction, model))[1]
+            model.to(self.device)
+            return predictions_of(self.feed, model, data_loader, partial(output, model))[1]

@@ -53,7 +53,9 @@ class MIND(MultiInterest):
         temperature: τ, above 0.
         interest_num: Number K of interests.
         dynamic_interest: Whether a user has only max(1, min(K, ⌊log₂ n⌋)) interests after n items.
-            The others are given as copies of the first, so that they change no score.
+            The others are given as copies of the first, so that they change no score;
+            `MatchTrainer.inference_interests` says which they are, so that an index can leave them
+            out.
         power: p, above 0; ∞, which the paper finds to converge fastest, takes the nearest interest.
             As no |⟨u_k, v⟩| is above 1, every finite p mixes the interests, nearly evenly.
 
@@ -112,6 +114,10 @@ class MIND(MultiInterest):
         """Return the capsules (B, K, D)."""
         v: Tensor = self.capsule(steps, mask, interest_mask=interest_mask)
         return v
+
+    def own_interests(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return which interests of each user are no copies of the first: (B, K)."""
+        return self.active_interest_mask(x) if self.dynamic_interest else super().own_interests(x)
 
     def active_interest_mask(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return which interests each user's history is long enough for: (B, K)."""

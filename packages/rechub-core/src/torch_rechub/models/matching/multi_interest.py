@@ -101,6 +101,11 @@ class MultiInterest(ListWise):
         weights = (s.sign() * s.abs() ** self.power).softmax(dim=1)
         return torch.einsum("bk,bkd->bd", weights, user)
 
+    def own_interests(self, x: Mapping[str, Tensor]) -> Tensor:
+        """Return which interests of each user are no copies of another: (B, K), here all."""
+        mask = self.gen_mask(x)
+        return mask.new_ones(len(mask), self.interest_num, dtype=torch.bool)
+
     def gen_mask(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return where the history is no padding: (B, L)."""
         return history_steps(self.embedding, x, self.history_features)[1]
