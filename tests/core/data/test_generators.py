@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, random_split
 
 from torch_rechub.data.generators import MatchDataGenerator, SequenceDataGenerator
 from torch_rechub.data.loader import TableLoader
-from torch_rechub.data.table import SeqDataset
+from torch_rechub.data.seq_dataset import SeqDataset
 
 N = 23
 X = {"user": np.arange(N), "hist_item": np.arange(2 * N).reshape(N, 2)}

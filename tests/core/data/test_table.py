@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from torch_rechub.data.table import PredictDataset, TorchDataset, to_columns
+from torch_rechub.data.table import PredictDataset, TorchDataset, to_columns, to_tensor
 
 ROWS = {"user": [3, 1, 2], "price": [0.5, 1.0, -2.0], "history": [[1, 0], [2, 3], [4, 5]]}
 
@@ -104,7 +104,7 @@ def test_names_become_text():
 def test_sequences_of_several_lengths_are_refused_with_the_remedy(history):
     message = r"'history' holds rows of different lengths \(1 to 2\).*pad_sequences"
     with pytest.raises(ValueError, match=message):
-        to_columns({"history": history})
+        to_tensor(history, "history")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_sequences_of_several_lengths_are_refused_with_the_remedy(history):
 )
 def test_what_is_no_number_is_refused_with_the_remedy(values):
     with pytest.raises(TypeError, match=r"column 'city' holds .*, not numbers: map its values"):
-        to_columns({"city": values})
+        to_tensor(values, "city")
 
 
 @pytest.mark.parametrize("value", [3, None, 0.5, np.array(3), torch.tensor(3)])

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .loader import TableLoader, random_parts
-from .table import PredictDataset, SeqDataset, TorchDataset
+from .seq_dataset import SeqDataset
+from .table import PredictDataset, TorchDataset
 
 
 class MatchDataGenerator:

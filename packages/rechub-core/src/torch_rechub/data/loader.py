@@ -54,6 +54,10 @@ class TableLoader(DataLoader[Any]):
             memory.
         **kwargs: Further arguments of `DataLoader`, such as pin_memory.
 
+    Raises:
+        TypeError: A column holds what is no number.
+        ValueError: The rows of a column differ in length; or there is no row to a batch.
+
     Example:
         >>> loader = TableLoader(PredictDataset({"user": [3, 4, 5]}), batch_size=2)
         >>> list(loader)
@@ -69,13 +73,18 @@ class TableLoader(DataLoader[Any]):
         **kwargs: Any,
     ) -> None:
         n_rows = len(dataset)  # type: ignore[arg-type]
+        table: Any = dataset
+        while isinstance(table, Subset):
+            table = table.dataset
+        if hasattr(table, "check_tensors"):
+            table.check_tensors()
         self.shuffle, self._further = shuffle, kwargs
         super().__init__(
             dataset,
             batch_size=None,  # batches are made by the sampler, not by collating rows
             sampler=BatchIndices(n_rows, batch_size, shuffle),
             num_workers=num_workers,
-            collate_fn=_as_fetched,
+            collate_fn=as_fetched,
             **kwargs,
         )
         # DataLoader forbids setting it, but scripts read the size of a batch from here
@@ -97,7 +106,8 @@ class TableLoader(DataLoader[Any]):
         )
 
 
-def _as_fetched(batch: Any) -> Any:
+def as_fetched(batch: Any) -> Any:
+    """The batch as the data set gave it."""
     return batch
 
 

@@ -1,7 +1,7 @@
 """Tables in memory: the columns that users give, as tensors, fetched by many rows at once."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -9,19 +9,23 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .padding import stacked
+from .raw_column import RawColumn
 
+Column: TypeAlias = Tensor | RawColumn
 Index = int | slice | list[int] | Tensor
 
 
-def to_columns(table: Any) -> dict[str, Tensor]:
+def to_columns(table: Any) -> dict[str, Column]:
     """The columns of a table by name, each a tensor of N rows, without a copy where possible.
+
+    A column of what is no number, or of lists of several lengths, stays as it is: a `RawColumn`.
 
     Args:
         table: A dict of arrays, tensors or lists; or a pandas, polars or Arrow table.
 
     Raises:
-        TypeError: It is no table, or a column holds what is no number.
-        ValueError: Columns differ in length, or the lists in a column do.
+        TypeError: It is no table.
+        ValueError: Columns differ in length, or one is a single value.
 
     Example:
         >>> to_columns({"id": [1, 2], "history": [[1, 0], [2, 3]]})["history"].shape
@@ -38,11 +42,24 @@ def to_columns(table: Any) -> dict[str, Tensor]:
             "x must be a dict of columns or a pandas, polars or Arrow table, "
             f"got {type(table).__name__}"
         )
-    columns = {str(name): to_tensor(table[name], str(name)) for name in names}
+    columns = {str(name): to_column(table[name], str(name)) for name in names}
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"the columns differ in length: {lengths}")
     return columns
+
+
+def to_column(values: Any, name: str) -> Column:
+    """One column as a tensor of N rows, or as it was given; `name` is for messages.
+
+    Raises:
+        ValueError: The column is a single value.
+    """
+    rows = _rows_of(values, name)
+    try:
+        return to_tensor(rows, name)
+    except (TypeError, ValueError):
+        return RawColumn(rows, name)
 
 
 def to_tensor(values: Any, name: str) -> Tensor:
@@ -52,13 +69,12 @@ def to_tensor(values: Any, name: str) -> Tensor:
         TypeError: The column holds what is no number.
         ValueError: The column is a list of lists of different lengths, or a single value.
     """
-    if isinstance(values, Tensor) and values.dim() > 0:
-        return values
-    array = values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(_regular(values, name))
-    if array.ndim == 0:
-        raise ValueError(f"column {name!r} is a single value, {values!r}, not one for each row")
-    if array.dtype == object:
-        array = np.asarray(_regular(list(array), name))
+    rows = _rows_of(values, name)
+    if isinstance(rows, Tensor):
+        return rows
+    if isinstance(rows, list | tuple) or rows.dtype == object:
+        rows = _regular(list(rows), name)
+    array = np.asarray(rows)
     if array.dtype.kind not in "biuf":
         raise TypeError(
             f"column {name!r} holds {array.dtype}, not numbers: map its values to ids from 0 first "
@@ -72,17 +88,32 @@ def to_tensor(values: Any, name: str) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array))
 
 
-def _regular(values: Any, name: str) -> Any:
-    """Refuse rows of different lengths, which NumPy would refuse with less to say."""
-    if isinstance(values, list | tuple):
-        lengths = {len(row) if hasattr(row, "__len__") else -1 for row in values}
-        if len(lengths) > 1 and not any(isinstance(row, str) for row in values):
-            raise ValueError(
-                f"column {name!r} holds rows of different lengths ({min(lengths)} to "
-                f"{max(lengths)}): bring them to one length first, with "
-                "torch_rechub.utils.data.pad_sequences"
-            )
-    return values
+def _rows_of(values: Any, name: str) -> Any:
+    """The rows of a column as they were given: a list, a tuple, an array or a tensor."""
+    rows = values.to_numpy() if hasattr(values, "to_numpy") else values
+    if isinstance(rows, Sequence) and not isinstance(rows, str | bytes | range):
+        rows = rows if isinstance(rows, list | tuple) else list(rows)
+    if not isinstance(rows, list | tuple):
+        rows = rows if isinstance(rows, Tensor) else np.asarray(rows)
+        if rows.ndim == 0:
+            raise ValueError(f"column {name!r} is a single value, {values!r}, not one for each row")
+    return rows
+
+
+def _regular(rows: list[Any], name: str) -> Any:
+    """Rows as an array; of different lengths, NumPy would refuse them with less to say."""
+    lengths = {len(row) if hasattr(row, "__len__") else -1 for row in rows}
+    several = f" ({min(lengths)} to {max(lengths)})" if len(lengths) > 1 else ""
+    try:
+        if not several or any(isinstance(row, str) for row in rows):
+            return np.asarray(rows)
+    except ValueError:  # the elements of a row are rows themselves, of different lengths
+        pass
+    raise ValueError(
+        f"column {name!r} holds rows of different lengths{several}: bring them to one length "
+        "first, with torch_rechub.utils.data.pad_sequences, or load them with a "
+        "torch.utils.data.DataLoader whose collate_fn pads each batch"
+    )
 
 
 def df_to_dict(data: Any) -> dict[str, Any]:
@@ -99,20 +130,36 @@ def df_to_dict(data: Any) -> dict[str, Any]:
     return {name: stacked(np.array(data[name].to_numpy())) for name in data.columns}
 
 
-def take(columns: Mapping[str, Tensor], index: Index) -> dict[str, Tensor]:
-    """The rows at `index` of each column."""
+def take(columns: Mapping[str, Column], index: Index) -> dict[str, Any]:
+    """The rows at `index` of each column: tensors, and what a `RawColumn` gives."""
     if isinstance(index, Tensor) and index.dtype == torch.int64 and index.dim() == 1:
         rows = torch.where(index < 0, index + len(next(iter(columns.values()))), index)
         # four times as fast as indexing in general
-        return {name: column.index_select(0, rows) for name, column in columns.items()}
+        return {
+            name: column.index_select(0, rows) if isinstance(column, Tensor) else column[rows]
+            for name, column in columns.items()
+        }
     return {name: column[index] for name, column in columns.items()}
+
+
+def check_tensors(columns: Iterable[Column]) -> None:
+    """Refuse columns that are no tensors, as loading by the batch does.
+
+    Raises:
+        TypeError: A column holds what is no number.
+        ValueError: The rows of a column differ in length.
+    """
+    for column in columns:
+        if isinstance(column, RawColumn):
+            to_tensor(column.values, column.name)
 
 
 class PredictDataset(Dataset[Any]):
     """A table of inputs without labels.
 
     ``dataset[i]`` is one row, ``dataset[indices]`` (a slice, a list or a tensor) many rows at once:
-    a dict of tensors either way.
+    a dict of tensors either way. Columns that are no tensors, such as histories of several lengths,
+    pass through to the `collate_fn` of a `torch.utils.data.DataLoader`, row by row.
 
     Args:
         x: The columns; see `to_columns`.
@@ -134,6 +181,10 @@ class PredictDataset(Dataset[Any]):
         """The rows at `index`, column by column."""
         return take(self.x, index)
 
+    def check_tensors(self) -> None:
+        """Refuse columns that cannot be loaded by the batch; see `check_tensors`."""
+        check_tensors(self.x.values())
+
 
 class TorchDataset(PredictDataset):
     """A table of inputs with labels.
@@ -151,7 +202,7 @@ class TorchDataset(PredictDataset):
 
     def __init__(self, x: Any, y: Any) -> None:
         super().__init__(x)
-        self.y = to_tensor(y, "y")
+        self.y = to_column(y, "y")
         if len(self.y) != len(self):
             raise ValueError(f"x has {len(self)} rows, but y has {len(self.y)}")
 
@@ -159,52 +210,10 @@ class TorchDataset(PredictDataset):
         """The rows at `index` and their labels."""
         return take(self.x, index), take({"y": self.y}, index)["y"]
 
+    def labels(self) -> Tensor:
+        """All labels; an error where they are no tensor."""
+        return to_tensor(self.y.values, "y") if isinstance(self.y, RawColumn) else self.y
 
-class SeqDataset(Dataset[Any]):
-    """Sequences of tokens, each with the token that follows.
-
-    ``dataset[i]`` is one sequence, ``dataset[indices]`` (a slice, a list or a tensor) many at once:
-    ``(seq_tokens, seq_positions, seq_time_diffs, target)`` either way, tensors of int64.
-
-    Args:
-        seq_tokens: Ids of the tokens, shape (N, L).
-        seq_positions: The position of each in its sequence, shape (N, L).
-        targets: The id of the token to predict, shape (N,).
-        seq_time_diffs: Seconds from each event to one moment, such as the last event; shape (N, L).
-
-    Raises:
-        ValueError: The shapes do not fit together.
-
-    Example:
-        >>> SeqDataset([[5, 6], [7, 8]], [[0, 1], [0, 1]], [7, 9], [[60, 5], [9, 1]])[0]
-        (tensor([5, 6]), tensor([0, 1]), tensor([60,  5]), tensor(7))
-    """
-
-    def __init__(
-        self, seq_tokens: Any, seq_positions: Any, targets: Any, seq_time_diffs: Any
-    ) -> None:
-        self.seq_tokens = to_tensor(seq_tokens, "seq_tokens")
-        self.seq_positions = to_tensor(seq_positions, "seq_positions")
-        self.targets = to_tensor(targets, "targets")
-        self.seq_time_diffs = to_tensor(seq_time_diffs, "seq_time_diffs")
-        shape = tuple(self.seq_tokens.shape)
-        if len(shape) != 2:
-            raise ValueError(f"seq_tokens must have the shape (N, L), got {shape}")
-        for name in ("seq_positions", "seq_time_diffs"):
-            other = tuple(getattr(self, name).shape)
-            if other != shape:
-                raise ValueError(f"seq_tokens has the shape {shape}, but {name} has {other}")
-        if len(self.targets) != shape[0]:
-            raise ValueError(f"there are {shape[0]} sequences, but {len(self.targets)} targets")
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, index: Index) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The sequences at `index`, and their targets."""
-        return (
-            self.seq_tokens[index].long(),
-            self.seq_positions[index].long(),
-            self.seq_time_diffs[index].long(),
-            self.targets[index].long(),
-        )
+    def check_tensors(self) -> None:
+        """Refuse columns and labels that cannot be loaded by the batch; see `check_tensors`."""
+        check_tensors([*self.x.values(), self.y])

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from ..basic.layers.inputs import tensor_of
 from ..data.loader import TableLoader
 from .checks import check_not_empty, check_table
 
@@ -87,7 +88,7 @@ class BatchFeed:
                 continue  # of no row there is no loss and no score
             x, y = split_batch(batch)
             if labels and not verified and y is not None:
-                self.trainer.check_labels(y)
+                self.trainer.check_labels(tensor_of({"y": y}, "y"))
             if inputs:
                 self.trainer.check_inputs(model, x)
             yield to_device(batch, self.device)
@@ -140,13 +141,20 @@ def labelled_batch(batch: Any) -> tuple[Any, Tensor]:
 
 def batch_rows(batch: Any) -> int:
     """The number of rows of a batch: the length of its first tensor."""
-    while not isinstance(batch, Tensor):
-        batch = next(iter(batch.values() if isinstance(batch, Mapping) else batch))
-    return len(batch)
+    return next(map(len, _tensors(batch)))
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """The tensors in dicts and sequences, in order."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _tensors(item)
 
 
 def to_device(value: Any, device: torch.device) -> Any:
-    """Tensors, and dicts and sequences of them, on a device."""
+    """Tensors, and dicts and sequences of them, on a device; anything else as it is."""
     return _map_tensors(value, lambda tensor: tensor.to(device, non_blocking=True))
 
 
@@ -155,4 +163,6 @@ def _map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
         return change(value)
     if isinstance(value, Mapping):
         return {name: _map_tensors(item, change) for name, item in value.items()}
-    return tuple(_map_tensors(item, change) for item in value)
+    if isinstance(value, list | tuple):
+        return tuple(_map_tensors(item, change) for item in value)
+    return value  # such as a text, which a model of the user may read

@@ -6,13 +6,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Subset, TensorDataset
+from torch.utils.data import Subset, TensorDataset, default_collate, default_convert
 
 from ..basic.layers.embedding import input_columns
-from ..basic.layers.inputs import check_column, missing_columns
-from ..data.table import PredictDataset, SeqDataset, TorchDataset
+from ..basic.layers.inputs import check_column, missing_columns, tensor_of
+from ..data.loader import as_fetched
+from ..data.seq_dataset import SeqDataset
+from ..data.table import PredictDataset, TorchDataset, check_tensors
 
 log = logging.getLogger("torch_rechub")
+
+_COLLATE = (default_collate, default_convert, as_fetched)  # leave the columns what they are
 
 
 def check_not_empty(loader: Iterable[Any], name: str) -> None:
@@ -41,6 +45,7 @@ def check_inputs(model: nn.Module, x: Any, needed: Collection[str] | None = None
     Raises:
         KeyError: Columns are missing.
         IndexError: An id is outside its vocabulary.
+        TypeError: A column is no tensor.
     """
     if isinstance(x, tuple):
         check_column(x[0], "tokens", getattr(model, "vocab_size", None))
@@ -52,7 +57,7 @@ def check_inputs(model: nn.Module, x: Any, needed: Collection[str] | None = None
         raise KeyError(missing_columns(missing, x))
     for name, (_, vocab_size) in columns.items():
         if name in x:
-            check_column(x[name].long(), name, vocab_size)
+            check_column(tensor_of(x, name).long(), name, vocab_size)
 
 
 def check_binary(y: Tensor, name: str = "y") -> None:
@@ -90,11 +95,13 @@ def check_table(
     Returns:
         Whether it did; if not, each batch must be checked when it comes.
     """
+    if getattr(loader, "collate_fn", default_collate) not in _COLLATE:
+        return False  # batches are what the user's function makes of the rows
     dataset: Any = getattr(loader, "dataset", None)
     rows = None
     if isinstance(dataset, Subset):
         dataset, rows = dataset.dataset, dataset.indices
-    table = _in_memory(dataset)
+    table = _in_memory(dataset, input_columns(model))
     if table is None:
         return False
     x, y = table
@@ -104,11 +111,19 @@ def check_table(
     return True
 
 
-def _in_memory(dataset: Any) -> tuple[Any, Tensor | None] | None:
-    """The inputs and the labels of all rows, where they are in memory."""
+def _in_memory(dataset: Any, looked_up: Collection[str]) -> tuple[Any, Tensor | None] | None:
+    """The inputs and the labels of all rows, where they are in memory.
+
+    Raises:
+        TypeError: Labels, or a column that is looked up, hold what is no number.
+        ValueError: Their rows differ in length.
+    """
     if isinstance(dataset, PredictDataset):
-        return dataset.x, dataset.y if isinstance(dataset, TorchDataset) else None
+        check_tensors(column for name, column in dataset.x.items() if name in looked_up)
+        x = {name: c for name, c in dataset.x.items() if isinstance(c, Tensor)}
+        return x, dataset.labels() if isinstance(dataset, TorchDataset) else None
     if isinstance(dataset, SeqDataset):
+        dataset.check_tensors()
         sequences = (dataset.seq_tokens, dataset.seq_positions, dataset.seq_time_diffs)
         return sequences, dataset.targets
     if isinstance(dataset, TensorDataset) and len(dataset.tensors) > 1:

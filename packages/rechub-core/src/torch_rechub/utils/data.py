@@ -15,7 +15,8 @@ from ..data.embeddings import EmbDataset
 from ..data.generators import MatchDataGenerator, SequenceDataGenerator
 from ..data.loader import DataGenerator
 from ..data.padding import pad_sequences
-from ..data.table import PredictDataset, SeqDataset, TorchDataset, df_to_dict
+from ..data.seq_dataset import SeqDataset
+from ..data.table import PredictDataset, TorchDataset, df_to_dict
 from ..data.trie import Trie
 
 if TYPE_CHECKING:

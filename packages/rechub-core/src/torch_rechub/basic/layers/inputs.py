@@ -1,6 +1,7 @@
 """Takes the columns of a batch out of it and checks them: presence, shape, ids in range."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,11 +14,12 @@ def column(x: Mapping[str, Tensor], feature: Feature) -> Tensor:
 
     Raises:
         KeyError: x has no such column.
+        TypeError: The column is no tensor.
         ValueError: The column has another shape.
     """
     if feature.name not in x:
         raise KeyError(missing_columns([feature.name], x))
-    values = x[feature.name]
+    values = tensor_of(x, feature.name)
     if isinstance(feature, DenseFeature):
         values = values.float()
         values = values.unsqueeze(1) if values.dim() == 1 else values
@@ -32,6 +34,21 @@ def column(x: Mapping[str, Tensor], feature: Feature) -> Tensor:
         raise ValueError(
             f"column {feature.name!r} has shape {tuple(x[feature.name].shape)}, but a "
             f"{type(feature).__name__} takes {expected}"
+        )
+    return values
+
+
+def tensor_of(x: Mapping[str, Any], name: str) -> Tensor:
+    """A column of a batch.
+
+    Raises:
+        TypeError: It is no tensor.
+    """
+    values = x[name]
+    if not isinstance(values, Tensor):
+        raise TypeError(
+            f"column {name!r} of the batch is {type(values).__name__}, not a tensor: give the "
+            "DataLoader a collate_fn that makes one, such as by padding lists to one length"
         )
     return values
 
