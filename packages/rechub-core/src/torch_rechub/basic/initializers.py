@@ -132,7 +132,8 @@ class Pretrained:
         self, vocab_size: int, embed_dim: int, padding_idx: int | None = None
     ) -> nn.Embedding:
         """Return a table holding a copy of the given weights."""
-        weight = torch.as_tensor(self.embedding_weight, dtype=torch.float32).detach().clone()
+        weight = torch.as_tensor(self.embedding_weight, dtype=torch.get_default_dtype())
+        weight = weight.detach().clone()
         if weight.shape != (vocab_size, embed_dim):
             raise ValueError(
                 f"pre-trained weights have shape {tuple(weight.shape)}, but the feature has "

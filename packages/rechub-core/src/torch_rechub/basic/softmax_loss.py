@@ -25,7 +25,8 @@ def softmax_loss(
 
     Its gradients, with P the softmax of s and T the targets, one-hot, are (P − T) v and (P − T)ᵀ h,
     weighted; they are computed with the loss, from one block of rows after another, in single
-    precision. Memory is that of the inputs and of one block, not of the N · M scores.
+    precision, or in double where h is. Memory is that of the inputs and of one block, not of the
+    N · M scores.
 
     Args:
         hidden: h (N, D).
@@ -44,8 +45,9 @@ def softmax_loss(
         tensor(0.1269)
     """
     with torch.autocast(hidden.device.type, enabled=False):
-        b = None if bias is None else bias.float()
-        inputs = (hidden.float(), candidates.float(), b, target, weight, excluded)
+        dtype = torch.promote_types(hidden.dtype, torch.float32)
+        b = None if bias is None else bias.to(dtype)
+        inputs = (hidden.to(dtype), candidates.to(dtype), b, target, weight, excluded)
         loss: Tensor = _BlockSoftmax.apply(*inputs)
     return loss
 
@@ -62,7 +64,7 @@ class _BlockSoftmax(torch.autograd.Function):
         excluded: Pairs | None,
     ) -> Tensor:
         n, rows = len(h), max(MIN_ROWS, BLOCK_NUMBERS // max(1, len(v)))
-        a = h.new_full((n,), 1 / max(n, 1)) if weight is None else weight / weight.sum()
+        a = h.new_full((n,), 1 / max(n, 1)) if weight is None else (weight / weight.sum()).to(h)
         d_h, d_v = torch.empty_like(h), torch.zeros_like(v)
         d_bias = None if bias is None else torch.zeros_like(bias)
         loss = h.new_zeros(())

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..basic.layers.precision import leave_out, lowest_score
 from ..basic.loss_func import NCELoss
 from ..basic.ranking_metric import ranking_metrics_from_hits
 from ..basic.ranking_metric import top_ks as checked_top_ks
@@ -204,7 +205,7 @@ class Predictor:
         found = self.first(tokens, time_diffs)[row, position]
         logits: Tensor = self.model.score(found) if self.in_parts else found
         with torch.no_grad():  # no gradient reaches a score that is as low
-            logits[:, PADDING] = max(-1e9, torch.finfo(logits.dtype).min)
+            logits[:, PADDING] = lowest_score(logits.dtype)
         return Predictions(logits, items[row, position], last[row, position], row)
 
     def loss(self, batch: Any, loss_fn: nn.Module) -> Tensor:
@@ -220,8 +221,7 @@ class Predictor:
         hidden = self.first(tokens, time_diffs)[row, position]
         h, w, bias = self.model.score_terms(hidden)
         b = torch.zeros_like(w[:, 0]) if bias is None else bias / tau
-        padding = torch.arange(len(w), device=w.device) == PADDING
-        b = b.masked_fill(padding, -1e9)  # so low that it is no candidate
+        b = leave_out(b, torch.arange(len(w), device=w.device) == PADDING)
         return softmax_loss(h / tau, w, items[row, position], b)
 
     def ranks(self, batch: Any, exclude_seen: bool) -> Tensor:

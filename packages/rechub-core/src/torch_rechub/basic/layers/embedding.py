@@ -48,6 +48,8 @@ class EmbeddingLayer(nn.Module):
         torch.Size([20, 4])
     """
 
+    _typed: Tensor
+
     def __init__(self, features: Sequence[Feature]) -> None:
         super().__init__()
         self.features = unique_features(features)
@@ -56,6 +58,8 @@ class EmbeddingLayer(nn.Module):
         self._cached: dict[Any, tuple[Tensor, Tensor]] = {}
         self._sparse: set[str] = set()
         self._stack_tables()
+        # follows `double()` and `half()`, where there is no table that could tell the type as well
+        self.register_buffer("_typed", torch.empty(0), persistent=False)
 
     def _stack_tables(self) -> None:
         tables: dict[str, list[Tensor]] = {}
@@ -111,7 +115,7 @@ class EmbeddingLayer(nn.Module):
         ids = [f for f in features if not isinstance(f, DenseFeature)]
         if squeeze_dim:
             parts = [self.flat(x, ids)] if ids else []
-            parts += [column(x, f) for f in dense]
+            parts += self.dense(x, dense)
             return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         if dense:
             raise ValueError(
@@ -150,8 +154,12 @@ class EmbeddingLayer(nn.Module):
         if ids != [f.name for f in fields]:
             return self.fields(x, fields), self(x, flat, squeeze_dim=True)
         found = self.fields(x, fields)
-        dense = [column(x, f) for f in flat if isinstance(f, DenseFeature)]
+        dense = self.dense(x, [f for f in flat if isinstance(f, DenseFeature)])
         return found, torch.cat([found.flatten(1), *dense], dim=1)
+
+    def dense(self, x: Mapping[str, Tensor], features: Sequence[DenseFeature]) -> list[Tensor]:
+        """The values of each feature, (B, d), in the type of the layer, whatever their own is."""
+        return [column(x, f).to(self._typed.dtype) for f in features]
 
     def lookup(self, x: Mapping[str, Tensor], features: Sequence[IdFeature]) -> list[Tensor]:
         """The embedding of each feature: (B, D), or (B, L, D) with pooling "concat"."""

@@ -12,6 +12,9 @@ from ..features import DenseFeature, Feature, IdFeature, SparseFeature
 def column(x: Mapping[str, Tensor], feature: Feature) -> Tensor:
     """The column of one feature: (B,) int64 sparse, (B, L) int64 sequence, (B, d) float dense.
 
+    A dense column of a floating type keeps its type, integers become floats of the default type;
+    `EmbeddingLayer.dense` casts them to the type of the model.
+
     Raises:
         KeyError: x has no such column.
         TypeError: The column is no tensor.
@@ -21,7 +24,7 @@ def column(x: Mapping[str, Tensor], feature: Feature) -> Tensor:
         raise KeyError(missing_columns([feature.name], x))
     values = tensor_of(x, feature.name)
     if isinstance(feature, DenseFeature):
-        values = values.float()
+        values = values if values.is_floating_point() else values.to(torch.get_default_dtype())
         values = values.unsqueeze(1) if values.dim() == 1 else values
         expected = f"(batch, {feature.embed_dim})"
         right = values.dim() == 2 and values.shape[1] == feature.embed_dim

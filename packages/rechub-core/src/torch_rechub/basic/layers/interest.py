@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from .precision import widened
 from .sequence import check_length, to_front
 from .target_attention import masked_softmax
 
@@ -161,5 +162,6 @@ def _route(b: Tensor, takes_part: Tensor, e_hat: Tensor) -> Tensor:
 
 
 def _squash(s: Tensor) -> Tensor:
-    length: Tensor = s.norm(dim=-1, keepdim=True)
-    return s * length / (1 + length.square())
+    wide = widened(s)  # the square of a length is soon more than float16 holds
+    length: Tensor = wide.norm(dim=-1, keepdim=True)
+    return (wide * length / (1 + length.square())).to(s.dtype)

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from ..features import DenseFeature, Feature, IdFeature, SequenceFeature, flat_width
 from ..initializers import RandomNormal
 from .embedding import EmbeddingLayer
-from .inputs import column
 
 
 class LR(nn.Module):
@@ -75,7 +74,7 @@ class FirstOrder(nn.Module):
     def forward(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return (B, 1)."""
         if self.dense:
-            y: Tensor = self.fc(torch.cat([column(x, f) for f in self.dense], dim=1))
+            y: Tensor = self.fc(torch.cat(self.embedding.dense(x, self.dense), dim=1))
         else:
             y = self.bias
         if self.ids:

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from .precision import leave_out
+
 
 class VocabMask(nn.Module):
     """Takes items out of the running: their logits become −10⁹.
@@ -50,7 +52,7 @@ class VocabMask(nn.Module):
             if further.dim() == 2 and logits.dim() == 3:
                 further = further.unsqueeze(1)
             invalid = invalid | further
-        return logits.masked_fill(invalid, max(-1e9, torch.finfo(logits.dtype).min))
+        return leave_out(logits, invalid)
 
     forward = apply_mask
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ...basic.layers.attention import MultiHeadSelfAttention
 from ...basic.layers.inputs import check_column
+from ...basic.layers.precision import unit_length
 from ...basic.layers.relative_bias import RelPosBias, TimeBuckets, TimeSpans, check_length
 from ...data.embeddings import read_embeddings
 from ...types import FilePath
@@ -156,7 +157,8 @@ class HLLMModel(nn.Module):
         if not temperature > 0:
             raise ValueError(f"temperature must be above 0, got {temperature!r}")
         self.vocab_size, self.max_seq_len, self.temperature = vocab_size, max_seq_len, temperature
-        self.register_buffer("item_embeddings", F.normalize(item_embeddings.float(), dim=-1))
+        e = item_embeddings.to(torch.get_default_dtype())
+        self.register_buffer("item_embeddings", unit_length(e))
         self.position_embedding = nn.Embedding(max_seq_len, d_model)
         self.time_embedding = (
             nn.Embedding(num_time_buckets + 1, d_model) if use_time_embedding else None
@@ -198,4 +200,4 @@ class HLLMModel(nn.Module):
 
     def score(self, h: Tensor) -> Tensor:
         """Return the logits (…, V) of hidden states (…, D)."""
-        return F.linear(F.normalize(h, dim=-1) / self.temperature, self.item_embeddings)
+        return F.linear(unit_length(h) / self.temperature, self.item_embeddings)

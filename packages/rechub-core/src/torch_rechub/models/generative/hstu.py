@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ...basic.layers.hstu import HSTUBlock
 from ...basic.layers.inputs import check_column
+from ...basic.layers.precision import unit_length
 from ...basic.layers.relative_bias import TimeBuckets, TimeSpans, check_length
 
 
@@ -159,8 +160,8 @@ class HSTUModel(nn.Module):
         weight = self.token_embedding.weight if output is None else output.weight
         bias: Tensor | None = self.output_bias if output is None else output.bias
         if self.score_norm == "l2":
-            h = F.normalize(h, dim=-1, eps=self.l2_norm_eps)
-            weight = F.normalize(weight, dim=-1, eps=self.l2_norm_eps)
+            h = unit_length(h, eps=self.l2_norm_eps)
+            weight = unit_length(weight, eps=self.l2_norm_eps)
         if self.temperature != 1:
             h = h / self.temperature
             bias = None if bias is None else bias / self.temperature

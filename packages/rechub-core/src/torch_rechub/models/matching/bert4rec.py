@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from ...basic.features import Feature
 from ...basic.layers.attention import MultiHeadSelfAttention
 from ...basic.layers.inputs import column
+from ...basic.layers.precision import leave_out
 from ...basic.layers.sequence import check_length, positions
 from ...basic.softmax_loss import softmax_loss
 from .session import SessionModel
@@ -120,7 +121,7 @@ class BERT4Rec(SessionModel):
         u = self.output(self.encode(read, valid)[gaps])
         items = torch.arange(len(self.item_bias), device=valid.device)
         padding = items == self.item_history_feature.padding_id
-        bias = self.item_bias.masked_fill(padding, -1e9)  # so low that it is no candidate
+        bias = leave_out(self.item_bias, padding)
         target = column(x, self.item_history_feature)[gaps]
         return softmax_loss(u, super().all_items(), target, bias)
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ...basic.features import Feature
+from ...basic.layers.precision import unit_length
 from .two_tower import TwoNetworks, share_tables
 
 
@@ -87,4 +87,4 @@ class FaceBookDSSM(TwoNetworks):
     def _items(self, x: Mapping[str, Tensor], *sets: Sequence[Feature]) -> Tensor:
         """Return the embeddings of each set of features, one set after the other."""
         inputs = [self.embedding(x, features, squeeze_dim=True) for features in sets]
-        return F.normalize(self.item_mlp(torch.cat(inputs)), dim=1)
+        return unit_length(self.item_mlp(torch.cat(inputs)), dim=1)

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from ...basic.features import DenseFeature, Feature
 from ...basic.layers import SENETLayer
-from ...basic.layers.inputs import column
 from . import dssm
 
 
@@ -76,7 +75,7 @@ class DSSM(dssm.DSSM):
         self, x: Mapping[str, Tensor], features: Sequence[Feature], senet: SENETLayer
     ) -> Tensor:
         fields = self.embedding.lookup(x, [f for f in features if not isinstance(f, DenseFeature)])
-        dense = [column(x, f) for f in features if isinstance(f, DenseFeature)]
+        dense = self.embedding.dense(x, [f for f in features if isinstance(f, DenseFeature)])
         return torch.cat([*senet.weighted(fields), *dense], dim=1)
 
 

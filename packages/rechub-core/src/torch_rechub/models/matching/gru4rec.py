@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ...basic.features import Feature, SequenceFeature, check_sequences, flat_width
 from ...basic.layers import MLP, EmbeddingLayer
+from ...basic.layers.precision import unit_length
 from ...basic.layers.sequence import last_valid, to_front
 from .two_tower import ListWise, check_widths, history_steps
 
@@ -87,7 +87,7 @@ class GRU4Rec(ListWise):
         parts = [last_valid(states, valid)]
         if self.user_features:
             parts.insert(0, self.embedding(x, self.user_features, squeeze_dim=True))
-        return F.normalize(self.user_mlp(torch.cat(parts, dim=1)), dim=1)
+        return unit_length(self.user_mlp(torch.cat(parts, dim=1)), dim=1)
 
 
 def _step_width(history: Sequence[SequenceFeature]) -> int:

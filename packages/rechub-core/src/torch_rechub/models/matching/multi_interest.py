@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ...basic.features import Feature, check_sequences, flat_width
 from ...basic.layers import EmbeddingLayer
+from ...basic.layers.precision import unit_length
 from .two_tower import ListWise, check_widths, history_steps
 
 
@@ -81,7 +81,7 @@ class MultiInterest(ListWise):
         if self.user_features:
             user = self.embedding(x, self.user_features, squeeze_dim=True)
             v = torch.cat([user.unsqueeze(1).expand(-1, self.interest_num, -1), v], dim=2)
-        u = F.normalize(v @ self.convert_user_weight, dim=2)
+        u = unit_length(v @ self.convert_user_weight, dim=2)
         return u if interest_mask is None else torch.where(interest_mask.unsqueeze(2), u, u[:, :1])
 
     def score(self, x: Mapping[str, Tensor]) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...basic.features import Feature, SparseFeature, check_sequences
 from ...basic.layers import EmbeddingLayer
+from ...basic.layers.precision import leave_out
 from .two_tower import TwoTower, history_steps, share_tables
 
 
@@ -63,7 +64,7 @@ class SessionModel(TwoTower):
         logits = user @ self.all_items().T
         padding = logits.new_zeros(logits.shape[1], dtype=torch.bool)
         padding[self.item_history_feature.padding_id] = True
-        return logits.masked_fill(padding, -1e9)
+        return leave_out(logits, padding)
 
     def all_items(self) -> Tensor:
         """Return the embeddings of the vocabulary's items (V, D)."""

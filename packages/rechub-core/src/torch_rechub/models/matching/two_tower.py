@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ...basic.features import DenseFeature, Feature, SequenceFeature, check_sequences, flat_width
 from ...basic.in_batch import group_rows
 from ...basic.layers import MLP, EmbeddingLayer
 from ...basic.layers.inputs import column
+from ...basic.layers.precision import unit_length
 
 
 class TwoTower(nn.Module):
@@ -126,11 +126,11 @@ class TwoNetworks(TwoTower):
 
     def user_tower(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return the users' embeddings (B, D), of length 1."""
-        return F.normalize(self.user_mlp(self.user_vector(x)), dim=1)
+        return unit_length(self.user_mlp(self.user_vector(x)), dim=1)
 
     def item_tower(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return the items' embeddings (B, D), of length 1."""
-        return F.normalize(self.item_mlp(self.item_vector(x)), dim=1)
+        return unit_length(self.item_mlp(self.item_vector(x)), dim=1)
 
 
 class ListWise(TwoTower):
@@ -184,7 +184,7 @@ class ListWise(TwoTower):
         return torch.cat([self.item_tower(x).unsqueeze(1), self._scaled(negatives)], dim=1)
 
     def _scaled(self, items: Tensor) -> Tensor:
-        return F.normalize(items, dim=-1) if self.by_cosine else items
+        return unit_length(items) if self.by_cosine else items
 
 
 def share_tables(owners: Sequence[Feature], features: Sequence[Feature]) -> list[Feature]:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from ...basic.features import Feature, flat_width
 from ...basic.layers import MLP, EmbeddingLayer
+from ...basic.layers.precision import unit_length
 from .two_tower import ListWise, check_widths
 
 
@@ -72,4 +72,4 @@ class YoutubeDNN(ListWise):
     def user_tower(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return the users' embeddings (B, D), of length 1."""
         u = self.user_mlp(self.embedding(x, self.user_features, squeeze_dim=True))
-        return F.normalize(u, dim=1)
+        return unit_length(u, dim=1)

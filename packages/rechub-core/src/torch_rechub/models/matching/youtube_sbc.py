@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...basic.features import DenseFeature, Feature
 from ...basic.layers.inputs import column
+from ...basic.layers.precision import leave_out
 from .two_tower import TwoNetworks
 
 
@@ -88,16 +89,16 @@ class YoutubeSBC(TwoNetworks):
         ahead = torch.arange(min(self.n_neg, len(user) - 1) + 1, device=user.device)
         other = (row + ahead) % len(user)
         cosine = (user @ item.T).gather(1, other)
-        scores = cosine / self.temperature - self._log_q(x)[other]
+        scores = cosine / self.temperature - self._log_q(x, cosine.dtype)[other]
         groups = self.item_groups(x)
         same = (groups[other] == groups.unsqueeze(1)) & (ahead > 0)
-        return scores.masked_fill(same, -1e9)
+        return leave_out(scores, same)
 
-    def _log_q(self, x: Mapping[str, Tensor]) -> Tensor:
+    def _log_q(self, x: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor:
         q = column(x, self.sample_weight_feature[0]).squeeze(1)
         if q.device.type == "cpu" and bool((q <= 0).any()):
             raise ValueError(
                 f"{self.sample_weight_feature[0].name!r} holds {q.min().item():g}, but how often "
                 "an item occurs is above 0"
             )
-        return q.log()
+        return q.to(torch.promote_types(dtype, torch.float32)).log().to(dtype)

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from ...basic.features import DenseFeature, Feature, fields_of
 from ...basic.layers import LR, MLP, EmbeddingLayer, InteractingLayer
-from ...basic.layers.inputs import column
 
 
 class AutoInt(nn.Module):
@@ -78,7 +77,10 @@ class AutoInt(nn.Module):
 
     def logits(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return logits (B,)."""
-        dense = [self.dense_embeddings[f.name](column(x, f)) for f in self.dense_features]
+        values = zip(
+            self.dense_features, self.sparse_embedding.dense(x, self.dense_features), strict=True
+        )
+        dense = [self.dense_embeddings[f.name](v) for f, v in values]
         ids = self.sparse_embedding.fields(x, self.sparse_features)
         e_0 = e = torch.cat([ids, *(field.unsqueeze(1) for field in dense)], dim=1)
         for layer in self.interacting_layers:

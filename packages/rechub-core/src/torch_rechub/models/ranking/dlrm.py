@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from ...basic.features import DenseFeature, Feature, fields_of, flat_width
 from ...basic.layers import MLP, EmbeddingLayer, PairProducts
-from ...basic.layers.inputs import column
 
 
 class DLRM(nn.Module):
@@ -68,7 +67,7 @@ class DLRM(nn.Module):
 
     def logits(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return logits (B,)."""
-        v_0 = self.bottom(torch.cat([column(x, f) for f in self.dense_features], dim=1))
+        v_0 = self.bottom(torch.cat(self.embedding.dense(x, self.dense_features), dim=1))
         fields = torch.cat([v_0.unsqueeze(1), self.embedding.fields(x, self.fields)], dim=1)
         y: Tensor = self.top(torch.cat([v_0, self.pairs(fields).sum(dim=2)], dim=1))
         return y.squeeze(1)

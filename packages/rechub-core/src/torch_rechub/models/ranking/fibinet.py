@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from ...basic.features import DenseFeature, Feature, fields_of, flat_width
 from ...basic.layers import MLP, BiLinearInteractionLayer, EmbeddingLayer, FirstOrder, SENETLayer
-from ...basic.layers.inputs import column
 from .unused import warn_of_unused
 
 
@@ -76,7 +75,7 @@ class FiBiNet(nn.Module):
         """Return logits (B,)."""
         v = self.embedding.fields(x, self.features)
         p, q = self.bilinear_interaction(v), self.bilinear_interaction(self.senet_layer(v))
-        dense = [column(x, f) for f in self.dense_features]
+        dense = self.embedding.dense(x, self.dense_features)
         deep = self.mlp(torch.cat([p.flatten(1), q.flatten(1), *dense], dim=1))
         y: Tensor = self.linear(x) + deep
         return y.squeeze(1)

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from ...basic.features import DenseFeature, Feature, flat_width
 from ...basic.layers import MLP, EmbeddingLayer, MaskBlock
-from ...basic.layers.inputs import column
 
 
 class MaskNet(nn.Module):
@@ -82,7 +81,7 @@ class MaskNet(nn.Module):
     def logits(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return logits (B,)."""
         v = self.embedding.lookup(x, self.fields)
-        dense = [column(x, f) for f in self.dense_features]
+        dense = self.embedding.dense(x, self.dense_features)
         e = torch.cat([*v, *dense], dim=1)
         normed = [norm(field) for norm, field in zip(self.norms, v, strict=True)]
         h = n = torch.cat([*normed, *dense], dim=1)

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from ...basic.activation import BatchNorm
 from ...basic.features import DenseFeature, Feature, fields_of, flat_width
 from ...basic.layers import FM, MLP, EmbeddingLayer, FirstOrder
-from ...basic.layers.inputs import column
 
 
 class NFM(nn.Module):
@@ -65,7 +64,7 @@ class NFM(nn.Module):
     def logits(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return logits (B,)."""
         f_bi = self.bi_interaction(self.embedding.fields(x, self.fields))
-        dense = [column(x, f) for f in self.dense_features]
+        dense = self.embedding.dense(x, self.dense_features)
         inputs = torch.cat([self.dropout(self.norm(f_bi)), *dense], dim=1)
         y: Tensor = self.linear(x) + self.mlp(inputs)
         return y.squeeze(1)

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from ...basic.features import DenseFeature, Feature, fields_of, flat_width
 from ...basic.layers import MLP, EmbeddingLayer, OuterProduct, PairProducts
-from ...basic.layers.inputs import column
 
 
 class PNN(nn.Module):
@@ -74,6 +73,6 @@ class PNN(nn.Module):
             parts.append(self.inner(v).sum(dim=2))
         if self.outer is not None:
             parts.append(self.outer(v))
-        parts += [column(x, f) for f in self.dense_features]
+        parts += self.embedding.dense(x, self.dense_features)
         y: Tensor = self.mlp(torch.cat(parts, dim=1))
         return y.squeeze(1)

@@ -1,0 +1,47 @@
+"""What the smaller floating types need: float16 ends at 65504, and below 6e-8 it has only 0."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def widened(x: Tensor) -> Tensor:
+    """X in single precision at least, for what a smaller type cannot hold.
+
+    Example:
+        >>> widened(torch.ones(1, dtype=torch.float16)).dtype, widened(torch.ones(1).double()).dtype
+        (torch.float32, torch.float64)
+    """
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def unit_length(x: Tensor, dim: int = -1, eps: float = 1e-12) -> Tensor:
+    """X / max(‖x‖, ε) along a dimension, in the type of x.
+
+    In float16 ε would be 0 and a norm could be infinite.
+
+    Example:
+        >>> unit_length(torch.tensor([[0, 0], [3e4, 4e4]], dtype=torch.float16))
+        tensor([[0.0000, 0.0000],
+                [0.6001, 0.7998]], dtype=torch.float16)
+    """
+    return F.normalize(widened(x), dim=dim, eps=eps).to(x.dtype)
+
+
+def lowest_score(dtype: torch.dtype) -> float:
+    """A score so low that its item is no candidate: −10⁹, or the lowest that the type has."""
+    return max(-1e9, torch.finfo(dtype).min)
+
+
+def leave_out(scores: Tensor, excluded: Tensor) -> Tensor:
+    """Give excluded items the lowest score.
+
+    Args:
+        scores: Of any shape and floating type.
+        excluded: Where an item is left out, of a shape that fits.
+
+    Example:
+        >>> leave_out(torch.ones(2, dtype=torch.float16), torch.tensor([False, True]))
+        tensor([ 1.0000e+00, -6.5504e+04], dtype=torch.float16)
+    """
+    return scores.masked_fill(excluded, lowest_score(scores.dtype))
