@@ -323,6 +323,15 @@ def test_hits_that_cannot_be_are_refused(hits, n_relevant, ks, message):
         ranking_metrics_from_hits(hits, n_relevant, ks)
 
 
+def test_average_precision_is_over_the_hits_that_fit_into_the_list():
+    # of four relevant items: hits at ranks 1 and 3, and a perfect list of 3
+    y_true = {"some": [1, 2, 3, 4], "all": [1, 2, 3, 4]}
+    y_pred = {"some": [1, 9, 2], "all": [4, 2, 1]}
+    one = {u: ranking_metrics({u: y_true[u]}, {u: y_pred[u]}, [3])["map@3"] for u in y_true}
+    assert one["some"] == pytest.approx((1 + 2 / 3) / 3)  # trec_eval: over 4
+    assert one["all"] == 1.0  # trec_eval: 3 / 4
+
+
 # The same as text
 
 

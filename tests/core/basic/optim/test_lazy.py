@@ -130,6 +130,19 @@ def test_as_torchs_own_optimizers_for_sparse_gradients(lazy, torchs, options):
     )
 
 
+def test_epsilon_is_that_of_adam_and_smaller_than_that_of_sparse_adam():
+    # the first step, so that m̂ = g and √v̂ = |g|; every row is touched once
+    settings = {"lr": 0.5, "betas": (0.9, 0.99), "eps": 0.2}
+    ids = [torch.arange(V)]
+    w = table().weight.detach()
+    g = w.cos() * torch.arange(1.0, D + 1)
+    cases = (LazyAdam, True, 0.2), (Adam, False, 0.2), (SparseAdam, True, 0.2 / 0.01**0.5)
+    for optimizer, sparse, eps in cases:
+        layer = table(sparse)
+        found = train(layer, optimizer(layer.parameters(), **settings), ids)
+        torch.testing.assert_close(found, w - 0.5 * g / (g.abs() + eps))
+
+
 @pytest.mark.parametrize(
     ("lazy", "torchs", "options"),
     [

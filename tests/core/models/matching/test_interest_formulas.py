@@ -170,9 +170,10 @@ def test_histories_have_the_width_of_items():
 
 
 def attention(layer, x):
-    """Of each head and column, softmax_t(tanh(x W) W'); the mean of the heads."""
-    scores = (x @ layer.w_1.weight.T).tanh() @ layer.w_2.weight.T
-    parts = scores.chunk(layer.heads, dim=1)
+    """Of each head and column k, softmax_t(tanh(x W_k1) W_k2); the mean of the heads."""
+    hidden = [(x @ w.T).tanh() for w in layer.w_1.weight.chunk(layer.k)]
+    heads = layer.w_2.weight.chunk(layer.heads)
+    parts = [torch.stack([h @ w for h, w in zip(hidden, head)], dim=1) for head in heads]
     return sum(torch.stack([p.exp() for p in part.T], 1) / part.exp().sum(0) for part in parts) / (
         layer.heads
     )
@@ -212,6 +213,35 @@ def test_sine(num_heads, randomized, rows):
         u = sum(w * f for w, f in zip(e / e.sum(), phi))
         candidates = item[torch.tensor([row["item"], *row["negatives"]])]
         torch.testing.assert_close(logits, candidates @ u, atol=1e-3, rtol=1e-3)
+
+
+def test_each_interest_of_sine_has_a_matrix_of_its_own(randomized):
+    model, x = randomized(sine()).eval(), inputs(5, empty=False)
+    history = x["history"]
+    steps, mask = model.embedding.lookup(x, model.history_features)[0], history != 0
+    before = model.step_att(steps, mask)
+    with torch.no_grad():
+        model.step_att.w_1.weight[16:32].zero_()  # of the second of three
+    after = model.step_att(steps, mask)
+    assert [bool((after[..., k] != before[..., k]).any()) for k in range(3)] == [False, True, False]
+
+
+@pytest.mark.parametrize("num_heads", [1, 4])
+def test_weights_of_sine_with_one_matrix_for_all_predict_what_they_did(num_heads, randomized):
+    model, x = randomized(sine(num_heads=num_heads)).eval(), inputs(5, empty=False)
+    state = model.state_dict()
+    shared = torch.randn(16, 8)  # h × D, as it was saved
+    state["step_att.w_1.weight"] = shared
+    model.load_state_dict(state)
+    assert state["step_att.w_1.weight"] is shared
+    assert model.step_att.w_1.weight.equal(torch.cat([shared] * 3))
+    steps = model.embedding.lookup(x, model.history_features)[0]
+    mask = x["history"] != 0
+    for row, events, weights in zip(steps, mask, model.step_att(steps, mask)):
+        valid = row[events]
+        scores = (valid @ shared.T).tanh() @ model.step_att.w_2.weight.T
+        expected = scores.unflatten(1, (num_heads, 3)).softmax(dim=0).mean(dim=1)
+        torch.testing.assert_close(weights[: len(valid)], expected)
 
 
 def test_sine_keeps_concepts_apart(tmp_path):

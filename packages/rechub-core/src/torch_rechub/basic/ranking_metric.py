@@ -38,7 +38,8 @@ def ranking_metrics(
     - recall@K: hits / |R|;
     - hit@K: 1 with a hit, else 0, so the mean is the share of users with at least one;
     - precision@K: hits / K, also where the list is shorter than K;
-    - map@K: Σ_{r≤K} rel_r · (hits up to r) / r, over min(K, |R|).
+    - map@K: Σ_{r≤K} rel_r · (hits up to r) / r, over min(K, |R|), so that a perfect list of K items
+      has 1. trec_eval's map_cut divides by |R|, which gives less where |R| > K.
 
     An item that a list repeats is a hit once, at its first rank; its repetitions are misses.
 

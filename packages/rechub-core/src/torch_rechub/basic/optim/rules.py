@@ -17,6 +17,10 @@ class LazyAdam(LazyOptimizer):
 
     with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ), and g ← g + λ w before.
 
+    ε is added to √v̂, as in the paper and in `torch.optim.Adam`, whose steps these are where every
+    row is touched. `torch.optim.SparseAdam` adds it to √v: an ε of ε / √(1 − β₂ᵗ), 32 times as
+    large at the first step with β₂ = 0.999.
+
     Args:
         params: Parameters.
         lr: Learning rate.

@@ -114,7 +114,7 @@ class RQVAEModel(nn.Module):
                 f"embeddings must have shape (batch, {self.in_dim}), as in_dim says, got "
                 f"{tuple(x.shape)}"
             )
-        z: Tensor = self.encoder(x.to(self.encoder[0].weight.dtype))
+        z: Tensor = self.encoder(x.to(next(self.encoder.parameters()).dtype))
         return z
 
     def forward(self, x: Tensor, use_sk: bool = True) -> tuple[Tensor, Tensor, Tensor]:

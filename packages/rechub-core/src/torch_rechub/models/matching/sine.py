@@ -1,7 +1,9 @@
 """SINE: a few of many concepts, an interest for each, and one vector of them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ...basic.features import SequenceFeature, SparseFeature
@@ -21,11 +23,12 @@ class SINE(ListWise):
     φ_k = LN( Σ_t P_kt P_tk X_t ),  X̂ = P C_u,  c = LN( att(X̂; W_4, W_5)ᵀ X̂ )
     u = Σ_k softmax_k(⟨c, φ_k⟩ / τ) φ_k,  ŷ_j = ⟨u, x_j⟩
 
-    X is a history, L × D, padding left out. With several heads att is the mean of that many.
-    Concepts are kept apart by ½ Σ_{i≠j} M_ij², M their covariance over the dimensions, which
-    `MatchTrainer` adds to the loss.
+    X is a history, L × D, padding left out. With several heads att is the mean of that many, which
+    share W. Weights saved when all k shared one W_k1 load as K copies of it. Concepts are kept
+    apart by ½ Σ_{i≠j} M_ij², M their covariance over the dimensions, which `MatchTrainer` adds to
+    the loss.
 
-    Complexity: O(L (D² + D h + K D + K H h) + N D + n D).
+    Complexity: O(L (D² + K (D h + D + H h)) + N D + n D).
 
     Args:
         history_features: Name of the history's column, alone in a list.
@@ -143,19 +146,32 @@ class SINE(ListWise):
 
 
 class _Attention(nn.Module):
-    """K distributions over the steps of a history: softmax_L( tanh(X W) W' ), meant over heads."""
+    """K distributions over the steps of a history, each softmax_L( tanh(X W_k1) W_k2 ).
+
+    With several heads, each has a W_k2 of its own, and the distributions are their mean.
+    """
 
     def __init__(self, dim: int, hidden: int, k: int, num_heads: int) -> None:
         super().__init__()
-        self.heads = num_heads
-        self.w_1 = nn.Linear(dim, hidden, bias=False)
+        self.k, self.heads = k, num_heads
+        self.w_1 = nn.Linear(dim, k * hidden, bias=False)
         self.w_2 = nn.Linear(hidden, k * num_heads, bias=False)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Return (B, L, K) for x of shape (B, L, D); 0 where the mask (B, L) is."""
-        a = masked_softmax(self.w_2(self.w_1(x).tanh()), mask.unsqueeze(2))
+        hidden = self.w_1(x).tanh().unflatten(2, (self.k, -1))
+        w_2 = self.w_2.weight.unflatten(0, (self.heads, self.k))
+        scores = torch.einsum("blkd,hkd->blhk", hidden, w_2)
+        a = masked_softmax(scores.flatten(2), mask.unsqueeze(2))
         mean: Tensor = a.unflatten(2, (self.heads, -1)).mean(dim=2)
         return mean
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        shared = state_dict.get(f"{prefix}w_1.weight")
+        one_matrix = (self.w_2.in_features, self.w_1.in_features)
+        if shared is not None and shared.shape == one_matrix:  # of when all interests shared W_1
+            state_dict[f"{prefix}w_1.weight"] = shared.repeat(self.k, 1)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def _read(weights: Tensor, x: Tensor) -> Tensor:
