@@ -159,5 +159,31 @@ def test_the_form_of_tokens_is_the_callers(make):
     loader = DataLoader(data, 2)
     ids = model.generate_semantic_ids(data, loader, prefix=["[{}", "]{}"])
     assert all(a[0] == "[" and b[0] == "]" for a, b in ids.values())
-    with pytest.raises(ValueError, match=r"ids of 2 codes need as many forms in prefix"):
-        model.generate_semantic_ids(data, loader, prefix=["<a_{}>"])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "prefix", "firsts"),
+    [
+        ([2, 2, 2], ["<a_{}>", "<b_{}>", "<c_{}>"], ["<a_", "<b_", "<c_", "<d_"]),
+        ([2, 2, 2], ["<a_{}>"], ["<a_", "<b_", "<c_", "<d_"]),
+        ([2, 2], ("l1:{} ", "l2:{} "), ["l1:", "l2:", "l3:"]),
+        ([2] * 5, None, ["<a_", "<b_", "<c_", "<d_", "<e_", "<f_"]),
+    ],
+)
+def test_tokens_beyond_the_forms_given_get_forms_that_continue_them(sizes, prefix, firsts):
+    torch.manual_seed(1)
+    model = RQVAEModel(6, num_emb_list=sizes, e_dim=4, layers=[5])
+    data = torch.randn(1, 6).repeat(2 ** len(sizes) + 5, 1)  # more items than there are codes
+    given = {} if prefix is None else {"prefix": prefix}
+    ids = model.generate_semantic_ids(data, DataLoader(data, 8), **given)
+    assert len({tuple(tokens) for tokens in ids.values()}) == len(data)
+    for tokens in ids.values():
+        assert len(tokens) == len(firsts)
+        assert all(token.startswith(first) for token, first in zip(tokens, firsts))
+
+
+@pytest.mark.parametrize("prefix", [[], None, "<a_{}>", ["a", "b"], ["<{}_{}>"], ["<{x}>"], [3]])
+def test_forms_without_a_place_for_the_code_are_refused(prefix, make):
+    data = torch.randn(3, 6)
+    with pytest.raises(ValueError, match=r"prefix must .*such as .*'<a_\{\}>'"):
+        make().generate_semantic_ids(data, DataLoader(data, 2), prefix=prefix)

@@ -60,6 +60,13 @@ def test_what_counts_for_the_length_are_the_steps(f, batch):
         model(longer)
 
 
+def test_each_part_of_a_step_has_its_target(f):
+    with pytest.raises(ValueError, match=r"must pair off .*: move user, city to features"):
+        BST([], [f["items"]], [f["item"], f["user"], f["city"]], PARAMS, nhead=2)
+    with pytest.raises(ValueError, match=r"must pair off.*widths \[4, 2\] and \[4\]"):
+        BST([], [f["items"], f["kinds"]], [f["item"]], PARAMS, nhead=2)
+
+
 def test_a_width_that_does_not_divide_is_refused(f):
     with pytest.raises(ValueError, match="the width of a step, 6, must be a multiple of nhead=4"):
         make(f, nhead=4)

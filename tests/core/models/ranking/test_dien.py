@@ -12,8 +12,9 @@ PARAMS = {"dims": [6], "dropout": 0.3, "activation": "relu"}
 PAIRS = (("items", "other_items", "item"), ("kinds", "other_kinds", "kind"))
 
 
-def make(f, profile, **kwargs):
+def make(f, profile, others=(), **kwargs):
     histories, negatives, targets = ([f[names[i]] for names in PAIRS] for i in range(3))
+    targets += [f[name] for name in others]
     return DIEN([f[n] for n in profile], histories, negatives, targets, PARAMS, **kwargs)
 
 
@@ -26,8 +27,9 @@ def evolved(model, k, e, target):
 
 
 @pytest.mark.parametrize("profile", [[], ["age", "user"]])
-def test_it_is_its_formula(profile, f, rows, batch, naive, randomized):
-    model = randomized(make(f, profile, alpha=0.7)).eval()
+@pytest.mark.parametrize("others", [[], ["user", "city"]])
+def test_it_is_its_formula(profile, others, f, rows, batch, naive, randomized):
+    model = randomized(make(f, profile, others, alpha=0.7)).eval()
     parts = naive(model.state_dict())
     p, loss = model(batch)
     losses = [[], []]
@@ -45,7 +47,9 @@ def test_it_is_its_formula(profile, f, rows, batch, naive, randomized):
                 losses[k].append(-math.log(yes) - math.log(1 - no))
             interests += s.tolist()
             targets += table[row[target]]
-        x = interests + targets + parts.flat("embedding.", [f[n] for n in profile], row)
+        x = interests + targets
+        for names in (others, profile):
+            x += parts.flat("embedding.", [f[n] for n in names], row)
         assert found == pytest.approx(parts.sigmoid(parts.mlp("mlp.mlp.", x, 1)[0]), abs=1e-5)
     expected = 0.7 * sum(sum(part) / len(part) for part in losses)
     assert loss.item() == pytest.approx(expected, abs=1e-5)
@@ -73,6 +77,15 @@ def test_the_auxiliary_loss_counts_the_steps_of_its_mask(f):
     assert model.auxiliary(h, pos, neg).item() > 0
 
 
-def test_negatives_must_pair_off_too(f):
-    with pytest.raises(ValueError, match="must pair off"):
-        DIEN([], [f["items"]], [f["other_kinds"]], [f["item"]], PARAMS)
+@pytest.mark.parametrize(
+    ("histories", "negatives", "targets", "message"),
+    [
+        (["items"], ["other_kinds"], ["item"], r"neg_history_features must .*\[4\] and \[2\]"),
+        (["items"], [], ["item"], r"neg_history_features must pair off.*\[4\] and \[\]"),
+        (["items", "kinds"], ["other_items"], ["item", "kind"], r"\[4, 2\] and \[4\]"),
+        (["items"], ["other_items"], [], r"target_features must pair off.*\[4\] and \[\]"),
+    ],
+)
+def test_each_history_has_a_negative_and_a_target(histories, negatives, targets, message, f):
+    with pytest.raises(ValueError, match=message):
+        DIEN([], *([f[n] for n in part] for part in (histories, negatives, targets)), PARAMS)

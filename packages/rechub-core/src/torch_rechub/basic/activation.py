@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .._errors import UnknownChoiceError
+
 
 class BatchNorm(nn.BatchNorm1d):
     """`torch.nn.BatchNorm1d` that also takes a training batch of one row, or of none.
@@ -106,7 +108,7 @@ def activation_layer(
         num_features: Number of neurons, for activations with a parameter a neuron (Dice).
 
     Raises:
-        ValueError: The name is unknown.
+        UnknownChoiceError: The name is unknown.
 
     Example:
         >>> activation_layer("ReLU")
@@ -121,7 +123,7 @@ def activation_layer(
         return Dice(num_features=num_features)
     if name not in _BY_NAME:
         known = ", ".join([*_BY_NAME, "dice"])
-        raise ValueError(
+        raise UnknownChoiceError(
             f"unknown activation {act_name!r}; give one of {known}, or a torch.nn.Module"
         )
     return _BY_NAME[name]()

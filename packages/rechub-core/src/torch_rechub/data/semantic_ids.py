@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from .._errors import UnknownChoiceError
 from ..types import FilePath
 from .negative import python_generator
 from .trie import Trie
@@ -37,7 +38,8 @@ class TigerSeqDataset(Dataset[Sample]):
             keeps all.
 
     Raises:
-        ValueError: `mode` is another, or there are fewer samples than `sample_num`.
+        UnknownChoiceError: `mode` is another.
+        ValueError: There are fewer samples than `sample_num`.
         KeyError: A user has an item without tokens.
 
     Example:
@@ -59,7 +61,7 @@ class TigerSeqDataset(Dataset[Sample]):
         sample_num: int = 0,
     ) -> None:
         if mode not in ("train", "valid", "test"):
-            raise ValueError(f"mode must be 'train', 'valid' or 'test', got {mode!r}")
+            raise UnknownChoiceError(f"mode must be 'train', 'valid' or 'test', got {mode!r}")
         self.max_his_len, self.mode, self.sample_num = max_his_len, mode, sample_num
         self.inters, indices = _read(inters_json), _read(indices_json)
         self.indices = {str(item): list(tokens) for item, tokens in indices.items()}

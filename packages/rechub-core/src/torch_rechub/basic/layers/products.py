@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._errors import UnknownChoiceError
+
 
 def field_pairs(n_fields: int) -> Tensor:
     """The pairs i < j of fields, in the order (0, 1), (0, 2), …: shape (2, P), P = F (F − 1) / 2.
@@ -110,7 +112,7 @@ class BiLinearInteractionLayer(nn.Module):
         x: (B, F, D); returns (B, P, D), P = F (F − 1) / 2.
 
     Raises:
-        ValueError: The type is another.
+        UnknownChoiceError: The type is another.
 
     Example:
         >>> BiLinearInteractionLayer(4, 3, "field_each")(torch.ones(2, 3, 4)).shape
@@ -139,7 +141,7 @@ class BiLinearInteractionLayer(nn.Module):
                 nn.Linear(input_dim, input_dim, bias=False) for _ in range(matrices[bilinear_type])
             )
         else:
-            raise ValueError(
+            raise UnknownChoiceError(
                 "bilinear_type must be 'field_all', 'field_each' or 'field_interaction', got "
                 f"{bilinear_type!r}"
             )

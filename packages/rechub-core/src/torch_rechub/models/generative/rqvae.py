@@ -15,6 +15,7 @@ from ...basic.layers.quantization import (
     kmeans,
     sinkhorn_algorithm,
 )
+from .token_forms import forms_of
 from .unique_codes import unique_codes
 
 __all__ = [
@@ -156,7 +157,8 @@ class RQVAEModel(nn.Module):
             data: A data set of embeddings (in_dim,), one an item, such as `EmbDataset`.
             data_loader: Says the batch size; rows are read from `data` in its own order, whether
                 the loader shuffles or not.
-            prefix: The form of each level's token; one more than there are levels may be needed.
+            prefix: The form of each level's token, such as "<a_{}>". Where there are more tokens
+                than forms, the further ones continue them: "<d_{}>" after "<c_{}>".
             use_sk: Whether levels with an ε use Sinkhorn's algorithm.
             device: Kept for scripts: ids are computed where the model is.
 
@@ -164,7 +166,7 @@ class RQVAEModel(nn.Module):
             The tokens of row i of `data` by i.
 
         Raises:
-            ValueError: `prefix` has too few forms.
+            ValueError: `prefix` is empty, or a form has no place for the code.
 
         Example:
             >>> model = RQVAEModel(4, num_emb_list=[2, 8], e_dim=2, layers=[])
@@ -173,6 +175,7 @@ class RQVAEModel(nn.Module):
             >>> len({tuple(tokens) for tokens in ids.values()})
             9
         """
+        forms_of(prefix, levels=0)
         training, here = self.training, next(self.parameters()).device
         self.eval()
         rows = DataLoader(data, batch_size=data_loader.batch_size or 1024)
@@ -186,12 +189,9 @@ class RQVAEModel(nn.Module):
             codes.cpu(),
             lambda i: last.distances(z[i.to(here)]).cpu(),  # type: ignore[operator]
         ).tolist()
-        if found and len(found[0]) > len(prefix):
-            raise ValueError(
-                f"ids of {len(found[0])} codes need as many forms in prefix, got {list(prefix)}"
-            )
+        forms = forms_of(prefix, len(found[0]) if found else 0)
         return {
-            i: [form.format(c) for form, c in zip(prefix, row, strict=False)]
+            i: [form.format(c) for form, c in zip(forms, row, strict=False)]
             for i, row in enumerate(found)
         }
 

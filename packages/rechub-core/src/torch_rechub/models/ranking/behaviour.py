@@ -4,28 +4,47 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from ...basic.features import Feature, IdFeature, SequenceFeature, check_sequences, fields_of
+from ...basic.features import (
+    Feature,
+    IdFeature,
+    SequenceFeature,
+    check_sequences,
+    fields_of,
+    flat_width,
+)
 from ...basic.layers.inputs import column
 
 
 def pair_features(
     histories: Sequence[Feature], targets: Sequence[Feature]
-) -> tuple[list[SequenceFeature], list[IdFeature]]:
-    """The history features and, in their order, the feature of the target for each.
+) -> tuple[list[SequenceFeature], list[IdFeature], list[Feature]]:
+    """The history features, the feature of the target for each in order, and the other targets.
 
     Raises:
-        ValueError: A history is no sequence with pooling "concat", or the two differ in number or
-            width.
+        ValueError: A history is no sequence with pooling "concat", or has no target of its width.
     """
     sequences = check_sequences("history_features", histories)
-    ids = [f for t in targets for f in fields_of("target_features", [t])[0]]
-    widths = [[f.embed_dim for f in part] for part in (sequences, ids)]
-    if widths[0] != widths[1] or not sequences:
+    first, others = list(targets[: len(sequences)]), list(targets[len(sequences) :])
+    paired = [f for t in first for f in fields_of("target_features", [t])[0]]
+    check_widths("target_features", paired, sequences)
+    flat_width(others)
+    return sequences, paired, others
+
+
+def check_widths(
+    argument: str, features: Sequence[IdFeature], histories: Sequence[SequenceFeature]
+) -> None:
+    """Refuse features that do not pair off with the histories.
+
+    Raises:
+        ValueError: They differ in number or width, or there is no history.
+    """
+    widths = [[f.embed_dim for f in part] for part in (histories, features)]
+    if widths[0] != widths[1] or not histories:
         raise ValueError(
-            "history_features and target_features must pair off, in order and with the same "
+            f"history_features and {argument} must pair off, in order and with the same "
             f"embed_dim; got widths {widths[0]} and {widths[1]}"
         )
-    return sequences, ids
 
 
 def valid_steps(x: Mapping[str, Tensor], history: SequenceFeature) -> Tensor:

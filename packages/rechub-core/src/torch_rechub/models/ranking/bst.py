@@ -71,9 +71,14 @@ class BST(nn.Module):
     ) -> None:
         super().__init__()
         self.features, self.max_seq_len = list(features), max_seq_len
-        self.history_features, self.target_features = pair_features(
+        self.history_features, self.target_features, others = pair_features(
             history_features, target_features
         )
+        if others:
+            raise ValueError(
+                "target_features must pair off with history_features, as the target is a step of "
+                f"the history: move {', '.join(f.name for f in others)} to features"
+            )
         width = flat_width(self.target_features)
         if width % nhead:
             raise ValueError(f"the width of a step, {width}, must be a multiple of nhead={nhead}")

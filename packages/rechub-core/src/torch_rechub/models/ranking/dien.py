@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from ...basic.features import Feature, check_sequences, flat_width
 from ...basic.layers import AUGRU, MLP, AUGRU_Cell, EmbeddingLayer
 from ...basic.layers.sequence import to_front
-from .behaviour import pair_features, valid_steps
+from .behaviour import check_widths, pair_features, valid_steps
 
 __all__ = ["AUGRU", "DIEN", "AUGRU_Cell"]
 
@@ -18,7 +18,8 @@ __all__ = ["AUGRU", "DIEN", "AUGRU_Cell"]
 class DIEN(nn.Module):
     """Extracts interests from a history, then follows how the one in the target evolves.
 
-    h_t = GRU(e_1, …, e_t),  s = AUGRU(h, v_A),  ŷ = σ( MLP([s_1; …; s_K; v_A1; …; profile]) ),
+    h_t = GRU(e_1, …, e_t),  s = AUGRU(h, v_A),
+    ŷ = σ( MLP([s_1; …; s_K; v_A1; …; v_AM; profile]) ),
     L_aux = −mean_t [ln σ(⟨h_t, e⁺_{t+1}⟩) + ln(1 − σ(⟨h_t, e⁻_{t+1}⟩))]
 
     with a GRU and an AUGRU for each history k of K. `forward` returns α L_aux beside ŷ: train with
@@ -31,7 +32,8 @@ class DIEN(nn.Module):
         history_features: Sequence features with pooling "concat"; padding may lie on either side.
         neg_history_features: For each history a feature of as many steps: at each step something
             that the user did not click there. Where the history has padding it counts for nothing.
-        target_features: What is shown, one feature for each history, in the same order.
+        target_features: What is shown: M ≥ K features. The first K belong to the K histories, in
+            the same order; the others, such as `features` again, enter the MLP alone.
         mlp_params: Arguments of `MLP`: dims, dropout, activation (Dice unless given).
         alpha: α.
 
@@ -39,7 +41,7 @@ class DIEN(nn.Module):
         x[name]: (B,) or (B, L), as the feature; returns probabilities (B,) and α L_aux ().
 
     Raises:
-        ValueError: Histories, their negatives and targets do not pair off.
+        ValueError: A history has no target of its width, or there is not one negative for each.
 
     Example:
         >>> from torch_rechub.basic.features import SequenceFeature, SparseFeature
@@ -70,11 +72,11 @@ class DIEN(nn.Module):
     ) -> None:
         super().__init__()
         self.alpha, self.features = alpha, list(features)
-        self.history_features, self.target_features = pair_features(
+        self.history_features, self.target_features, self.other_targets = pair_features(
             history_features, target_features
         )
-        pair_features(neg_history_features, target_features)
         self.neg_history_features = check_sequences("neg_history_features", neg_history_features)
+        check_widths("neg_history_features", self.neg_history_features, self.history_features)
         self.embedding = EmbeddingLayer(
             [*features, *history_features, *neg_history_features, *target_features]
         )
@@ -83,7 +85,7 @@ class DIEN(nn.Module):
             nn.GRU(d, d, batch_first=True) for d in widths
         )
         self.interest_evolving_layers = nn.ModuleList(AUGRU(d) for d in widths)
-        dim = flat_width(features) + 2 * sum(widths)
+        dim = flat_width([*self.target_features, *target_features, *features])
         self.mlp = MLP(dim, **{"activation": "dice", **mlp_params, "output_layer": True})
 
     def forward(self, x: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -103,7 +105,11 @@ class DIEN(nn.Module):
             h = self.interest_extractor_layers[k](e)[0]
             losses.append(self.auxiliary(h[:, :-1], e[:, 1:], negative[:, 1:], mask[:, 1:]))
             interests.append(self.interest_evolving_layers[k](h, target, mask)[1])
-        profile = [self.embedding(x, self.features, squeeze_dim=True)] if self.features else []
+        profile = [
+            self.embedding(x, part, squeeze_dim=True)
+            for part in (self.other_targets, self.features)
+            if part
+        ]
         y: Tensor = self.mlp(torch.cat([*interests, *targets, *profile], dim=1))
         return y.squeeze(1), self.alpha * torch.stack(losses).sum()
 

@@ -17,7 +17,7 @@ class DIN(nn.Module):
     """Reads a user's history through what is shown: each step counts by its bond to the target.
 
     v_k = Σ_j a_k(e_kj, v_Ak) e_kj (`ActivationUnit`) for each history k and its target feature,
-    ŷ = σ( MLP([v_1; …; v_K; v_A1; …; v_AK; profile]) )
+    ŷ = σ( MLP([v_1; …; v_K; v_A1; …; v_AM; profile]) )
 
     Complexity: O(K L |ActivationUnit| + |MLP|).
 
@@ -25,7 +25,8 @@ class DIN(nn.Module):
         features: The profile: inputs of any kind and width, also none.
         history_features: Sequence features with pooling "concat", such as the items and the
             categories clicked; padding may lie on either side.
-        target_features: What is shown, one feature for each history, in the same order.
+        target_features: What is shown: M ≥ K features. The first K belong to the K histories, in
+            the same order; the others, such as `features` again, enter the MLP alone.
         mlp_params: Arguments of `MLP`: dims, dropout, activation (Dice unless given).
         attention_mlp_params: Arguments of `ActivationUnit`: dims, activation (Dice unless given),
             dropout, use_softmax.
@@ -34,7 +35,7 @@ class DIN(nn.Module):
         x[name]: (B,) or (B, L), as the feature; returns probabilities (B,).
 
     Raises:
-        ValueError: Histories and targets do not pair off.
+        ValueError: A history has no target of its width.
 
     Example:
         >>> from torch_rechub.basic.features import SequenceFeature, SparseFeature
@@ -59,7 +60,7 @@ class DIN(nn.Module):
     ) -> None:
         super().__init__()
         self.features = list(features)
-        self.history_features, self.target_features = pair_features(
+        self.history_features, self.target_features, self.other_targets = pair_features(
             history_features, target_features
         )
         self.embedding = EmbeddingLayer([*features, *history_features, *target_features])
@@ -67,7 +68,7 @@ class DIN(nn.Module):
         self.attention_layers = nn.ModuleList(
             ActivationUnit(f.embed_dim or 0, **attention) for f in self.target_features
         )
-        dim = flat_width(features) + 2 * flat_width(self.target_features)
+        dim = flat_width([*self.target_features, *target_features, *features])
         self.mlp = MLP(dim, **{"activation": "dice", **mlp_params, "output_layer": True})
 
     def forward(self, x: Mapping[str, Tensor]) -> Tensor:
@@ -83,6 +84,10 @@ class DIN(nn.Module):
             unit(e, v, mask)
             for unit, e, v, mask in zip(self.attention_layers, histories, targets, masks)
         ]
-        profile = [self.embedding(x, self.features, squeeze_dim=True)] if self.features else []
+        profile = [
+            self.embedding(x, part, squeeze_dim=True)
+            for part in (self.other_targets, self.features)
+            if part
+        ]
         y: Tensor = self.mlp(torch.cat([*interests, *targets, *profile], dim=1))
         return y.squeeze(1)
