@@ -4,12 +4,16 @@ import copy
 import io
 import os
 import pickle
+import stat
+import threading
+from contextlib import nullcontext
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
-from torch_rechub.trainers import CheckpointError
+from torch_rechub.trainers import CheckpointError, CTRTrainer
 from torch_rechub.trainers.checkpoint import (
     load_weights,
     prepare_folder,
@@ -173,3 +177,101 @@ def test_saving_leaves_torchs_own_setting_as_it_was(tmp_path):
     save_weights({"w": torch.ones(3)}, tmp_path / "model.pth")
     assert torch.serialization.get_crc32_options() is before
     assert load_weights(tmp_path / "model.pth")["w"].tolist() == [1, 1, 1]
+
+
+# Several writers
+
+
+def at_once(*calls):
+    """Call each in a thread of its own; return what they raised."""
+    raised = []
+
+    def guarded(call):
+        try:
+            call()
+        except BaseException as error:
+            raised.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return raised
+
+
+def test_threads_that_write_one_file_leave_it_whole_and_nothing_else(tmp_path):
+    before = torch.serialization.get_crc32_options()
+    contents = [{"a": torch.full((2000,), float(n))} for n in range(8)]
+
+    def write(weights):
+        for _ in range(20):
+            save_weights(weights, tmp_path / "w.pth")
+
+    assert at_once(*[partial(write, weights) for weights in contents]) == []
+    found = load_weights(tmp_path / "w.pth")["a"]
+    assert found.unique().numel() == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["w.pth"]
+    assert torch.serialization.get_crc32_options() is before
+
+
+def test_a_failure_of_one_writer_does_not_remove_the_file_of_another(tmp_path, monkeypatch):
+    # the first waits in the middle of its file until the second has failed
+    save, failed, begun = torch.save, threading.Event(), threading.Event()
+
+    def in_turns(weights, stream):
+        if "second" in weights:
+            begun.wait(30)
+            stream.write(b"half")
+            raise OSError(28, "No space left on device")
+        begun.set()
+        failed.wait(30)
+        save(weights, stream)
+
+    monkeypatch.setattr(torch, "save", in_turns)
+    monkeypatch.setattr("torch_rechub.trainers.checkpoint._CHECKSUMS", nullcontext())
+
+    def second():
+        with pytest.raises(OSError, match="No space left"):
+            save_weights({"second": torch.tensor(2)}, tmp_path / "w.pth")
+        failed.set()
+
+    first = partial(save_weights, {"first": torch.tensor(1)}, tmp_path / "w.pth")
+    assert at_once(first, second) == []
+    assert load_weights(tmp_path / "w.pth") == {"first": torch.tensor(1)}
+    assert [file.name for file in tmp_path.iterdir()] == ["w.pth"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such links")
+def test_a_link_at_the_temporary_name_is_not_followed(tmp_path, monkeypatch):
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    monkeypatch.setattr(os, "urandom", lambda n: b"\0" * n)
+    for pid in (os.getpid(), "00" * 8):
+        (tmp_path / f".w.pth.{pid}.tmp").symlink_to(precious)
+    with pytest.raises(FileExistsError):
+        save_weights({"a": torch.tensor(1)}, tmp_path / "w.pth")
+    assert precious.read_text() == "mine"
+    monkeypatch.undo()
+    save_weights({"a": torch.tensor(1)}, tmp_path / "w.pth")
+    assert precious.read_text() == "mine"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_who_may_read_a_file_is_as_the_user_says(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        save_weights({"a": torch.tensor(1)}, tmp_path / "w.pth")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "w.pth").stat().st_mode) == 0o666 & ~mask
+
+
+def test_trainings_in_threads_share_the_default_folder(tmp_path, monkeypatch, make_model, loaders):
+    monkeypatch.chdir(tmp_path)
+    trainers = [CTRTrainer(make_model(), n_epoch=5, progress=False) for _ in range(2)]
+    assert at_once(*[partial(trainer.fit, *loaders) for trainer in trainers]) == []
+    assert [file.name for file in tmp_path.iterdir()] == ["model.pth"]
+    load_weights(tmp_path / "model.pth")
+    assert [len(trainer.history) for trainer in trainers] == [5, 5]

@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from .types import FilePath
@@ -29,6 +29,43 @@ def naming(file: "FilePath") -> Iterator[None]:
         if error.filename is not None or error.errno is None:
             raise
         raise OSError(error.errno, error.strerror, os.fspath(file)) from error
+
+
+@contextmanager
+def written_whole(file: "FilePath") -> Iterator[BinaryIO]:
+    """A stream whose content takes the place of `file`, at once, when the block has ended.
+
+    It is written to a new file beside it, which no other writer has, in this process or another,
+    and which is synced first. An error leaves what was there before, and nothing else.
+
+    Raises:
+        OSError: It cannot be written, as on a full disk; the error names `file`.
+
+    Example:
+        >>> import tempfile
+        >>> file = tempfile.mkdtemp() + "/a"
+        >>> with written_whole(file) as stream:
+        ...     stream.write(b"whole")
+        5
+        >>> os.listdir(os.path.dirname(file))
+        ['a']
+    """
+    folder, name = os.path.split(os.path.abspath(file))
+    new = os.path.join(folder, f".{name[:200]}.{os.urandom(8).hex()}.tmp")
+    # O_EXCL follows no link that somebody left at the name, and no two writers open one file
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    with naming(file):
+        descriptor = os.open(new, flags | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            with open(descriptor, "wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(new, file)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(new)
+            raise
 
 
 def read_tensors(file: "FilePath") -> Any:

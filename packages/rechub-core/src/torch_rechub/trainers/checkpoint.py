@@ -4,6 +4,7 @@ import copy
 import os
 import random
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._files import CheckpointError, naming, read_tensors
+from .._files import CheckpointError, read_tensors, written_whole
 from .._paths import local_path
 from ..basic.ranks import process_rank
 from ..types import FilePath
+
+_CHECKSUMS = threading.Lock()
 
 
 def prepare_folder(folder: str | os.PathLike[str]) -> Path:
@@ -48,31 +51,27 @@ def save_weights(weights: dict[str, Any], file: Path) -> None:
     """
     if process_rank() > 0:
         return
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        with naming(file), temporary.open("wb") as stream, _without_checksums():
+        with written_whole(file) as stream, _without_checksums():
             torch.save(weights, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, file)
     except RuntimeError as error:
         reason = error.__context__  # torch raises one of its own over the system's
         if not isinstance(reason, OSError):
             raise
         raise OSError(reason.errno, reason.strerror, str(file)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def _without_checksums() -> Iterator[None]:
     """Save without checksums, which take longer than writing and which torch.load never reads."""
-    before = torch.serialization.get_crc32_options()
-    torch.serialization.set_crc32_options(False)
-    try:
-        yield
-    finally:
-        torch.serialization.set_crc32_options(before)
+    # The setting is the process's: a second thread would take the first one's for the user's.
+    with _CHECKSUMS:
+        before = torch.serialization.get_crc32_options()
+        torch.serialization.set_crc32_options(False)
+        try:
+            yield
+        finally:
+            torch.serialization.set_crc32_options(before)
 
 
 def load_weights(file: FilePath) -> dict[str, Any]:
