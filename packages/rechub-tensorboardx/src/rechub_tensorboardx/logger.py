@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from torch_rechub.basic.tracking.logger import RunLogger
+from torch_rechub.basic.tracking.names import distinct
 from torch_rechub.basic.tracking.plugin import (
     LegalNames,
     ending,
@@ -119,7 +120,7 @@ class TensorBoardXLogger(RunLogger):
             # TensorBoard shows the first entry only; other readers of the file find the last.
             self._session_started = False
             self._start_session([])
-        table = "\n".join(f"    {name} = {value}" for name, value in _flat(self._params))
+        table = "\n".join(f"    {name} = {value}" for name, value in _flat(self._params).items())
         self.writer.add_text("hyperparameters", table, self._next_step)
         self.writer.flush()
 
@@ -169,7 +170,7 @@ class TensorBoardXLogger(RunLogger):
             return
         self._session_started = True
         hparams = import_module("tensorboardX.summary").hparams
-        experiment, start, _ = hparams(dict(_flat(self._params)), dict.fromkeys(metric_names))
+        experiment, start, _ = hparams(_flat(self._params), dict.fromkeys(metric_names))
         self._add(experiment)
         self._add(start)
 
@@ -213,10 +214,14 @@ def _restart(writer: Any, step: int) -> None:
     writer.file_writer.add_event(event.Event(session_log=started), step=step)
 
 
-def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(params: Mapping[str, Any]) -> dict[str, Any]:
+    return distinct(_leaves(params))
+
+
+def _leaves(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in params.items():
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{name}/")
+            yield from _leaves(value, f"{prefix}{name}/")
         else:
             yield f"{prefix}{name}", _hparam(value)
 

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from torch_rechub.basic.tracking.logger import RunLogger
+from torch_rechub.basic.tracking.names import distinct
 from torch_rechub.basic.tracking.plugin import (
     LegalNames,
     exit_code,
@@ -217,7 +218,6 @@ class WandbLogger(RunLogger):
 
 
 def _config(params: Mapping[str, Any]) -> dict[str, Any]:
-    """`params` as wandb can keep them; what is called ``_wandb`` is its own."""
-    return {
-        f"{n}_" if n.strip("-") == "_wandb" else n: value for n, value in in_utf8(params).items()
-    }
+    """`params` as wandb can keep them: without ``-`` at the ends; ``_wandb`` is its own."""
+    names = ((name.strip("-"), value) for name, value in in_utf8(params).items())
+    return distinct((f"{n}_" if n == "_wandb" else n, value) for n, value in names)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..ranks import process_rank
 from .base import BaseLogger, LoggerClosedError
+from .names import MetricNames
 from .plain import plain_hyperparams, plain_metrics
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class RunLogger(BaseLogger):
     def __init__(self) -> None:
         self._closed = False
         self._next_step = 0
+        self._metric_names = MetricNames()
         self._failure: BaseException | None = None
 
     @property
@@ -124,7 +126,7 @@ class RunLogger(BaseLogger):
         """
         self._require_open()
         number = _whole_step(self._next_step if step is None else step)
-        values = plain_metrics(metrics)
+        values = plain_metrics(metrics, self._metric_names)
         if values:
             self.write_metrics(values, number)
             self._next_step = max(self._next_step, number + 1)

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import pairwise
 from typing import Any
 
+from .names import Keys, MetricNames
+
 log = logging.getLogger("torch_rechub.tracking")
 
 REDACTED = "<redacted>"
@@ -41,11 +43,16 @@ _SECRET_ENVIRONMENT = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)$")
 _warned: set[str] = set()
 
 
-def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
+def plain_metrics(metrics: Mapping[str, Any], names: MetricNames | None = None) -> dict[str, float]:
     """Each value as a float; nested dicts flattened to ``outer/inner``.
 
     Values may be Python or NumPy numbers and bools, and arrays or tensors of one element, on any
-    device and of any type. What is no number is left out, with one warning for each name.
+    device and of any type. What is no number is left out, with one warning for each name. No two
+    metrics get one name: see `MetricNames`.
+
+    Args:
+        metrics: Name to value, or to further metrics.
+        names: The names that the run has given so far.
 
     Example:
         >>> import numpy as np
@@ -53,8 +60,9 @@ def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
         {'auc': 0.5, 'task/a': 1.0}
     """
     values: dict[str, float] = {}
-    for name, value in _flatten(metrics):
-        number = _as_float(value)
+    known = MetricNames() if names is None else names
+    for keys, value in _flatten(metrics):
+        name, number = known[keys], _as_float(value)
         if number is not None:
             values[name] = number
         elif name not in _warned:
@@ -65,14 +73,13 @@ def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     return values
 
 
-def _flatten(
-    metrics: Mapping[Any, Any], prefix: str = "", depth: int = 1
-) -> Iterator[tuple[str, Any]]:
+def _flatten(metrics: Mapping[Any, Any], above: Keys = ()) -> Iterator[tuple[Keys, Any]]:
     for key, value in metrics.items():
-        if isinstance(value, Mapping) and depth < _MAX_DEPTH:  # one may contain itself
-            yield from _flatten(value, f"{prefix}{key}/", depth + 1)
+        keys = (*above, key)
+        if isinstance(value, Mapping) and len(keys) < _MAX_DEPTH:  # one may contain itself
+            yield from _flatten(value, keys)
         else:
-            yield f"{prefix}{key}", value
+            yield keys, value
 
 
 def _as_float(value: Any) -> float | None:

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any, Literal
 
 from ..._paths import local_path
+from .names import distinct, free_name
 from .plain import plain_hyperparams
 
 log = logging.getLogger("torch_rechub.tracking")
@@ -83,7 +84,7 @@ def in_utf8(data: Any) -> Any:
     if isinstance(data, str):
         return data.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(data, Mapping):
-        return {in_utf8(name): in_utf8(value) for name, value in data.items()}
+        return distinct((in_utf8(name), in_utf8(value)) for name, value in data.items())
     return [in_utf8(item) for item in data] if isinstance(data, list) else data
 
 
@@ -162,9 +163,7 @@ class LegalNames:
     def __getitem__(self, name: str) -> str:
         recorded = self._recorded.get(name)
         if recorded is None:
-            recorded = self._legal(in_utf8(name))
-            while recorded in self._taken:
-                recorded += "_"
+            recorded = free_name(self._legal(in_utf8(name)), self._taken)
             self._recorded[name] = recorded
             self._taken.add(recorded)
             if recorded != name:
