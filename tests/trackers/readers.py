@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from torch_rechub.runs import Run, read_runs
+from torch_rechub.runs.damage import Damage
 
 
 def only(directory: Path, pattern: str) -> Path:
@@ -42,12 +43,16 @@ def wandb_run(directory: Path) -> Run:
     )
 
 
+def _messages(records: Callable[[Path, Damage], Any], path: Path) -> list[Any]:
+    return [message for _, message in records(path, Damage(path))]
+
+
 def wandb_records(directory: Path) -> list[Any]:
     from rechub_wandb.reader import wandb_records as records
 
     path = only(directory, "run-*.wandb")
     return _once_wandb_has_written(
-        lambda: list(records(path)), lambda found: any(r.HasField("exit") for r in found)
+        lambda: _messages(records, path), lambda found: any(r.HasField("exit") for r in found)
     )
 
 
@@ -58,7 +63,7 @@ def swanlab_run(directory: Path) -> Run:
 def swanlab_records(directory: Path) -> list[Any]:
     from rechub_swanlab.reader import swanlab_records as records
 
-    return list(records(only(directory, "run-*.swanlab")))
+    return _messages(records, only(directory, "run-*.swanlab"))
 
 
 def tensorboard_run(directory: Path) -> Run:
@@ -68,4 +73,4 @@ def tensorboard_run(directory: Path) -> Run:
 def tensorboard_events(directory: Path) -> list[Any]:
     from rechub_tensorboardx.reader import tensorboard_events as events
 
-    return list(events(only(directory, "events.*")))
+    return _messages(events, only(directory, "events.*"))

@@ -51,7 +51,7 @@ def test_a_seed_is_known_by_its_name_at_any_depth(key):
 
 @pytest.mark.parametrize(
     "differs",
-    [{"lr": 2}, {"status": "failed"}, {"backend": "wandb"}, {"dropout": None}],
+    [{"lr": 2}, {"status": "failed"}, {"backend": "wandb"}, {"dropout": 0}],
     ids=["value", "status", "backend", "one more"],
 )
 def test_runs_that_differ_otherwise_are_rows_of_their_own(differs):

@@ -81,7 +81,7 @@ def test_a_damaged_line_costs_itself_and_is_reported(tmp_path, caplog):
     (run,) = read_runs(tmp_path)
     assert run.metrics == {"val/auc": [(1, 0.30000000000000004)]}
     assert run.status == "failed"
-    assert "1 damaged lines" in caplog.text
+    assert "1 damaged line is left out: line 4 (no JSON: " in caplog.text
 
 
 def test_files_put_together_give_their_runs(tmp_path):

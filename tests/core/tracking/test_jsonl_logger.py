@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from torch_rechub.basic.tracking import JSONLLogger, LoggerClosedError, available_loggers
-from torch_rechub.basic.tracking.jsonl import from_json_line, json_line
+from torch_rechub.basic.tracking.json_lines import from_json_line, json_line
 from torch_rechub.runs import read_runs
 from torch_rechub.testing import LoggerContract, RecordedRun
 
@@ -243,7 +243,7 @@ def test_a_line_that_was_cut_off_does_not_spoil_the_next_one(tmp_path, caplog):
         again.log_metrics({"a": 2.0})
     (run,) = read_runs(tmp_path)
     assert run.metrics == {"a": [(4, 1.0), (5, 2.0)]}
-    assert "1 damaged lines are left out" in caplog.text
+    assert "1 damaged line is left out: line 3" in caplog.text
 
 
 @pytest.mark.parametrize("resume", [None, "never"])

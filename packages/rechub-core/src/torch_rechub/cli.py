@@ -7,13 +7,16 @@ import shutil
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from typing import NoReturn
 
 from .runs import available_readers, compare, plot, read_runs
+from .runs.comparing import names_of_metrics
 from .runs.comparison import Comparison
 from .runs.monitored import default_metric, direction
 from .runs.plotting import refuse_other_formats
 from .runs.reading import no_runs
-from .runs.tables import Table, aligned, csv_text, json_text, markdown
+from .runs.shown import Shown, shown
+from .runs.tables import Table, aligned, csv_text, json_text, markdown, shortened
 from .runs.views import comparison_table, run_records, run_table
 
 _EXAMPLES = """examples:
@@ -49,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     messages = logging.StreamHandler()
     messages.setFormatter(logging.Formatter("rechub: %(message)s"))
+    messages.addFilter(Shown())
     log = logging.getLogger("torch_rechub")
     log.addHandler(messages)
     try:
@@ -64,9 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(shown(message))  # a shell's `*` gives names that the user never saw
+
+
 def _parser() -> argparse.ArgumentParser:
     readers = ", ".join(available_readers())
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="rechub",
         description=f"List and compare recorded runs. Backends that can be read here: {readers}.",
         epilog=_EXAMPLES,
@@ -102,8 +111,7 @@ def _runs(options: argparse.Namespace) -> None:
     if metric is None and any(run.metrics for run in runs):
         metric = default_metric(runs)
     elif metric is not None and not any(metric in run.metrics for run in runs):
-        names = sorted({name for run in runs for name in run.metrics})
-        raise ValueError(f"no run has the metric {metric!r}; they have: {', '.join(names)}")
+        raise ValueError(f"no run has the metric {metric!r}; they have: {names_of_metrics(runs)}")
     records = run_records(runs, metric, options.mode or direction(metric or ""))
     if options.format in ("table", "markdown"):
         _show(run_table(records, metric), options.format)
@@ -131,14 +139,15 @@ def _compare(options: argparse.Namespace) -> None:
             _write(_summary(found, len(rows)))
     if options.plot:
         plot(found, options.plot)
-        sys.stderr.write(f"rechub: curves drawn in {options.plot}\n")
+        sys.stderr.write(f"rechub: curves drawn in {shown(options.plot)}\n")
 
 
-def _summary(found: Comparison, shown: int) -> str:
+def _summary(found: Comparison, rows: int) -> str:
+    metric = shortened(shown(found.metric), 80)
     n = sum(row.n for row in found.rows)
     largest = "largest" if found.mode == "max" else "smallest"
-    text = f"\n{found.metric}, {largest} is best; {n} runs in {len(found.rows)} rows"
-    text += f", {shown} shown" if shown < len(found.rows) else ""
+    text = f"\n{metric}, {largest} is best; {n} runs in {len(found.rows)} rows"
+    text += f", {rows} shown" if rows < len(found.rows) else ""
     if found.without_metric:
         text += f"; {len(found.without_metric)} runs without it"
     return text + "\n"
@@ -156,7 +165,8 @@ def _show(table: Table, form: str) -> None:
     )
     _write(text)
     if left_out:
-        _write(f"\nno room for: {', '.join(left_out)} (--format json or csv has all)\n")
+        names = ", ".join(shortened(name, 80) for name in left_out)
+        _write(f"\nno room for: {names} (--format json or csv has all)\n")
 
 
 def _coloured(column: str, text: str) -> str:

@@ -1,16 +1,21 @@
 """Reads what SwanLab left on disk, of offline and online runs alike; no network, no account."""
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
-from datetime import timezone
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from torch_rechub.runs import Run
+from torch_rechub.runs.checks import moment, plain_params
+from torch_rechub.runs.damage import Damage
 from torch_rechub.runs.framing import leveldb_records
 
-_IDENT = b":SWL"
+log = logging.getLogger("torch_rechub.runs")
+
+_IDENT, _VERSION = b":SWL\xd6\xe1", 2
 _STATUS = {
     "RUN_STATE_FINISHED": "finished",
     "RUN_STATE_CRASHED": "failed",
@@ -33,47 +38,62 @@ class SwanLabRunReader:
             yield _run(path)
 
 
-def swanlab_records(path: Path) -> Iterator[Any]:
-    """The protobuf records of a ``.swanlab`` file, as ``swanlab.proto`` describes them."""
+def swanlab_records(path: Path, damage: Damage) -> Iterator[tuple[int, Any]]:
+    """Place and protobuf message of each record of a ``.swanlab`` file."""
     record = import_module("swanlab.proto.swanlab.record.v1.record_pb2").Record
-    for data in leveldb_records(path, _IDENT):
-        yield record.FromString(data)
+    for at, data in leveldb_records(path, _IDENT, _VERSION, damage):
+        try:
+            yield at, record.FromString(data)
+        except import_module("google.protobuf.message").DecodeError as error:
+            damage.add(at, str(error))
 
 
 def _run(path: Path) -> Run:
     fields: dict[str, Any] = {"name": path.parent.name}
     metrics: dict[str, list[tuple[int, float]]] = {}
-    for record in swanlab_records(path):
-        if record.HasField("scalar"):
-            scalar = record.scalar
-            value = scalar.value.number if scalar.HasField("value") else math.nan
-            metrics.setdefault(scalar.key, []).append((scalar.step, value))
-        elif record.HasField("start"):
-            start = record.start
-            fields |= {"name": start.name or start.id, "project": start.project or None}
-            fields["started"] = start.started_at.ToDatetime(timezone.utc)
-        elif record.HasField("finish"):
-            fields |= _end(record.finish)
+    with Damage(path, "record", "byte") as damage:
+        for _, record in swanlab_records(path, damage):
+            if record.HasField("scalar"):
+                scalar = record.scalar
+                value = scalar.value.number if scalar.HasField("value") else math.nan
+                metrics.setdefault(scalar.key, []).append((scalar.step, value))
+            elif record.HasField("start"):
+                start = record.start
+                fields |= {"name": start.name or start.id, "project": start.project or None}
+                fields["started"] = _moment(start.started_at)
+            elif record.HasField("finish"):
+                fields |= _end(record.finish)
     params = _hyperparams(path.parent / "files" / "config.yaml")
     return Run(backend="swanlab", path=str(path), hyperparams=params, metrics=metrics, **fields)
 
 
 def _end(finish: Any) -> dict[str, Any]:
-    states = import_module("swanlab.proto.swanlab.run.v1.run_pb2").RunState
+    names = import_module("swanlab.proto.swanlab.run.v1.run_pb2").RunState.items()
+    name = next((name for name, number in names if number == finish.state), "")
     return {
-        "status": _STATUS.get(states.Name(finish.state), "unfinished"),
+        "status": _STATUS.get(name, "unfinished"),
         # of Ctrl-C swanlab's own handler keeps a traceback
         "error": finish.error.partition("\n")[0] or None,
-        "ended": finish.finished_at.ToDatetime(timezone.utc),
+        "ended": _moment(finish.finished_at),
     }
+
+
+def _moment(stamp: Any) -> datetime | None:
+    return moment(stamp.seconds + stamp.nanos / 1e9)
 
 
 def _hyperparams(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     yaml: Any = import_module("yaml")  # which swanlab writes it with
-    stored = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    return {name: _none_for_empty(item["value"]) for name, item in stored.items()}
+    try:
+        stored = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        values = plain_params({name: item["value"] for name, item in stored.items()})
+    except Exception as error:  # yaml has errors of its own, and what it gives may be anything
+        reason = f"{type(error).__name__}: {error}"
+        log.warning("%s cannot be read; its run has no hyper-parameters: %s", path, reason)
+        return {}
+    return {name: _none_for_empty(value) for name, value in values.items()}
 
 
 def _none_for_empty(value: Any) -> Any:

@@ -4,16 +4,19 @@ import logging
 import os
 import re
 import struct
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from torch_rechub.runs import Run
+from torch_rechub.runs.checks import moment
+from torch_rechub.runs.damage import Damage
 
 log = logging.getLogger("torch_rechub.runs")
 
+_LARGE = 64 * 1024
 _STATUS = {"success": "finished", "crashed": "failed", "aborted": "interrupted"}
 _START, _END, _TEXT = "_hparams_/session_start_info", "_hparams_/session_end_info", "status/"
 
@@ -32,8 +35,10 @@ class TensorBoardRunReader:
         """The run of `files`."""
         state = _State()
         for path in sorted(files, key=_time_and_serial):
-            for event in tensorboard_events(path):
-                state.add(event)
+            try:
+                _add_file(state, path)
+            except OSError as error:
+                log.warning("%s cannot be read and is left out of its run: %s", path, error)
         folder = files[0].parent.resolve()
         yield Run(folder.name, "tensorboardx", str(files[0].parent), **state.fields())
 
@@ -43,28 +48,68 @@ def _time_and_serial(path: Path) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", path.name)]
 
 
-def tensorboard_events(path: Path) -> Iterator[Any]:
-    """The protobuf events of a file, as ``tensorboardX.proto`` describes them."""
+def _add_file(state: "_State", path: Path) -> None:
+    with Damage(path, "record", "byte") as damage:
+        for at, event in tensorboard_events(path, damage):
+            try:
+                state.add(event)
+            except Exception as error:  # whatever a script logged, it costs its record
+                damage.add(at, f"{type(error).__name__}: {error}")
+
+
+def tensorboard_events(path: Path, damage: Damage) -> Iterator[tuple[int, Any]]:
+    """Place and protobuf event of each record of a file, as ``tensorboardX.proto`` has it."""
     event: Any = import_module("tensorboardX.proto.event_pb2").Event
     decode_error = import_module("google.protobuf.message").DecodeError
-    try:
-        for data in _frames(path):
-            yield event.FromString(data)
-    except decode_error:
-        log.warning("%s is damaged; what follows the damage is left out.", path)
+    checksum = _masked_crc32c()
+    for at, data, stored in _frames(path, checksum, damage):
+        try:
+            found = event.FromString(data)
+        except decode_error as error:
+            damage.add(at, str(error))
+            continue
+        # In Python a checksum takes a second for 4 MB, which only pictures and graphs have.
+        if (len(data) <= _LARGE or _is_read(found)) and checksum(data) != stored:
+            damage.add(at, "its checksum is another")
+            continue
+        yield at, found
 
 
-def _frames(path: Path) -> Iterator[bytes]:
-    """Each event lies between its length (8 bytes) with a checksum (4), and a checksum (4)."""
+def _frames(
+    path: Path, checksum: Callable[[bytes], int], damage: Damage
+) -> Iterator[tuple[int, bytes, int]]:
+    """Place, bytes and checksum of each record.
+
+    A record lies between its length (8 bytes) with a checksum (4), and a checksum (4). Where a
+    length is damaged, nothing says where the next record begins.
+    """
+    checksum_of_length = lru_cache(1_000)(checksum)
+    at = 0
     with path.open("rb") as file:
-        left = os.fstat(file.fileno()).st_size
+        size = os.fstat(file.fileno()).st_size
         while len(header := file.read(12)) == 12:
-            (length,) = struct.unpack_from("<Q", header)
-            left -= 12 + length + 4
-            if left < 0:
+            length, stored = struct.unpack("<QI", header)
+            if checksum_of_length(header[:8]) != stored:
+                damage.add(at, "its length is damaged, so all that follows it is lost")
+                return
+            end = at + 12 + length + 4
+            if end > size:
                 return  # cut off
-            yield file.read(length)
-            file.read(4)
+            data = file.read(length)
+            (stored,) = struct.unpack("<I", file.read(4))
+            yield at, data, stored
+            at = end
+
+
+def _masked_crc32c() -> Callable[[bytes], int]:
+    """The checksum of TFRecord files: rotated and shifted, so that it differs from its bytes'."""
+    crc32c: Any = import_module("tensorboardX.crc32c").crc32c
+
+    def masked(data: bytes) -> int:
+        crc: int = crc32c(data)
+        return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+    return masked
 
 
 class _State:
@@ -103,7 +148,7 @@ class _State:
             self.metrics[name] = [pair for pair in pairs if pair[0] < step]
 
     def fields(self) -> dict[str, Any]:
-        times = [datetime.fromtimestamp(time, timezone.utc) for time in self.times]
+        times = [moment(time) for time in self.times]
         return {
             "status": self.status,
             "error": self.error,
@@ -114,6 +159,14 @@ class _State:
         }
 
 
+def _is_read(event: Any) -> bool:
+    """Whether `_State` takes something from an event."""
+    return event.session_log.status == event.session_log.START or any(
+        value.tag in (_START, _END) or value.tag.startswith(_TEXT) or _scalar(value) is not None
+        for value in event.summary.value
+    )
+
+
 def _hparams(value: Any) -> Any:
     data: Any = import_module("tensorboardX.proto.plugin_hparams_pb2").HParamsPluginData
     return data.FromString(value.metadata.plugin_data.content)
@@ -122,7 +175,10 @@ def _hparams(value: Any) -> Any:
 def _plain(stored: Any) -> Any:
     kind = stored.WhichOneof("kind")
     value = None if kind is None else getattr(stored, kind)
-    return None if value == "null" else value  # as TensorBoardXLogger keeps None
+    if kind in ("struct_value", "list_value"):
+        value = import_module("google.protobuf.json_format").MessageToDict(value)
+    # TensorBoardXLogger keeps None as text; protobuf has a number for it
+    return None if value == "null" or kind == "null_value" else value
 
 
 def _scalar(value: Any) -> float | None:

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from torch_rechub.runs import Run
+from torch_rechub.runs.checks import moment
+from torch_rechub.runs.damage import Damage
 from torch_rechub.runs.framing import leveldb_records
 
-_IDENT = b":W&B"
+_IDENT, _VERSION = b":W&B\xe1\xbe", 0
 # wandb's exit codes, as a shell gives them to a process that a signal ended: SIGINT, SIGTERM
 _INTERRUPTED = {130, 143, 255}
 
@@ -33,45 +35,69 @@ class WandbRunReader:
             yield _run(path)
 
 
-def wandb_records(path: Path) -> Iterator[Any]:
-    """The protobuf records of a ``.wandb`` file, as ``wandb.proto`` describes them."""
+def wandb_records(path: Path, damage: Damage) -> Iterator[tuple[int, Any]]:
+    """Place and protobuf message of each record of a ``.wandb`` file, as ``wandb.proto`` has it."""
     record = import_module("wandb.proto.wandb_internal_pb2").Record
-    for data in leveldb_records(path, _IDENT):
-        yield record.FromString(data)
+    for at, data in leveldb_records(path, _IDENT, _VERSION, damage):
+        try:
+            yield at, record.FromString(data)
+        except import_module("google.protobuf.message").DecodeError as error:
+            damage.add(at, str(error))
 
 
 def _run(path: Path) -> Run:
-    fields: dict[str, Any] = {"name": path.parent.name}
-    params: dict[str, Any] = {}
-    metrics: dict[str, list[tuple[int, float]]] = {}
-    axes: dict[str, str] = {}
-    last = 0.0
-    for record in wandb_records(path):
+    state = _State(path.parent.name)
+    with Damage(path, "record", "byte") as damage:
+        for at, record in wandb_records(path, damage):
+            try:
+                state.add(record)
+            except Exception as error:  # whatever a script logged, it costs its record
+                damage.add(at, f"{type(error).__name__}: {error}")
+    return Run(
+        backend="wandb",
+        path=str(path),
+        hyperparams=state.params,
+        metrics=state.metrics,
+        **state.fields,
+    )
+
+
+class _State:
+    """What the records so far say."""
+
+    def __init__(self, name: str) -> None:
+        self.fields: dict[str, Any] = {"name": name}
+        self.params: dict[str, Any] = {}
+        self.metrics: dict[str, list[tuple[int, float]]] = {}
+        self.axes: dict[str, str] = {}
+        self.last = 0.0
+
+    def add(self, record: Any) -> None:
         kind = record.WhichOneof("record_type")
         if kind == "history":
-            last = max(last, _add_row(record.history, axes, metrics))
+            self.last = max(self.last, _add_row(record.history, self.axes, self.metrics))
         elif kind == "metric" and record.metric.name:
-            axes[record.metric.name] = record.metric.step_metric
+            self.axes[record.metric.name] = record.metric.step_metric
         elif kind == "run":
-            fields |= _about(record.run)
-            _update(params, record.run.config)
+            self.fields |= _about(record.run)
+            _update(self.params, record.run.config)
         elif kind == "config":
-            _update(params, record.config)
+            _update(self.params, record.config)
         elif kind == "exit":
             code = record.exit.exit_code
-            fields["status"] = "finished" if code == 0 else "failed"
+            self.fields["status"] = "finished" if code == 0 else "failed"
             if code:
-                fields["status"] = "interrupted" if code in _INTERRUPTED else "failed"
-                fields["error"] = f"exit code {code}"
-            fields["ended"] = _end(fields.get("started"), record.exit.runtime, last)
-    return Run(backend="wandb", path=str(path), hyperparams=params, metrics=metrics, **fields)
+                self.fields["status"] = "interrupted" if code in _INTERRUPTED else "failed"
+                self.fields["error"] = f"exit code {code}"
+            started = self.fields.get("started")
+            self.fields["ended"] = _end(started, record.exit.runtime, self.last)
 
 
 def _about(run: Any) -> dict[str, Any]:
     return {
         "name": run.display_name or run.run_id,
         "project": run.project or None,
-        "started": run.start_time.ToDatetime(timezone.utc),
+        "started": moment(run.start_time.seconds + run.start_time.nanos / 1e9),
     }
 
 
@@ -89,11 +115,14 @@ def _add_row(
     row.pop("_runtime", None)
     counted = row.pop("_step", None)
     step = row.pop("step", history.step.num if counted is None else counted)
+    points = []
     for name, value in row.items():
         own = row.get(axes.get(name, ""))
         at = own if own is not None and float(own).is_integer() else step
         if value is not None and at is not None and name not in axes.values():
-            metrics.setdefault(name, []).append((int(at), float(value)))
+            points.append((name, int(at), float(value)))
+    for name, at, value in points:  # all of a row, or nothing
+        metrics.setdefault(name, []).append((at, value))
     return time or 0.0
 
 
@@ -124,7 +153,8 @@ def _update(params: dict[str, Any], config: Any) -> None:
 
 def _end(started: datetime | None, runtime: int, last: float) -> datetime | None:
     """Known are how long the run took, in whole seconds, and when each row was logged."""
-    ends = [datetime.fromtimestamp(last, timezone.utc)] if last else []
+    row = moment(last) if last else None
+    ends = [] if row is None else [row]
     if started is not None:
         ends.append(started + timedelta(seconds=runtime))
     return max(ends, default=None)

@@ -1,17 +1,18 @@
 """Compares runs: which hyper-parameters differ, and what that did to a metric."""
 
-import json
-import math
 import os
-import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
 from .comparison import Comparison, Row, Statistic
+from .folders import AnyPath
 from .monitored import default_metric, direction
-from .reading import AnyPath, no_runs, read_runs
+from .reading import no_runs, read_runs
 from .record import Mode, Run, flat
+from .tables import shortened
+from .values import EMPTY, mean_and_deviation, signature
 
 SEED_KEYS = ("seed", "random_seed", "torch_seed")
 """Hyper-parameters that make a run a repetition of another, at any depth; trainers record the last,
@@ -27,7 +28,8 @@ def compare(
     """Rank runs by a metric, with mean and spread of runs that differ only by their seed.
 
     Runs are one row when they have a hyper-parameter called ``seed``, ``random_seed`` or
-    ``torch_seed``, and agree in all others, in project, backend and status.
+    ``torch_seed``, and agree in all others, in project, backend and status. A hyper-parameter that
+    is empty is the same as one that is missing.
 
     Args:
         runs: Runs, or the paths to read them from.
@@ -47,14 +49,15 @@ def compare(
     if not have:
         raise ValueError(
             f"none of {len(found)} runs has numbers for the metric {metric!r}; "
-            f"they have: {', '.join(sorted({m for run in found for m in run.metrics})) or 'none'}"
+            f"they have: {names_of_metrics(found)}"
         )
     ignored = frozenset(ignore)
     params = [{n: v for n, v in flat(run.hyperparams) if n not in ignored} for run in have]
-    differing, common = _differing(params)
+    signatures = [{n: signature(v) for n, v in given.items()} for given in params]
+    differing = _differing(signatures)
     groups: dict[Any, list[tuple[Run, dict[str, Any]]]] = {}
-    for number, (run, given) in enumerate(zip(have, params, strict=True)):
-        groups.setdefault(_group(run, given, differing, number), []).append((run, given))
+    for number, (run, given, of_run) in enumerate(zip(have, params, signatures, strict=True)):
+        groups.setdefault(_group(run, of_run, differing, number), []).append((run, given))
     rows = [_row(members, metric, mode, differing) for members in groups.values()]
     sign = -1 if mode == "max" else 1
     rows.sort(key=lambda row: (sign * row["best"].mean, row["name"]))
@@ -63,7 +66,7 @@ def compare(
         mode=mode,
         rows=tuple(Row(rank=rank, **row) for rank, row in enumerate(rows, 1)),
         differing=differing,
-        common=common,
+        common=_common(params, differing),
         without_metric=tuple(run for run in found if run.best(metric, mode) is None),
     )
 
@@ -88,28 +91,42 @@ def is_seed(name: str) -> bool:
     return name.rsplit("/", 1)[-1].lower() in SEED_KEYS
 
 
-def _signature(value: Any) -> str:
-    """The same for values that are the same in every tracker: 3 and 3.0, None and ``null``."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def names_of_metrics(runs: Sequence[Run]) -> str:
+    """The names of the metrics that runs have, the first twenty of many."""
+    names = sorted({name for run in runs for name in run.metrics})
+    more = [f"and {len(names) - 20} more"] if len(names) > 20 else []
+    return ", ".join([shortened(name, 80) for name in names[:20]] + more) or "none"
 
 
-def _differing(params: list[dict[str, Any]]) -> tuple[tuple[str, ...], dict[str, Any]]:
-    names = dict.fromkeys(name for given in params for name in given if not is_seed(name))
-    differing, common = [], {}
-    for name in names:
-        if len({_signature(given[name]) if name in given else None for given in params}) > 1:
-            differing.append(name)
-        else:
-            common[name] = params[0][name]
-    return tuple(differing), common
+def _differing(signatures: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+    """The names, in order, that have more than one value, where what is missing is empty."""
+    values: dict[str, set[str]] = {}
+    present: Counter[str] = Counter()
+    for of_run in signatures:
+        for name, value in of_run.items():
+            values.setdefault(name, set()).add(value)
+        present.update(of_run.keys())
+    return tuple(
+        name
+        for name, found in values.items()
+        if len(found if present[name] == len(signatures) else found | {EMPTY}) > 1
+        and not is_seed(name)
+    )
 
 
-def _group(run: Run, given: Mapping[str, Any], differing: Sequence[str], number: int) -> Any:
-    if not any(is_seed(name) for name in given):
+def _common(params: Sequence[Mapping[str, Any]], differing: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for given in params:
+        for name, value in given.items():
+            found.setdefault(name, value)
+    apart = set(differing)
+    return {n: v for n, v in found.items() if n not in apart and not is_seed(n)}
+
+
+def _group(run: Run, of_run: Mapping[str, str], differing: Sequence[str], number: int) -> Any:
+    if not any(is_seed(name) for name in of_run):
         return number
-    values = tuple((name, _signature(given[name])) for name in differing if name in given)
+    values = tuple(of_run.get(name, EMPTY) for name in differing)
     return run.backend, run.project, run.status, values
 
 
@@ -119,7 +136,7 @@ def _row(
     (first, given), runs = members[0], tuple(run for run, _ in members)
     best = [pair for run in runs if (pair := run.best(metric, mode))]
     last = [pair for run in runs if (pair := run.last(metric))]
-    seeds = {_signature(value): value for _, params in members for value in _seeds(params)}
+    seeds = {signature(value): value for _, params in members for value in _seeds(params)}
     return {
         "name": _common_name([run.name for run in runs]),
         "backend": first.backend,
@@ -151,8 +168,4 @@ def _common_name(names: list[str]) -> str:
 
 
 def _statistic(values: list[float]) -> Statistic:
-    finite = all(map(math.isfinite, values))
-    mean = statistics.fmean(values) if finite else sum(values) / len(values)
-    if len(values) < 2:
-        return Statistic(mean, None)
-    return Statistic(mean, statistics.stdev(values) if finite else math.nan)
+    return Statistic(*mean_and_deviation(values))

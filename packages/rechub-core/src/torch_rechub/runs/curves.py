@@ -1,11 +1,13 @@
 """The curves of a comparison: what is drawn, whatever draws it."""
 
 import math
-import statistics
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .comparison import Comparison, Row
 from .tables import cell, shortened
+from .values import is_empty, mean_and_deviation
 
 # Ten colours that people with colour blindness can tell apart next to each other, after
 # Okabe and Ito, "Color Universal Design", 2008, with their yellow left out.
@@ -47,24 +49,40 @@ def curve(row: Row, metric: str) -> Curve:
     values = [[points[step] for points in runs] for step in steps]
     end = steps[-1] if steps else -1
     tails = [sorted(point for point in points.items() if point[0] >= end) for points in runs]
+    pairs = [mean_and_deviation(v) for v in values]
     return Curve(
         steps=steps,
-        mean=[statistics.fmean(v) for v in values],
-        sd=[statistics.stdev(v) for v in values] if len(runs) > 1 else [],
+        mean=[mean for mean, _ in pairs],
+        sd=[sd for _, sd in pairs if sd is not None],
         tails=[tail for tail in tails if tail and tail[-1][0] > end],
     )
 
 
 def labels(comparison: Comparison) -> list[str]:
-    """What tells each row from the others: the hyper-parameters that differ, else its name."""
+    """What tells each row from the others: the hyper-parameters that differ, else its name.
+
+    Where that is not enough, as of one training that several trackers recorded, it has the
+    backend as well; else project and status.
+    """
     short = {name: name.rsplit("/", 1)[-1] for name in comparison.differing}
     if len(set(short.values())) < len(short):
         short = {name: name for name in comparison.differing}
-    texts = [
-        ", ".join(f"{short[name]}={cell(value)}" for name, value in row.hyperparams.items())
-        for row in comparison.rows
-    ]
+    found = [_candidates(row, short) for row in comparison.rows]
+    counts = Counter(label for candidates in found for label in set(candidates))
     return [
-        shortened(text if text and texts.count(text) == 1 else cell(row.name), _LONGEST_LABEL)
-        for text, row in zip(texts, comparison.rows, strict=True)
+        next((label for label in candidates if counts[label] == 1), candidates[-1])
+        for candidates in found
     ]
+
+
+def _candidates(row: Row, short: Mapping[str, str]) -> list[str]:
+    given = {short[name]: value for name, value in row.hyperparams.items() if not is_empty(value)}
+    text = ", ".join(f"{cell(name)}={cell(value)}" for name, value in given.items())
+    whole = ", ".join(cell(part) for part in (row.backend, row.project, row.status) if part)
+    endings = [(text, ""), (text, row.backend), (row.name, ""), (row.name, row.backend)]
+    return [_label(start, end) for start, end in [*endings, (row.name, whole)] if start]
+
+
+def _label(start: str, end: str) -> str:
+    ending = f" ({shortened(cell(end), 30)})" if end else ""
+    return shortened(cell(start), _LONGEST_LABEL - len(ending)) + ending

@@ -6,60 +6,118 @@ short for another piece at the end of a block is filled up.
 Reference: the LevelDB documentation, "leveldb Log format".
 """
 
-import logging
 import os
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import BinaryIO
 
-log = logging.getLogger("torch_rechub.runs")
+from .damage import Damage
 
 _BLOCK = 32 * 1024
 _HEADER = 7
-_DAMAGED, _WHOLE, _FIRST, _LAST = 0, 1, 2, 4
+_DAMAGED, _WHOLE, _FIRST, _MIDDLE, _LAST, _ZEROS = range(6)
+_SEARCHES = 100  # of a file that is nothing but damage, a search in every block takes minutes
 
 
-def leveldb_records(path: str | os.PathLike[str], ident: bytes) -> Iterator[bytes]:
-    """The records of a file, one after another; the whole file is never in memory.
+def leveldb_records(
+    path: str | os.PathLike[str], ident: bytes, version: int, damage: Damage
+) -> Iterator[tuple[int, bytes]]:
+    """The records of a file, each with its last piece's place; the whole file is never in memory.
 
-    A record that was cut off, as by ``kill -9``, ends the reading. A damaged one is left out, with
-    the rest of its block, and reported.
+    A record that was cut off, as by ``kill -9``, ends the reading. A damaged one is left out; the
+    next one whose checksum is right goes on. The checksum does not cover the length of a piece,
+    but decides which bytes it is of.
 
     Args:
         path: The file; an empty one has no records.
         ident: What its first bytes must be.
+        version: The latest version of the format that can be read, the last byte of the header.
+        damage: Counts what is left out.
 
     Raises:
-        ValueError: The file begins otherwise.
+        ValueError: The file begins otherwise, or has a later version.
     """
+    parts: list[bytes] = []
+    lost = False  # whether damage took the beginning of the record at hand
     with open(path, "rb") as file:
-        header = file.read(_HEADER)
-        if header[: len(ident)] != ident[: len(header)]:
-            raise ValueError(f"{os.fspath(path)} begins with {header[:4]!r}, not with {ident!r}")
-        file.seek(0)
-        parts: list[bytes] = []
-        start = _HEADER
-        while block := file.read(_BLOCK):
-            for kind, piece in _pieces(block, start, path):
-                if kind in (_WHOLE, _FIRST, _DAMAGED):
-                    parts = []
-                if kind in (_WHOLE, _FIRST) or parts:  # else its beginning is lost
-                    parts.append(piece)
-                if kind in (_WHOLE, _LAST) and parts:
-                    yield b"".join(parts)
-                    parts = []
-            start = 0
+        _check_header(file.read(_HEADER), ident, version)
+        for at, kind, piece in _all_pieces(file, damage):
+            if parts and kind in (_WHOLE, _FIRST):
+                damage.add(at, "the end of a record is missing")
+            if not parts and not lost and kind in (_MIDDLE, _LAST):
+                damage.add(at, "the beginning of a record is missing")
+            parts = [] if kind in (_DAMAGED, _WHOLE, _FIRST) else parts
+            lost = kind == _DAMAGED or (not parts and kind in (_MIDDLE, _LAST))
+            if not lost:
+                parts.append(piece)
+            if parts and kind in (_WHOLE, _LAST):
+                yield at, b"".join(parts)
+                parts = []
 
 
-def _pieces(block: bytes, at: int, path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
+def _all_pieces(file: BinaryIO, damage: Damage) -> Iterator[tuple[int, int, bytes]]:
+    """Place, kind and bytes of the pieces of a file; damage is one too, and counted."""
+    file.seek(0)
+    begin, start, hole = 0, _HEADER, -1
+    while block := file.read(_BLOCK):
+        for at, kind, piece in _pieces(block, start, damage.count < _SEARCHES):
+            if kind == _ZEROS:
+                hole = begin + at  # the filling of the file's end, unless something follows
+                continue
+            if hole >= 0:
+                damage.add(hole, "zeros between records")
+                yield hole, _DAMAGED, b""
+                hole = -1
+            if kind == _DAMAGED:
+                damage.add(begin + at, "its checksum is another")
+            yield begin + at, kind, piece
+        begin, start = begin + len(block), 0
+
+
+def _check_header(header: bytes, ident: bytes, version: int) -> None:
+    if header[: len(ident)] != ident[: len(header)]:
+        raise ValueError(f"it begins with {header[: len(ident)]!r}, not with {ident!r}")
+    if len(header) == _HEADER and header[-1] > version:
+        raise ValueError(
+            f"it has format {header[-1]}, and the installed reader knows {version}: update the "
+            "package of this backend"
+        )
+
+
+def _pieces(block: bytes, at: int, search: bool) -> Iterator[tuple[int, int, bytes]]:
+    """Place, kind and bytes of the pieces of a block, damage and zeros among them."""
     while at + _HEADER <= len(block):
         crc, length, kind = struct.unpack_from("<IHB", block, at)
-        piece = block[at + _HEADER : at + _HEADER + length]
-        if len(piece) < length or kind == length == 0:
-            return  # cut off, or filled up with zeros
-        if zlib.crc32(piece, zlib.crc32(bytes([kind]))) != crc or kind > _LAST:
-            log.warning("%s is damaged; some of its records are left out.", os.fspath(path))
-            yield _DAMAGED, b""
+        if crc == length == kind == 0 and not block[at:].strip(b"\0"):
+            yield at, _ZEROS, b""
             return
-        yield kind, piece
-        at += _HEADER + length
+        piece = block[at + _HEADER : at + _HEADER + length]
+        if _is_piece(block, at):
+            yield at, kind, piece
+            at += _HEADER + length
+            continue
+        places = range(at + 1, len(block)) if search else ()
+        after = next((place for place in places if _is_piece(block, place)), None)
+        cut_off = len(piece) < length and len(block) < _BLOCK and kind <= _LAST
+        if cut_off and after is None and _checksum(kind, piece) != crc:  # else the length is wrong
+            return
+        yield at, _DAMAGED, b""
+        if after is None:
+            return
+        at = after
+
+
+def _is_piece(block: bytes, at: int) -> bool:
+    if at + _HEADER > len(block):
+        return False
+    crc: int
+    crc, length, kind = struct.unpack_from("<IHB", block, at)
+    end = at + _HEADER + length
+    if kind not in (_WHOLE, _FIRST, _MIDDLE, _LAST) or end > len(block):
+        return False
+    return crc == _checksum(kind, block[at + _HEADER : end])
+
+
+def _checksum(kind: int, piece: bytes) -> int:
+    return zlib.crc32(piece, zlib.crc32(bytes([kind])))

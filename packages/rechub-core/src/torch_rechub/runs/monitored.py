@@ -20,10 +20,10 @@ def default_metric(runs: Sequence[Run]) -> str:
     counts = Counter(name for run in runs for name in run.metrics if name != "learning_rate")
     if not counts:
         raise ValueError(f"none of {len(runs)} runs has a metric to compare")
-    monitors = Counter(run.hyperparams.get("monitor") for run in runs)
-    for name, _ in monitors.most_common():
+    named = (run.hyperparams.get("monitor") for run in runs)
+    for name, _ in Counter(name for name in named if isinstance(name, str)).most_common():
         if name in counts:
-            return str(name)
+            return name
     return min(
         counts,
         key=lambda n: (not n.startswith("val"), direction(n) == "min", -counts[n], n),

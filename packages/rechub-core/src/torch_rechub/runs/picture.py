@@ -6,9 +6,11 @@ from typing import Any
 from .._files import naming
 from .comparison import Comparison
 from .curves import COLOURS, curve, labels
-from .tables import spread
+from .shown import shown
+from .tables import shortened, spread
 
 _GREY_ROWS = 200
+_LONGEST_TITLE = 80
 # Fonts with Chinese characters, of the usual systems; matplotlib's own has none.
 _FONTS = (
     "DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "PingFang SC",
@@ -29,8 +31,8 @@ def draw_png(comparison: Comparison, path: str) -> None:
             "drawing a .png needs matplotlib: pip install 'rechub-core[plot]'. "
             "A .html file needs nothing."
         ) from error
-    fonts = {"font.family": _installed_fonts(), "font.size": 10}
-    with naming(path), matplotlib.rc_context(fonts):
+    plain = {"font.family": _installed_fonts(), "font.size": 10, "text.usetex": False}
+    with naming(path), matplotlib.rc_context(plain):
         figure(comparison).savefig(path, dpi=150, format="png")
 
 
@@ -77,7 +79,8 @@ def _draw_curves(axes: Any, comparison: Comparison) -> None:
 def _dress(axes: Any, comparison: Comparison) -> None:
     ticker: Any = import_module("matplotlib.ticker")
     runs = sum(row.n for row in comparison.rows)
-    axes.set_title(f"{_plain(comparison.metric)}, {runs} runs", loc="left", fontsize=12)
+    metric = shortened(shown(comparison.metric), _LONGEST_TITLE)
+    axes.set_title(f"{metric}, {runs} runs", loc="left", fontsize=12, parse_math=False)
     if any(row.n > 1 for row in comparison.rows):
         note = {"loc": "right", "fontsize": 9, "color": "#555555"}
         axes.set_title("mean ± standard deviation", **note)
@@ -92,7 +95,7 @@ def _dress(axes: Any, comparison: Comparison) -> None:
     title += f" ({hidden} more in grey)" if hidden else ""
     legend = axes.legend(
         handles[::-1],
-        [_plain(text) for text in texts[::-1]],
+        texts[::-1],
         title=title,
         loc="center left",
         bbox_to_anchor=(1.01, 0.5),
@@ -101,11 +104,8 @@ def _dress(axes: Any, comparison: Comparison) -> None:
         fontsize=9,
     )
     legend.get_title().set_color("#555555")
-
-
-def _plain(text: str) -> str:
-    """Names as they are: a dollar sign would begin a formula, and `_` alone hides a label."""
-    return text.replace("$", r"\$")
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a dollar sign in a name begins no formula
 
 
 def _installed_fonts() -> list[str]:

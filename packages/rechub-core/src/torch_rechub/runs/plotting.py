@@ -3,7 +3,7 @@
 import os
 
 from .comparison import Comparison
-from .reading import AnyPath
+from .folders import AnyPath
 
 FORMATS = (".png", ".html")
 

@@ -5,7 +5,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from fnmatch import translate
 from importlib import metadata
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..basic.tracking.plugin import failure_text
+from .checks import checked
+from .folders import AnyPath, Walk
 from .record import Run, flat
 
 if TYPE_CHECKING:
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("torch_rechub.runs")
 
 GROUP = "torch_rechub.run_readers"
-
-AnyPath = str | os.PathLike[str]
 
 # Files of trackers whose package may be missing, for the message that says so.
 _KNOWN_FILES = {
@@ -74,8 +74,8 @@ class Runs(tuple[Run, ...]):
 def read_runs(paths: AnyPath | Iterable[AnyPath], backends: Iterable[str] | None = None) -> Runs:
     """The runs of every backend that lie below `paths`.
 
-    Hidden folders are passed over, unless given themselves. What cannot be read is reported
-    through `logging` and left out.
+    Hidden folders are passed over, unless given themselves; links are followed, and no run is
+    there twice. What cannot be read is reported through `logging` and left out.
 
     Args:
         paths: Folders or files, one or several.
@@ -97,18 +97,19 @@ def read_runs(paths: AnyPath | Iterable[AnyPath], backends: Iterable[str] | None
     readers = _readers(backends)
     runs: list[Run] = []
     unread: Counter[str] = Counter()
-    for folder, names in _folders(given):
-        left = set(names)
+    walk = Walk(given)
+    for folder, names in walk:
+        patterns = [pattern for pattern, _ in readers.values()]
+        mine = [name for name in names if any(p.fullmatch(name) for p in patterns)]
+        new = [name for name in mine if walk.is_new_file(folder / name)]
         for backend, (pattern, reader) in readers.items():
-            mine = sorted(name for name in names if pattern.fullmatch(name))
-            left.difference_update(mine)
-            files = [folder / name for name in mine]
+            files = [folder / name for name in new if pattern.fullmatch(name)]
             units = [files] if reader.whole_folders and files else [[file] for file in files]
             for unit in units:
                 runs.extend(_read(backend, reader, unit))
-        if backends is not None:
-            continue
-        unread.update(p for p, known in _KNOWN_FILES.items() for n in left if known.fullmatch(n))
+        if backends is None:
+            left = set(names).difference(mine)
+            unread.update(p for p, f in _KNOWN_FILES.items() for n in left if f.fullmatch(n))
     for package, count in unread.items():
         log.warning("%d run files need a package to be read: pip install %s", count, package)
     return Runs(sorted(runs, key=lambda run: (_seconds(run.started), run.path)))
@@ -159,34 +160,16 @@ def _readers(backends: Iterable[str] | None) -> dict[str, tuple[re.Pattern[str],
     return readers
 
 
-def _folders(paths: Iterable[AnyPath]) -> Iterator[tuple[Path, list[str]]]:
-    """Each folder once, with the names of its files."""
-    seen: set[str] = set()
-    for path in paths:
-        top = os.path.expanduser(os.fspath(path))
-        if os.path.isfile(top):
-            real = os.path.realpath(top)
-            if not seen & {real, os.path.dirname(real)}:
-                seen.add(real)
-                yield Path(top).parent, [os.path.basename(top)]
-            continue
-        if not os.path.isdir(top):
-            raise FileNotFoundError(f"no file or folder {top!r}; give the folder of your runs")
-        for folder, below, names in os.walk(top, onerror=lambda e: log.warning("%s", e)):
-            below[:] = sorted(n for n in below if not n.startswith(".") and n != "__pycache__")
-            real = os.path.realpath(folder)
-            if real not in seen:
-                yield Path(folder), [n for n in names if os.path.join(real, n) not in seen]
-                seen.add(real)
-
-
 def _read(backend: str, reader: RunReader, files: list[Path]) -> list[Run]:
+    """The runs of some files, those before an error included."""
+    runs: list[Run] = []
     try:
-        return list(reader.read(files))
-    except Exception as error:
+        for run in reader.read(files):
+            runs.append(checked(run))
+    except (Exception, SystemExit) as error:  # an SDK may end the process
         where = files[0].parent if reader.whole_folders else files[0]
         log.warning("%s cannot be read as a %s run: %s", where, backend, failure_text(error))
-        return []
+    return runs
 
 
 def _seconds(time: datetime | None) -> float:

@@ -9,13 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .shown import shown, shown_json
+
 _LONGEST_CELL = 48
+_LONGEST_TEXT = 2_000
 _GAP = "  "
+_FORMULA = tuple("=+-@\t\r＝＋－＠")  # the last four are signs too, where Chinese is written
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text, with what is known of the columns.
+    """Cells as text, shown by the rule of `shown`, with what is known of the columns.
 
     Attributes:
         header: The columns' names.
@@ -28,6 +32,10 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[str] = frozenset()
     optional: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            object.__setattr__(self, name, _shown_within(value))
 
     def without(self, column: str) -> "Table":
         """The same without one column."""
@@ -65,7 +73,7 @@ def spread(mean: float, sd: float | None) -> str:
 
 
 def cell(value: Any) -> str:
-    r"""Any value as the text of a cell; what could steer a terminal is escaped.
+    r"""Any value as the text of a cell.
 
     Example:
         >>> cell(0.001), cell([64, 32]), cell(None), cell("a\x1b[2Jb")
@@ -74,7 +82,7 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return shown(text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…")
 
 
 def width(text: str) -> int:
@@ -84,19 +92,19 @@ def width(text: str) -> int:
         >>> width("auc"), width("精排"), width("e\u0301")
         (3, 4, 1)
     """
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
-    )
+    return sum(map(_width_of, text))
 
 
 def shortened(text: str, columns: int) -> str:
     """A text cut to a number of columns, with … at its end if it was longer."""
-    if width(text) <= columns:
-        return text
-    while width(text) > columns - 1:
-        text = text[:-1]
-    return f"{text}…"
+    taken, fits = 0, 0
+    for place, character in enumerate(text):
+        taken += _width_of(character)
+        if taken <= columns - 1:
+            fits = place + 1
+        if taken > columns:
+            return f"{text[:fits]}…"
+    return text
 
 
 def aligned(
@@ -137,19 +145,21 @@ def markdown(table: Table) -> str:
 
 
 def csv_text(records: Sequence[dict[str, Any]]) -> str:
-    """Records of the same keys as CSV, with numbers in full and lists as JSON."""
+    """Records of the same keys as CSV, with numbers in full and lists as JSON.
+
+    A text that a spreadsheet would compute, as it begins like a formula, begins with ``'`` instead.
+    """
     out = io.StringIO()
-    writer = csv.DictWriter(out, list(records[0]), lineterminator="\n")
-    writer.writeheader()
-    for record in records:
-        nested = {k: json.dumps(v) for k, v in record.items() if isinstance(v, list | dict)}
-        writer.writerow({**record, **nested})
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([_csv_cell(name) for name in records[0]])
+    writer.writerows([_csv_cell(value) for value in record.values()] for record in records)
     return out.getvalue()
 
 
 def json_text(value: Any) -> str:
     """Anything plain as strict JSON; NaN and the infinities, which JSON lacks, as text."""
-    return json.dumps(_strict(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    text = json.dumps(_strict(value), ensure_ascii=False, indent=2, allow_nan=False)
+    return shown_json(text) + "\n"
 
 
 def _strict(value: Any) -> Any:
@@ -161,5 +171,25 @@ def _strict(value: Any) -> Any:
 
 
 def _escaped(row: Sequence[str]) -> list[str]:
-    marks = {"|": r"\|", "<": "&lt;", "&": "&amp;", "*": r"\*", "_": r"\_", "`": r"\`", "[": r"\["}
+    marks = {mark: f"\\{mark}" for mark in r"\|*_`[$~"} | {"<": "&lt;", "&": "&amp;"}
     return ["".join(marks.get(c, c) for c in text) for text in row]
+
+
+def _shown_within(value: Any) -> Any:
+    if isinstance(value, str):
+        return shown(value)
+    return type(value)(map(_shown_within, value))
+
+
+def _width_of(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _csv_cell(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        value = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str):
+        return value
+    return shown(f"'{value}" if value.startswith(_FORMULA) else value)

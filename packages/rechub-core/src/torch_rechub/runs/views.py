@@ -1,15 +1,13 @@
 """What the commands show of runs and comparisons: records for programs, tables for people."""
 
-import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from .comparison import Comparison, Row
 from .record import Mode, Run
-from .tables import Table, cell, number, spread
-
-_MISSING = object()
+from .tables import Table, cell, number, shortened, spread
+from .values import is_empty
 
 
 def run_records(runs: Sequence[Run], metric: str | None, mode: Mode) -> list[dict[str, Any]]:
@@ -20,14 +18,14 @@ def run_records(runs: Sequence[Run], metric: str | None, mode: Mode) -> list[dic
 def run_table(records: Sequence[dict[str, Any]], metric: str | None) -> Table:
     """Runs with how they ended and, if a metric is given, what they reached."""
     header = ["name", "backend", "project", "status", "started", "epochs"]
-    header += [f"best {metric}", "at", "last"] if metric else []
+    header += [_best(metric), "at", "last"] if metric else []
     rows = [
         tuple(
             [
                 cell(record["name"]),
-                record["backend"],
+                cell(record["backend"]),
                 cell(record["project"] or ""),
-                record["status"],
+                cell(record["status"]),
                 _moment(record["started"]),
                 str(record["epochs"]),
             ]
@@ -40,39 +38,51 @@ def run_table(records: Sequence[dict[str, Any]], metric: str | None) -> Table:
 
 
 def comparison_table(found: Comparison, rows: Sequence[Row]) -> Table:
-    """Ranked rows: what differs, and what came of it."""
-    some = found.rows
-    columns: dict[str, list[str]] = {
-        "#": [str(row.rank) for row in rows],
-        "name": [cell(row.name) for row in rows],
-    }
-    if len({row.backend for row in some}) > 1:
-        columns["backend"] = [row.backend for row in rows]
-    if len({row.project for row in some}) > 1:
-        columns["project"] = [cell(row.project or "") for row in rows]
-    if any(row.status != "finished" for row in some):
-        columns["status"] = [row.status for row in rows]
-    results: dict[str, list[str]] = {}
-    if any(row.seeds for row in some):
-        results["n"] = [str(row.n) for row in rows]
-        results["seeds"] = [_seeds(row) for row in rows]
-    results[f"best {found.metric}"] = [spread(row.best.mean, row.best.sd) for row in rows]
-    if any(row.best_step is not None for row in some):
-        results["at"] = [number(row.best_step) for row in rows]
-    results["last"] = [spread(row.last.mean, row.last.sd) for row in rows]
+    """Ranked rows: what differs, and what came of it; no column that says nothing."""
+    columns = _about(found, rows)
+    results = _results(found, rows)
     numeric = {"#", *results} - {"seeds"}
     differing: dict[str, list[str]] = {}
     for name in found.differing:
         header = cell(name)
-        if header in columns or header in results:  # a hyper-parameter called `name`, say
-            header = f"hyperparams/{header}"
-        given = [row.hyperparams.get(name, _MISSING) for row in rows]
-        differing[header] = ["–" if value is _MISSING else cell(value) for value in given]
-        if all(_is_number(value) for value in given if value is not _MISSING):
+        while header in columns or header in results or header in differing:
+            header = f"hyperparams/{header}"  # a hyper-parameter called `name`, say
+        given = [row.hyperparams.get(name) for row in rows]
+        differing[header] = ["–" if is_empty(value) else cell(value) for value in given]
+        if all(_is_number(value) for value in given if not is_empty(value)):
             numeric.add(header)
     columns |= differing | results
     cells = tuple(zip(*columns.values(), strict=True))
     return Table(tuple(columns), cells, frozenset(numeric), tuple(differing))
+
+
+def _about(found: Comparison, rows: Sequence[Row]) -> dict[str, list[str]]:
+    some = found.rows
+    columns = {"#": [str(row.rank) for row in rows], "name": [cell(row.name) for row in rows]}
+    if len({row.backend for row in some}) > 1:
+        columns["backend"] = [cell(row.backend) for row in rows]
+    if len({row.project for row in some if row.project}) > 1:  # some trackers keep none
+        columns["project"] = [cell(row.project or "") for row in rows]
+    if any(row.status != "finished" for row in some):
+        columns["status"] = [cell(row.status) for row in rows]
+    return columns
+
+
+def _results(found: Comparison, rows: Sequence[Row]) -> dict[str, list[str]]:
+    some, columns = found.rows, {}
+    if any(row.n > 1 for row in some):
+        columns["n"] = [str(row.n) for row in rows]
+    if any(row.seeds for row in some):
+        columns["seeds"] = [_seeds(row) for row in rows]
+    columns[_best(found.metric)] = [spread(row.best.mean, row.best.sd) for row in rows]
+    if any(row.best_step is not None for row in some):
+        columns["at"] = [number(row.best_step) for row in rows]
+    columns["last"] = [spread(row.last.mean, row.last.sd) for row in rows]
+    return columns
+
+
+def _best(metric: str) -> str:
+    return f"best {shortened(cell(metric), 80)}"
 
 
 def _run_record(run: Run, metric: str | None, mode: Mode) -> dict[str, Any]:
@@ -106,4 +116,4 @@ def _seeds(row: Row) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value

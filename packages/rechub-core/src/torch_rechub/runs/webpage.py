@@ -14,6 +14,7 @@ from typing import Any
 from .._files import naming
 from .comparison import Comparison
 from .curves import COLOURS, curve, labels
+from .shown import shown, shown_json
 from .tables import Table
 from .views import comparison_table
 
@@ -35,7 +36,7 @@ def page(comparison: Comparison) -> str:
     runs = sum(row.n for row in comparison.rows)
     parts = {
         "digest": digest,
-        "title": html.escape(f"{runs} runs, ranked by {comparison.metric}"),
+        "title": html.escape(shown(f"{runs} runs, ranked by {comparison.metric}")),
         "style": (here / "page.css").read_text(encoding="utf-8"),
         "table": _table(comparison_table(comparison, comparison.rows)),
         "data": _embedded(_data(comparison)),
@@ -55,6 +56,7 @@ def _data(comparison: Comparison) -> dict[str, Any]:
     return {
         "metric": comparison.metric,
         "metrics": sorted(metrics),
+        "shown": [shown(metric) for metric in sorted(metrics)],
         "coloured": len(COLOURS),
         "hidden": len(comparison.rows) - len(rows),
         "curves": [
@@ -83,7 +85,7 @@ def _series(row: Any, metric: str) -> dict[str, Any]:
 def _embedded(data: Any) -> str:
     """JSON that cannot end the element it stands in."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return shown_json(text).replace("<", "\\u003c")
 
 
 def _table(table: Table) -> str:

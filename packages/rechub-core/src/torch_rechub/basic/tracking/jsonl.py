@@ -1,23 +1,19 @@
 """`JSONLLogger`: a run as one file of JSON lines; needs no package, account or service."""
 
 import errno
-import json
-import math
 import os
 import re
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any, Literal
 
+from .json_lines import SUFFIX, VERSION, json_line, read_records, step_of
 from .logger import RunLogger
 from .plain import plain_hyperparams
 from .plugin import ending, failure_text, local_directory, plain_config
 
-VERSION = 1
-SUFFIX = ".run.jsonl"
-
-_FLOAT = "$float"
 _NO_FILE_NAME = re.compile(r"[^\w.-]+")
 
 
@@ -56,7 +52,7 @@ class JSONLLogger(RunLogger):
     Raises:
         TypeError: `config` is no dict.
         ValueError: `dir` is empty or a URL such as ``s3://…``; `id` cannot be in a file's name;
-            `resume` is none of these, or without `id`.
+            `resume` is none of these, or without `id`; the run to continue has a later format.
         FileExistsError: There is a run of this id, and it is not to be continued.
         FileNotFoundError: There is none, and it must be.
         OSError: The folder cannot be made or written.
@@ -108,15 +104,18 @@ class JSONLLogger(RunLogger):
 
     def _goes_on(self) -> bool:
         """Continue the steps of the file; say whether its last line was cut off."""
-        line = b"\n"
         with open(self.path, "rb") as lines:
-            for line in lines:
-                try:
-                    step = from_json_line(line).get("step", -1)
-                except ValueError:  # cut off, or damaged: readers leave it out
-                    continue
-                self._next_step = max(self._next_step, step + 1)
-        return not line.endswith(b"\n")
+            for _, record in read_records(lines, lambda number, reason: None):
+                if record["v"] > VERSION:
+                    raise ValueError(
+                        f"JSONLLogger cannot continue {self.path!r}: it has format {record['v']}, "
+                        f"this version of rechub-core writes {VERSION}: pip install -U rechub-core"
+                    )
+                if "step" in record:
+                    with suppress(ValueError):  # readers leave that line out
+                        self._next_step = max(self._next_step, step_of(record) + 1)
+            lines.seek(max(lines.tell() - 1, 0))
+            return lines.read(1) not in (b"\n", b"")
 
     @property
     def recovery(self) -> str:
@@ -166,43 +165,6 @@ class JSONLLogger(RunLogger):
         self._torn = False
 
 
-def json_line(record: dict[str, Any]) -> bytes:
-    r"""A record as a line of strict JSON in UTF-8.
-
-    Example:
-        >>> json_line({"loss": float("nan"), "名": "a"}).decode()
-        '{"loss":{"$float":"nan"},"名":"a"}\n'
-    """
-    text = json.dumps(_encode(record), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # A lone surrogate, from a file name that is no UTF-8, becomes JSON's own escape of it.
-    return text.encode("utf-8", "backslashreplace") + b"\n"
-
-
-def from_json_line(line: bytes) -> Any:
-    """What `json_line` was given.
-
-    Raises:
-        ValueError: The line is no JSON, or a part of it.
-    """
-    return json.loads(line, object_hook=_decode)
-
-
-def _encode(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return {_FLOAT: str(value)}
-    if isinstance(value, dict):
-        return {f"${k}" if k.startswith("$") else k: _encode(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_encode(item) for item in value]
-    return value
-
-
-def _decode(value: dict[str, Any]) -> Any:
-    if value.keys() == {_FLOAT}:
-        return float(value[_FLOAT])
-    return {k[1:] if k.startswith("$") else k: v for k, v in value.items()}
-
-
 def _check_id(id: str | None, resume: str | None) -> None:
     if resume not in (None, "allow", "must", "never"):
         raise ValueError(f"JSONLLogger: resume must be allow, must, never or None, got {resume!r}")
@@ -214,6 +176,8 @@ def _check_id(id: str | None, resume: str | None) -> None:
 
 def _is_continued(path: str, resume: str | None) -> bool:
     there = os.path.exists(path)
+    if there and not os.path.isfile(path):  # a pipe would wait for a writer
+        raise FileExistsError(errno.EEXIST, "JSONLLogger: what is there is no file", path)
     if resume == "must" and not there:
         raise FileNotFoundError(errno.ENOENT, "JSONLLogger: there is no run to continue", path)
     if resume in (None, "never") and there:

@@ -154,7 +154,7 @@ function draw() {
   const height = Math.min(480, Math.max(280, width * 0.55));
   scale = makeScale(curves, width, height);
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" }, chart);
-  root.setAttribute("aria-label", `Curves of ${select.value}`);
+  root.setAttribute("aria-label", `Curves of ${data.shown[select.selectedIndex]}`);
   drawAxes(root);
   for (const curve of [...curves].reverse()) drawCurve(root, curve); // the best on top
   const cursor = svg("line", { class: "cursor", y1: margin.top, y2: height - margin.bottom, visibility: "hidden" }, root);
@@ -231,7 +231,8 @@ function buildLegend() {
   }
 }
 
-for (const metric of data.metrics) select.append(new Option(metric, metric, false, metric === data.metric));
+data.metrics.forEach((metric, index) =>
+  select.append(new Option(data.shown[index], metric, false, metric === data.metric)));
 select.addEventListener("change", draw);
 logarithmic.addEventListener("change", draw);
 window.addEventListener("resize", draw);

@@ -1,0 +1,134 @@
+"""The lines of `JSONLLogger`'s files: strict JSON with NaN and the infinities, written and read."""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+VERSION = 1
+SUFFIX = ".run.jsonl"
+
+_FLOAT = "$float"
+_FLOATS = {str(value): value for value in (math.nan, math.inf, -math.inf)}
+_TOO_LARGE = 2**62
+_LONGEST = 64 * 2**20  # bytes; a line beyond is not ours, and must not fill the memory
+
+
+def json_line(record: dict[str, Any]) -> bytes:
+    r"""A record as a line of strict JSON in UTF-8.
+
+    Example:
+        >>> json_line({"loss": float("nan"), "名": "a"}).decode()
+        '{"loss":{"$float":"nan"},"名":"a"}\n'
+    """
+    text = json.dumps(_encode(record), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # A lone surrogate, from a file name that is no UTF-8, becomes JSON's own escape of it.
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def from_json_line(line: bytes) -> Any:
+    """What `json_line` was given.
+
+    Raises:
+        ValueError: The line is no JSON, is nested too deeply to be read, names a key twice, or has
+            a number that no float can hold.
+    """
+    try:
+        return json.loads(
+            line.decode("utf-8-sig"), object_pairs_hook=_decode, parse_float=_finite_float
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def read_records(
+    file: BinaryIO, damaged: Callable[[int, str], None]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The records of a file with the numbers of their lines, those of later formats included.
+
+    Empty lines and a last line that was cut off are passed over.
+
+    Args:
+        file: Open for reading bytes.
+        damaged: Called with the number of each line that is no record, and the reason.
+    """
+    for number, line in _lines(file):
+        if line is None:
+            damaged(number, f"longer than {_LONGEST} bytes")
+        elif line.strip():
+            try:
+                yield number, _record(line)
+            except ValueError as error:
+                cut_off = not line.endswith(b"\n")
+                if not (cut_off and isinstance(error, json.JSONDecodeError | UnicodeDecodeError)):
+                    damaged(number, _reason(error))
+
+
+def _reason(error: ValueError) -> str:
+    if isinstance(error, json.JSONDecodeError):  # which calls every line the first
+        return f"no JSON: {error.msg.removesuffix(' at')} at column {error.colno}"
+    return "no UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+
+
+def step_of(record: dict[str, Any]) -> int:
+    """The step of a record.
+
+    Raises:
+        ValueError: It has none, or one that no logger takes.
+    """
+    step = record.get("step")
+    if isinstance(step, float) and step.is_integer():  # JSON has one kind of numbers
+        step = int(step)
+    if type(step) is not int or not 0 <= step < _TOO_LARGE:
+        raise ValueError("step is no whole number from 0 to 2**62")
+    return step
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+    """Number and text of each line; None in place of a text that is too long."""
+    number = 0
+    while line := file.readline(_LONGEST + 1):
+        number += 1
+        whole = len(line) <= _LONGEST
+        while len(line) > _LONGEST and not line.endswith(b"\n"):
+            line = file.readline(_LONGEST + 1)
+        yield number, line if whole else None
+
+
+def _record(line: bytes) -> dict[str, Any]:
+    record = from_json_line(line)
+    if not isinstance(record, dict):
+        raise ValueError(f"no JSON object but {type(record).__name__}")
+    version = record.get("v")
+    if type(version) is not int or not 1 <= version < _TOO_LARGE:
+        raise ValueError("v is no version of the format")
+    return record
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return {_FLOAT: str(value)}
+    if isinstance(value, dict):
+        return {f"${k}" if k.startswith("$") else k: _encode(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_encode(item) for item in value]
+    return value
+
+
+def _decode(pairs: list[tuple[str, Any]]) -> Any:
+    if len(pairs) == 1 and pairs[0][0] == _FLOAT:
+        text = pairs[0][1]
+        if not isinstance(text, str) or text not in _FLOATS:
+            raise ValueError(f"{_FLOAT} must be one of {', '.join(_FLOATS)}")
+        return _FLOATS[text]
+    value = {k[1:] if k.startswith("$") else k: v for k, v in pairs}
+    if len(value) < len(pairs):
+        raise ValueError("a key is there twice")
+    return value
+
+
+def _finite_float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is beyond the range of floats")
+    return number

@@ -1,0 +1,99 @@
+"""Holds what readers give to what a `Run` promises, so that no run can trouble the others."""
+
+import math
+import operator
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime, timezone
+from typing import Any, get_args
+
+from .record import Run, Status
+
+_DEEPEST = 50  # far below Python's own limit, as some formats add levels of their own
+_MOST_VALUES = 1_000_000  # a few aliases of YAML stand for more than any memory holds
+
+
+def checked(run: Any) -> Run:
+    """The run with plain types throughout.
+
+    Raises:
+        TypeError: It is no `Run`, or a part of it is of another type.
+        ValueError: Its status is unknown, or its hyper-parameters are too large or too deep.
+    """
+    if not isinstance(run, Run):
+        raise TypeError(f"a reader gives runs, got {type(run).__name__}")
+    for name in ("name", "backend", "path"):
+        if not isinstance(getattr(run, name), str):
+            raise TypeError(f"{name} must be text, got {getattr(run, name)!r}")
+    for name in ("project", "error"):
+        if not isinstance(getattr(run, name), str | None):
+            raise TypeError(f"{name} must be text or None, got {getattr(run, name)!r}")
+    if run.status not in get_args(Status):
+        raise ValueError(f"status must be one of {get_args(Status)}, got {run.status!r}")
+    return replace(
+        run,
+        started=None if run.started is None else checked_time(run.started),
+        ended=None if run.ended is None else checked_time(run.ended),
+        hyperparams=plain_params(run.hyperparams),
+        metrics={
+            str(name): [(operator.index(step), float(value)) for step, value in points]
+            for name, points in run.metrics.items()
+        },
+    )
+
+
+def checked_time(time: datetime) -> datetime:
+    """The time in UTC.
+
+    Raises:
+        ValueError: It lies outside of the years 1970 to 9998, in which every time zone can show it.
+    """
+    if not 1970 <= time.year <= 9998:
+        raise ValueError(f"a time in the year {time.year}")
+    return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+
+
+def moment(seconds: float) -> datetime | None:
+    """A time given in seconds since 1970; None where no clock can have shown it.
+
+    Example:
+        >>> moment(0.5).isoformat(), moment(float("nan")), moment(1e300)
+        ('1970-01-01T00:00:00.500000+00:00', None, None)
+    """
+    if not math.isfinite(seconds) or not 0 <= seconds < 253_370_000_000:
+        return None
+    return datetime.fromtimestamp(seconds, timezone.utc)
+
+
+def plain_params(params: Mapping[Any, Any]) -> dict[str, Any]:
+    """Hyper-parameters as None, bool, int, float, str, lists and dicts of these; others as text.
+
+    Raises:
+        ValueError: They are nested more than 50 deep, or are more than a million values.
+
+    Example:
+        >>> plain_params({1: date(2026, 1, 2), "dims": (64, 32)})
+        {'1': '2026-01-02', 'dims': [64, 32]}
+    """
+    if not isinstance(params, Mapping):
+        raise ValueError(f"hyper-parameters are a mapping, got {type(params).__name__}")
+    return dict(_Plain().convert(params, 0))
+
+
+class _Plain:
+    def __init__(self) -> None:
+        self.left = _MOST_VALUES
+
+    def convert(self, value: Any, depth: int) -> Any:
+        self.left -= 1
+        if depth > _DEEPEST:
+            raise ValueError(f"hyper-parameters are nested more than {_DEEPEST} deep")
+        if self.left < 0:
+            raise ValueError(f"hyper-parameters are more than {_MOST_VALUES} values")
+        if value is None or isinstance(value, bool | int | float | str):
+            return value
+        if isinstance(value, Mapping):
+            return {str(name): self.convert(item, depth + 1) for name, item in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.convert(item, depth + 1) for item in value]
+        return value.isoformat() if isinstance(value, date) else str(value)[:1_000]

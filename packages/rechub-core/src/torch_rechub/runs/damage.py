@@ -1,0 +1,50 @@
+"""Says once for each file how much of it cannot be read, and where that begins."""
+
+import logging
+import os
+from types import TracebackType
+
+log = logging.getLogger("torch_rechub.runs")
+
+
+class Damage:
+    """Counts the parts of a file that are left out; reports them when its block ends.
+
+    Args:
+        path: The file.
+        part: What is left out: a line, a record.
+        place: How a part is found: "line 7", "byte 7".
+
+    Example:
+        >>> with Damage("a.run.jsonl") as damage:
+        ...     damage.count
+        0
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], part: str = "line", place: str = "line"
+    ) -> None:
+        self.path, self.part, self.place = path, part, place
+        self.count = 0
+        self._first = ""
+
+    def add(self, where: int, reason: str) -> None:
+        """Count one part."""
+        self._first = self._first or f"{self.place} {where} ({reason})"
+        self.count += 1
+
+    def __enter__(self) -> "Damage":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # of a file that cannot be read at all, the error says more
+        if self.count and (kind is None or kind is GeneratorExit):
+            left_out = f"1 damaged {self.part} is left out:"
+            if self.count > 1:
+                left_out = f"{self.count} damaged {self.part}s are left out, the first at"
+            log.warning("%s: %s %s", os.fspath(self.path), left_out, self._first)
