@@ -8,6 +8,7 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
+from torch_rechub.basic.tracking.foreign import undisturbed
 from torch_rechub.basic.tracking.logger import RunLogger
 from torch_rechub.basic.tracking.plugin import (
     LegalNames,
@@ -20,6 +21,7 @@ from torch_rechub.basic.tracking.plugin import (
     shortened,
 )
 
+from .console import print_where_possible
 from .opening import NEWER_NAMES, left_to_python, quiet_settings, with_older_names, working_folder
 
 log = logging.getLogger("torch_rechub.tracking")
@@ -108,9 +110,10 @@ class SwanLabLogger(RunLogger):
             )
         options["settings"] = quiet_settings(swanlab, options.get("settings"))
         folder = working_folder(swanlab, own["logdir"], options["settings"])
+        print_where_possible()
         on_ctrl_c = signal.getsignal(signal.SIGINT)
         try:
-            self.run = swanlab.init(
+            self.run = undisturbed(swanlab.init)(
                 project=project,
                 name=own["experiment_name"],
                 description=own["description"],

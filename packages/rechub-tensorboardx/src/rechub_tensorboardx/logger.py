@@ -23,6 +23,8 @@ from torch_rechub.basic.tracking.plugin import (
     refuse_unknown_options,
 )
 
+from .process import process_left_alone
+
 _ILLEGAL = re.compile(r"[^-/\w.]")
 _HPARAMS = "_hparams_/"
 _EXACT_IN_A_DOUBLE = 2**53
@@ -73,14 +75,16 @@ class TensorBoardXLogger(RunLogger):
 
     def __init__(self, log_dir: str | os.PathLike[str], comment: str = "", **kwargs: Any) -> None:
         super().__init__()
-        tensorboardx = load_sdk("tensorboardX", "rechub-tensorboardx")
+        with process_left_alone():
+            tensorboardx = load_sdk("tensorboardX", "rechub-tensorboardx")
         refuse_unknown_options("TensorBoardXLogger", kwargs, _writer_options(tensorboardx))
         self.log_dir = _directory(log_dir, comment)
         # Two runs of one second in one directory would write over each other's file.
         kwargs.setdefault("filename_suffix", f".{os.getpid()}.{next(_serial)}")
         purge_step = kwargs.pop("purge_step", None)
         try:
-            self.writer = tensorboardx.SummaryWriter(logdir=self.log_dir, **kwargs)
+            with process_left_alone():
+                self.writer = tensorboardx.SummaryWriter(logdir=self.log_dir, **kwargs)
         except OSError as error:
             raise OSError(
                 error.errno,
@@ -163,7 +167,7 @@ class TensorBoardXLogger(RunLogger):
                 self._add(_session_end(failed=failure is not None))
             self.writer.add_text("status", status, self._next_step)
         finally:
-            self.writer.close()
+            _close(self.writer)
 
     def _start_session(self, metric_names: list[str]) -> None:
         if self._session_started or not self._params:
@@ -200,6 +204,14 @@ def _write_through(writer: Any) -> None:
     file: Any = getattr(events, "_ev_writer", None)
     if file is not None:
         events.add_event = file.write_event
+
+
+def _close(writer: Any) -> None:
+    """Close the file, and wait for the thread of the queue, which keeps its pipes open."""
+    queue: Any = getattr(getattr(writer.file_writer, "event_writer", None), "_event_queue", None)
+    writer.close()
+    if hasattr(queue, "join_thread"):
+        queue.join_thread()
 
 
 def _restart(writer: Any, step: int) -> None:

@@ -15,12 +15,12 @@ from torch_rechub.basic.tracking.plugin import (
     LegalNames,
     exit_code,
     in_utf8,
-    load_sdk,
     plain_config,
     refuse_unknown_options,
 )
 
-from .opening import given_settings, open_run, release_hooks, working_folder, writable
+from .hooks import load_wandb
+from .opening import given_settings, open_run, release_when_closed, working_folder, writable
 
 log = logging.getLogger("torch_rechub.tracking")
 
@@ -91,7 +91,7 @@ class WandbLogger(RunLogger):
         **kwargs: Any,
     ) -> None:
         super().__init__()
-        wandb = load_sdk("wandb", "rechub-wandb")
+        wandb = load_wandb()
         refuse_unknown_options("WandbLogger", kwargs, inspect.signature(wandb.init).parameters)
         plain = plain_config("WandbLogger", config)
         options = {
@@ -214,7 +214,7 @@ class WandbLogger(RunLogger):
         try:
             self.run.finish(exit_code=exit_code(failure))
         finally:
-            release_hooks(self._wandb)
+            release_when_closed(self._wandb)
 
 
 def _config(params: Mapping[str, Any]) -> dict[str, Any]:

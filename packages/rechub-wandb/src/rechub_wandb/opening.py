@@ -1,11 +1,13 @@
-"""How a run of wandb is opened: what it collects, where its files go, the hooks that it sets."""
+"""How a run of wandb is opened: what it collects, and where its files go."""
 
 import os
-import sys
 from collections.abc import Mapping
 from typing import Any
 
+from torch_rechub.basic.tracking.foreign import undisturbed
 from torch_rechub.basic.tracking.plugin import local_directory
+
+from .hooks import hooks_followed, leave_forked_processes_alone, release_hooks
 
 # What wandb collects unless told not to. The x_ names are private to wandb, so only those that the
 # installed version knows are used.
@@ -27,13 +29,13 @@ _OFTEN = {"x_transaction_log_flush_interval": 0.1}
 
 def open_run(wandb: Any, options: dict[str, Any]) -> Any:
     """The run that ``wandb.init`` opens, beside others that are open, collecting what was asked."""
-    before = [hook.get() for hook in _HOOKS]
     try:
-        return _init(wandb, options)
+        with hooks_followed():
+            run = _init(wandb, options)
+        leave_forked_processes_alone(wandb)
+        return run
     finally:
-        for hook, function in zip(_HOOKS, before, strict=True):
-            hook.opened(function)
-        release_hooks(wandb)
+        release_when_closed(wandb)
 
 
 def _init(wandb: Any, options: dict[str, Any]) -> Any:
@@ -41,7 +43,7 @@ def _init(wandb: Any, options: dict[str, Any]) -> Any:
         options.setdefault("reinit", "create_new")
     options["settings"] = _settings(wandb, options)
     try:
-        return wandb.init(**options)
+        return undisturbed(wandb.init)(**options)
     except wandb.Error as error:
         raise type(error)(
             f"{error} (WandbLogger could not open its run. Log in once with `wandb login` or set "
@@ -99,37 +101,7 @@ def writable(folder: str | os.PathLike[str]) -> str:
     return path
 
 
-class _Hook:
-    """One of the two functions of `sys` that wandb replaces once in a process, for good.
-
-    It is put back when no run of wandb is active, and wandb's is put in again for the next run.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.original: Any = None
-        self.wandbs: Any = None
-
-    def get(self) -> Any:
-        return getattr(sys, self.name)
-
-    def opened(self, before: Any) -> None:
-        now = self.get()
-        if now is not before:
-            self.original, self.wandbs = before, now
-        elif now is self.original:
-            setattr(sys, self.name, self.wandbs)
-
-    def closed(self) -> None:
-        if self.wandbs is not None and self.get() is self.wandbs:
-            setattr(sys, self.name, self.original)
-
-
-_HOOKS = (_Hook("excepthook"), _Hook("exit"))
-
-
-def release_hooks(wandb: Any) -> None:
-    """Take wandb's hooks out of `sys` when no run of wandb is open."""
+def release_when_closed(wandb: Any) -> None:
+    """Take wandb's hooks out when no run of wandb is open."""
     if not _a_run_is_active(wandb):
-        for hook in _HOOKS:
-            hook.closed()
+        release_hooks()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..basic.layers.inputs import tensor_of
+from ..basic.tracking.streams import StandardStream
 from ..data.loader import TableLoader
 from .checks import check_not_empty, check_table
 
@@ -43,10 +44,12 @@ class BatchFeed:
         self.verified = ()
 
     def bar(self, data_loader: Iterable[Any], title: str) -> Any:
-        """The batches of a loader, behind a progress bar."""
+        """The batches of a loader, behind a progress bar, unless there is nowhere to show one."""
         progress = self.trainer.settings.progress
         disable = None if progress is None else not progress
-        return tqdm(data_loader, desc=title, disable=disable, leave=False)
+        # tqdm itself takes a closed or broken stream for an error of the loop
+        stream = StandardStream("stderr")
+        return tqdm(data_loader, desc=title, disable=disable, leave=False, file=stream)
 
     def in_large_batches(self, data_loader: Iterable[Any]) -> Iterable[Any]:
         """The same rows in the same order, in batches that cost less a row without gradients.

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from .._paths import local_path
 from ..basic.callback import EarlyStopper
 from ..basic.loss_func import RegularizationLoss
+from ..basic.tracking.streams import usable_streams
 from ..export import trained
 from .batches import BatchFeed, batch_rows
 from .best import BestWeights
@@ -145,7 +146,8 @@ class Trainer:
             OSError: `model_path` cannot be written to.
             CheckpointError: The checkpoint to continue from is damaged, or of another model.
         """
-        with sigterm_raises(), self.recorder or nullcontext() as recorder, self.feed:
+        loggers = self.recorder or nullcontext()
+        with usable_streams(), sigterm_raises(), loggers as recorder, self.feed:
             first = self._start(train_dataloader, val_dataloader, resume)
             if recorder is not None:
                 recorder.begin(train_dataloader, first, resume)

@@ -6,9 +6,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from .plugin import exit_code
+from .streams import StandardStream
 
 
 class NoAnswer(TimeoutError):
@@ -19,10 +20,12 @@ class Deadline:
     """Makes calls, one at a time, and waits for each no longer than `seconds`.
 
     Each call runs in a thread of its own, with the context variables of the caller, so that one
-    that never returns can be left behind. Its error is raised as if it had been called here.
+    that never returns can be left behind. Its error is raised as if it had been called here. Where
+    the system has no further thread, the call is made here, unguarded.
 
     Args:
-        seconds: The longest wait.
+        seconds: The longest wait; what is beyond `threading.TIMEOUT_MAX`, infinity among it, is
+            as long as that: centuries.
 
     Example:
         >>> Deadline(5.0)(print, "done")
@@ -35,7 +38,7 @@ class Deadline:
     """
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        self.seconds = float(min(seconds, threading.TIMEOUT_MAX))
         self._running: threading.Thread | None = None
 
     def __call__(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
@@ -54,14 +57,18 @@ class Deadline:
                 errors.append(error)
 
         context = contextvars.copy_context()
-        self._running = threading.Thread(target=context.run, args=(run,), daemon=True)
-        self._running.start()
+        thread = threading.Thread(target=context.run, args=(run,), daemon=True)
+        self._running = thread
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no thread left: the record counts for more
+            run()
         self._wait()
         if errors:
             raise errors[0]
 
     def _wait(self) -> None:
-        if self._running is None:
+        if self._running is None or self._running.ident is None:  # which never started
             return
         self._running.join(self.seconds)
         if self._running.is_alive():
@@ -69,7 +76,7 @@ class Deadline:
         self._running = None
 
 
-def end_process_in_time(seconds: float, status: int) -> None:
+def end_process_in_time(seconds: float, error: BaseException | None) -> None:
     """Let this process end no later than `seconds` after its main thread, whoever hangs then.
 
     An SDK that hangs does so again in what it registered for the end of the process. Call this
@@ -77,16 +84,34 @@ def end_process_in_time(seconds: float, status: int) -> None:
 
     Args:
         seconds: How long the end may take.
-        status: The exit status then, where the process does not die of an exception.
+        error: What the run died of, if it did; it gives the exit status, unless the process dies of
+            another uncaught exception.
     """
+    stderr = StandardStream("stderr")
 
     def watch() -> None:
         threading.main_thread().join()
-        time.sleep(seconds)  # this thread, a daemon, dies with the process if that ends before
-        error = getattr(sys, "last_value", None)
-        sys.stderr.write(f"torch_rechub: a tracker still hangs after {seconds:g} s: exit\n")
-        sys.stderr.flush()
-        sys.stdout.flush()
-        os._exit(status if error is None else exit_code(error))
+        # this thread, a daemon, dies with the process if that ends before
+        time.sleep(min(seconds, threading.TIMEOUT_MAX))
+        stderr.write(f"torch_rechub: a tracker still hangs after {seconds:g} s: exit\n")
+        stderr.flush()
+        StandardStream("stdout").flush()
+        os._exit(exit_status(getattr(sys, "last_value", None) or error))
 
-    threading.Thread(target=watch, name="torch_rechub-exit", daemon=True).start()
+    with suppress(RuntimeError):  # no thread is to be had
+        threading.Thread(target=watch, name="torch_rechub-exit", daemon=True).start()
+
+
+def exit_status(error: BaseException | None) -> int:
+    """What Python tells the shell of a process that dies of `error`, or of nothing.
+
+    Example:
+        >>> [exit_status(e) for e in (None, ValueError(), KeyboardInterrupt(), SystemExit(3))]
+        [0, 1, 130, 3]
+    """
+    if error is None:
+        return 0
+    if isinstance(error, SystemExit):
+        code = error.code
+        return 0 if code is None else code & 0xFF if isinstance(code, int) else 1
+    return 130 if isinstance(error, KeyboardInterrupt) else 1

@@ -4,6 +4,7 @@ from importlib import metadata
 from typing import Any
 
 from .base import BaseLogger
+from .foreign import error_text
 
 GROUP = "torch_rechub.loggers"
 
@@ -46,17 +47,19 @@ def find_logger(name: str) -> Any:
     (point,) = points.values()
     try:
         return point.load()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # of an SDK, which may even call sys.exit
         package = point.dist.name if point.dist else KNOWN_LOGGERS.get(name, point.value)
         return _stand_in(name, package, error)
 
 
-def _stand_in(name: str, distribution: str, cause: Exception | None) -> type[BaseLogger]:
+def _stand_in(name: str, distribution: str, cause: BaseException | None) -> type[BaseLogger]:
     """A class that takes the place of a logger which cannot be had, and says so when created."""
     state = (
         f"{name} needs the package {distribution}, which is not installed"
         if cause is None
-        else f"{name} cannot be used: loading {distribution} failed ({cause!r})"
+        else f"{name} cannot be used: loading {distribution} failed ({error_text(cause, repr)})"
     )
 
     def refuse(self: BaseLogger, *args: Any, **kwargs: Any) -> None:

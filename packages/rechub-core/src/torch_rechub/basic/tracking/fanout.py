@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from contextlib import ExitStack
+from numbers import Real
 from types import TracebackType
 from typing import Any
 
-from .base import LoggerClosedError
 from .member import Member, OnError
+from .signals import SignalsDeferred
 
 
 class LoggerGroup:
@@ -46,8 +47,7 @@ class LoggerGroup:
     ) -> None:
         if on_error not in ("report", "raise"):
             raise ValueError(f"on_error must be 'report' or 'raise', got {on_error!r}")
-        if timeout is not None and not timeout > 0:
-            raise ValueError(f"timeout must be above 0 seconds, or None, got {timeout!r}")
+        _check_timeout(timeout)
         single = not isinstance(loggers, Iterable) or isinstance(loggers, str)
         given = [loggers] if single else list(loggers)
         for i, logger in enumerate(given):
@@ -65,11 +65,7 @@ class LoggerGroup:
 
     def __enter__(self) -> "LoggerGroup":
         for member in self._members:
-            if getattr(member.logger, "closed", False):
-                raise LoggerClosedError(
-                    f"{member.name} was finished already, by an earlier fit() or by hand. "
-                    "Create a new logger for each run."
-                )
+            member.begin()
         return self
 
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
@@ -93,6 +89,15 @@ class LoggerGroup:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with ExitStack() as last_in_first_out:
+        with SignalsDeferred(error), ExitStack() as last_in_first_out:
             for member in self._members:
                 last_in_first_out.callback(member.finish, error)
+
+
+def _check_timeout(timeout: Any) -> None:
+    if timeout is None:
+        return
+    if not isinstance(timeout, Real) or isinstance(timeout, bool):
+        raise TypeError(f"timeout must be a number of seconds, or None, got {timeout!r}")
+    if not timeout > 0:
+        raise ValueError(f"timeout must be above 0 seconds, or None, got {timeout!r}")

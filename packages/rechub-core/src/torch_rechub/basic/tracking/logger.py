@@ -2,6 +2,7 @@
 
 import logging
 import operator
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,6 +10,7 @@ from ..ranks import process_rank
 from .base import BaseLogger, LoggerClosedError
 from .names import MetricNames
 from .plain import plain_hyperparams, plain_metrics
+from .signals import SignalsDeferred
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,14 +71,15 @@ class RunLogger(BaseLogger):
 
     def __init__(self) -> None:
         self._closed = False
+        self._process = os.getpid()
         self._next_step = 0
         self._metric_names = MetricNames()
         self._failure: BaseException | None = None
 
     @property
     def closed(self) -> bool:
-        """Whether `finish()` was called."""
-        return self._closed
+        """Whether `finish()` was called, or another process opened the run, which alone writes."""
+        return self._closed or self._process != os.getpid()
 
     @property
     def recovery(self) -> str:
@@ -183,10 +186,14 @@ class RunLogger(BaseLogger):
         self._failure = error
 
     def finish(self) -> None:
-        """Close the run; calling it again does nothing."""
-        if not self._closed:
+        """Close the run; calling it again, or in a process that was forked, does nothing.
+
+        A signal that arrives meanwhile waits until the run is closed.
+        """
+        if not self.closed:
             self._closed = True
-            self.close(self._failure)
+            with SignalsDeferred(self._failure):
+                self.close(self._failure)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy, as in another process, is closed and has no hold on the run: one writes it."""
@@ -194,6 +201,11 @@ class RunLogger(BaseLogger):
         return {**plain, "_closed": True, "_failure": None}
 
     def _require_open(self) -> None:
+        if self.closed and not self._closed:
+            raise LoggerClosedError(
+                f"{type(self).__name__} was opened in another process, which alone writes to its "
+                "run. Create a logger in the process that trains."
+            )
         if self._closed:
             raise LoggerClosedError(
                 f"{type(self).__name__} was finished: fit() closes the loggers it was given. "

@@ -1,11 +1,14 @@
 """One logger among those of a run, its faults counted and kept from training."""
 
 import logging
-from collections.abc import Callable
+import os
 from typing import Any, Literal
 
+from .base import LoggerClosedError
 from .deadline import Deadline, NoAnswer, end_process_in_time
-from .plugin import exit_code
+from .foreign import error_text
+from .signals import raised_by_signal
+from .streams import usable_streams
 
 log = logging.getLogger("torch_rechub.tracking")
 
@@ -40,63 +43,94 @@ class Member:
         self.raises = on_error == "raise"
         self.timeout = timeout if getattr(logger, "any_thread", False) else None
         self._within = None if self.timeout is None else Deadline(self.timeout)
+        self._process = os.getpid()
         self._faults_in_a_row = 0
         self._lost = 0
         self._hangs = False
 
+    def begin(self) -> None:
+        """Belong to this process from now on: one that is forked later on writes nothing.
+
+        Raises:
+            LoggerClosedError: The logger was finished before, or opened in another process.
+        """
+        self._process = os.getpid()
+        if getattr(self.logger, "closed", False):
+            raise LoggerClosedError(
+                f"{self.name} was finished already, by an earlier fit() or by hand, or was opened "
+                "in another process. Create a new logger for each run, in the process that trains."
+            )
+
     def feed(self, method: str, *args: Any, **kwargs: Any) -> None:
         """Call a method that records something."""
+        if self._process != os.getpid():
+            return
         if self._hangs or self._faults_in_a_row >= _FAULTS_IN_A_ROW:
             self._lost += 1
-        elif self._survive(method, getattr(self.logger, method), *args, **kwargs):
+        elif self._survive(method, *args, **kwargs):
             self._faults_in_a_row = 0
         else:
             self._lost += 1
             self._faults_in_a_row += 1
             if self._faults_in_a_row == _FAULTS_IN_A_ROW:
-                log.warning("%s failed %d times in a row: off.", self.name, _FAULTS_IN_A_ROW)
+                _warn("%s failed %d times in a row: off.", self.name, _FAULTS_IN_A_ROW)
 
     def offer(self, hook: str, *args: Any, **kwargs: Any) -> None:
         """Call a method that a logger need not have."""
-        if callable(getattr(self.logger, hook, None)):
+        if self._has(hook):
             self.feed(hook, *args, **kwargs)
 
     def finish(self, error: BaseException | None) -> None:
         """Tell the logger what the run died of, if it did, and close it."""
+        if self._process != os.getpid():
+            return
         self.raises = self.raises and error is None  # what training died of is what is raised
-        on_failure = getattr(self.logger, "log_failure", None)
         try:
-            if error is not None and callable(on_failure) and not self._hangs:
-                self._survive("log_failure", on_failure, error)
+            if error is not None and self._has("log_failure") and not self._hangs:
+                self._survive("log_failure", error)
             if not self._hangs:
-                self._survive("finish", self.logger.finish)
+                self._survive("finish")
         finally:
             if self._lost:
-                log.warning("%s: %d records were lost in this run.", self.name, self._lost)
+                _warn("%s: %d records were lost in this run.", self.name, self._lost)
             if self._hangs and self.timeout is not None:
-                end_process_in_time(self.timeout, exit_code(error))
+                end_process_in_time(self.timeout, error)
 
-    def _survive(self, method: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
+    def _has(self, hook: str) -> bool:
         try:
+            return callable(getattr(self.logger, hook, None))
+        except Exception:  # of a logger that looks its methods up
+            return False
+
+    def _survive(self, method: str, *args: Any, **kwargs: Any) -> bool:
+        try:
+            call = getattr(self.logger, method)
             if self._within is None:
                 call(*args, **kwargs)
             else:
                 self._within(call, *args, **kwargs)
         except NoAnswer as error:
             self._hangs = True
-            log.warning("%s hangs in %s (%s): off.%s", self.name, method, error, self._recovery())
+            _warn("%s hangs in %s (%s): off.%s", self.name, method, error, self._recovery())
             if self.raises:
                 raise
             return False
-        except Exception as error:
-            if self.raises:
+        except BaseException as error:
+            # SDKs also call sys.exit; but Ctrl-C and what a handler of a signal raises is meant
+            # for the training that is interrupted.
+            if isinstance(error, KeyboardInterrupt) or raised_by_signal(error):
                 raise
+            text = error_text(error, repr)
+            if self.raises and isinstance(error, Exception):
+                raise
+            if self.raises:
+                raise RuntimeError(f"{self.name} raised {text} in {method}") from error
             if not self._lost:
-                log.warning(
-                    "%s failed in %s (%r); training and the other loggers go on.",
+                _warn(
+                    "%s failed in %s (%s); training and the other loggers go on.",
                     self.name,
                     method,
-                    error,
+                    text,
                     exc_info=log.isEnabledFor(logging.DEBUG),
                 )
             return False
@@ -108,3 +142,8 @@ class Member:
         except Exception:  # of an SDK that does not answer either
             text = ""
         return f" {text}" if text else ""
+
+
+def _warn(message: str, *args: object, exc_info: bool = False) -> None:
+    with usable_streams():  # a warning must not do what it warns of
+        log.warning(message, *args, exc_info=exc_info)

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any, Literal
 
 from ..._paths import local_path
+from .foreign import error_text, undisturbed
 from .names import distinct, free_name
 from .plain import plain_hyperparams
 
@@ -30,10 +31,11 @@ def load_sdk(module: str, distribution: str) -> Any:
         '{}'
     """
     try:
-        return import_module(module)
+        return undisturbed(import_module)(module)
     except Exception as error:
         raise ImportError(
-            f"importing {module} failed ({error!r}). Install it with: pip install {distribution}"
+            f"importing {module} failed ({error_text(error, repr)}). "
+            f"Install it with: pip install {distribution}"
         ) from error
 
 
@@ -95,7 +97,7 @@ def failure_text(error: BaseException) -> str:
         >>> failure_text(ValueError("loss is nan"))
         'ValueError: loss is nan'
     """
-    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    text = f"{type(error).__name__}: {error_text(error)}".removesuffix(": ")
     return str(in_utf8(plain_hyperparams({"text": text})["text"]))
 
 
