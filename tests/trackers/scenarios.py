@@ -133,7 +133,7 @@ class Impatient(BaseLogger):
 
     def finish(self):
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(10)
+        time.sleep(0.2)
 
 
 def ctrl_c(folder, again):

@@ -19,7 +19,7 @@ def process_left_alone() -> Iterator[None]:
     try:
         yield
     finally:
-        if method is None:
+        if not method:
             multiprocessing.set_start_method(None, force=True)
         if checksums is None:
             os.environ.pop(_CHECKSUMS, None)

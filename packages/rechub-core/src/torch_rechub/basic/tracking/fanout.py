@@ -15,21 +15,24 @@ class LoggerGroup:
 
     A trainer makes one of the loggers it is given, or takes the one it is given.
 
-    A logger that raises does not disturb training: the first fault is reported with the logger's
-    name, after three in a row the logger gets no more records, and when the run ends one line says
-    how many records were lost. A logger that does not return from a call is left behind after
+    A logger that raises, or calls `sys.exit`, does not disturb training: the first fault is
+    reported with the logger's name, after three in a row the logger gets no more records, and when
+    the run ends one line says how many records were lost. A logger that does not return from a call is left behind after
     `timeout`, which a run pays once for it; should it hold up the end of the process as well, that
-    is given as long again. Leaving the group finishes every other logger once, whatever happened.
+    is given as long again. Leaving the group finishes every other logger once, whatever happened; a
+    signal that arrives meanwhile waits for that, as `SignalsDeferred` says. A process that is
+    forked writes to no run that was open.
 
     Args:
         loggers: One logger or several: objects with the three methods of `BaseLogger`.
         on_error: "report", or "raise" to end training by the first fault of a logger. What training
             itself died of is never replaced.
         timeout: Seconds after which a logger hangs, as far as it can be guarded (`any_thread` of
-            `BaseLogger`); to finish counts too, uploads of an online run among it. None waits.
+            `BaseLogger`); to finish counts too, uploads of an online run among it. None waits, and
+            so does infinity.
 
     Raises:
-        TypeError: An object lacks one of the three methods.
+        TypeError: An object lacks one of the three methods, or `timeout` is no number.
         ValueError: `on_error` or `timeout` is none of these, or one logger is given twice.
 
     Example:
@@ -97,7 +100,8 @@ class LoggerGroup:
 def _check_timeout(timeout: Any) -> None:
     if timeout is None:
         return
-    if not isinstance(timeout, Real) or isinstance(timeout, bool):
+    a_number = isinstance(timeout, Real) and not isinstance(timeout, bool)
+    if not a_number:
         raise TypeError(f"timeout must be a number of seconds, or None, got {timeout!r}")
     if not timeout > 0:
         raise ValueError(f"timeout must be above 0 seconds, or None, got {timeout!r}")
