@@ -43,7 +43,6 @@ def test_a_child_that_exits_in_the_middle_of_a_run_leaves_it_alone(timeout, tmp_
         def finish(self):
             plain.append(os.getpid())
 
-
     with LoggerGroup([Slow(dir=tmp_path), Plain()], timeout=timeout) as group:
         group.log_metrics({"auc": 0.5}, step=0)
 

@@ -17,11 +17,11 @@ class LoggerGroup:
 
     A logger that raises, or calls `sys.exit`, does not disturb training: the first fault is
     reported with the logger's name, after three in a row the logger gets no more records, and when
-    the run ends one line says how many records were lost. A logger that does not return from a call is left behind after
-    `timeout`, which a run pays once for it; should it hold up the end of the process as well, that
-    is given as long again. Leaving the group finishes every other logger once, whatever happened; a
-    signal that arrives meanwhile waits for that, as `SignalsDeferred` says. A process that is
-    forked writes to no run that was open.
+    the run ends one line says how many records were lost. A logger that does not return from a call
+    is left behind after `timeout`, which a run pays once for it; should it hold up the end of the
+    process as well, that is given as long again. Leaving the group finishes every other logger
+    once, whatever happened; a signal that arrives meanwhile waits for that, as `SignalsDeferred`
+    says. A process that is forked writes to no run that was open.
 
     Args:
         loggers: One logger or several: objects with the three methods of `BaseLogger`.

@@ -55,7 +55,7 @@ class Member:
             LoggerClosedError: The logger was finished before, or opened in another process.
         """
         self._process = os.getpid()
-        if getattr(self.logger, "closed", False):
+        if self._look_up("closed"):
             raise LoggerClosedError(
                 f"{self.name} was finished already, by an earlier fit() or by hand, or was opened "
                 "in another process. Create a new logger for each run, in the process that trains."
@@ -77,7 +77,7 @@ class Member:
 
     def offer(self, hook: str, *args: Any, **kwargs: Any) -> None:
         """Call a method that a logger need not have."""
-        if self._has(hook):
+        if callable(self._look_up(hook)):
             self.feed(hook, *args, **kwargs)
 
     def finish(self, error: BaseException | None) -> None:
@@ -86,7 +86,7 @@ class Member:
             return
         self.raises = self.raises and error is None  # what training died of is what is raised
         try:
-            if error is not None and self._has("log_failure") and not self._hangs:
+            if error is not None and callable(self._look_up("log_failure")) and not self._hangs:
                 self._survive("log_failure", error)
             if not self._hangs:
                 self._survive("finish")
@@ -96,11 +96,11 @@ class Member:
             if self._hangs and self.timeout is not None:
                 end_process_in_time(self.timeout, error)
 
-    def _has(self, hook: str) -> bool:
+    def _look_up(self, name: str) -> Any:
         try:
-            return callable(getattr(self.logger, hook, None))
-        except Exception:  # of a logger that looks its methods up
-            return False
+            return getattr(self.logger, name, None)
+        except Exception:  # of a logger that asks somebody else
+            return None
 
     def _survive(self, method: str, *args: Any, **kwargs: Any) -> bool:
         try:
@@ -137,10 +137,7 @@ class Member:
         return True
 
     def _recovery(self) -> str:
-        try:
-            text = getattr(self.logger, "recovery", "")
-        except Exception:  # of an SDK that does not answer either
-            text = ""
+        text = self._look_up("recovery")
         return f" {text}" if text else ""
 
 
