@@ -9,7 +9,10 @@ import pyarrow as pa
 import pytest
 import torch
 
+from torch_rechub.basic.metric import auc_score, log_loss
 from torch_rechub.data.table import PredictDataset, TorchDataset, to_columns, to_tensor
+from torch_rechub.serving.base import as_vectors
+from torch_rechub.utils.data import pad_sequences
 
 ROWS = {"user": [3, 1, 2], "price": [0.5, 1.0, -2.0], "history": [[1, 0], [2, 3], [4, 5]]}
 
@@ -131,6 +134,26 @@ def test_what_is_no_number_is_refused_with_the_remedy(values):
 def test_a_single_value_is_no_column(value):
     with pytest.raises(ValueError, match=r"column 'a' is a single value, .*, not one for each row"):
         to_columns({"a": value})
+
+
+@pytest.mark.parametrize("values", [[1, 2, 3], [1.0, 2.0, 3.0], ["a", "b", "c"]])
+def test_masked_values_are_refused_and_an_array_without_any_is_one(values):
+    masked = np.ma.array(values, mask=[False, True, True])
+    with pytest.raises(ValueError, match=r"column 'user' has 2 masked values.*filled"):
+        to_columns({"user": masked})
+    if isinstance(values[0], str):
+        return
+    assert to_columns({"user": np.ma.array(values)})["user"].tolist() == values
+    with pytest.raises(ValueError, match="column 'y' has 2 masked values"):
+        TorchDataset({"user": [1, 2, 3]}, masked)
+    with pytest.raises(ValueError, match="y_pred has 2 masked values"):
+        log_loss([0, 1, 0], masked)
+    with pytest.raises(ValueError, match="y_true has 2 masked values"):
+        auc_score(masked, [0.1, 0.2, 0.3])
+    with pytest.raises(ValueError, match="sequences has 2 masked values"):
+        pad_sequences(masked[None])
+    with pytest.raises(ValueError, match="embeddings has 2 masked values"):
+        as_vectors(masked)
 
 
 def test_columns_of_several_lengths_are_refused():

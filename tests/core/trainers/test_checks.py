@@ -4,10 +4,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Subset
 
-from torch_rechub.basic.features import DenseFeature, SparseFeature
+from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
+from torch_rechub.basic.layers import EmbeddingLayer
 from torch_rechub.data.loader import PredictDataset, TableLoader, TorchDataset
 from torch_rechub.models.ranking import WideDeep
 from torch_rechub.trainers.checks import check_binary, check_inputs, check_not_empty, check_table
+from torch_rechub.utils.data import SeqDataset
 
 X = {"user": torch.tensor([0, 1, 2, 9]), "age": torch.zeros(4)}
 
@@ -25,6 +27,43 @@ def test_all_missing_columns_are_named_at_once(model):
 
 def test_columns_that_no_feature_names_are_not_looked_at(model):
     check_inputs(model, {**X, "other": torch.tensor([-5])})
+
+
+NO_IDS = [1.5, -0.5, float("inf"), float("nan")]
+
+
+@pytest.mark.parametrize("wrong", NO_IDS)
+def test_ids_that_are_no_whole_numbers_are_named_with_their_row(model, wrong):
+    column = torch.tensor([0.0, 2.0, wrong, 9.0])
+    with pytest.raises(ValueError, match=f"column 'user' holds {wrong:g} in row 2, but"):
+        check_inputs(model, {**X, "user": column})
+    with pytest.raises(ValueError, match=f"column 'user' holds {wrong:g} in row 2, but"):
+        model({**X, "user": column})
+    history = SparseFeature("item", 9, 2)
+    lookup = EmbeddingLayer([SequenceFeature("h", 9, 2, shared_with="item"), history])
+    with pytest.raises(ValueError, match=f"column 'h' holds {wrong:g} in row 1, but"):
+        lookup({"h": torch.tensor([[1.0, 2.0], [0.0, wrong]])}, [lookup.features[0]])
+
+
+def test_a_missing_id_is_called_so(model):
+    with pytest.raises(ValueError, match=r"'user' holds nan in row 0, but the value is missing"):
+        check_inputs(model, {**X, "user": torch.full((4,), torch.nan)})
+
+
+def test_whole_numbers_that_came_as_floats_are_ids(model):
+    model.eval()
+    check_inputs(model, {**X, "user": X["user"].double()})
+    assert torch.equal(model({**X, "user": X["user"].double()}), model(X))
+
+
+@pytest.mark.parametrize("wrong", NO_IDS)
+@pytest.mark.parametrize("place", range(3))
+def test_tokens_positions_and_targets_are_whole_numbers(wrong, place):
+    parts = [torch.ones(2, 3), torch.ones(2, 3), torch.ones(2)]
+    parts[place][1] = wrong
+    name = ("seq_tokens", "seq_positions", "targets")[place]
+    with pytest.raises(ValueError, match=f"column '{name}' holds {wrong:g} in row 1"):
+        SeqDataset(*parts, torch.ones(2, 3))
 
 
 @pytest.mark.parametrize("y", [[0, 1], [1.0, 0.0], [True, False], [[0, 1], [1, 1]], []])

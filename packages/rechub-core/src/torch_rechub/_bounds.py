@@ -1,4 +1,4 @@
-"""Bounds of numeric arguments: one form of check and of message for every constructor."""
+"""Bounds of numeric arguments: one form of check and of message for all of them."""
 
 import operator
 import re
@@ -59,7 +59,22 @@ def check_number(interval: str, /, **values: Any) -> None:
         above = value >= float(low) if left == "[" else value > float(low)
         below = value <= float(high) if right == "]" else value < float(high)
         if not (above and below):
-            raise ValueError(f"{name} must be {_words(left, low, high, right)}, got {value!r}")
+            infinite = abs(value) == float("inf") or low == "-inf"
+            words = _words(left, low, high, right, finite=infinite)
+            raise ValueError(f"{name} must be {words}, got {value!r}")
+
+
+def refuse_masked(values: Any, name: str) -> None:
+    """Refuse an array of which values are masked: NumPy hands on what lies under the mask.
+
+    Raises:
+        ValueError: Says how many are.
+    """
+    if type(values).__name__ == "MaskedArray" and (masked := int(values.mask.sum())):
+        raise ValueError(
+            f"{name} has {masked} masked values, which stand for no number: give them one first, "
+            "such as with .filled(0)"
+        )
 
 
 def _refuse_other_types(name: str, value: Any, wanted: str) -> None:
@@ -68,8 +83,9 @@ def _refuse_other_types(name: str, value: Any, wanted: str) -> None:
         raise TypeError(f"{name} must be {wanted}, got {value!r}")
 
 
-def _words(left: str, low: str, high: str, right: str) -> str:
+def _words(left: str, low: str, high: str, right: str, finite: bool) -> str:
     lower = "" if low == "-inf" else f"{'at least' if left == '[' else 'above'} {low}"
-    finite = "" if right == "]" else "finite"
-    upper = finite if high == "inf" else f"{'at most' if right == ']' else 'below'} {high}"
-    return " and ".join(part for part in (lower, upper) if part) or "a number"
+    upper = f"{'at most' if right == ']' else 'below'} {high}"
+    if high == "inf":
+        upper = "finite" if finite and right == ")" else ""
+    return " and ".join(part for part in (lower, upper) if part)

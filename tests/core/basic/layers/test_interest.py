@@ -169,5 +169,5 @@ def test_padding_may_exceed_the_length_but_items_may_not():
 def test_what_makes_no_sense_is_refused():
     with pytest.raises(ValueError, match="bilinear_type must be 0, 1 or 2, got 3"):
         CapsuleNetwork(3, 4, 3)
-    with pytest.raises(ValueError, match="must be at least 1, got 4, 4 and 0"):
+    with pytest.raises(ValueError, match="routing_times must be at least 1, got 0"):
         CapsuleNetwork(3, 4, routing_times=0)

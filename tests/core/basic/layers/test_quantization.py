@@ -186,9 +186,15 @@ def test_distances_are_scaled_to_minus_one_to_one():
     assert same.tolist() == [[0.0] * 3] * 2
 
 
-@pytest.mark.parametrize("arguments", [{"n_e": 0}, {"sk_epsilon": -0.1}])
-def test_impossible_arguments_are_refused(arguments):
-    with pytest.raises(ValueError, match="n_e must be at least 1 and sk_epsilon at least 0"):
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_e": 0}, "n_e must be at least 1, got 0"),
+        ({"sk_epsilon": -0.1}, "sk_epsilon must be at least 0, got -0.1"),
+    ],
+)
+def test_impossible_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
         VectorQuantizer(**{"n_e": 4, "e_dim": 2, **arguments})
 
 

@@ -36,7 +36,7 @@ def test_a_span_is_in_the_bucket_of_its_formula(fn, divisor, unit):
     [
         ({"fn": "linear"}, "time_bucket_fn must be 'sqrt' or 'log', got 'linear'"),
         ({"unit": "hours"}, "time_bucket_unit must be 'minutes' or 'seconds', got 'hours'"),
-        ({"divisor": 0}, "time_bucket_divisor must be above 0, got 0"),
+        ({"divisor": 0}, "divisor must be above 0, got 0"),
     ],
 )
 def test_impossible_buckets_are_refused(arguments, message):

@@ -69,7 +69,7 @@ def test_a_higher_power_comes_nearer_to_the_nearest_interest():
     item = torch.tensor([[1.0, 1.0]])
     far, near, nearest = (mind(power=p).label_aware(user, item) for p in (0.1, 2, math.inf))
     assert far[0, 0] < near[0, 0] <= nearest[0, 0] == 9.0
-    with pytest.raises(ValueError, match="power above 0"):
+    with pytest.raises(ValueError, match="power must be above 0, got 0"):
         mind(power=0)
 
 

@@ -290,8 +290,8 @@ def test_models_without_experts_or_levels_are_refused():
     [
         ("counterfactual_weight", -0.1, "at least 0"),
         ("global_weight", -1.0, "at least 0"),
-        ("min_propensity", 0.0, "above 0, at most 1"),
-        ("min_propensity", 1.5, "above 0, at most 1"),
+        ("min_propensity", 0.0, "above 0 and at most 1"),
+        ("min_propensity", 1.5, "above 0 and at most 1"),
     ],
 )
 def test_numbers_out_of_range_are_refused(name, value, rule):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .._bounds import check_number, check_whole
 from .._errors import UnknownChoiceError
 
 
@@ -60,6 +61,8 @@ class Dice(nn.Module):
     """
 
     def __init__(self, epsilon: float = 0.001, *, num_features: int | None = None) -> None:
+        check_whole(1, num_features=num_features)
+        check_number("(0, inf)", epsilon=epsilon)
         super().__init__()
         self.alpha = nn.Parameter(torch.zeros(num_features or 1))
         self.norm: nn.Module = (

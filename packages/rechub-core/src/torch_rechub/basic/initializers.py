@@ -6,6 +6,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from .._bounds import check_number
+
 
 class Initializer(Protocol):
     """Anything that makes an embedding table of a given size."""
@@ -49,6 +51,10 @@ class RandomNormal(_Random):
     mean: float = 0.0
     std: float = 1.0
 
+    def __post_init__(self) -> None:
+        check_number("(-inf, inf)", mean=self.mean)
+        check_number("[0, inf)", std=self.std)
+
     def fill(self, weight: Tensor) -> None:
         """Fill `weight` in place."""
         nn.init.normal_(weight, self.mean, self.std)
@@ -65,6 +71,10 @@ class RandomUniform(_Random):
 
     minval: float = 0.0
     maxval: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number("(-inf, inf)", minval=self.minval)
+        check_number(f"[{self.minval}, inf)", maxval=self.maxval)
 
     def fill(self, weight: Tensor) -> None:
         """Fill `weight` in place."""
@@ -85,6 +95,9 @@ class XavierNormal(_Random):
 
     gain: float = 1.0
 
+    def __post_init__(self) -> None:
+        check_number("[0, inf)", gain=self.gain)
+
     def fill(self, weight: Tensor) -> None:
         """Fill `weight` in place."""
         nn.init.xavier_normal_(weight, self.gain)
@@ -103,6 +116,9 @@ class XavierUniform(_Random):
     """
 
     gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number("[0, inf)", gain=self.gain)
 
     def fill(self, weight: Tensor) -> None:
         """Fill `weight` in place."""

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .._bounds import check_number, check_whole
 from .regularization import RegularizationLoss
 
 __all__ = ["BPRLoss", "HingeLoss", "InBatchNCELoss", "NCELoss", "RegularizationLoss"]
@@ -37,8 +38,8 @@ class HingeLoss(nn.Module):
         self, margin: float = 2, num_items: int | None = None, *, reduction: str = "mean"
     ) -> None:
         super().__init__()
-        if num_items is not None and num_items < 1:
-            raise ValueError(f"num_items must be at least 1, got {num_items}")
+        check_number("(-inf, inf)", margin=margin)
+        check_whole(1, num_items=num_items)
         self.margin, self.num_items = margin, num_items
         self.reduction = _known_reduction(reduction)
 
@@ -125,8 +126,7 @@ class NCELoss(nn.Module):
         self, temperature: float = 1.0, ignore_index: int = 0, reduction: str = "mean"
     ) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"temperature must be above 0, got {temperature}")
+        check_number("(0, inf)", temperature=temperature)
         self.temperature, self.ignore_index = temperature, ignore_index
         self.reduction = _known_reduction(reduction)
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._bounds import refuse_masked
 from .beyond_accuracy_metric import coverage_score, diversity_score, novelty_score
 from .ranking_metric import (
     hit_score,
@@ -169,9 +170,7 @@ def get_user_pred(
         >>> get_user_pred([0, 1, 1], [0.1, 0.2, 0.3], [7, 3, 7])
         {7: {'y_true': [0, 1], 'y_pred': [0.1, 0.3]}, 3: {'y_true': [1], 'y_pred': [0.2]}}
     """
-    labels: NDArray[Any] = np.asarray(y_true).reshape(-1)
-    predictions: NDArray[Any] = np.asarray(y_pred).reshape(-1)
-    _same_length(labels, predictions)
+    labels, predictions = _pair(y_true, y_pred, dtype=None)
     names, first, user = np.unique(
         _column(users, len(labels)), return_index=True, return_inverse=True
     )
@@ -242,16 +241,14 @@ def rmse_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     return math.sqrt(mse_score(y_true, y_pred))
 
 
-def _pair(y_true: Any, y_pred: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    labels = np.asarray(y_true, dtype=np.float64).reshape(-1)
-    scores = np.asarray(y_pred, dtype=np.float64).reshape(-1)
-    _same_length(labels, scores)
-    return labels, scores
-
-
-def _same_length(labels: NDArray[Any], scores: NDArray[Any]) -> None:
+def _pair(y_true: Any, y_pred: Any, dtype: Any = np.float64) -> tuple[NDArray[Any], NDArray[Any]]:
+    refuse_masked(y_true, "y_true")
+    refuse_masked(y_pred, "y_pred")
+    labels = np.asarray(y_true, dtype=dtype).reshape(-1)
+    scores = np.asarray(y_pred, dtype=dtype).reshape(-1)
     if len(labels) != len(scores):
         raise ValueError(f"{len(labels)} labels, but {len(scores)} predictions")
+    return labels, scores
 
 
 def _column(users: ArrayLike, n: int) -> NDArray[Any]:

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._bounds import check_whole
 from .ranking_metric import ranking_metrics_from_hits, top_ks
 
 _ITEMS_PER_USER = 64  # a block scores this many times as many items as users
@@ -48,8 +49,7 @@ def top_k(
         (tensor([[2., 1.]]), tensor([[2, 0]]))
     """
     users, items = _embeddings(user_embeddings, item_embeddings)
-    if k < 1 or block_size < 1:
-        raise ValueError(f"k and block_size must be at least 1, got {k} and {block_size}")
+    check_whole(1, k=k, block_size=block_size)
     indptr, indices = _lists(seen, len(users), len(items), "seen", items.device)
     found = [
         _of_users(block, items, k, _within(indptr, indices, start, len(block)), block_size)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
+from .._bounds import check_whole
 from .table import PredictDataset, TorchDataset
 
 
@@ -24,8 +25,7 @@ class BatchIndices(Sampler[Any]):
     """
 
     def __init__(self, n_rows: int, batch_size: int, shuffle: bool = False) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size!r}")
+        check_whole(1, batch_size=batch_size)
         self.n_rows, self.batch_size, self.shuffle = n_rows, batch_size, shuffle
 
     def __len__(self) -> int:

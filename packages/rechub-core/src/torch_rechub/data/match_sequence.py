@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .._bounds import check_whole
 from .histories import Histories, histories, require_columns, rows, stretches
 from .negative import draw, draw_others, numpy_generator, popularity, python_generator
 from .padding import pad_sequences
@@ -74,8 +75,8 @@ def generate_seq_feature_match(
     """
     if mode not in (0, 1, 2):
         raise ValueError(f"mode must be 0, 1 or 2, got {mode!r}")
-    if neg_ratio < (mode == 2):
-        raise ValueError(f"neg_ratio must be at least {int(mode == 2)}, got {neg_ratio!r}")
+    check_whole(int(mode == 2), neg_ratio=neg_ratio)
+    check_whole(0, min_item=min_item)
     attributes = list(item_attribute_cols or [])
     order = histories(data, user_col, item_col, time_col)
     require_columns(data, attributes)

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .._bounds import check_whole
+
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 
@@ -51,8 +53,7 @@ def negative_sample(
         Liu et al. "Real-time Attention Based Look-alike Model for Recommender System". KDD 2019.
         arXiv 1906.05022. (Method 3.)
     """
-    if ratio < 0:
-        raise ValueError(f"ratio must be at least 0, got {ratio!r}")
+    check_whole(0, ratio=ratio)
     counts = dict(items_cnt_order.items())  # of a mapping, or of a Series of counts by item
     p = popularity(np.fromiter(counts.values(), dtype=np.float64, count=len(counts)), method_id)
     return np.array(list(counts))[draw(numpy_generator(), p, ratio)]

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._bounds import check_whole, refuse_masked
+
 _CHUNK = 4096  # rows
 
 Array = npt.NDArray[Any]
@@ -49,8 +51,8 @@ def pad_sequences(
     for name, end in (("padding", padding), ("truncating", truncating)):
         if end not in ("pre", "post"):
             raise ValueError(f"{name} must be 'pre' or 'post', got {end!r}")
-    if maxlen is not None and maxlen < 0:
-        raise ValueError(f"maxlen must be at least 0, got {maxlen!r}")
+    check_whole(0, maxlen=maxlen)
+    refuse_masked(sequences, "sequences")
     rows = list(sequences)
     lengths = _lengths(rows)
     width = int(lengths.max(initial=0)) if maxlen is None else maxlen

@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ..basic.layers.inputs import as_ids
 from .table import Column, Index, check_tensors, to_column, to_tensor
 
 
@@ -23,7 +24,7 @@ class SeqDataset(Dataset[Any]):
 
     Raises:
         TypeError: Something is no number.
-        ValueError: The shapes do not fit together.
+        ValueError: The shapes do not fit together, or an id is no whole number.
 
     Example:
         >>> SeqDataset([[5, 6], [7, 8]], [[0, 1], [0, 1]], [7, 9], [[60, 5], [9, 1]])[0]
@@ -37,6 +38,9 @@ class SeqDataset(Dataset[Any]):
         self.seq_positions = to_column(seq_positions, "seq_positions")
         self.targets = to_tensor(targets, "targets")
         self.seq_time_diffs = to_column(seq_time_diffs, "seq_time_diffs")
+        for name in ("seq_tokens", "seq_positions", "targets"):
+            if isinstance(ids := getattr(self, name), Tensor):
+                as_ids(ids, name)
         if isinstance(self.seq_tokens, Tensor) and self.seq_tokens.dim() != 2:
             shape = tuple(self.seq_tokens.shape)
             raise ValueError(f"seq_tokens must have the shape (N, L), got {shape}")

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .._bounds import check_whole
 from .encoding import label_encode
 from .histories import Histories, histories, require_columns, rows
 from .negative import draw_unseen, python_generator
@@ -172,8 +173,8 @@ def _parts(
     order: Histories, ids: dict[str, Ids], min_items: int, shuffle: bool, max_len: int
 ) -> list[_Part]:
     """The samples of training, validation and test; the first of `ids` are those of the items."""
-    if max_len < 1:
-        raise ValueError(f"max_len must be at least 1, got {max_len!r}")
+    check_whole(0, min_item=min_items)
+    check_whole(1, max_len=max_len)
     rng = python_generator()
     item = next(iter(ids.values()))
     n_items = int(item.max(initial=0))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from .._bounds import refuse_masked
 from .padding import stacked
 from .raw_column import RawColumn
 
@@ -91,6 +92,7 @@ def to_tensor(values: Any, name: str) -> Tensor:
 def _rows_of(values: Any, name: str) -> Any:
     """The rows of a column as they were given: a list, a tuple, an array or a tensor."""
     rows = values.to_numpy() if hasattr(values, "to_numpy") else values
+    refuse_masked(rows, f"column {name!r}")
     if isinstance(rows, Sequence) and not isinstance(rows, str | bytes | range):
         rows = rows if isinstance(rows, list | tuple) else list(rows)
     if not isinstance(rows, list | tuple):

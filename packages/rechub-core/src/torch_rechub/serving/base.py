@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._bounds import refuse_masked
 from ..types import FilePath
 
 Vectors = NDArray[np.float32]
@@ -65,6 +66,7 @@ def as_vectors(values: Any, width: int | None = None) -> Vectors:
     Raises:
         ValueError: They have another shape or width, or are not finite.
     """
+    refuse_masked(values, "embeddings")
     found = torch.as_tensor(values).detach().cpu().float().numpy()
     found = found[None] if found.ndim == 1 else found
     if found.ndim != 2 or (width is not None and found.shape[1] != width):

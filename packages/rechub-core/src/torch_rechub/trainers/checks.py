@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import Subset, TensorDataset, default_collate, default_convert
 
 from ..basic.layers.embedding import input_columns
-from ..basic.layers.inputs import check_column, missing_columns, tensor_of
+from ..basic.layers.inputs import as_ids, check_column, missing_columns, tensor_of
 from ..data.loader import as_fetched
 from ..data.seq_dataset import SeqDataset
 from ..data.table import PredictDataset, TorchDataset, check_tensors
@@ -46,9 +46,11 @@ def check_inputs(model: nn.Module, x: Any, needed: Collection[str] | None = None
         KeyError: Columns are missing.
         IndexError: An id is outside its vocabulary.
         TypeError: A column is no tensor.
+        ValueError: An id is no whole number.
     """
-    if isinstance(x, tuple):
-        check_column(x[0], "tokens", getattr(model, "vocab_size", None))
+    n_tokens: int | None = getattr(model, "vocab_size", None)
+    if isinstance(x, tuple) and n_tokens is not None:
+        check_column(as_ids(x[0], "tokens"), "tokens", n_tokens)
     if not isinstance(x, Mapping):
         return
     columns = input_columns(model)
@@ -56,8 +58,9 @@ def check_inputs(model: nn.Module, x: Any, needed: Collection[str] | None = None
     if missing:
         raise KeyError(missing_columns(missing, x))
     for name, (_, vocab_size) in columns.items():
-        if name in x:
-            check_column(tensor_of(x, name).long(), name, vocab_size)
+        values = tensor_of(x, name) if name in x else None
+        if values is not None and vocab_size is not None:
+            check_column(as_ids(values, name), name, vocab_size)
 
 
 def check_binary(y: Tensor, name: str = "y") -> None:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from ..basic.layers.embedding import input_columns
-from ..basic.layers.inputs import check_column
+from ..basic.layers.inputs import as_ids, check_column
 
 
 class LogQ:
@@ -75,7 +75,7 @@ class LogQ:
                 f"the data have no column {self.column!r}, which item_frequency names; columns "
                 f"there are: {', '.join(x)}"
             )
-        ids = x[self.column].long()
+        ids = as_ids(x[self.column], self.column)
         if ids.dim() != 1:
             raise ValueError(
                 f"item_frequency needs a column of one item a row, (B,), but {self.column!r} has "

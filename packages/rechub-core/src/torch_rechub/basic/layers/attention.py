@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..._bounds import check_number, check_whole
+
 
 class MultiHeadSelfAttention(nn.Module):
     """Each step of a sequence reads the valid steps of the same sequence.
@@ -39,6 +41,8 @@ class MultiHeadSelfAttention(nn.Module):
     def __init__(
         self, dim: int, num_heads: int = 1, dropout: float = 0.0, causal: bool = True
     ) -> None:
+        check_whole(1, dim=dim, num_heads=num_heads)
+        check_number("[0, 1]", dropout=dropout)
         super().__init__()
         if dim % num_heads:
             raise ValueError(f"the width {dim} must be a multiple of num_heads={num_heads}")
@@ -87,6 +91,8 @@ class PointWiseFeedForward(nn.Module):
     """
 
     def __init__(self, hidden_units: int, dropout_rate: float) -> None:
+        check_whole(1, hidden_units=hidden_units)
+        check_number("[0, 1]", dropout_rate=dropout_rate)
         super().__init__()
         self.w_1 = nn.Linear(hidden_units, hidden_units)
         self.w_2 = nn.Linear(hidden_units, hidden_units)
@@ -131,6 +137,8 @@ class InteractingLayer(nn.Module):
     def __init__(
         self, embed_dim: int, num_heads: int = 2, dropout: float = 0.0, residual: bool = True
     ) -> None:
+        check_whole(1, embed_dim=embed_dim, num_heads=num_heads)
+        check_number("[0, 1]", dropout=dropout)
         super().__init__()
         if embed_dim % num_heads:
             raise ValueError(f"the width {embed_dim} must be a multiple of num_heads={num_heads}")

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_whole
 from .experts import mix
 
 
@@ -17,6 +18,7 @@ class CrossLayer(nn.Module):
     """
 
     def __init__(self, input_dim: int) -> None:
+        check_whole(1, input_dim=input_dim)
         super().__init__()
         self.w = nn.Linear(input_dim, 1, bias=False)
         self.b = nn.Parameter(torch.zeros(input_dim))
@@ -46,6 +48,8 @@ class CrossNetwork(nn.Module):
     """
 
     def __init__(self, input_dim: int, num_layers: int) -> None:
+        check_whole(1, input_dim=input_dim)
+        check_whole(0, num_layers=num_layers)
         super().__init__()
         self.num_layers = num_layers
         self.w = nn.ModuleList(nn.Linear(input_dim, 1, bias=False) for _ in range(num_layers))
@@ -79,6 +83,8 @@ class CrossNetV2(nn.Module):
     """
 
     def __init__(self, input_dim: int, num_layers: int) -> None:
+        check_whole(1, input_dim=input_dim)
+        check_whole(0, num_layers=num_layers)
         super().__init__()
         self.w = nn.ModuleList(
             nn.Linear(input_dim, input_dim, bias=False) for _ in range(num_layers)
@@ -115,6 +121,8 @@ class GatedCrossNetwork(nn.Module):
     """
 
     def __init__(self, input_dim: int, num_layers: int) -> None:
+        check_whole(1, input_dim=input_dim)
+        check_whole(0, num_layers=num_layers)
         super().__init__()
         self.w = nn.ModuleList(nn.Linear(input_dim, input_dim) for _ in range(num_layers))
         self.gates = nn.ModuleList(
@@ -158,6 +166,8 @@ class CrossNetMix(nn.Module):
     def __init__(
         self, input_dim: int, num_layers: int = 2, low_rank: int = 32, num_experts: int = 4
     ) -> None:
+        check_whole(1, input_dim=input_dim, low_rank=low_rank, num_experts=num_experts)
+        check_whole(0, num_layers=num_layers)
         super().__init__()
 
         def factors(*shape: int) -> nn.ParameterList:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_whole
 from .mlp import MLP, PredictionLayer
 
 
@@ -28,6 +29,7 @@ class Experts(nn.ModuleList):
     """
 
     def __init__(self, input_dim: int, n_expert: int, params: Mapping[str, Any]) -> None:
+        check_whole(0, n_expert=n_expert)
         arguments = {**params, "output_layer": False}
         super().__init__(MLP(input_dim, **arguments) for _ in range(n_expert))
         self.output_dim: int = [input_dim, *(params.get("dims") or ())][-1]
@@ -61,6 +63,7 @@ class Gate(nn.Module):
     """
 
     def __init__(self, input_dim: int, n_expert: int) -> None:
+        check_whole(1, input_dim=input_dim, n_expert=n_expert)
         super().__init__()
         self.mlp = nn.Sequential(nn.Linear(input_dim, n_expert), nn.Softmax(dim=1))
 
@@ -141,6 +144,13 @@ class CGC(nn.Module):
         input_dims: int,
         expert_params: Mapping[str, Any],
     ) -> None:
+        check_whole(1, n_level=n_level, n_task=n_task, input_dims=input_dims)
+        check_whole(
+            0,
+            cur_level=cur_level,
+            n_expert_specific=n_expert_specific,
+            n_expert_shared=n_expert_shared,
+        )
         super().__init__()
         if n_expert_specific + n_expert_shared < 1:
             raise ValueError("n_expert_specific and n_expert_shared are both 0: give an expert")
@@ -196,6 +206,7 @@ class AttentionLayer(nn.Module):
     """
 
     def __init__(self, dim: int = 32) -> None:
+        check_whole(1, dim=dim)
         super().__init__()
         self.dim = dim
         self.q_layer = nn.Linear(dim, dim, bias=False)
@@ -229,6 +240,7 @@ class Towers(nn.ModuleList):
     """
 
     def __init__(self, input_dim: int, params_list: Sequence[Mapping[str, Any]], n_task: int):
+        check_whole(1, n_task=n_task)
         if len(params_list) != n_task:
             raise ValueError(
                 f"tower_params_list has {len(params_list)} entries for {n_task} tasks: give each "

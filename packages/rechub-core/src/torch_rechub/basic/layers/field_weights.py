@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_whole
 from .mlp import MLP
 
 
@@ -34,6 +35,7 @@ class SENETLayer(nn.Module):
     def __init__(
         self, num_fields: int, reduction_ratio: int = 3, *, gate: type[nn.Module] = nn.ReLU
     ) -> None:
+        check_whole(1, num_fields=num_fields, reduction_ratio=reduction_ratio)
         super().__init__()
         reduced = max(1, num_fields // reduction_ratio)
         self.mlp = nn.Sequential(
@@ -88,6 +90,8 @@ class CEN(nn.Module):
         *,
         batch_norm: bool = False,
     ) -> None:
+        check_whole(1, num_field_crosses=num_field_crosses)
+        check_whole(1, embed_dim=embed_dim, reduction_ratio=reduction_ratio)
         super().__init__()
         self.u = nn.Parameter(torch.empty(num_field_crosses, embed_dim))
         nn.init.xavier_uniform_(self.u)

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_number, check_whole
+
 
 class GateNU(nn.Module):
     """How much each number of a vector counts, from 0 to 2: δ = 2 σ(ReLU(x W + b) W' + b').
@@ -26,6 +28,7 @@ class GateNU(nn.Module):
     """
 
     def __init__(self, input_dim: int, output_dim: int) -> None:
+        check_whole(1, input_dim=input_dim, output_dim=output_dim)
         super().__init__()
         self.hidden = nn.Linear(input_dim, output_dim)
         self.output = nn.Linear(output_dim, output_dim)
@@ -64,6 +67,8 @@ class MaskBlock(nn.Module):
     def __init__(
         self, input_dim: int, instance_dim: int, output_dim: int, ratio: float = 2.0
     ) -> None:
+        check_whole(1, input_dim=input_dim, instance_dim=instance_dim, output_dim=output_dim)
+        check_number("(0, inf)", ratio=ratio)
         super().__init__()
         hidden = int(ratio * input_dim)
         if hidden < 1:

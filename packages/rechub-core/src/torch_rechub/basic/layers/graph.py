@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..._bounds import check_whole
 from ..features import SparseFeature
 from .inputs import check_column
 
@@ -60,9 +61,9 @@ class LightGraphConvolution(nn.Module):
         item_feature: SparseFeature,
         num_layers: int,
     ) -> None:
+        check_whole(0, num_layers=num_layers)
         super().__init__()
-        if num_layers < 0:
-            raise ValueError(f"num_layers must be at least 0, got {num_layers}")
+        check_whole(0, num_layers=num_layers)
         self.num_layers = num_layers
         n_users, n_items = user_feature.vocab_size, item_feature.vocab_size
         users, items = _ids(interactions, user_feature, item_feature)

@@ -3,6 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..._bounds import check_number, check_whole
 from .relative_bias import RelativeBucketedTimeAndPositionBias
 
 
@@ -59,6 +60,17 @@ class HSTULayer(nn.Module):
         time_bucket_divisor: float = 1.0,
         time_bucket_unit: str = "minutes",
     ) -> None:
+        check_whole(
+            1,
+            d_model=d_model,
+            n_heads=n_heads,
+            dqk=dqk,
+            dv=dv,
+            max_seq_len=max_seq_len,
+            num_time_buckets=num_time_buckets,
+        )
+        check_number("[0, 1]", dropout=dropout)
+        check_number("(0, inf)", time_bucket_divisor=time_bucket_divisor)
         super().__init__()
         self.n_heads, self.dqk, self.dv, self.max_seq_len = n_heads, dqk, dv, max_seq_len
         self.norm_in = nn.LayerNorm(d_model)
@@ -141,6 +153,18 @@ class HSTUBlock(nn.Module):
         time_bucket_divisor: float = 1.0,
         time_bucket_unit: str = "minutes",
     ) -> None:
+        check_whole(
+            1,
+            d_model=d_model,
+            n_heads=n_heads,
+            dqk=dqk,
+            dv=dv,
+            max_seq_len=max_seq_len,
+            num_time_buckets=num_time_buckets,
+        )
+        check_whole(0, n_layers=n_layers)
+        check_number("[0, 1]", dropout=dropout)
+        check_number("(0, inf)", time_bucket_divisor=time_bucket_divisor)
         super().__init__()
         self.layers = nn.ModuleList(
             HSTULayer(

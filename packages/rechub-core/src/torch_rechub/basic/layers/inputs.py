@@ -1,5 +1,6 @@
 """Takes the columns of a batch out of it and checks them: presence, shape, ids in range."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ def column(x: Mapping[str, Tensor], feature: Feature) -> Tensor:
     Raises:
         KeyError: x has no such column.
         TypeError: The column is no tensor.
-        ValueError: The column has another shape.
+        ValueError: The column has another shape, or holds ids that are no whole numbers.
     """
     if feature.name not in x:
         raise KeyError(missing_columns([feature.name], x))
@@ -29,7 +30,7 @@ def column(x: Mapping[str, Tensor], feature: Feature) -> Tensor:
         expected = f"(batch, {feature.embed_dim})"
         right = values.dim() == 2 and values.shape[1] == feature.embed_dim
     else:
-        values = values.long()
+        values = as_ids(values, feature.name)
         sparse = isinstance(feature, SparseFeature)
         expected = "(batch,)" if sparse else "(batch, length)"
         right = values.dim() == (1 if sparse else 2)
@@ -54,6 +55,34 @@ def tensor_of(x: Mapping[str, Any], name: str) -> Tensor:
             "DataLoader a collate_fn that makes one, such as by padding lists to one length"
         )
     return values
+
+
+def as_ids(values: Tensor, name: str) -> Tensor:
+    """Ids as int64; those that came as floats must be whole numbers.
+
+    Args:
+        values: The ids, of any shape.
+        name: The column's name, for the message.
+
+    Raises:
+        ValueError: A float is a fraction, infinite, or NaN, by which tables mark what is missing.
+            On a GPU, where looking costs a wait, floats are not looked at: the trainers check them
+            before they are moved there.
+    """
+    floats = values.is_floating_point() and values.device.type == "cpu"
+    if floats and not torch.compiler.is_compiling():
+        wrong = ~(values.isfinite() & (values == values.floor()))
+        if wrong.any():
+            first = float(values[wrong].flatten()[0])
+            row = int(wrong.nonzero()[0, 0]) if wrong.dim() else 0
+            remedy = (
+                "the value is missing: map missing values to an id of their own, such as with "
+                "pandas' fillna, and count it in vocab_size"
+                if math.isnan(first)
+                else "ids are whole numbers: map its values to ids, or make it a DenseFeature"
+            )
+            raise ValueError(f"column {name!r} holds {first:g} in row {row}, but {remedy}")
+    return values.long()
 
 
 def missing_columns(missing: Sequence[str], present: Mapping[str, object]) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_whole
+
 
 class _PairSum(torch.autograd.Function):
     """½ ((Σ v)² − Σ v²), whose gradient by v_i is Σ v − v_i: half the passes of the chain rule."""
@@ -83,6 +85,7 @@ class CIN(nn.Module):
     """
 
     def __init__(self, input_dim: int, cin_size: Sequence[int], split_half: bool = True) -> None:
+        check_whole(1, input_dim=input_dim)
         super().__init__()
         *inner, last = cin_size or [0]
         passed = [h // 2 if split_half else h for h in inner]

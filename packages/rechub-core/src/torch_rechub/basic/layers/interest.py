@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_whole
 from .precision import widened
 from .sequence import check_length, to_front
 from .target_attention import masked_softmax
@@ -34,6 +35,7 @@ class MultiInterestSA(nn.Module):
     def __init__(
         self, embedding_dim: int, interest_num: int, hidden_dim: int | None = None
     ) -> None:
+        check_whole(1, embedding_dim=embedding_dim, interest_num=interest_num)
         super().__init__()
         hidden = 4 * embedding_dim if hidden_dim is None else hidden_dim
         self.W1 = nn.Parameter(nn.init.xavier_uniform_(torch.empty(embedding_dim, hidden)))
@@ -95,14 +97,17 @@ class CapsuleNetwork(nn.Module):
         routing_times: int = 3,
         relu_layer: bool = False,
     ) -> None:
+        check_whole(0, bilinear_type=bilinear_type)
+        check_whole(
+            1,
+            embedding_dim=embedding_dim,
+            seq_len=seq_len,
+            interest_num=interest_num,
+            routing_times=routing_times,
+        )
         super().__init__()
         if bilinear_type not in (0, 1, 2):
             raise ValueError(f"bilinear_type must be 0, 1 or 2, got {bilinear_type!r}")
-        if min(seq_len, interest_num, routing_times) < 1:
-            raise ValueError(
-                "seq_len, interest_num and routing_times must be at least 1, got "
-                f"{seq_len}, {interest_num} and {routing_times}"
-            )
         d, k = embedding_dim, interest_num
         self.seq_len, self.interest_num, self.routing_times = seq_len, k, routing_times
         self.bilinear_type = bilinear_type

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_whole
 from ..features import DenseFeature, Feature, IdFeature, SequenceFeature, flat_width
 from ..initializers import RandomNormal
 from .embedding import EmbeddingLayer
@@ -28,6 +29,7 @@ class LR(nn.Module):
     """
 
     def __init__(self, input_dim: int, sigmoid: bool = False) -> None:
+        check_whole(1, input_dim=input_dim)
         super().__init__()
         self.sigmoid = sigmoid
         self.fc = nn.Linear(input_dim, 1)

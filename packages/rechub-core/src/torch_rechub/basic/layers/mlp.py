@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from ..._bounds import check_number, check_whole
 from ..activation import BatchNorm, activation_layer
 
 
@@ -34,6 +35,8 @@ class MLP(nn.Module):
         dropout: float = 0,
         activation: str | type[nn.Module] = "relu",
     ) -> None:
+        check_whole(1, input_dim=input_dim, **{f"dims[{i}]": n for i, n in enumerate(dims or ())})
+        check_number("[0, 1]", dropout=dropout)
         super().__init__()
         layers: list[nn.Module] = []
         for width in dims or ():

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_whole
 from ..._errors import UnknownChoiceError
 
 
@@ -32,6 +33,7 @@ class PairProducts(nn.Module):
     pairs: Tensor
 
     def __init__(self, num_fields: int) -> None:
+        check_whole(1, num_fields=num_fields)
         super().__init__()
         self.register_buffer("pairs", field_pairs(num_fields), persistent=False)
 
@@ -86,6 +88,7 @@ class FFM(nn.Module):
     pairs: Tensor
 
     def __init__(self, num_fields: int, reduce_sum: bool = True) -> None:
+        check_whole(1, num_fields=num_fields)
         super().__init__()
         self.reduce_sum = reduce_sum
         self.register_buffer("pairs", field_pairs(num_fields), persistent=False)
@@ -128,6 +131,7 @@ class BiLinearInteractionLayer(nn.Module):
     def __init__(
         self, input_dim: int, num_fields: int, bilinear_type: str = "field_interaction"
     ) -> None:
+        check_whole(1, input_dim=input_dim, num_fields=num_fields)
         super().__init__()
         self.register_buffer("pairs", field_pairs(num_fields), persistent=False)
         # the last field is never the first of a pair, so "field_each" has no matrix for it
@@ -192,6 +196,7 @@ class BilinearFusion(nn.Module):
     """
 
     def __init__(self, first_dim: int, second_dim: int, num_heads: int = 1) -> None:
+        check_whole(1, first_dim=first_dim, second_dim=second_dim, num_heads=num_heads)
         super().__init__()
         if num_heads < 1 or first_dim % num_heads or second_dim % num_heads:
             raise ValueError(

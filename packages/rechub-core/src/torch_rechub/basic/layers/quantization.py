@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..._bounds import check_number, check_whole
+
 
 def kmeans(samples: Tensor, num_clusters: int, num_iters: int = 10) -> Tensor:
     """The centres of a k-means clustering, started by k-means++; none is left empty.
@@ -120,11 +122,10 @@ class VectorQuantizer(nn.Module):
         sk_epsilon: float = 0.003,
         sk_iters: int = 100,
     ) -> None:
+        check_whole(1, n_e=n_e, e_dim=e_dim)
+        check_whole(0, kmeans_iters=kmeans_iters, sk_iters=sk_iters)
+        check_number("[0, inf)", beta=beta, sk_epsilon=sk_epsilon)
         super().__init__()
-        if n_e < 1 or sk_epsilon < 0:
-            raise ValueError(
-                f"n_e must be at least 1 and sk_epsilon at least 0, got {n_e}, {sk_epsilon}"
-            )
         self.n_e, self.e_dim, self.beta = n_e, e_dim, beta
         self.kmeans_init, self.kmeans_iters = kmeans_init, kmeans_iters
         self.sk_epsilon, self.sk_iters = sk_epsilon, sk_iters
@@ -225,7 +226,12 @@ class ResidualVectorQuantizer(nn.Module):
         kmeans_iters: int = 100,
         sk_iters: int = 100,
     ) -> None:
+        check_whole(1, e_dim=e_dim)
+        check_whole(0, kmeans_iters=kmeans_iters, sk_iters=sk_iters)
+        check_number("[0, inf)", beta=beta)
         super().__init__()
+        check_whole(1, **{f"n_e_list[{i}]": n for i, n in enumerate(n_e_list)})
+        check_number("[0, inf)", **{f"sk_epsilons[{i}]": e for i, e in enumerate(sk_epsilons)})
         if len(n_e_list) == 0 or len(sk_epsilons) != len(n_e_list):
             raise ValueError(
                 f"sk_epsilons needs one number for each of the {len(n_e_list)} codebooks, got "

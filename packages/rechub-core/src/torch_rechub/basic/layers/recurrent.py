@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_whole
 from .target_attention import masked_softmax
 
 
@@ -24,6 +25,7 @@ class AUGRU_Cell(nn.Module):
     """
 
     def __init__(self, embed_dim: int) -> None:
+        check_whole(1, embed_dim=embed_dim)
         super().__init__()
         self.Wu, self.Uu, self.bu = _gate(embed_dim)
         self.Wr, self.Ur, self.br = _gate(embed_dim)
@@ -61,6 +63,7 @@ class AUGRU(nn.Module):
     """
 
     def __init__(self, embed_dim: int) -> None:
+        check_whole(1, embed_dim=embed_dim)
         super().__init__()
         self.Wa = nn.Parameter(nn.init.xavier_normal_(torch.empty(embed_dim, embed_dim)))
         self.augru_cell = AUGRU_Cell(embed_dim)

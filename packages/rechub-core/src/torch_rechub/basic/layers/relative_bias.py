@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..._bounds import check_number, check_whole
+
 SECONDS = {"seconds": 1.0, "minutes": 60.0}
 
 
@@ -29,12 +31,12 @@ class TimeBuckets:
     def __init__(
         self, n: int, fn: str = "sqrt", divisor: float = 1.0, unit: str = "minutes"
     ) -> None:
+        check_whole(1, n=n)
+        check_number("(0, inf)", divisor=divisor)
         if fn not in ("sqrt", "log"):
             raise ValueError(f"time_bucket_fn must be 'sqrt' or 'log', got {fn!r}")
         if unit not in SECONDS:
             raise ValueError(f"time_bucket_unit must be 'minutes' or 'seconds', got {unit!r}")
-        if not divisor > 0:
-            raise ValueError(f"time_bucket_divisor must be above 0, got {divisor!r}")
         self.n, self.fn, self.divisor, self.unit = n, fn, divisor, unit
 
     def __call__(self, seconds: Tensor) -> Tensor:
@@ -107,6 +109,7 @@ class RelPosBias(nn.Module):
     """
 
     def __init__(self, n_heads: int, max_seq_len: int, num_buckets: int = 32) -> None:
+        check_whole(1, n_heads=n_heads, max_seq_len=max_seq_len, num_buckets=num_buckets)
         super().__init__()
         self.n_heads, self.max_seq_len, self.num_buckets = n_heads, max_seq_len, num_buckets
         self.rel_pos_bias_table = nn.Parameter(torch.randn(num_buckets, n_heads) * 0.02)
@@ -156,6 +159,8 @@ class RelativeBucketedTimeAndPositionBias(nn.Module):
         time_bucket_divisor: float = 1.0,
         time_bucket_unit: str = "minutes",
     ) -> None:
+        check_whole(1, n_heads=n_heads, max_seq_len=max_seq_len, num_time_buckets=num_time_buckets)
+        check_number("(0, inf)", time_bucket_divisor=time_bucket_divisor)
         super().__init__()
         self.n_heads, self.max_seq_len = n_heads, max_seq_len
         self.bucket = TimeBuckets(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_number, check_whole
 from .experts import mix
 from .mlp import MLP
 
@@ -65,6 +66,8 @@ class ActivationUnit(nn.Module):
         *,
         dropout: float = 0.0,
     ) -> None:
+        check_whole(1, emb_dim=emb_dim)
+        check_number("[0, 1]", dropout=dropout)
         super().__init__()
         dims = [36] if dims is None else dims
         self.use_softmax = use_softmax

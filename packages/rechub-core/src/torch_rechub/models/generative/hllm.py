@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..._bounds import check_number, check_whole
 from ...basic.layers.attention import MultiHeadSelfAttention
 from ...basic.layers.inputs import check_column
 from ...basic.layers.precision import unit_length
@@ -42,6 +43,7 @@ class HLLMTransformerBlock(nn.Module):
     """
 
     def __init__(self, d_model: int = 512, n_heads: int = 8, dropout: float = 0.1) -> None:
+        check_whole(1, d_model=d_model, n_heads=n_heads)
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(d_model), nn.LayerNorm(d_model)
         self.attention = MultiHeadSelfAttention(d_model, n_heads, dropout)
@@ -145,6 +147,8 @@ class HLLMModel(nn.Module):
         *,
         time_reference: str = "previous",
     ) -> None:
+        check_whole(1, n_heads=n_heads, max_seq_len=max_seq_len, num_time_buckets=num_time_buckets)
+        check_whole(0, n_layers=n_layers)
         super().__init__()
         if not isinstance(item_embeddings, Tensor):
             item_embeddings = read_embeddings(item_embeddings)
@@ -154,8 +158,7 @@ class HLLMModel(nn.Module):
                 f"(vocab_size, d_model) = ({vocab_size}, {d_model}), got "
                 f"{tuple(item_embeddings.shape)}"
             )
-        if not temperature > 0:
-            raise ValueError(f"temperature must be above 0, got {temperature!r}")
+        check_number("(0, inf)", temperature=temperature)
         self.vocab_size, self.max_seq_len, self.temperature = vocab_size, max_seq_len, temperature
         e = item_embeddings.to(torch.get_default_dtype())
         self.register_buffer("item_embeddings", unit_length(e))

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..._bounds import check_number, check_whole
 from ...basic.layers.hstu import HSTUBlock
 from ...basic.layers.inputs import check_column
 from ...basic.layers.precision import unit_length
@@ -92,11 +93,18 @@ class HSTUModel(nn.Module):
         *,
         time_reference: str = "previous",
     ) -> None:
+        check_whole(
+            1,
+            vocab_size=vocab_size,
+            d_model=d_model,
+            max_seq_len=max_seq_len,
+            num_time_buckets=num_time_buckets,
+        )
+        check_number("(0, inf)", time_bucket_divisor=time_bucket_divisor, l2_norm_eps=l2_norm_eps)
         super().__init__()
         if score_norm not in ("none", "l2"):
             raise ValueError(f"score_norm must be 'none' or 'l2', got {score_norm!r}")
-        if not temperature > 0:
-            raise ValueError(f"temperature must be above 0, got {temperature!r}")
+        check_number("(0, inf)", temperature=temperature)
         self.vocab_size, self.max_seq_len = vocab_size, max_seq_len
         self.score_norm, self.temperature, self.l2_norm_eps = score_norm, temperature, l2_norm_eps
         self.input_scale = math.sqrt(d_model) if scale_input_embedding else 1.0

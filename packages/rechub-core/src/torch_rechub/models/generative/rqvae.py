@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from ..._bounds import check_number, check_whole
 from ...basic.layers.quantization import (
     ResidualVectorQuantizer,
     VectorQuantizer,
@@ -94,6 +95,10 @@ class RQVAEModel(nn.Module):
         sk_epsilons: Sequence[float] | None = None,
         sk_iters: int = 100,
     ) -> None:
+        hidden = {f"layers[{i}]": width for i, width in enumerate(layers or ())}
+        check_whole(1, in_dim=in_dim, e_dim=e_dim, **hidden)
+        check_number("[0, 1]", dropout_prob=dropout_prob)
+        check_number("[0, inf)", quant_loss_weight=quant_loss_weight)
         super().__init__()
         if loss_type not in ("mse", "l1"):
             raise ValueError(f"loss_type must be 'mse' or 'l1', got {loss_type!r}")

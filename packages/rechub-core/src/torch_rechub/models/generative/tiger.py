@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 import torch  # by this name: the compiler of torch 2.6 looks for it in this module
 from torch import Tensor
 
+from ..._bounds import check_number
+
 if TYPE_CHECKING:
     _T5: Any = object
 else:
@@ -74,8 +76,7 @@ class TIGERModel(_T5):  # type: ignore[misc]
         Raises:
             ValueError: It is not above 0.
         """
-        if not temperature > 0:
-            raise ValueError(f"temperature must be above 0, got {temperature!r}")
+        check_number("(0, inf)", temperature=temperature)
         self.temperature = temperature
 
     def ranking_loss(self, lm_logits: Tensor, labels: Tensor) -> Tensor:

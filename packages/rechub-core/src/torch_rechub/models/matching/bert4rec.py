@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..._bounds import check_number, check_whole
 from ...basic.features import Feature
 from ...basic.layers.attention import MultiHeadSelfAttention
 from ...basic.layers.inputs import column
@@ -74,8 +75,10 @@ class BERT4Rec(SessionModel):
         mask_rate: float = 0.2,
         item_feature: Feature | None = None,
     ) -> None:
-        if not 0 < mask_rate < 1:
-            raise ValueError(f"mask_rate must be above 0 and below 1, got {mask_rate!r}")
+        check_whole(1, max_len=max_len)
+        check_whole(0, num_blocks=num_blocks)
+        check_number("[0, 1]", dropout_rate=dropout_rate)
+        check_number("(0, 1)", mask_rate=mask_rate)
         super().__init__(item_history_feature, item_feature)
         self.max_len, self.mask_rate, dim = max_len, mask_rate, self.dim
         self.mask_emb = nn.Parameter(torch.empty(dim))

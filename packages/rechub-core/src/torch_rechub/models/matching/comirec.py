@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from ..._bounds import check_whole
 from ...basic.features import Feature
 from ...basic.layers import CapsuleNetwork, MultiInterestSA
 from ...basic.layers.sequence import positions
@@ -67,6 +68,7 @@ class ComirecDR(MultiInterest):
         temperature: float = 1.0,
         interest_num: int = 4,
     ) -> None:
+        check_whole(1, max_length=max_length)
         features = (user_features, history_features, item_features, neg_item_feature)
         super().__init__(*features, temperature, interest_num)
         self.capsule = CapsuleNetwork(self.dim, max_length, 2, interest_num)
@@ -136,6 +138,7 @@ class ComirecSA(MultiInterest):
         *,
         max_length: int | None = None,
     ) -> None:
+        check_whole(1, max_length=max_length)
         features = (user_features, history_features, item_features, neg_item_feature)
         super().__init__(*features, temperature, interest_num)
         self.multi_interest_sa = MultiInterestSA(self.dim, interest_num)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from ..._bounds import check_whole
 from ...basic.features import Feature
 from ...basic.layers import CapsuleNetwork
 from .multi_interest import MultiInterest
@@ -99,6 +100,7 @@ class MIND(MultiInterest):
         *,
         power: float = math.inf,
     ) -> None:
+        check_whole(1, max_length=max_length)
         features = (user_features, history_features, item_features, neg_item_feature)
         super().__init__(*features, temperature, interest_num, power)
         self.dynamic_interest = dynamic_interest

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_number, check_whole
 from ...basic.features import Feature, check_sequences, flat_width
 from ...basic.layers import EmbeddingLayer
 from ...basic.layers.precision import unit_length
@@ -49,10 +50,8 @@ class MultiInterest(ListWise):
     ) -> None:
         inputs = [*user_features, *history_features]
         super().__init__(inputs, item_features, neg_item_feature, temperature)
-        if interest_num < 1 or not power > 0:
-            raise ValueError(
-                f"interest_num must be at least 1 and power above 0, got {interest_num} and {power}"
-            )
+        check_whole(1, interest_num=interest_num)
+        check_number("(0, inf]", power=power)
         self.user_features = list(user_features)
         self.history_features = check_sequences("history_features", history_features)
         self.interest_num, self.power = interest_num, power

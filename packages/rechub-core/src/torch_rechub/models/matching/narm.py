@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_number, check_whole
 from ...basic.features import Feature
 from ...basic.layers.sequence import last_valid, to_front
 from .session import SessionModel
@@ -56,6 +57,10 @@ class NARM(SessionModel):
         session_rep_dropout_p: float,
         item_feature: Feature | None = None,
     ) -> None:
+        check_whole(1, hidden_dim=hidden_dim)
+        check_number(
+            "[0, 1]", emb_dropout_p=emb_dropout_p, session_rep_dropout_p=session_rep_dropout_p
+        )
         super().__init__(item_history_feature, item_feature)
         self.gru = nn.GRU(self.dim, hidden_dim, batch_first=True)
         self.emb_dropout = nn.Dropout(emb_dropout_p)

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..._bounds import check_number, check_whole
 from ...basic.features import Feature, SequenceFeature, check_sequences
 from ...basic.in_batch import group_rows
 from ...basic.layers import EmbeddingLayer
@@ -69,6 +70,9 @@ class SASRec(TwoTower):
         num_heads: int = 1,
         item_feature: Feature | None = None,
     ) -> None:
+        check_whole(1, max_len=max_len)
+        check_whole(0, num_blocks=num_blocks)
+        check_number("[0, 1]", dropout_rate=dropout_rate)
         if len(features) != 3:
             raise ValueError(f"features must be those of seq, pos and neg, got {len(features)}")
         owner = features[0]

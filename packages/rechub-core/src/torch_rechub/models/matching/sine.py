@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_number, check_whole
 from ...basic.features import SequenceFeature, SparseFeature
 from ...basic.initializers import RandomNormal
 from ...basic.layers import EmbeddingLayer
@@ -82,10 +83,20 @@ class SINE(ListWise):
         *,
         covariance_weight: float = 1.0,
     ) -> None:
+        check_whole(
+            1,
+            num_items=num_items,
+            embedding_dim=embedding_dim,
+            hidden_dim=hidden_dim,
+            num_concept=num_concept,
+            num_intention=num_intention,
+            seq_max_len=seq_max_len,
+            num_heads=num_heads,
+        )
+        check_number("[0, inf)", covariance_weight=covariance_weight)
         if not 1 <= num_intention <= num_concept:
             raise ValueError(f"num_intention must be 1 to num_concept={num_concept}")
-        if not temperature > 0:
-            raise ValueError(f"temperature must be above 0, got {temperature!r}")
+        check_number("(0, inf)", temperature=temperature)
         item_name = _only("item_features", item_features)
         start = RandomNormal(0, embedding_dim**-0.5)
         item = SparseFeature(item_name, num_items, embedding_dim, initializer=start)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_number
 from ...basic.features import Feature
 from ...basic.layers.pooling import AveragePooling
 from ...basic.layers.sequence import last_valid
@@ -57,6 +58,7 @@ class STAMP(SessionModel):
         emb_std: float,
         item_feature: Feature | None = None,
     ) -> None:
+        check_number("[0, inf)", weight_std=weight_std, emb_std=emb_std)
         super().__init__(item_history_feature, item_feature)
         d = self.dim
         self.w_0 = nn.Parameter(torch.empty(d, 1))

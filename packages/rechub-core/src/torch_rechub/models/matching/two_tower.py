@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_number
 from ...basic.features import DenseFeature, Feature, SequenceFeature, check_sequences, flat_width
 from ...basic.in_batch import group_rows
 from ...basic.layers import MLP, EmbeddingLayer
@@ -49,8 +50,7 @@ class TwoTower(nn.Module):
         temperature: float = 1.0,
     ) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"temperature must be above 0, got {temperature!r}")
+        check_number("(0, inf)", temperature=temperature)
         self.user_inputs, self.item_inputs = list(user_inputs), list(item_inputs)
         self.score_inputs: Sequence[Feature] | None = None
         self.temperature = temperature

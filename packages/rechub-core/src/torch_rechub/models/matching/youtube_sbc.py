@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..._bounds import check_whole
 from ...basic.features import DenseFeature, Feature
 from ...basic.layers.inputs import column
 from ...basic.layers.precision import leave_out
@@ -71,6 +72,7 @@ class YoutubeSBC(TwoNetworks):
         n_neg: int = 3,
         temperature: float = 1.0,
     ) -> None:
+        check_whole(1, batch_size=batch_size, n_neg=n_neg)
         weights = [f for f in sample_weight_feature if isinstance(f, DenseFeature)]
         if len(weights) != 1 or len(sample_weight_feature) != 1:
             raise ValueError(

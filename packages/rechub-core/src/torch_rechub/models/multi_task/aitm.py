@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_number, check_whole
 from ...basic.features import Feature, flat_width
 from ...basic.layers import MLP, AttentionLayer, EmbeddingLayer, Experts, TaskPredictions, Towers
 
@@ -61,9 +62,9 @@ class AITM(nn.Module):
         *,
         calibrator_weight: float = 0.6,
     ) -> None:
+        check_whole(1, n_task=n_task)
         super().__init__()
-        if calibrator_weight < 0:
-            raise ValueError(f"calibrator_weight must be at least 0, got {calibrator_weight!r}")
+        check_number("[0, inf)", calibrator_weight=calibrator_weight)
         self.features, self.n_task = list(features), n_task
         self.task_types = ["classification"] * n_task
         self.predict_layers = TaskPredictions(self.task_types)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..._bounds import check_number
 from ...basic.features import Feature, flat_width
 from ...basic.layers import MLP
 from .esmm import ESMM
@@ -75,11 +76,8 @@ class ESCM2(ESMM):
     ) -> None:
         super().__init__(user_features, item_features, cvr_params, ctr_params)
         weights = {"counterfactual_weight": counterfactual_weight, "global_weight": global_weight}
-        for name, weight in weights.items():
-            if weight < 0:
-                raise ValueError(f"{name} must be at least 0, got {weight!r}")
-        if not 0 < min_propensity <= 1:
-            raise ValueError(f"min_propensity must be above 0, at most 1, got {min_propensity!r}")
+        check_number("[0, inf)", **weights)
+        check_number("(0, 1]", min_propensity=min_propensity)
         self.loss_weights = (0.0, 1.0, global_weight)
         self.counterfactual_weight, self.min_propensity = counterfactual_weight, min_propensity
         self.tower_imp = None

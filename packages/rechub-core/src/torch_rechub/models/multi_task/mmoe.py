@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..._bounds import check_whole
 from ...basic.features import Feature, flat_width
 from ...basic.layers import EmbeddingLayer, Experts, Gate, TaskPredictions, Towers, mix
 
@@ -51,8 +52,7 @@ class MMOE(nn.Module):
         tower_params_list: Sequence[Mapping[str, Any]],
     ) -> None:
         super().__init__()
-        if n_expert < 1:
-            raise ValueError(f"n_expert must be at least 1, got {n_expert!r}")
+        check_whole(1, n_expert=n_expert)
         self.features, self.task_types = list(features), list(task_types)
         self.predict_layers = TaskPredictions(task_types)
         dim, n_task = flat_width(features), len(task_types)

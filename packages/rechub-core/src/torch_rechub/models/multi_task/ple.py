@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..._bounds import check_whole
 from ...basic.features import Feature, flat_width
 from ...basic.layers import CGC, EmbeddingLayer, TaskPredictions, Towers
 
@@ -57,8 +58,7 @@ class PLE(nn.Module):
         tower_params_list: Sequence[Mapping[str, Any]],
     ) -> None:
         super().__init__()
-        if n_level < 1:
-            raise ValueError(f"n_level must be at least 1, got {n_level!r}")
+        check_whole(1, n_level=n_level)
         self.features, self.task_types = list(features), list(task_types)
         self.predict_layers = TaskPredictions(task_types)
         dim, n_task = flat_width(features), len(task_types)

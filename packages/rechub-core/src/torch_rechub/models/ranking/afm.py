@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_whole
 from ...basic.features import Feature, fields_of
 from ...basic.layers import EmbeddingLayer, FirstOrder, PairProducts, mix
 
@@ -42,6 +43,7 @@ class AFM(nn.Module):
     """
 
     def __init__(self, fm_features: Sequence[Feature], embed_dim: int, t: int = 64) -> None:
+        check_whole(1, t=t)
         super().__init__()
         self.fm_features, width = fields_of("fm_features", fm_features)
         if width != embed_dim or len(self.fm_features) < 2:

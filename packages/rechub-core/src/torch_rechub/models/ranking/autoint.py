@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_whole
 from ...basic.features import DenseFeature, Feature, fields_of
 from ...basic.layers import LR, MLP, EmbeddingLayer, InteractingLayer
 
@@ -54,6 +55,7 @@ class AutoInt(nn.Module):
         dropout: float = 0.0,
         mlp_params: Mapping[str, Any] | None = None,
     ) -> None:
+        check_whole(0, num_layers=num_layers)
         super().__init__()
         self.sparse_features, dim = fields_of("sparse_features", sparse_features)
         self.dense_features = list(dense_features or ())

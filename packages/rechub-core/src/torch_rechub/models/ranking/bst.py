@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..._bounds import check_number, check_whole
 from ...basic.features import Feature, flat_width
 from ...basic.layers import MLP, EmbeddingLayer
 from .behaviour import pair_features, valid_steps
@@ -69,6 +70,9 @@ class BST(nn.Module):
         *,
         dim_feedforward: int = 2048,
     ) -> None:
+        check_whole(1, nhead=nhead, max_seq_len=max_seq_len, dim_feedforward=dim_feedforward)
+        check_whole(0, num_layers=num_layers)
+        check_number("[0, 1]", dropout=dropout)
         super().__init__()
         self.features, self.max_seq_len = list(features), max_seq_len
         self.history_features, self.target_features, others = pair_features(

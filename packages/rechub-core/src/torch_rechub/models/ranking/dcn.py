@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_whole
 from ...basic.features import Feature, flat_width
 from ...basic.layers import LR, MLP, CrossNetwork, EmbeddingLayer
 
@@ -40,6 +41,7 @@ class DCN(nn.Module):
     def __init__(
         self, features: Sequence[Feature], n_cross_layers: int, mlp_params: Mapping[str, Any]
     ) -> None:
+        check_whole(0, n_cross_layers=n_cross_layers)
         super().__init__()
         self.features = list(features)
         dim = flat_width(features)

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_whole
 from ...basic.features import Feature, flat_width
 from ...basic.layers import LR, MLP, CrossNetMix, CrossNetV2, EmbeddingLayer
 from .unused import warn_of_unused
@@ -61,6 +62,7 @@ class DCNv2(nn.Module):
         num_experts: int = 4,
         **kwargs: Any,
     ) -> None:
+        check_whole(0, n_cross_layers=n_cross_layers)
         super().__init__()
         warn_of_unused(self, kwargs)
         if model_structure not in STRUCTURES:

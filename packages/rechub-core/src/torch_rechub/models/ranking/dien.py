@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..._bounds import check_number
 from ...basic.features import Feature, check_sequences, flat_width
 from ...basic.layers import AUGRU, MLP, AUGRU_Cell, EmbeddingLayer
 from ...basic.layers.sequence import to_front
@@ -70,6 +71,7 @@ class DIEN(nn.Module):
         mlp_params: Mapping[str, Any],
         alpha: float = 0.2,
     ) -> None:
+        check_number("[0, inf)", alpha=alpha)
         super().__init__()
         self.alpha, self.features = alpha, list(features)
         self.history_features, self.target_features, self.other_targets = pair_features(

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_number, check_whole
 from ...basic.features import DenseFeature, Feature, flat_width
 from ...basic.layers import LR, MLP, CrossLayer, EmbeddingLayer
 
@@ -58,9 +59,9 @@ class EDCN(nn.Module):
         use_regulation_module: bool = True,
         temperature: float = 1,
     ) -> None:
+        check_number("(0, inf)", temperature=temperature)
         super().__init__()
-        if n_cross_layers < 1:
-            raise ValueError(f"n_cross_layers must be at least 1, got {n_cross_layers}")
+        check_whole(1, n_cross_layers=n_cross_layers)
         self.features = sorted(features, key=lambda f: isinstance(f, DenseFeature))
         dim, widths = flat_width(features), [f.embed_dim or 0 for f in self.features]
         deep = {**mlp_params, "dims": [*(mlp_params.get("dims") or ()), dim], "output_layer": False}
@@ -114,6 +115,7 @@ class BridgeModule(nn.Module):
     """
 
     def __init__(self, input_dim: int, bridge_type: str) -> None:
+        check_whole(1, input_dim=input_dim)
         super().__init__()
         if bridge_type not in BRIDGES:
             raise ValueError(
@@ -162,6 +164,8 @@ class RegulationModule(nn.Module):
     def __init__(
         self, num_fields: int, dims: Sequence[int], tau: float, use_regulation: bool = True
     ) -> None:
+        check_whole(1, num_fields=num_fields)
+        check_number("(0, inf)", tau=tau)
         super().__init__()
         self.use_regulation, self.tau = use_regulation, tau
         field = torch.arange(num_fields).repeat_interleave(torch.tensor(dims))

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_whole
 from ...basic.features import Feature, flat_width
 from ...basic.layers import LR, MLP, EmbeddingLayer, GatedCrossNetwork
 
@@ -49,6 +50,7 @@ class GDCN(nn.Module):
         mlp_params: Mapping[str, Any],
         structure: str = "parallel",
     ) -> None:
+        check_whole(0, n_cross_layers=n_cross_layers)
         super().__init__()
         if structure not in ("parallel", "stacked"):
             raise ValueError(f"structure must be 'parallel' or 'stacked', got {structure!r}")

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._bounds import check_number
 from ...basic.activation import BatchNorm
 from ...basic.features import DenseFeature, Feature, fields_of, flat_width
 from ...basic.layers import FM, MLP, EmbeddingLayer, FirstOrder
@@ -47,6 +48,7 @@ class NFM(nn.Module):
     def __init__(
         self, features: Sequence[Feature], mlp_params: Mapping[str, Any], dropout: float = 0.0
     ) -> None:
+        check_number("[0, 1]", dropout=dropout)
         super().__init__()
         self.fields, dim = fields_of("features", features)
         self.dense_features = [f for f in features if isinstance(f, DenseFeature)]
