@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
 from torch_rechub.basic.initializers import Pretrained, RandomNormal, XavierUniform
-from torch_rechub.basic.layers import EmbeddingLayer
+from torch_rechub.basic.layers import EmbeddingLayer, InputMask
 from torch_rechub.basic.layers.embedding import input_columns
 
 N01 = RandomNormal(0, 1)
@@ -376,9 +376,15 @@ def test_a_shared_feature_reads_the_owners_rows(first):
             "'b' has embed_dim=3, but shares the table of 'a', which has embed_dim=4",
         ),
         ([sparse("a"), sparse("a", 8)], "two different features are called 'a'"),
-        ([sparse("a"), DenseFeature("a")], "two different features are called 'a'"),
+        ([sparse("a"), sparse("a", embed_dim=3)], "two different features are called 'a'"),
+        ([DenseFeature("a"), DenseFeature("a", 2)], "two different features are called 'a'"),
+        ([sparse("a"), sequence("a", vocab_size=8)], "called 'a': .*, as they use one table"),
+        (
+            [sparse("b"), sparse("a", shared_with="b"), sparse("a", 8, shared_with="b")],
+            "two different features are called 'a'",
+        ),
     ],
-    ids=["unknown", "itself", "cycle", "widths", "sizes", "kinds"],
+    ids=["unknown", "itself", "cycle", "widths", "sizes", "dims", "dense", "kinds", "sharers"],
 )
 def test_features_that_contradict_each_other_are_refused(features, message):
     with pytest.raises(ValueError, match=message):
@@ -391,8 +397,102 @@ def test_what_is_no_feature_is_refused():
 
 
 def test_the_same_feature_may_be_listed_twice():
-    layer = EmbeddingLayer([FEATURES["a"], FEATURES["a"], sparse("a")])
+    given = sparse("a", initializer=Pretrained(torch.ones(7, 4)))
+    layer = EmbeddingLayer([FEATURES["a"], FEATURES["a"], sparse("a"), given])
     assert sum(p.numel() for p in layer.parameters()) == 28
+
+
+# Several features of one column, and features that the layer was not made of
+
+
+VIEWS = [
+    sparse("a"),
+    DenseFeature("a"),
+    sequence("h", "mean"),
+    sequence("h", "sum"),
+    sequence("h", "concat"),
+    sparse("b", 9),
+    sparse("a", shared_with="b"),  # the same ids, looked up in another table
+    DenseFeature("h", 3),
+]
+VIEWED = {
+    "a": torch.tensor([1, 6, 3]),
+    "b": torch.tensor([8, 0, 7]),
+    "h": torch.tensor([[1, 2, 2], [6, 0, 0], [0, 0, 0]]),
+}
+
+
+def test_each_feature_of_a_column_is_a_view_of_it():
+    layer = EmbeddingLayer(VIEWS)
+    assert list(layer.state_dict()) == [f"embed_dict.{name}.weight" for name in ("a", "h", "b")]
+    a, h, b = (layer.embed_dict[name].weight for name in ("a", "h", "b"))
+    rows = h[VIEWED["h"]] * (VIEWED["h"] != 0).unsqueeze(2)
+    total, count = rows.sum(dim=1), torch.tensor([[3.0], [1.0], [1.0]])
+    expected = [a[VIEWED["a"]], VIEWED["a"].float().unsqueeze(1), total / count, total]
+    expected += [h[VIEWED["h"]].flatten(1), b[VIEWED["b"]], b[VIEWED["a"]], VIEWED["h"].float()]
+    for feature, values in zip(VIEWS, expected, strict=True):
+        torch.testing.assert_close(layer(VIEWED, [feature], squeeze_dim=True), values)
+    ids = [v for f, v in zip(VIEWS, expected) if not isinstance(f, DenseFeature)]
+    both = [*ids, expected[1], expected[7]]
+    torch.testing.assert_close(layer(VIEWED, VIEWS, squeeze_dim=True), torch.cat(both, dim=1))
+
+
+def test_fields_and_flat_values_may_be_other_views_of_the_same_columns():
+    mean, total = VIEWS[2:4]
+    layer = EmbeddingLayer([mean, total])
+    fields, flat = layer.fields_and_flat(VIEWED, [mean], [total])
+    torch.testing.assert_close(fields[:, 0], layer(VIEWED, [mean], squeeze_dim=True))
+    torch.testing.assert_close(flat, layer(VIEWED, [total], squeeze_dim=True))
+    assert not torch.equal(fields[:, 0], flat)
+    fields, flat = layer.fields_and_flat(VIEWED, [mean], [sequence("h", "mean")])
+    assert torch.equal(fields[:, 0], flat)
+
+
+def test_views_learn_one_table():
+    layer = EmbeddingLayer(VIEWS)
+    layer(VIEWED, [VIEWS[0], VIEWS[3]], squeeze_dim=True).sum().backward()
+    grad = layer.stack_4.grad
+    start = layer.slice_of("h").start
+    assert grad[start : start + 7, 0].tolist() == [0, 1, 2, 0, 0, 0, 1]
+    assert grad[layer.slice_of("b").start :].abs().sum() == 0
+
+
+def test_a_feature_that_the_layer_was_not_made_of_is_looked_up_in_a_table_that_it_has():
+    layer = EmbeddingLayer([FEATURES["a"], FEATURES["a2"], FEATURES["b"]])
+    x = {**X, "new": torch.tensor([[1, 1, 0], [2, 3, 0], [0, 0, 0]])}
+    table = layer.embed_dict["a"].weight
+    for name in ("a", "a2"):
+        new = sequence("new", "sum", shared_with=name, padding_idx=0)
+        expected = torch.stack([2 * table[1], table[2] + table[3], torch.zeros(4)])
+        torch.testing.assert_close(layer(x, [new], squeeze_dim=True), expected)
+    again = sequence("a", "concat")  # another view of a column that it knows
+    assert torch.equal(layer({"a": x["new"]}, [again])[:, 0], table[x["new"]])
+    mixed = [FEATURES["b"], sparse("other", shared_with="b"), DenseFeature("x9")]
+    found = layer({**X, "other": X["b"], "x9": X["x1"]}, mixed, squeeze_dim=True)
+    assert torch.equal(found[:, :4], found[:, 4:8])
+    assert torch.equal(found[:, 8], X["x1"])
+    mask = InputMask()(x, [sequence("new", shared_with="a", padding_idx=0)])
+    assert mask.tolist() == [[[1, 1, 0]], [[1, 1, 0]], [[0, 0, 0]]]
+
+
+@pytest.mark.parametrize(
+    ("feature", "error", "message"),
+    [
+        (sparse("q"), KeyError, "'q' was not among those this EmbeddingLayer was made of: a, a2"),
+        (sparse("q", shared_with="z"), ValueError, "'q' is shared with 'z', which is not among"),
+        (sparse("q", embed_dim=3, shared_with="a"), ValueError, "'q' has embed_dim=3, but shares"),
+    ],
+)
+def test_a_feature_that_no_table_fits_is_named(feature, error, message):
+    layer = EmbeddingLayer([FEATURES["a"], FEATURES["a2"]])
+    with pytest.raises(error, match=message):
+        layer({**X, "q": X["a"]}, [feature])
+
+
+def test_an_id_that_a_shared_table_does_not_have_is_named():
+    layer = EmbeddingLayer([FEATURES["b"]])
+    with pytest.raises(IndexError, match=r"'new': id 6 .* vocab_size=5"):
+        layer({"new": torch.tensor([6])}, [sparse("new", 7, shared_with="b")])
 
 
 def test_a_feature_unknown_to_the_layer_is_named():
@@ -590,3 +690,14 @@ def test_the_columns_that_a_model_needs_with_the_smallest_of_their_tables():
         columns = input_columns(nn.ModuleList(layers))
         sizes = {name: size for name, (_, size) in columns.items()}
         assert sizes == {"a": 7, "a2": size, "x1": None}
+
+
+def test_of_several_features_of_a_column_one_of_ids_says_what_it_holds():
+    layer = EmbeddingLayer([DenseFeature("a"), FEATURES["a"], FEATURES["x1"]])
+    other = EmbeddingLayer([sparse("b", 5), sparse("a", shared_with="b"), DenseFeature("a")])
+    columns = input_columns(nn.ModuleList([layer, other]))
+    assert {name: (type(f).__name__, n) for name, (f, n) in columns.items()} == {
+        "a": ("SparseFeature", 5),
+        "x1": ("DenseFeature", None),
+        "b": ("SparseFeature", 5),
+    }

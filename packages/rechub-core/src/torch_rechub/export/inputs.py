@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ..basic.features import DenseFeature, Feature, SequenceFeature, SparseFeature
 from ..basic.layers.embedding import input_columns
+from ..basic.layers.tables import one_a_column
 
 Columns: TypeAlias = dict[str, Feature]
 
@@ -31,7 +32,7 @@ def columns_of(model: nn.Module, mode: str | None = None) -> Columns:
     else:
         features = []
     if features:
-        return {feature.name: feature for feature in features}
+        return {feature.name: feature for feature in one_a_column(features)}
     name = type(model).__name__
     if mode is not None:
         raise ValueError(
@@ -70,11 +71,10 @@ def extract_feature_info(model: nn.Module) -> dict[str, Any]:
 
 def _features_of(model: nn.Module) -> list[Feature]:
     """The features that a model is built of, each column once, in the order of the look-ups."""
-    found = {name: feature for name, (feature, _) in input_columns(model).items()}
+    found = [feature for feature, _ in input_columns(model).values()]
     for module in model.modules():
-        for feature in _features_in(vars(module)):
-            found.setdefault(feature.name, feature)
-    return list(found.values())
+        found += _features_in(vars(module))
+    return one_a_column(found)
 
 
 def _tower_features(model: nn.Module, tower: str) -> list[Feature]:
@@ -83,7 +83,7 @@ def _tower_features(model: nn.Module, tower: str) -> list[Feature]:
     listed = getattr(model, f"{tower}_inputs", None)
     if listed is None:
         listed = [getattr(model, name, None) for name in names]
-    return list({feature.name: feature for feature in _features_in(listed)}.values())
+    return one_a_column(_features_in(listed))
 
 
 def _features_in(value: Any) -> Iterator[Feature]:

@@ -10,7 +10,7 @@ from ..features import DenseFeature, Feature, IdFeature, SequenceFeature, Sparse
 from .inputs import check_ids, column
 from .lookup import look_up
 from .pooling import POOLING
-from .tables import Slice, Tables, TableView, find_owners, unique_features
+from .tables import Owners, Slice, Tables, TableView, differ, unique_features
 
 
 class EmbeddingLayer(nn.Module):
@@ -21,8 +21,9 @@ class EmbeddingLayer(nn.Module):
     ``embed_dict.<feature>.weight``, whatever the stacking.
 
     Args:
-        features: The features of a model. The same feature may be listed twice; one with
-            `shared_with` uses the table of the feature named there.
+        features: The features of a model. One with `shared_with` uses the table of the feature
+            named there. A column may be described in several ways, each a view of it: listed twice,
+            as a dense and a sparse feature, as sequences of other pooling.
 
     Shape:
         ``layer(x, features, squeeze_dim)`` with x[name] of shape (B,) for sparse, (B, L) for
@@ -32,6 +33,8 @@ class EmbeddingLayer(nn.Module):
         * (B, F, L, D) for F sequence features with pooling "concat",
         * with ``squeeze_dim=True``, (B, Σ widths): the embeddings in the order of `features`, then
           the dense features; widths may differ.
+
+        Also features that the layer was not made of, but whose tables it has.
 
     Raises:
         ValueError: Features contradict each other, or the wanted shape does not exist.
@@ -53,7 +56,7 @@ class EmbeddingLayer(nn.Module):
     def __init__(self, features: Sequence[Feature]) -> None:
         super().__init__()
         self.features = unique_features(features)
-        self._owners = find_owners(self.features)
+        self._owners = Owners(self.features)
         self._slices: dict[str, Slice] = {}
         self._cached: dict[Any, tuple[Tensor, Tensor]] = {}
         self._sparse: set[str] = set()
@@ -63,13 +66,12 @@ class EmbeddingLayer(nn.Module):
 
     def _stack_tables(self) -> None:
         tables: dict[str, list[Tensor]] = {}
-        for name, root in self._owners.items():
-            if name == root.name:
-                table = root.get_embedding_layer().weight
-                stack = f"stack_{table.shape[1]}" + ("" if table.requires_grad else "_frozen")
-                rows = tables.setdefault(stack, [])
-                self._slices[name] = Slice(stack, sum(map(len, rows)), len(table))
-                rows.append(table.detach())
+        for name, owner in self._owners.tables.items():
+            table = owner.get_embedding_layer().weight
+            stack = f"stack_{table.shape[1]}" + ("" if table.requires_grad else "_frozen")
+            rows = tables.setdefault(stack, [])
+            self._slices[name] = Slice(stack, sum(map(len, rows)), len(table))
+            rows.append(table.detach())
         for stack, rows in tables.items():
             weight = torch.cat(rows) if len(rows) > 1 else rows[0]
             rows.clear()
@@ -79,16 +81,18 @@ class EmbeddingLayer(nn.Module):
     @property
     def embed_dict(self) -> Mapping[str, TableView]:
         """The tables, by the name of the feature that owns each."""
-        return Tables(self._slices, self.table, self._owners)
+        return Tables(self._slices, self.table, self._owners.tables)
 
-    def slice_of(self, name: str) -> Slice:
-        """Where the table that feature `name` uses lies."""
-        if name not in self._owners:
-            raise KeyError(
-                f"feature {name!r} was not among those this EmbeddingLayer was made of: "
-                + ", ".join(f.name for f in self.features)
-            )
-        return self._slices[self._owners[name].name]
+    def slice_of(self, feature: str | IdFeature) -> Slice:
+        """Where the table that a feature, or those of a name, use lies.
+
+        Raises:
+            KeyError: There is no table for it.
+            ValueError: It is of another size than its table.
+        """
+        owners = self._owners
+        owner = owners.named(feature) if isinstance(feature, str) else owners[feature]
+        return self._slices[owner.name]
 
     def table(self, name: str) -> Tensor:
         """The rows that feature `name` uses, shape (vocab_size, embed_dim): a view of the stack."""
@@ -150,8 +154,8 @@ class EmbeddingLayer(nn.Module):
 
         Where the ids of both are the same, they are looked up once.
         """
-        ids = [f.name for f in flat if not isinstance(f, DenseFeature)]
-        if ids != [f.name for f in fields]:
+        ids = [f for f in flat if not isinstance(f, DenseFeature)]
+        if len(ids) != len(fields) or any(map(differ, ids, fields)):
             return self.fields(x, fields), self(x, flat, squeeze_dim=True)
         found = self.fields(x, fields)
         dense = self.dense(x, [f for f in flat if isinstance(f, DenseFeature)])
@@ -165,7 +169,7 @@ class EmbeddingLayer(nn.Module):
         """The embedding of each feature: (B, D), or (B, L, D) with pooling "concat"."""
         groups: dict[tuple[str, bool], list[int]] = {}
         for position, feature in enumerate(features):
-            key = (self.slice_of(feature.name).stack, isinstance(feature, SparseFeature))
+            key = (self.slice_of(feature).stack, isinstance(feature, SparseFeature))
             groups.setdefault(key, []).append(position)
         found: dict[int, Tensor] = {}
         for (_, sparse), positions in groups.items():
@@ -176,7 +180,7 @@ class EmbeddingLayer(nn.Module):
         return [found[position] for position in range(len(features))]
 
     def _is_one_gather(self, features: Sequence[IdFeature]) -> bool:
-        stacks = {self.slice_of(f.name).stack for f in features}
+        stacks = {self.slice_of(f).stack for f in features}
         return len(stacks) == 1 and all(isinstance(f, SparseFeature) for f in features)
 
     def _gather(self, x: Mapping[str, Tensor], features: Sequence[IdFeature]) -> Tensor:
@@ -189,10 +193,10 @@ class EmbeddingLayer(nn.Module):
             widths = [c.shape[1] for c in columns]
             sizes, starts = _spread(sizes, widths), _spread(starts, widths)
         check_ids(ids, sizes, features, columns)
-        stack = self.slice_of(features[0].name).stack
+        stack = self.slice_of(features[0]).stack
         weight = self.get_parameter(stack)
         rows = look_up(weight, ids + starts, sparse=stack in self._sparse)
-        padding = [{f.padding_idx, self._owners[f.name].padding_idx} - {None} for f in features]
+        padding = [{f.padding_idx, self._owners[f].padding_idx} - {None} for f in features]
         if any(padding):
             untrained = _is_any_of(columns, padding).unsqueeze(-1)
             rows = torch.where(untrained, rows.detach(), rows)
@@ -201,9 +205,9 @@ class EmbeddingLayer(nn.Module):
     def _sizes_and_starts(
         self, features: Sequence[IdFeature], device: torch.device
     ) -> tuple[Tensor, Tensor]:
-        key = (*(f.name for f in features), device)
+        key = (*(self._owners[f].name for f in features), device)
         if key not in self._cached:
-            slices = [self.slice_of(f.name) for f in features]
+            slices = [self.slice_of(f) for f in features]
             sizes = torch.tensor([s.rows for s in slices], device=device)
             starts = torch.tensor([s.start for s in slices], device=device)
             self._cached[key] = (sizes, starts)
@@ -258,16 +262,19 @@ class EmbeddingLayer(nn.Module):
 def input_columns(model: nn.Module) -> dict[str, tuple[Feature, int | None]]:
     """The columns that a model looks up: name to the feature and, for ids, the vocabulary size.
 
-    Where several tables have rows for the ids of a column, the smallest counts.
+    Of several features of a column, one of ids says what it holds. Where several tables have rows
+    for its ids, the smallest counts.
     """
     columns: dict[str, tuple[Feature, int | None]] = {}
     for layer in model.modules():
         if isinstance(layer, EmbeddingLayer):
             for f in layer.features:
-                rows = None if isinstance(f, DenseFeature) else layer.slice_of(f.name).rows
+                if isinstance(f, DenseFeature):
+                    columns.setdefault(f.name, (f, None))
+                    continue
+                rows = layer.slice_of(f).rows
                 known = columns.get(f.name, (f, None))[1]
-                smallest = rows if rows is None or known is None else min(rows, known)
-                columns[f.name] = (f, smallest)
+                columns[f.name] = (f, rows if known is None else min(rows, known))
     return columns
 
 
