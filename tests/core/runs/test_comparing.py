@@ -1,10 +1,13 @@
 import math
 import statistics
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from torch_rechub.runs import Run, compare
+from torch_rechub.runs import Run, compare, tables, values
 from torch_rechub.runs.monitored import default_metric, direction
+from torch_rechub.runs.views import comparison_table
 
 
 def run(name, values, metric="val/auc", status="finished", backend="jsonl", **params):
@@ -78,6 +81,83 @@ def test_a_value_is_the_same_however_a_tracker_keeps_it():
     ]
     (row,) = compare(runs).rows
     assert row.n == 2
+
+
+NOTHING = [{}, {"a": None}, {"a": "null"}, {"a": {}}, {"a": "{}"}, {"a": []}, {"a": "[]"},
+           {"a": ""}, {"a": {"b": None}}, {"a": {"b": {}}}]  # fmt: skip
+
+
+@pytest.mark.parametrize("one", NOTHING, ids=str)
+@pytest.mark.parametrize("other", NOTHING[:4], ids=str)
+def test_empty_and_missing_are_the_same_value(one, other):
+    found = compare([run("a", [0.5], seed=0, **one), run("b", [0.5], seed=1, **other)])
+    assert (len(found.rows), found.differing) == (1, ())
+
+
+@pytest.mark.parametrize("value", [0, 0.0, False, "None", [None, 0], "0", math.nan])
+def test_a_value_that_is_little_is_not_empty(value):
+    found = compare([run("a", [0.5], seed=0, a=value), run("b", [0.5], seed=1, a={})])
+    assert (len(found.rows), found.differing) == (2, ("a",))
+
+
+def test_emptiness_within_a_list_is_the_same_however_it_is_kept():
+    """As of a list of features, some without a pooling: JSON, SwanLab, TensorBoard."""
+    kept = [[{"n": 1, "p": None}, None], [{"n": 1}, {}], '[{"p": null, "n": 1.0}, ""]']
+    runs = [run(str(s), [0.5], seed=s, features=value) for s, value in enumerate(kept)]
+    assert compare(runs).differing == ()
+
+
+def test_what_all_runs_share_is_told_even_where_the_first_lacks_it():
+    found = compare([run("a", [0.5]), run("b", [0.5], a={}, lr=1), run("c", [0.5], lr=1)])
+    assert found.differing == ("lr",)
+    assert found.common == {"a": {}}
+
+
+def columns(*runs):
+    found = compare(runs)
+    return comparison_table(found, found.rows).header
+
+
+def test_columns_that_say_nothing_are_not_shown():
+    shown = ("#", "name", "best val/auc", "at", "last")
+    first, second = run("a", [0.5]), run("b", [0.4])
+    assert columns(first, second) == shown
+    assert columns(first, replace(second, project=None)) == shown  # some trackers keep none
+    assert columns(first, replace(second, project="q")) == (*shown[:2], "project", *shown[2:])
+    assert columns(first, run("b", [0.4], backend="x")) == (*shown[:2], "backend", *shown[2:])
+    assert columns(run("a", [0.5], seed=0), run("b", [0.4], lr=1, seed=0)) == (
+        "#", "name", "lr", "seeds", "best val/auc", "at", "last",
+    )  # fmt: skip
+
+
+def test_empty_and_missing_are_shown_alike():
+    runs = [run("a", [0.3]), run("b", [0.2], p={}), run("c", [0.1], p=None), run("d", [0.4], p=[1])]
+    found = compare(runs)
+    table = comparison_table(found, found.rows)
+    at = table.header.index("p")
+    assert [row[at] for row in table.rows] == ["[1]", "–", "–", "–"]
+
+
+@pytest.mark.parametrize("length", [200, 400])
+def test_the_work_of_comparing_grows_with_the_length_of_hyper_parameters_no_faster(
+    length, monkeypatch
+):
+    """Counted in values turned to text and characters measured: 100 runs take 0.03 s."""
+    counted = Counter()
+    measured = tables.unicodedata.east_asian_width
+
+    def east_asian_width(character):
+        counted["characters"] += 1
+        return measured(character)
+
+    monkeypatch.setattr(tables.unicodedata, "east_asian_width", east_asian_width)
+    monkeypatch.setattr(values.json, "dumps", lambda v, **k: (counted.update(["json"]), str(v))[1])
+    runs = [run(f"r{i}", [i / 200], f=[f"feature_{j}_{i}" for j in range(length)], lr=i)
+            for i in range(100)]  # fmt: skip
+    found = compare(runs)
+    tables.aligned(comparison_table(found, found.rows), 80)
+    assert counted["json"] <= 100 * 2 + 100  # once for each value, once for the table
+    assert counted["characters"] <= 100 * 6 * 100
 
 
 def test_ignored_hyperparameters_neither_show_nor_separate():

@@ -5,6 +5,7 @@ import math
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -57,6 +58,24 @@ def test_a_row_is_called_by_what_differs_or_by_its_name(found):
     assert labels(compare([run("x", [0.5]), run("y", [0.4])])) == ["x", "y"]
     same_end = compare([run("x", [0.5], a={"d": 1}, b={"d": 2}), run("y", [0.4], a={"d": 3})])
     assert labels(same_end) == ["a/d=1, b/d=2", "a/d=3"]
+
+
+def test_rows_of_one_training_are_called_by_their_backends():
+    runs = [replace(run("n", [0.5], lr=lr), backend=backend)
+            for lr in (1, 2) for backend in ("jsonl", "wandb")]  # fmt: skip
+    assert sorted(labels(compare(runs[:2]))) == ["n (jsonl)", "n (wandb)"]
+    assert sorted(labels(compare(runs))) == [
+        "lr=1 (jsonl)", "lr=1 (wandb)", "lr=2 (jsonl)", "lr=2 (wandb)",
+    ]  # fmt: skip
+    projects = [replace(runs[0], project=project) for project in "ab"]
+    assert labels(compare(projects)) == ["n (jsonl, a, finished)", "n (jsonl, b, finished)"]
+    long = [replace(r, name="n" * 99, backend=r.backend * 9) for r in runs[:2]]
+    assert {len(label) for label in labels(compare(long))} == {60}
+
+
+def test_a_hyper_parameter_without_a_value_is_not_in_a_label():
+    runs = [run("a", [0.5], lr=1, p={}), run("b", [0.4], lr=2, p=[3])]
+    assert labels(compare(runs)) == ["lr=1", "lr=2, p=[3]"]
 
 
 # The picture

@@ -1,8 +1,13 @@
+import json
 import logging
 import os
-from datetime import datetime, timezone
+import re
+import sys
+from datetime import date, datetime, timezone
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from torch_rechub.basic.tracking import JSONLLogger
@@ -138,6 +143,90 @@ def test_what_cannot_be_read_is_reported_and_the_rest_is_read(install, files, ca
     install(one=OneAFile)
     assert names(read_runs(files)) == ["b"]
     assert "a.one cannot be read as a one run: OSError: cannot be read" in caplog.text
+
+
+GOOD = {"name": "a", "backend": "one", "path": "a"}
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("no run", "a reader gives runs, got str"),
+        (None, "a reader gives runs, got NoneType"),
+        (Run(**{**GOOD, "name": 5}), "name must be text, got 5"),
+        (Run(**{**GOOD, "name": None}), "name must be text, got None"),
+        (Run(**{**GOOD, "path": b"a"}), "path must be text"),
+        (Run(**GOOD, project=5), "project must be text or None, got 5"),
+        (Run(**GOOD, status="FINISHED"), "status must be one of .*, got 'FINISHED'"),
+        (Run(**GOOD, status=["failed"]), "status must be one of"),
+        (Run(**GOOD, started=datetime(1, 1, 1)), "a time in the year 1"),
+        (Run(**GOOD, ended=datetime.max.replace(tzinfo=timezone.utc)), "a time in the year 9999"),
+        (Run(**GOOD, started="2026"), "AttributeError"),
+        (Run(**GOOD, metrics={"a": [("1", 0.5)]}), "TypeError: 'str' object"),
+        (Run(**GOOD, metrics={"a": [(1, "high")]}), "ValueError: could not convert"),
+        (Run(**GOOD, metrics={"a": [(1, None)]}), "TypeError"),
+        (Run(**GOOD, metrics={"a": [(1, 10**400)]}), "OverflowError"),
+        (Run(**GOOD, metrics={"a": [0.5]}), "TypeError"),
+        (Run(**GOOD, hyperparams=[1]), "hyper-parameters are a mapping, got list"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_reader_that_gives_anything_but_a_run_is_reported_and_the_rest_is_read(
+    given, reason, install, files, caplog
+):
+    class Odd(OneAFile):
+        def read(self, files):
+            yield Run("before", "one", "before")
+            yield given
+
+    install(odd=Odd, one=OneAFile)
+    assert names(read_runs(files)) == ["a", "b", "before", "before"]
+    assert len(caplog.records) == 2
+    assert re.search(reason, caplog.text)
+
+
+def test_what_a_reader_gives_becomes_plain(install, files):
+    class Odd(OneAFile):
+        def read(self, files):
+            deep = {"when": date(2026, 1, 2), 7: (1, {2}), "path": Path("x"), "b": np.float64(0.5)}
+            metrics = {"a": [(np.int64(3), np.float32(0.5)), (4, True)]}
+            yield Run(**GOOD, hyperparams=deep, metrics=metrics, started=datetime(2026, 1, 2))
+
+    install(odd=Odd)
+    run = read_runs(files)[0]
+    assert run.hyperparams == {"when": "2026-01-02", "7": [1, [2]], "path": "x", "b": 0.5}
+    assert run.metrics == {"a": [(3, 0.5), (4, 1.0)]}
+    assert [type(value) for pair in run.metrics["a"] for value in pair] == [int, float] * 2
+    assert run.started == datetime(2026, 1, 2, tzinfo=timezone.utc)
+    json.dumps(run.hyperparams)
+
+
+@pytest.mark.parametrize("kind", ["itself", "a billion values"])
+def test_hyper_parameters_without_an_end_are_refused(kind, install, files, caplog):
+    endless = []
+    endless.append(endless)
+    if kind != "itself":
+        endless = [1] * 100
+        for _ in range(5):
+            endless = [endless] * 100
+
+    class Odd(OneAFile):
+        def read(self, files):
+            yield Run(**GOOD, hyperparams={"a": endless})
+
+    install(odd=Odd)
+    assert read_runs(files / "a.one") == ()
+    assert "hyper-parameters are " in caplog.text
+
+
+def test_a_reader_that_ends_the_process_is_reported(install, files, caplog):
+    class Odd(OneAFile):
+        def read(self, files):
+            sys.exit(3)
+
+    install(odd=Odd, one=OneAFile)
+    assert names(read_runs(files)) == ["a", "b"]
+    assert "cannot be read as a odd run: SystemExit: 3" in caplog.text
 
 
 def test_a_reader_that_cannot_be_loaded_is_reported_and_the_others_read(install, files, caplog):

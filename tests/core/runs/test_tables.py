@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from torch_rechub.runs import tables
 from torch_rechub.runs.tables import (
     Table,
     aligned,
@@ -57,6 +58,21 @@ def test_long_cells_are_cut_by_their_width(text, columns, cut):
 @pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "\r", "\x07", "\u202eabc", "\ud800"])
 def test_nothing_that_steers_a_terminal_passes(text):
     assert cell(text).isprintable()
+
+
+@pytest.mark.parametrize("letter", ["a", "精", "e\u0301"])
+def test_cutting_a_text_looks_at_each_character_once(letter, monkeypatch):
+    looked_at = []
+    real = tables.unicodedata.combining
+    monkeypatch.setattr(
+        tables.unicodedata, "combining", lambda c: (looked_at.append(c), real(c))[1]
+    )
+    text = letter * 10_000
+    assert width(shortened(text, 48)) <= 48
+    assert len(looked_at) <= 48 * 4
+    looked_at.clear()
+    assert shortened(text, 30_000) == text
+    assert len(looked_at) == len(text)
 
 
 def test_numbers_are_read_with_ease():

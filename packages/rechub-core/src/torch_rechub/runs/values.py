@@ -22,12 +22,7 @@ def signature(value: Any) -> str:
         >>> signature(3.0), signature([1, 2]) == signature("[1, 2]"), signature({}), signature("")
         ('3', True, 'null', 'null')
     """
-    if isinstance(value, str) and value[:1] in ("[", "{"):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return str(value)
-    plain = _same(value)
+    plain = _same(_from_json(value))
     return str(plain) if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
 
 
@@ -38,7 +33,7 @@ def is_empty(value: Any) -> bool:
         >>> [is_empty(value) for value in (None, {}, [], "", "null", 0, False)]
         [True, True, True, True, True, False, False]
     """
-    return signature(value) == EMPTY
+    return _same(_from_json(value)) is None
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
@@ -55,6 +50,15 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
     scaled = [value / scale for value in values] if scale != 1 else values
     deviation = statistics.stdev(scaled) * scale if len(values) > 1 else None
     return statistics.fmean(scaled) * scale, deviation
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
 
 
 def _same(value: Any) -> Any:

@@ -48,8 +48,9 @@ def comparison_table(found: Comparison, rows: Sequence[Row]) -> Table:
         while header in columns or header in results or header in differing:
             header = f"hyperparams/{header}"  # a hyper-parameter called `name`, say
         given = [row.hyperparams.get(name) for row in rows]
-        differing[header] = ["–" if is_empty(value) else cell(value) for value in given]
-        if all(_is_number(value) for value in given if not is_empty(value)):
+        given = [None if is_empty(value) else value for value in given]
+        differing[header] = ["–" if value is None else cell(value) for value in given]
+        if all(_is_number(value) for value in given if value is not None):
             numeric.add(header)
     columns |= differing | results
     cells = tuple(zip(*columns.values(), strict=True))
