@@ -4,12 +4,19 @@ import os
 import socket
 import subprocess
 import sys
+from inspect import signature
 
 import pytest
+import torch
 
+from torch_rechub.basic.features import SparseFeature
 from torch_rechub.basic.ranks import process_rank
-from torch_rechub.basic.tracking import JSONLLogger
+from torch_rechub.basic.tracking import BaseLogger, JSONLLogger
+from torch_rechub.basic.tracking.logger import RunLogger
+from torch_rechub.data.loader import TableLoader, TorchDataset
+from torch_rechub.models.ranking import LR
 from torch_rechub.runs import read_runs
+from torch_rechub.trainers import CTRTrainer, Recording
 
 VARIABLES = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE")
 
@@ -103,6 +110,49 @@ def test_what_a_logger_without_run_lacks_is_explained(environment, tmp_path):
         _ = logger.path
     assert not hasattr(logger, "run_id")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_hook_of_a_tracker_is_reached_in_processes_without_run(environment):
+    hooks = [name for name in vars(RunLogger) | vars(BaseLogger) if is_hook(name)]
+
+    def reached(self, *args, **kwargs):
+        raise AssertionError("a hook of the tracker was called")
+
+    Tracker = type("Tracker", (RunLogger,), dict.fromkeys(hooks, reached))
+    environment(WORLD_SIZE="2", RANK="1")
+    tracker = Tracker()
+    assert {"write_resume", "define_axis", "flush", "close"} < set(hooks)
+    for name in hooks:
+        getattr(tracker, name)(*[None] * (len(signature(getattr(RunLogger, name)).parameters) - 1))
+
+
+def is_hook(name):
+    return name.startswith("write_") or name in ("define_axis", "flush", "close")
+
+
+def test_a_resumed_training_reports_no_fault_of_a_logger_without_run(environment, tmp_path, caplog):
+    x, y = {"user": torch.arange(8) % 4}, (torch.arange(8) % 2).float()
+    loader = TableLoader(TorchDataset(x, y), 4)
+
+    def train(n_epoch):
+        trainer = CTRTrainer(
+            LR([SparseFeature("user", 4)]),
+            n_epoch=n_epoch,
+            model_path=tmp_path,
+            model_logger=JSONLLogger(dir=tmp_path, id="run", resume="allow"),
+            record=Recording(every_n_steps=1, best=True, embeddings=True, architecture=True),
+            progress=False,
+        )
+        trainer.fit(loader, loader, resume=True)
+        return [row["epoch"] for row in trainer.history]
+
+    environment()
+    assert train(1) == [0]  # leaves a checkpoint, and its run
+    environment(WORLD_SIZE="2", RANK="1")
+    assert train(2) == [0, 1]
+    assert "JSONLLogger failed" not in caplog.text
+    (run,) = read_runs(tmp_path)
+    assert len(run.metrics["val/auc"]) == 1
 
 
 def test_processes_without_a_launcher_each_open_their_run(tmp_path):

@@ -158,7 +158,7 @@ def _embeddings(users: Any, items: Any) -> tuple[Tensor, Tensor]:
     for name, values in (("user", users), ("item", items)):
         if not values.isfinite().all():
             raise ValueError(f"{name}_embeddings hold values that are not finite")
-    return users.detach(), items.detach().to(users.device, users.dtype)
+    return users.detach(), items.detach().to(users.dtype).to(users.device)
 
 
 def _lists(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .._extras import require
 from .._paths import local_path
 from ..basic.features import SequenceFeature
+from ..basic.layers.precision import for_device, is_double
 from ..types import FilePath
 from .inputs import as_columns, columns_of, generate_dummy_input_dict, generate_dynamic_axes
 
@@ -161,7 +162,7 @@ def export_module(
     output_path = local_path("output_path", output_path)
     output_path.parent.mkdir(parents=True, exist_ok=True)
     with _at_rest(module, device), torch.no_grad():
-        inputs = tuple(value.to(device) for value in x.values())
+        inputs = tuple(for_device(value, is_double(module)).to(device) for value in x.values())
         found = module(*inputs)  # says what is wrong, and fills what layers keep
         outputs = [found] if isinstance(found, Tensor) else list(found)
         names = ["output", *(f"output_{i}" for i in range(1, len(outputs)))]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..basic.layers.inputs import tensor_of
+from ..basic.layers.precision import for_device, is_double
 from ..basic.tracking.streams import StandardStream
 from ..data.loader import TableLoader
 from .checks import check_not_empty, check_table
@@ -86,7 +87,8 @@ class BatchFeed:
         settings = self.trainer.settings
         # on the CPU, the lookup itself checks inputs, unless it is compiled
         inputs = not verified and (self.device.type != "cpu" or settings.compile)
-        for batch in _ahead(bar, self.device) if settings.prefetch else bar:
+        double = is_double(model)
+        for batch in _ahead(bar, self.device, double) if settings.prefetch else bar:
             if batch_rows(batch) == 0:
                 continue  # of no row there is no loss and no score
             x, y = split_batch(batch)
@@ -94,10 +96,10 @@ class BatchFeed:
                 self.trainer.check_labels(tensor_of({"y": y}, "y"))
             if inputs:
                 self.trainer.check_inputs(model, x)
-            yield to_device(batch, self.device)
+            yield to_device(batch, self.device, double)
 
 
-def _ahead(batches: Iterable[Any], device: torch.device) -> Iterator[Any]:
+def _ahead(batches: Iterable[Any], device: torch.device, double: bool) -> Iterator[Any]:
     """The batches; on a GPU each is there, or on its way, before the one before it is used up."""
     if device.type != "cuda":
         yield from batches
@@ -105,7 +107,8 @@ def _ahead(batches: Iterable[Any], device: torch.device) -> Iterator[Any]:
     stream, ahead = torch.cuda.Stream(device), None
     for batch in batches:
         with torch.cuda.stream(stream):
-            coming = to_device(_map_tensors(batch, Tensor.pin_memory), device)
+            pinned = _map_tensors(batch, lambda t: for_device(t, double).pin_memory())
+            coming = to_device(pinned, device, double)
         if ahead is not None:
             yield ahead
         torch.cuda.current_stream(device).wait_stream(stream)
@@ -156,9 +159,15 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(item)
 
 
-def to_device(value: Any, device: torch.device) -> Any:
-    """Tensors, and dicts and sequences of them, on a device; anything else as it is."""
-    return _map_tensors(value, lambda tensor: tensor.to(device, non_blocking=True))
+def to_device(value: Any, device: torch.device, double: bool = False) -> Any:
+    """Tensors, and dicts and sequences of them, on a device; anything else as it is.
+
+    Args:
+        value: What to move.
+        device: Where to.
+        double: Whether float64 stays float64; else it becomes float32, before it is moved.
+    """
+    return _map_tensors(value, lambda t: for_device(t, double).to(device, non_blocking=True))
 
 
 def _map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:

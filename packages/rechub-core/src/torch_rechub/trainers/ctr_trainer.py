@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..basic.layers.precision import widened
 from ..basic.metric import auc_score
 from .batches import labelled_batch
 from .checks import check_binary, warn_of_one_class
@@ -101,7 +102,8 @@ class CTRTrainer(Trainer):
         output = self._logits(x) if on_logits else self._probabilities(x)  # type: ignore[misc]
         prediction, further = (output, 0.0) if self.loss_mode else output
         loss_fn = F.binary_cross_entropy_with_logits if on_logits else self.criterion
-        loss: Tensor = loss_fn(prediction.reshape(-1), y.reshape(-1).float()) + further
+        prediction = widened(prediction.reshape(-1))
+        loss: Tensor = loss_fn(prediction, y.reshape(-1).to(prediction.dtype)) + further
         return loss
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
@@ -127,15 +129,14 @@ class CTRTrainer(Trainer):
             ValueError: There are no labels.
         """
         found = predictions_of(self.feed, model, data_loader, self._of(model), _flat)
-        labels, predictions = (part.float().numpy() for part in found)
+        labels, predictions = (widened(part).numpy() for part in found)
         return labels, predictions
 
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[float]:
         """The probability of each row of x or (x, y), of which y is not used."""
-        found: list[float] = (
-            predictions_of(self.feed, model, data_loader, self._of(model))[1].float().tolist()
-        )
-        return found
+        found = predictions_of(self.feed, model, data_loader, self._of(model))[1]
+        probabilities: list[float] = widened(found).tolist()
+        return probabilities
 
     def _of(self, model: nn.Module) -> Callable[[Any], Tensor]:
         """What maps x to the probabilities (B,) of a model."""

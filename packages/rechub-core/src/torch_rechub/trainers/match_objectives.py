@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..basic.layers.precision import widened
 from ..basic.loss_func import BPRLoss
 from .batches import batch_rows, split_batch
 from .logits import logits_of
@@ -58,7 +59,7 @@ class Objective:
         parts = [(torch.empty(0), torch.empty(0))]
         for batch in batches:
             labels, scores = self.judged(model, *split_batch(batch))
-            parts.append((labels.reshape(-1).float().cpu(), scores.reshape(-1).float().cpu()))
+            parts.append((widened(labels.reshape(-1)).cpu(), widened(scores.reshape(-1)).cpu()))
         labels, scores = (torch.cat(column) for column in zip(*parts))
         return labels, scores
 
@@ -79,11 +80,12 @@ class PointWise(Objective):
 
     def loss(self, x: Any, y: Tensor | None, criterion: nn.Module) -> Tensor:
         """Binary cross-entropy, or what `criterion` makes of the probabilities."""
-        labels = _labels(y).float()
+        labels = _labels(y)
         if self.logits is not None and criterion is self.criterion:
-            logits = self.logits(x) * temperature_of(self.model)
-            return F.binary_cross_entropy_with_logits(logits, labels)
-        loss: Tensor = criterion(_one_a_row(self.call(x), labels), labels)
+            logits = widened(self.logits(x)) * temperature_of(self.model)
+            return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+        scores = widened(_one_a_row(self.call(x), labels))
+        loss: Tensor = criterion(scores, labels.to(scores.dtype))
         return loss
 
     def judged(self, model: nn.Module, x: Any, y: Tensor | None) -> Judged:

@@ -109,7 +109,7 @@ class MTLTrainer(Trainer):
         """The loss of each task, and the model's further loss where it has one."""
         x, y = labelled_batch(batch)
         outputs = self.tasks.columns(self._outputs(x), "the model's output")
-        return self.tasks.losses(outputs, self.tasks.columns(y).float(), x, self.loss_fns)
+        return self.tasks.losses(outputs, self.tasks.columns(y), x, self.loss_fns)
 
     def backward(self, losses: Sequence[Tensor]) -> None:
         """Compute gradients as the balancing strategy has it."""

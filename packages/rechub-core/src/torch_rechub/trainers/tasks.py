@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from .._bounds import check_whole
 from ..basic.layers import TaskPredictions
+from ..basic.layers.precision import widened
 from ..basic.metric import auc_score, mse_score
 from .balancing import balancing_of
 from .checks import check_binary, warn_of_one_class
@@ -98,7 +99,7 @@ class Tasks:
 
     def predictor(self, model: nn.Module) -> Callable[[Any], Tensor]:
         """What maps x to the predictions (B, T) of a model."""
-        return lambda x: self.columns(model(x), "the model's output").float()
+        return lambda x: widened(self.columns(model(x), "the model's output"))
 
     def losses(self, outputs: Tensor, y: Tensor, x: Any, loss_fns: Sequence[Any]) -> list[Tensor]:
         """The loss of each task, and the model's further loss where it has one.
@@ -110,7 +111,9 @@ class Tasks:
             loss_fns: The loss of each task, from (predictions, labels); the default one of a
                 classification is computed from logits where there are any.
         """
-        predictions = self.predictions_of(outputs.float()) if self.has_logits else outputs
+        outputs = widened(outputs)
+        y = y.to(outputs.dtype)
+        predictions = self.predictions_of(outputs) if self.has_logits else outputs
         losses: list[Tensor] = [
             F.binary_cross_entropy_with_logits(outputs[:, i], y[:, i])
             if self.has_logits and loss_fn is LOSSES["classification"]

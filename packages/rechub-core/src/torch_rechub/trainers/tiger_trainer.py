@@ -117,7 +117,7 @@ class TigerTrainer(Trainer):
         total, count = torch.zeros((), dtype=torch.float64), 0
         for batch in self.feed(data_loader, self.feed.bar(data_loader, "evaluate")):
             n = int(self.loss_count(batch))
-            total += n * self.losses(batch).double().cpu()
+            total += n * self.losses(batch).cpu().double()
             count += n
         return float(total) / count if count else math.nan
 

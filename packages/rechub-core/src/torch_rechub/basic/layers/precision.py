@@ -1,12 +1,40 @@
-"""What the smaller floating types need: float16 ends at 65504, and below 6e-8 it has only 0."""
+"""Floating types: which one a device gets, and what the smaller ones need.
+
+float16 ends at 65504, and below 6e-8 it has only 0; some devices, such as MPS, have no float64.
+"""
+
+from itertools import chain
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+
+def is_double(model: nn.Module) -> bool:
+    """Whether a model computes in double precision: it has a weight or buffer of float64.
+
+    Example:
+        >>> is_double(nn.Linear(2, 1)), is_double(nn.Linear(2, 1).double())
+        (False, True)
+    """
+    return any(t.dtype == torch.float64 for t in chain(model.parameters(), model.buffers()))
+
+
+def for_device(x: Tensor, double: bool = False) -> Tensor:
+    """What a device takes of x: float64 becomes float32, unless `double` says that a model is.
+
+    To be called before x is moved, as the device may have no float64.
+    """
+    return x if double or x.dtype != torch.float64 else x.float()
+
+
+def in_double(x: Tensor) -> Tensor:
+    """Return x in double precision: on its device, or on the CPU where the device has none."""
+    return (x.cpu() if x.device.type == "mps" else x).double()
 
 
 def widened(x: Tensor) -> Tensor:
-    """X in single precision at least, for what a smaller type cannot hold.
+    """Return x in single precision at least, for what a smaller type cannot hold.
 
     Example:
         >>> widened(torch.ones(1, dtype=torch.float16)).dtype, widened(torch.ones(1).double()).dtype

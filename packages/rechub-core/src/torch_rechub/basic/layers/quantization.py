@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..._bounds import check_number, check_whole
+from .precision import in_double
 
 
 def kmeans(samples: Tensor, num_clusters: int, num_iters: int = 10) -> Tensor:
@@ -173,8 +174,8 @@ class VectorQuantizer(nn.Module):
         d = self.distances(x)
         if not balanced:
             return d.argmin(dim=1)
-        d = self.center_distance_for_constraint(d.double())
-        return sinkhorn_algorithm(d, self.sk_epsilon, self.sk_iters).argmax(dim=1)
+        d = self.center_distance_for_constraint(in_double(d))
+        return sinkhorn_algorithm(d, self.sk_epsilon, self.sk_iters).argmax(dim=1).to(x.device)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
         # a codebook saved by torch-rechub 0.9 does not say so, but is trained

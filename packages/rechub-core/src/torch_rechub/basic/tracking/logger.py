@@ -215,15 +215,40 @@ class RunLogger(BaseLogger):
 
 
 class _WithoutRun(RunLogger):
-    """Comes before a tracker's class in the processes that open no run."""
+    """Comes before a tracker's class in the processes that open no run: each hook does nothing."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         RunLogger.__init__(self)
+
+    @property
+    def recovery(self) -> str:
+        return ""
+
+    def define_axis(self, axis: str, metrics: Sequence[str]) -> None:
+        pass
 
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
         pass
 
     def write_hyperparams(self, params: dict[str, Any]) -> None:
+        pass
+
+    def write_resume(self, step: int, others: dict[str, int]) -> None:
+        pass
+
+    def write_text(self, name: str, text: str, step: int) -> None:
+        pass
+
+    def write_figure(self, name: str, figure: "Figure", step: int) -> None:
+        pass
+
+    def write_histogram(self, name: str, counts: list[int], edges: list[float], step: int) -> None:
+        pass
+
+    def write_artifact(self, name: str, path: str, kind: str) -> None:
+        pass
+
+    def flush(self) -> None:
         pass
 
     def close(self, failure: BaseException | None) -> None:

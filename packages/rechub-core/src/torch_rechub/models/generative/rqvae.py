@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..._bounds import check_number, check_whole
+from ...basic.layers.precision import widened
 from ...basic.layers.quantization import (
     ResidualVectorQuantizer,
     VectorQuantizer,
@@ -113,6 +114,10 @@ class RQVAEModel(nn.Module):
         )
         self.decoder = _network(widths[::-1], dropout_prob, bn)
 
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next(self.encoder.parameters()).dtype
+
     def encode(self, x: Tensor) -> Tensor:
         """Return z (B, e_dim)."""
         if x.dim() != 2 or x.shape[1] != self.in_dim:
@@ -120,7 +125,7 @@ class RQVAEModel(nn.Module):
                 f"embeddings must have shape (batch, {self.in_dim}), as in_dim says, got "
                 f"{tuple(x.shape)}"
             )
-        z: Tensor = self.encoder(x.to(next(self.encoder.parameters()).dtype))
+        z: Tensor = self.encoder(x.to(self._dtype))
         return z
 
     def forward(self, x: Tensor, use_sk: bool = True) -> tuple[Tensor, Tensor, Tensor]:
@@ -140,7 +145,10 @@ class RQVAEModel(nn.Module):
         """Return L and its first term, the reconstruction's, from what `forward` gave for `xs`."""
         if xs is None:
             raise ValueError("compute_loss needs xs, the embeddings that were reconstructed")
-        reconstruction = (F.mse_loss if self.loss_type == "mse" else F.l1_loss)(out, xs)
+        out = widened(out)
+        reconstruction = (F.mse_loss if self.loss_type == "mse" else F.l1_loss)(
+            out, xs.to(out.dtype)
+        )
         return reconstruction + self.quant_loss_weight * quant_loss, reconstruction
 
     @torch.no_grad()
@@ -184,7 +192,7 @@ class RQVAEModel(nn.Module):
         training, here = self.training, next(self.parameters()).device
         self.eval()
         rows = DataLoader(data, batch_size=data_loader.batch_size or 1024)
-        z = torch.cat([self.encode(x.to(here)) for x in rows])
+        z = torch.cat([self.encode(x.to(self._dtype).to(here)) for x in rows])
         codes = torch.cat([self.rq(part, use_sk)[2] for part in z.split(rows.batch_size or 1)])
         self.train(training)
         *levels, last = self.rq.vq_layers
