@@ -3,6 +3,7 @@
 import inspect
 import itertools
 import json
+import logging
 import os
 import re
 import textwrap
@@ -23,12 +24,16 @@ from torch_rechub.basic.tracking.plugin import (
     refuse_unknown_options,
 )
 
+from .folder import RunFolder, Series
 from .process import process_left_alone
+from .writing import close_writer, restart, session_end, write_through
 
 _ILLEGAL = re.compile(r"[^-/\w.]")
 _HPARAMS = "_hparams_/"
 _EXACT_IN_A_DOUBLE = 2**53
 _serial = itertools.count()
+
+log = logging.getLogger("torch_rechub.tracking")
 
 
 class TensorBoardXLogger(RunLogger):
@@ -43,6 +48,12 @@ class TensorBoardXLogger(RunLogger):
     Every row is on disk when `log_metrics` returns, so a crash loses nothing. TensorBoard keeps
     values as 32-bit floats. In names, characters other than letters, digits and ``_ . - /`` become
     ``_``, and those that begin like TensorBoard's own, ``_hparams_/``, get one more; reported once.
+
+    A directory holds one run. What a logger records in the directory of an earlier run is added to
+    it, as a test metric is, until it records a metric again from a step that the run has: then it
+    is another run, and lies in a directory below: ``exp/exp-2``, as does what is recorded while
+    another logger is still open there. Both are reported. `fit` with ``resume=True``, and
+    `purge_step`, go on in the directory, and TensorBoard forgets what is recorded again.
 
     Args:
         log_dir: The run's directory, made if it does not exist; ``~`` is expanded.
@@ -78,26 +89,36 @@ class TensorBoardXLogger(RunLogger):
         with process_left_alone():
             tensorboardx = load_sdk("tensorboardX", "rechub-tensorboardx")
         refuse_unknown_options("TensorBoardXLogger", kwargs, _writer_options(tensorboardx))
-        self.log_dir = _directory(log_dir, comment)
-        # Two runs of one second in one directory would write over each other's file.
-        kwargs.setdefault("filename_suffix", f".{os.getpid()}.{next(_serial)}")
+        asked = _directory(log_dir, comment)
+        kwargs.setdefault("filename_suffix", _suffix())
         purge_step = kwargs.pop("purge_step", None)
         try:
+            self._folder = RunFolder(asked)
+            self._earlier_files = self._folder.event_files()
             with process_left_alone():
-                self.writer = tensorboardx.SummaryWriter(logdir=self.log_dir, **kwargs)
+                self.writer = tensorboardx.SummaryWriter(logdir=self._folder.path, **kwargs)
         except OSError as error:
             raise OSError(
                 error.errno,
-                f"TensorBoardXLogger cannot write to the directory {self.log_dir!r}: "
-                f"{error.strerror}",
+                f"TensorBoardXLogger cannot write to the directory {asked!r}: {error.strerror}",
             ) from error
-        _write_through(self.writer)
-        if purge_step is not None:
-            _restart(self.writer, purge_step)
+        self.log_dir = self._folder.path
+        if self._folder.taken:
+            log.warning(
+                "TensorBoardXLogger: another logger is writing to %s: this run is recorded in %s.",
+                asked,
+                self.log_dir,
+            )
         self._names = LegalNames("TensorBoardXLogger", _legal)
+        self._texts = LegalNames("TensorBoardXLogger", _legal_text)
         self._params: dict[str, Any] = {}
         self._session_started = False
-        self._on_other_axes: set[str] = set()
+        self._axis_of: dict[str, str] = {}
+        self._earlier = Series(self._earlier_files).last_steps()
+        self._next_step = max(self._earlier.values(), default=-1) + 1
+        write_through(self.writer)
+        if purge_step is not None:
+            self.write_resume(purge_step, {})
 
     @property
     def recovery(self) -> str:
@@ -106,12 +127,15 @@ class TensorBoardXLogger(RunLogger):
 
     def define_axis(self, axis: str, metrics: Sequence[str]) -> None:
         """Leave these metrics out of the HParams tab; all steps count what their metric says."""
-        self._on_other_axes |= set(metrics)
+        self._axis_of |= dict.fromkeys(metrics, axis)
 
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Write scalars, through to the disk."""
         values = {self._names[name]: value for name, value in metrics.items()}
-        if not self._on_other_axes.issuperset(metrics):
+        again = [name for name in values if step <= self._earlier.get(name, -1)]
+        if again:
+            self._begin_another_run(again[0])
+        if not self._axis_of.keys() >= metrics.keys():
             self._start_session(list(values))
         for name, value in values.items():
             self.writer.add_scalar(name, value, step)
@@ -131,19 +155,45 @@ class TensorBoardXLogger(RunLogger):
     def write_resume(self, step: int, others: dict[str, int]) -> None:
         """Have readers forget what the directory has from there on.
 
-        TensorBoard knows one step for all metrics. Where some count the steps of training, which
-        grow faster than epochs, it is theirs.
+        TensorBoard knows one step for all metrics. Those that count something else, which grows
+        faster than epochs, are written once more from there to their own step.
         """
-        _restart(self.writer, max([step, *others.values()]))
+        series = Series(self._earlier_files)
+        ends = {self._names[n]: others[axis] for n, axis in self._axis_of.items() if axis in others}
+        restart(self.writer, step)
+        for event in series.between(step, ends):
+            self.writer.file_writer.add_event(event, event.step, event.wall_time)
+        self.writer.flush()
+        self._earlier = {t: min(s, ends.get(t, step) - 1) for t, s in self._earlier.items()}
+
+    def _begin_another_run(self, metric: str) -> None:
+        """Go on in a folder of its own: the run that is in this one has these steps already."""
+        before, files = self.log_dir, set(self._folder.event_files()) - set(self._earlier_files)
+        close_writer(self.writer)
+        self._folder.move()
+        for path in files:
+            os.replace(path, os.path.join(self._folder.path, path.name))
+        self.log_dir = self.writer.logdir = self._folder.path
+        self.writer._filename_suffix = _suffix()
+        self.writer._get_file_writer()  # which it does by itself, when it is used next
+        write_through(self.writer)
+        self._earlier, self._earlier_files, self._next_step = {}, [], 0
+        log.warning(
+            "TensorBoardXLogger: %s holds a run with %r at this step: this run is recorded in %s. "
+            "To continue that one, pass resume=True to fit, or purge_step.",
+            before,
+            metric,
+            self.log_dir,
+        )
 
     def write_text(self, name: str, text: str, step: int) -> None:
         """Write a text, shown as it is."""
-        self.writer.add_text(_legal(name), textwrap.indent(text, "    "), step)
+        self.writer.add_text(self._texts[name], textwrap.indent(text, "    "), step)
         self.writer.flush()
 
     def write_figure(self, name: str, figure: Any, step: int) -> None:
         """Write an image."""
-        self.writer.add_figure(_legal(name), figure, step, close=False)
+        self.writer.add_figure(self._names[name], figure, step, close=False)
         self.writer.flush()
 
     def write_histogram(self, name: str, counts: list[int], edges: list[float], step: int) -> None:
@@ -151,7 +201,7 @@ class TensorBoardXLogger(RunLogger):
         middles = [(low + high) / 2 for low, high in pairwise(edges)]
         moments = [sum(n * m**k for n, m in zip(counts, middles, strict=True)) for k in (1, 2)]
         self.writer.add_histogram_raw(
-            _legal(name), edges[0], edges[-1], sum(counts), *moments, edges[1:], counts, step
+            self._names[name], edges[0], edges[-1], sum(counts), *moments, edges[1:], counts, step
         )
         self.writer.flush()
 
@@ -164,10 +214,11 @@ class TensorBoardXLogger(RunLogger):
             status = f"{state}: {failure_text(failure)}"
         try:
             if self._session_started:
-                self._add(_session_end(failed=failure is not None))
+                self._add(session_end(failed=failure is not None))
             self.writer.add_text("status", status, self._next_step)
         finally:
-            _close(self.writer)
+            close_writer(self.writer)
+            self._folder.release()
 
     def _start_session(self, metric_names: list[str]) -> None:
         if self._session_started or not self._params:
@@ -182,6 +233,14 @@ class TensorBoardXLogger(RunLogger):
         self.writer.file_writer.add_summary(summary)
 
 
+def _suffix() -> str:
+    """Two runs of one second in one directory would write over each other's file.
+
+    The numbers are of one length because TensorBoard sorts files by name.
+    """
+    return f".{os.getpid()}.{next(_serial):06d}"
+
+
 def _writer_options(tensorboardx: Any) -> set[str]:
     parameters = inspect.signature(tensorboardx.SummaryWriter).parameters.values()
     ours = {"logdir", "log_dir", "comment"}
@@ -192,38 +251,6 @@ def _directory(log_dir: str | os.PathLike[str], comment: str) -> str:
     path = os.fspath(log_dir)
     joined = (path.rstrip("/\\") or path) + comment if path else path
     return local_directory("TensorBoardXLogger", "log_dir", joined)
-
-
-def _write_through(writer: Any) -> None:
-    """Let the writer put events into its file at once.
-
-    By itself it hands them to a thread: `flush()` does not wait for that thread, so a crash can
-    lose what was logged, and once the thread died, of a full disk, the next call blocks for ever.
-    """
-    events: Any = getattr(writer.file_writer, "event_writer", None)
-    file: Any = getattr(events, "_ev_writer", None)
-    if file is not None:
-        events.add_event = file.write_event
-
-
-def _close(writer: Any) -> None:
-    """Close the file, and wait for the thread of the queue, which keeps its pipes open."""
-    queue: Any = getattr(getattr(writer.file_writer, "event_writer", None), "_event_queue", None)
-    writer.close()
-    if hasattr(queue, "join_thread"):
-        queue.join_thread()
-
-
-def _restart(writer: Any, step: int) -> None:
-    """Say that this file takes the place of what was recorded from `step` on.
-
-    tensorboardX would hand this to its thread, which may write it behind the first metrics, and
-    readers would forget those too.
-    """
-    event: Any = import_module("tensorboardX.proto.event_pb2")
-    started = event.SessionLog(status=event.SessionLog.START)
-    writer.file_writer.add_event(event.Event(file_version="brain.Event:2"), step=step)
-    writer.file_writer.add_event(event.Event(session_log=started), step=step)
 
 
 def _flat(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -251,17 +278,6 @@ def _legal(name: str) -> str:
     return f"_{legal}" if legal.startswith(_HPARAMS) else legal
 
 
-def _session_end(failed: bool) -> Any:
-    # tensorboardX itself can only say that a session succeeded.
-    api, hparams, summary = (
-        import_module(f"tensorboardX.proto.{name}_pb2")
-        for name in ("api", "plugin_hparams", "summary")
-    )
-    status = api.Status.Value("STATUS_FAILURE" if failed else "STATUS_SUCCESS")
-    end = hparams.HParamsPluginData(session_end_info=hparams.SessionEndInfo(status=status))
-    plugin = summary.SummaryMetadata.PluginData(
-        plugin_name="hparams", content=end.SerializeToString()
-    )
-    metadata = summary.SummaryMetadata(plugin_data=plugin)
-    tag = "_hparams_/session_end_info"
-    return summary.Summary(value=[summary.Summary.Value(tag=tag, metadata=metadata)])
+def _legal_text(name: str) -> str:
+    """`hyperparameters` and `status` are texts of the logger's own."""
+    return f"{name}_" if name in ("hyperparameters", "status") else _legal(name)

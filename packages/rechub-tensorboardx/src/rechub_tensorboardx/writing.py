@@ -1,0 +1,52 @@
+"""What tensorboardX does otherwise than a run needs: writing at once, restarts, failed ends."""
+
+from importlib import import_module
+from typing import Any
+
+
+def write_through(writer: Any) -> None:
+    """Let the writer put events into its file at once.
+
+    By itself it hands them to a thread: `flush()` does not wait for that thread, so a crash can
+    lose what was logged, and once the thread died, of a full disk, the next call blocks for ever.
+    """
+    events: Any = getattr(writer.file_writer, "event_writer", None)
+    file: Any = getattr(events, "_ev_writer", None)
+    if file is not None:
+        events.add_event = file.write_event
+
+
+def restart(writer: Any, step: int) -> None:
+    """Say that this file takes the place of what was recorded from `step` on.
+
+    tensorboardX would hand this to its thread, which may write it behind the first metrics, and
+    readers would forget those too.
+    """
+    event: Any = import_module("tensorboardX.proto.event_pb2")
+    started = event.SessionLog(status=event.SessionLog.START)
+    writer.file_writer.add_event(event.Event(file_version="brain.Event:2"), step=step)
+    writer.file_writer.add_event(event.Event(session_log=started), step=step)
+
+
+def session_end(failed: bool) -> Any:
+    """How a session of the HParams tab ended: tensorboardX itself can only say that it succeeded."""
+    api, hparams, summary = (
+        import_module(f"tensorboardX.proto.{name}_pb2")
+        for name in ("api", "plugin_hparams", "summary")
+    )
+    status = api.Status.Value("STATUS_FAILURE" if failed else "STATUS_SUCCESS")
+    end = hparams.HParamsPluginData(session_end_info=hparams.SessionEndInfo(status=status))
+    plugin = summary.SummaryMetadata.PluginData(
+        plugin_name="hparams", content=end.SerializeToString()
+    )
+    metadata = summary.SummaryMetadata(plugin_data=plugin)
+    tag = "_hparams_/session_end_info"
+    return summary.Summary(value=[summary.Summary.Value(tag=tag, metadata=metadata)])
+
+
+def close_writer(writer: Any) -> None:
+    """Close the file, and wait for the thread of the queue, which keeps its pipes open."""
+    queue: Any = getattr(getattr(writer.file_writer, "event_writer", None), "_event_queue", None)
+    writer.close()
+    if hasattr(queue, "join_thread"):
+        queue.join_thread()
