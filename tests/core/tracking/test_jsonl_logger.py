@@ -237,7 +237,9 @@ def test_what_is_recorded_again_takes_the_place_of_what_was(tmp_path):
 def test_a_line_that_was_cut_off_does_not_spoil_the_next_one(tmp_path, caplog):
     logger = continued(tmp_path)
     logger.log_metrics({"a": 1.0}, step=4)
-    with open(logger.path, "ab") as file:
+    path = logger.path
+    del logger  # as of a process that was killed
+    with open(path, "ab") as file:
         file.write(b'{"v":1,"event":"metr')
     with continued(tmp_path) as again:
         again.log_metrics({"a": 2.0})

@@ -61,7 +61,7 @@ class Series:
     def __init__(self, files: list[Path]) -> None:
         self._events: dict[str, list[Any]] = {}
         for path in files:
-            for event in import_module("rechub_tensorboardx.reader").tensorboard_events(path):
+            for event in _events(path):
                 if event.session_log.status == event.session_log.START:
                     self._restart(event.step)
                 for value in event.summary.value:
@@ -87,3 +87,11 @@ class Series:
         """
         for tag, end in ends.items():
             yield from (e for e in self._events.get(tag, []) if first <= e.step < end)
+
+
+def _events(path: Path) -> Iterator[Any]:
+    damage: Any = import_module("torch_rechub.runs.damage").Damage
+    reader = import_module("rechub_tensorboardx.reader")
+    with damage(path, "record", "byte") as found:
+        for _, event in reader.tensorboard_events(path, found):
+            yield event

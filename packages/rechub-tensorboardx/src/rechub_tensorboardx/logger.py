@@ -23,6 +23,7 @@ from torch_rechub.basic.tracking.plugin import (
     local_directory,
     refuse_unknown_options,
 )
+from torch_rechub.basic.tracking.presence import Presence
 
 from .folder import RunFolder, Series
 from .process import process_left_alone
@@ -116,9 +117,18 @@ class TensorBoardXLogger(RunLogger):
         self._axis_of: dict[str, str] = {}
         self._earlier = Series(self._earlier_files).last_steps()
         self._next_step = max(self._earlier.values(), default=-1) + 1
-        write_through(self.writer)
+        self._begin_file()
         if purge_step is not None:
             self.write_resume(purge_step, {})
+
+    def _begin_file(self) -> None:
+        write_through(self.writer)
+        mine = set(self._folder.event_files()) - set(self._earlier_files)
+        self._files = [Presence("TensorBoardXLogger", str(path)) for path in mine]
+
+    def _check_files(self) -> None:
+        for file in self._files:
+            file.check()
 
     @property
     def recovery(self) -> str:
@@ -132,6 +142,7 @@ class TensorBoardXLogger(RunLogger):
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Write scalars, through to the disk."""
         values = {self._names[name]: value for name, value in metrics.items()}
+        self._check_files()
         again = [name for name in values if step <= self._earlier.get(name, -1)]
         if again:
             self._begin_another_run(again[0])
@@ -143,6 +154,7 @@ class TensorBoardXLogger(RunLogger):
 
     def write_hyperparams(self, params: dict[str, Any]) -> None:
         """Add to what the HParams tab and the text ``hyperparameters`` show."""
+        self._check_files()
         self._params.update(in_utf8(params))
         if self._session_started:
             # TensorBoard shows the first entry only; other readers of the file find the last.
@@ -174,10 +186,11 @@ class TensorBoardXLogger(RunLogger):
         for path in files:
             os.replace(path, os.path.join(self._folder.path, path.name))
         self.log_dir = self.writer.logdir = self._folder.path
+        self._earlier, self._earlier_files = {}, self._folder.event_files()
+        self._next_step = 0
         self.writer._filename_suffix = _suffix()
         self.writer._get_file_writer()  # which it does by itself, when it is used next
-        write_through(self.writer)
-        self._earlier, self._earlier_files, self._next_step = {}, [], 0
+        self._begin_file()
         log.warning(
             "TensorBoardXLogger: %s holds a run with %r at this step: this run is recorded in %s. "
             "To continue that one, pass resume=True to fit, or purge_step.",
@@ -219,6 +232,7 @@ class TensorBoardXLogger(RunLogger):
         finally:
             close_writer(self.writer)
             self._folder.release()
+        self._check_files()
 
     def _start_session(self, metric_names: list[str]) -> None:
         if self._session_started or not self._params:

@@ -29,7 +29,7 @@ def restart(writer: Any, step: int) -> None:
 
 
 def session_end(failed: bool) -> Any:
-    """How a session of the HParams tab ended: tensorboardX itself can only say that it succeeded."""
+    """How a session of the HParams tab ended: tensorboardX only says that it succeeded."""
     api, hparams, summary = (
         import_module(f"tensorboardX.proto.{name}_pb2")
         for name in ("api", "plugin_hparams", "summary")

@@ -1,18 +1,24 @@
 """`JSONLLogger`: a run as one file of JSON lines; needs no package, account or service."""
 
 import errno
+import logging
 import os
 import re
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
+from itertools import count
 from typing import Any, Literal
 
+from .claim import Claim
 from .json_lines import SUFFIX, VERSION, json_line, read_records, step_of
 from .logger import RunLogger
 from .plain import plain_hyperparams
 from .plugin import ending, failure_text, local_directory, plain_config
+from .presence import Presence
+
+log = logging.getLogger("torch_rechub.tracking")
 
 _NO_FILE_NAME = re.compile(r"[^\w.-]+")
 
@@ -43,7 +49,9 @@ class JSONLLogger(RunLogger):
         dir: The folder of the file, made if it does not exist; ``~`` is expanded.
         id: The run's id, which the file is called by; eight random hexadecimal digits by default.
         resume: Whether to continue the run of this id: ``allow`` does so if there is one, ``must``
-            raises if there is none, None or ``never`` raises if there is one.
+            raises if there is none, None or ``never`` raises if there is one. A logger that records
+            a metric again from a step that the run has is another run, in a file of its own,
+            ``<id>-2``, unless `fit` with ``resume=True`` says that the run goes on.
 
     Attributes:
         path: The file; only the user who started the run may read it.
@@ -55,6 +63,7 @@ class JSONLLogger(RunLogger):
             `resume` is none of these, or without `id`; the run to continue has a later format.
         FileExistsError: There is a run of this id, and it is not to be continued.
         FileNotFoundError: There is none, and it must be.
+        BlockingIOError: Another logger, in this process or another, is writing the run.
         OSError: The folder cannot be made or written.
 
     Example:
@@ -89,18 +98,34 @@ class JSONLLogger(RunLogger):
         os.makedirs(folder, exist_ok=True)
         self.run_id = id or secrets.token_hex(4)
         about = {"name": name, "project": project, "tags": list(tags or []), "notes": notes}
+        self._about = plain_hyperparams(about)
         file = f"{id}{SUFFIX}" if id else _file_name(name, self.run_id)
-        self.path = os.path.join(folder, file)
         self._axis_of: dict[str, str] = {}
-        continued = _is_continued(self.path, resume)
-        self._torn = continued and self._goes_on()
-        self._file = open(  # noqa: SIM115
-            self.path, "ab" if continued else "xb", buffering=0, opener=_private
-        )
-        if not continued:
-            self._write("start", id=self.run_id, **plain_hyperparams(about))
+        self._earlier: dict[str, int] = {}
+        path = os.path.join(folder, file)
+        self._open(path, new=not _is_continued(path, resume))
         if params:
             self.write_hyperparams(params)
+
+    def _open(self, path: str, new: bool) -> None:
+        """Hold a file that no other logger has, and begin or continue its run."""
+        file: Any = open(  # noqa: SIM115
+            path, "x+b" if new else "a+b", buffering=0, opener=_private
+        )
+        claim = Claim(path)
+        if not claim.held:
+            file.close()
+            raise BlockingIOError(
+                errno.EWOULDBLOCK,
+                "JSONLLogger: another logger is writing this run: finish it, or give another id",
+                path,
+            )
+        self.path, self._file, self._claim = path, file, claim
+        self._presence = Presence("JSONLLogger", path)
+        self._begun = os.path.getsize(path)
+        self._torn = self._begun > 0 and self._goes_on()
+        if self._begun == 0:
+            self._write("start", id=self.run_id, **self._about)
 
     def _goes_on(self) -> bool:
         """Continue the steps of the file; say whether its last line was cut off."""
@@ -114,8 +139,41 @@ class JSONLLogger(RunLogger):
                 if "step" in record:
                     with suppress(ValueError):  # readers leave that line out
                         self._next_step = max(self._next_step, step_of(record) + 1)
+                        self._add_earlier(record)
             lines.seek(max(lines.tell() - 1, 0))
             return lines.read(1) not in (b"\n", b"")
+
+    def _add_earlier(self, record: dict[str, Any]) -> None:
+        step, metrics, steps = step_of(record), record.get("metrics"), record.get("steps")
+        if record.get("event") == "metrics" and isinstance(metrics, dict):
+            for name in metrics:
+                self._earlier[name] = max(step, self._earlier.get(name, -1))
+        elif record.get("event") == "resume" and isinstance(steps, dict):
+            self._supersede(step, steps)
+
+    def _supersede(self, step: int, steps: Mapping[str, int]) -> None:
+        self._earlier = {n: min(s, steps.get(n, step) - 1) for n, s in self._earlier.items()}
+
+    def _begin_another_run(self, metric: str) -> None:
+        """Go on in a file of its own: the run that is in this one has these steps already."""
+        before, file, claim, begun = self.path, self._file, self._claim, self._begun
+        file.seek(begun)
+        mine = file.read().lstrip(b"\n")
+        stem = before.removesuffix(SUFFIX)
+        number = next(n for n in count(2) if not os.path.lexists(f"{stem}-{n}{SUFFIX}"))
+        self.run_id, self._earlier, self._next_step = f"{self.run_id}-{number}", {}, 0
+        self._open(f"{stem}-{number}{SUFFIX}", new=True)
+        self._file.write(mine)
+        file.truncate(begun)
+        file.close()
+        claim.release()
+        log.warning(
+            "JSONLLogger: %s holds a run with %r at this step: this run is recorded in %s. To "
+            "continue that one, pass resume=True to fit.",
+            before,
+            metric,
+            self.path,
+        )
 
     @property
     def recovery(self) -> str:
@@ -124,6 +182,9 @@ class JSONLLogger(RunLogger):
 
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Append one line."""
+        again = [name for name in metrics if step <= self._earlier.get(name, -1)]
+        if again:
+            self._begin_another_run(again[0])
         self._write("metrics", step=step, metrics=metrics)
 
     def write_hyperparams(self, params: dict[str, Any]) -> None:
@@ -138,6 +199,7 @@ class JSONLLogger(RunLogger):
         """Append one line: from where on which metric is superseded."""
         steps = {name: others[axis] for name, axis in self._axis_of.items() if axis in others}
         self._write("resume", step=step, steps=steps)
+        self._supersede(step, steps)
 
     def write_text(self, name: str, text: str, step: int) -> None:
         """Append one line."""
@@ -154,8 +216,10 @@ class JSONLLogger(RunLogger):
             self._write("finish", status=ending(failure), error=error)
         finally:
             self._file.close()
+            self._claim.release()
 
     def _write(self, event: str, **fields: Any) -> None:
+        self._presence.check()
         now = datetime.now(timezone.utc).isoformat()
         line = json_line({"v": VERSION, "event": event, "time": now, **fields})
         rest = memoryview(b"\n" + line if self._torn else line)
