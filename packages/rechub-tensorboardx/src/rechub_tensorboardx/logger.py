@@ -189,7 +189,8 @@ class TensorBoardXLogger(RunLogger):
         self._earlier, self._earlier_files = {}, self._folder.event_files()
         self._next_step = 0
         self.writer._filename_suffix = _suffix()
-        self.writer._get_file_writer()  # which it does by itself, when it is used next
+        with process_left_alone():
+            self.writer._get_file_writer()  # which it does by itself, when it is used next
         self._begin_file()
         log.warning(
             "TensorBoardXLogger: %s holds a run with %r at this step: this run is recorded in %s. "

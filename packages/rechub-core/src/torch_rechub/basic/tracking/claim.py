@@ -6,8 +6,10 @@ import weakref
 
 try:
     import fcntl
+
+    CAN_LOCK = True
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+    CAN_LOCK = False
 
 _TAKEN = {errno.EWOULDBLOCK, errno.EACCES}
 
@@ -37,7 +39,7 @@ class Claim:
 
     def __init__(self, path: str) -> None:
         self.held, self._descriptor = True, -1
-        if fcntl is None:
+        if not CAN_LOCK:
             return
         self._descriptor = os.open(path, os.O_RDONLY)
         try:
