@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from .._bounds import check_number, check_whole
+from ..basic.ranks import warn_of_processes
 
 if TYPE_CHECKING:
     from .recording import Recording
@@ -118,6 +119,7 @@ class Settings:
         return cls(**own, **options)
 
     def __post_init__(self) -> None:
+        warn_of_processes()
         check_whole(0, n_epoch=self.n_epoch)
         check_whole(1, accumulate=self.accumulate, eval_batch_size=self.eval_batch_size)
         check_number("(0, inf]", max_grad_norm=self.max_grad_norm)
