@@ -8,8 +8,10 @@ from importlib import import_module, metadata
 from typing import Any
 
 from ._installation import refuse_mixed_installation
+from ._shown import show_logs
 
 refuse_mixed_installation()
+show_logs()
 
 __version__ = metadata.version("rechub-core")
 __author__ = "Torch-RecHub contributors"

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import NoReturn
 
+from ._shown import shown
 from .runs import available_readers, compare, plot, read_runs
 from .runs.comparing import names_of_metrics
 from .runs.comparison import Comparison
 from .runs.monitored import default_metric, direction
 from .runs.plotting import refuse_other_formats
 from .runs.reading import no_runs
-from .runs.shown import Shown, shown
 from .runs.tables import Table, aligned, csv_text, json_text, markdown, shortened
 from .runs.views import comparison_table, run_records, run_table
 
@@ -52,7 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     messages = logging.StreamHandler()
     messages.setFormatter(logging.Formatter("rechub: %(message)s"))
-    messages.addFilter(Shown())
     log = logging.getLogger("torch_rechub")
     log.addHandler(messages)
     try:

@@ -16,16 +16,11 @@ Example:
     (2, (0, 1), 0.72, 0.028)
 """
 
-import logging
-
 from .comparing import compare
 from .comparison import Comparison, Row, Statistic
 from .plotting import plot
 from .reading import RunReader, Runs, available_readers, read_runs
 from .record import Run
-from .shown import Shown
-
-logging.getLogger(__name__).addFilter(Shown())
 
 __all__ = [
     "Comparison",

@@ -1,5 +1,6 @@
 """Holds what readers give to what a `Run` promises, so that no run can trouble the others."""
 
+import logging
 import math
 import operator
 from collections.abc import Mapping
@@ -9,16 +10,18 @@ from typing import Any, get_args
 
 from .record import Run, Status
 
+log = logging.getLogger("torch_rechub.runs")
+
 _DEEPEST = 50  # far below Python's own limit, as some formats add levels of their own
 _MOST_VALUES = 1_000_000  # a few aliases of YAML stand for more than any memory holds
 
 
 def checked(run: Any) -> Run:
-    """The run with plain types throughout.
+    """The run with plain types throughout; hyper-parameters that cannot be are reported.
 
     Raises:
         TypeError: It is no `Run`, or a part of it is of another type.
-        ValueError: Its status is unknown, or its hyper-parameters are too large or too deep.
+        ValueError: Its status is unknown, or a time beyond any clock.
     """
     if not isinstance(run, Run):
         raise TypeError(f"a reader gives runs, got {type(run).__name__}")
@@ -34,12 +37,20 @@ def checked(run: Any) -> Run:
         run,
         started=None if run.started is None else checked_time(run.started),
         ended=None if run.ended is None else checked_time(run.ended),
-        hyperparams=plain_params(run.hyperparams),
+        hyperparams=_plain_or_none(run),
         metrics={
             str(name): [(operator.index(step), float(value)) for step, value in points]
             for name, points in run.metrics.items()
         },
     )
+
+
+def _plain_or_none(run: Run) -> dict[str, Any]:
+    try:
+        return plain_params(run.hyperparams)
+    except ValueError as error:
+        log.warning("%s: the hyper-parameters are left out: %s", run.path, error)
+        return {}
 
 
 def checked_time(time: datetime) -> datetime:

@@ -4,9 +4,9 @@ from importlib import import_module
 from typing import Any
 
 from .._files import naming
+from .._shown import shown
 from .comparison import Comparison
 from .curves import COLOURS, curve, labels
-from .shown import shown
 from .tables import shortened, spread
 
 _GREY_ROWS = 200

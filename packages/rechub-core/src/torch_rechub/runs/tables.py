@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .shown import shown, shown_json
+from .._shown import shown, shown_json
 
 _LONGEST_CELL = 48
 _LONGEST_TEXT = 2_000

@@ -12,9 +12,9 @@ from importlib import resources
 from typing import Any
 
 from .._files import naming
+from .._shown import shown, shown_json
 from .comparison import Comparison
 from .curves import COLOURS, curve, labels
-from .shown import shown, shown_json
 from .tables import Table
 from .views import comparison_table
 

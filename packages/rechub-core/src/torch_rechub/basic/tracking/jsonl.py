@@ -123,7 +123,12 @@ class JSONLLogger(RunLogger):
         self.path, self._file, self._claim = path, file, claim
         self._presence = Presence("JSONLLogger", path)
         self._begun = os.path.getsize(path)
-        self._torn = self._begun > 0 and self._goes_on()
+        try:
+            self._torn = self._begun > 0 and self._goes_on()
+        except ValueError:
+            file.close()
+            claim.release()
+            raise
         if self._begun == 0:
             self._write("start", id=self.run_id, **self._about)
 
@@ -149,7 +154,7 @@ class JSONLLogger(RunLogger):
             for name in metrics:
                 self._earlier[name] = max(step, self._earlier.get(name, -1))
         elif record.get("event") == "resume" and isinstance(steps, dict):
-            self._supersede(step, steps)
+            self._supersede(step, {n: step_of({"step": at}) for n, at in steps.items()})
 
     def _supersede(self, step: int, steps: Mapping[str, int]) -> None:
         self._earlier = {n: min(s, steps.get(n, step) - 1) for n, s in self._earlier.items()}

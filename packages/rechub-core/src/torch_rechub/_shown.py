@@ -1,8 +1,8 @@
 """The one rule for text on its way out: to a terminal, a table, a log, a page or a picture.
 
-Names, statuses, errors and paths come from files that anyone may have written. Some characters
-steer a terminal, reorder what is read (bidirectional overrides) or begin a new line; each is shown
-as its escape instead.
+Names, statuses, errors and paths come from files and services that anyone may have written. Some
+characters steer a terminal, reorder what is read (bidirectional overrides) or begin a new line;
+each is shown as its escape instead.
 """
 
 import json
@@ -35,13 +35,17 @@ def shown_json(text: str) -> str:
     return "".join(c if c == "\n" or _is_harmless(c) else json.dumps(c)[1:-1] for c in text)
 
 
-class Shown(logging.Filter):
-    """Has the messages of a logger or a handler follow the rule; each is one line."""
+def show_logs() -> None:
+    """Have every message of the library follow the rule, whoever handles it; each is one line."""
+    for room in ("", ".data", ".runs", ".tracking"):
+        logging.getLogger(f"torch_rechub{room}").addFilter(_as_shown)
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Pass every record on."""
-        record.msg, record.args = shown(record.getMessage()), None
-        return True
+
+def _as_shown(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    if not message.isprintable():
+        record.msg, record.args = shown(message), None
+    return True
 
 
 def _is_harmless(character: str) -> bool:

@@ -8,13 +8,14 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from torch_rechub._shown import shown, shown_json
 from torch_rechub.cli import main
 from torch_rechub.runs import Run, compare, plot
 from torch_rechub.runs.picture import figure
-from torch_rechub.runs.shown import shown, shown_json
 from torch_rechub.runs.tables import Table, csv_text, markdown
 
 STEERING = {
@@ -135,10 +136,19 @@ def test_a_terminal_gets_colours_and_no_other_escapes(hostile):
 # Logs, pages, pictures
 
 
-def test_what_the_library_logs_is_one_line_without_one(caplog):
-    logging.getLogger("torch_rechub.runs").warning("%s: %d", ALL, 3)
+@pytest.mark.parametrize("room", ["", ".data", ".runs", ".tracking"])
+def test_what_the_library_logs_is_one_line_without_one(room, caplog):
+    logging.getLogger(f"torch_rechub{room}").warning("%s: %d", ALL, 3)
     (record,) = caplog.records
     assert record.getMessage() == f"{shown(ALL)}: 3"
+
+
+def test_no_module_logs_to_a_logger_beside_these():
+    packages = Path(__file__).parents[2] / "packages"
+    found = [re.findall(r"getLogger\((.*?)\)", file.read_text(encoding="utf-8"))
+             for file in packages.glob("rechub-*/src/**/*.py")]  # fmt: skip
+    rooms = {f'"torch_rechub{room}"' for room in ("", ".data", ".runs", ".tracking")}
+    assert {name for names in found for name in names} == rooms | {'f"torch_rechub{room}"'}
 
 
 def hostile_comparison():
