@@ -6,10 +6,12 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from importlib import metadata
 from typing import NoReturn
 
 from ._shown import shown
+from .basic.tracking.streams import usable_streams
 from .runs import available_readers, compare, plot, read_runs
 from .runs.comparing import names_of_metrics
 from .runs.comparison import Comparison
@@ -46,6 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: With 2 after a mistake in the arguments, with 0 after ``--help``.
     """
+    with usable_streams(), open(os.devnull, "w", encoding="utf-8") as nowhere:
+        out, err = redirect_stdout(sys.stdout or nowhere), redirect_stderr(sys.stderr or nowhere)
+        with out, err:
+            return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -51,12 +51,6 @@ class StandardStream:
         except Exception as error:
             raise OSError(f"sys.{self._name} has no descriptor") from error
 
-    def __eq__(self, other: object) -> bool:
-        """Equal to the stream it stands for, which tqdm looks for when others write to it."""
-        return other is self or other is getattr(sys, self._name)
-
-    __hash__ = object.__hash__
-
 
 @contextmanager
 def usable_streams() -> Iterator[None]:
