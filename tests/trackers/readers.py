@@ -3,7 +3,6 @@
 The readers themselves are held against the SDKs' own ways of reading in `test_run_readers.py`.
 """
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,22 +24,8 @@ def _run(backend: str, directory: Path) -> Run:
     return run
 
 
-def _once_wandb_has_written(read: Callable[[], Any], complete: Callable[[Any], bool]) -> Any:
-    """What `read` gives, when it is complete.
-
-    wandb writes in a process of its own, which writes out the end of the file a moment after
-    `finish()` returned; so this waits, for at most 20 seconds.
-    """
-    deadline = time.monotonic() + 20
-    while not complete(found := read()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return found
-
-
 def wandb_run(directory: Path) -> Run:
-    return _once_wandb_has_written(
-        lambda: _run("wandb", directory), lambda run: run.failed is not None
-    )
+    return _run("wandb", directory)
 
 
 def _messages(records: Callable[[Path, Damage], Any], path: Path) -> list[Any]:
@@ -50,10 +35,7 @@ def _messages(records: Callable[[Path, Damage], Any], path: Path) -> list[Any]:
 def wandb_records(directory: Path) -> list[Any]:
     from rechub_wandb.reader import wandb_records as records
 
-    path = only(directory, "run-*.wandb")
-    return _once_wandb_has_written(
-        lambda: _messages(records, path), lambda found: any(r.HasField("exit") for r in found)
-    )
+    return _messages(records, only(directory, "run-*.wandb"))
 
 
 def swanlab_run(directory: Path) -> Run:

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Mapping
+from glob import escape, glob
 from typing import Any
 
 from torch_rechub.basic.tracking.foreign import undisturbed
@@ -20,6 +21,7 @@ from torch_rechub.basic.tracking.plugin import (
     refuse_unknown_options,
     shortened,
 )
+from torch_rechub.basic.tracking.presence import Presence
 
 from .console import print_where_possible
 from .opening import NEWER_NAMES, left_to_python, quiet_settings, with_older_names, working_folder
@@ -134,6 +136,8 @@ class SwanLabLogger(RunLogger):
         self._observer = _observer(core)
         _write_through(self.run, core)
         self._names = LegalNames("SwanLabLogger", _legal)
+        kept = self.run.mode != "online" and glob(f"{escape(str(self.run.dir))}/run-*.swanlab")
+        self._files = [Presence("SwanLabLogger", path) for path in kept or []]
         self._recorded: dict[str, set[int]] = {}
         self._warned_of_repetition = False
 
@@ -144,6 +148,7 @@ class SwanLabLogger(RunLogger):
 
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Write the values; see the class for names logged twice at one step."""
+        self._check_files()
         if step > _LARGEST_STEP:
             raise ValueError(f"step must be at most 2**48 in SwanLab, got {step}")
         values = {self._names[name]: value for name, value in metrics.items()}
@@ -162,15 +167,20 @@ class SwanLabLogger(RunLogger):
 
     def write_hyperparams(self, params: dict[str, Any]) -> None:
         """Write to the run's config; the last value of a name wins."""
+        self._check_files()
         self.run.config.update(in_utf8(params))
+
+    def _check_files(self) -> None:
+        for file in self._files:
+            file.check()
 
     def write_text(self, name: str, text: str, step: int) -> None:
         """Write a text."""
-        self.run.log({_legal(name): self._swanlab.Text(text)}, step=step)
+        self.run.log({self._names[name]: self._swanlab.Text(text)}, step=step)
 
     def write_figure(self, name: str, figure: Any, step: int) -> None:
         """Write an image."""
-        self.run.log({_legal(name): self._swanlab.Image(figure)}, step=step)
+        self.run.log({self._names[name]: self._swanlab.Image(figure)}, step=step)
 
     def close(self, failure: BaseException | None) -> None:
         """Finish the run as success, crashed or aborted."""
@@ -185,6 +195,7 @@ class SwanLabLogger(RunLogger):
                 self.run.finish(state=state, error=failure_text(failure))
         finally:
             _stop(self._observer)
+        self._check_files()
 
 
 def _write_through(run: Any, core: Any) -> None:

@@ -18,9 +18,13 @@ from torch_rechub.basic.tracking.plugin import (
     plain_config,
     refuse_unknown_options,
 )
+from torch_rechub.basic.tracking.presence import Presence
 
+from .ending import is_written
 from .hooks import load_wandb
 from .opening import given_settings, open_run, release_when_closed, working_folder, writable
+
+_LONGEST_WRITING = 10.0  # seconds
 
 log = logging.getLogger("torch_rechub.tracking")
 
@@ -111,6 +115,7 @@ class WandbLogger(RunLogger):
         self._axis_of: dict[str, str] = {}
         self._recorded: dict[str, int] = {}
         self._warned_of_order = False
+        self._file = Presence("WandbLogger", _file(self.run)) if _file(self.run) else None
 
     @property
     def recovery(self) -> str:
@@ -133,6 +138,7 @@ class WandbLogger(RunLogger):
 
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Write one row for each axis; see the class for steps that go back."""
+        self._check_file()
         rows: dict[str, dict[str, Any]] = {}
         for name, value in metrics.items():
             rows.setdefault(self._axis_of.get(name, "step"), {})[self._names[name]] = value
@@ -206,6 +212,7 @@ class WandbLogger(RunLogger):
 
     def write_hyperparams(self, params: dict[str, Any]) -> None:
         """Write to the run's config; the last value of a name wins."""
+        self._check_file()
         # Without the flag wandb raises for a name that `config` had with another value.
         self.run.config.update(_config(params), allow_val_change=True)
 
@@ -215,6 +222,25 @@ class WandbLogger(RunLogger):
             self.run.finish(exit_code=exit_code(failure))
         finally:
             release_when_closed(self._wandb)
+        self._check_file()
+        if self._file is not None and not is_written(self._file.path, _LONGEST_WRITING):
+            log.warning(
+                "WandbLogger: %s lacks the end of the run: wandb could not write it, as on a full "
+                "disk.",
+                self._file.path,
+            )
+
+    def _check_file(self) -> None:
+        if self._file is not None and self.run.settings.mode == "offline":  # else it is sent
+            self._file.check()
+
+
+def _file(run: Any) -> str:
+    """The file that wandb writes; empty where it writes none, or others write to the run too."""
+    if getattr(run, "disabled", False) or run.settings.mode not in ("online", "offline"):
+        return ""
+    path = str(run.settings.sync_file)
+    return path if os.path.exists(path) else ""
 
 
 def _config(params: Mapping[str, Any]) -> dict[str, Any]:

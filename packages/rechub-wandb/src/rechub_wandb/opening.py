@@ -1,13 +1,17 @@
 """How a run of wandb is opened: what it collects, and where its files go."""
 
+import logging
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 from torch_rechub.basic.tracking.foreign import undisturbed
 from torch_rechub.basic.tracking.plugin import local_directory
 
 from .hooks import hooks_followed, leave_forked_processes_alone, release_hooks
+
+log = logging.getLogger("torch_rechub.tracking")
 
 # What wandb collects unless told not to. The x_ names are private to wandb, so only those that the
 # installed version knows are used.
@@ -42,6 +46,7 @@ def _init(wandb: Any, options: dict[str, Any]) -> Any:
     if _a_run_is_active(wandb):
         options.setdefault("reinit", "create_new")
     options["settings"] = _settings(wandb, options)
+    _report_what_silence_hides(wandb)
     try:
         return undisturbed(wandb.init)(**options)
     except wandb.Error as error:
@@ -49,6 +54,16 @@ def _init(wandb: Any, options: dict[str, Any]) -> Any:
             f"{error} (WandbLogger could not open its run. Log in once with `wandb login` or set "
             "WANDB_API_KEY, or record on this machine only with mode='offline'.)"
         ) from error
+
+
+def _report_what_silence_hides(wandb: Any) -> None:
+    """Send warnings to our log where WANDB_SILENT keeps them from the terminal.
+
+    That wandb gave up its upload is said nowhere else.
+    """
+    term = import_module("wandb.errors.term")
+    if getattr(term, "_silent", False) and getattr(term, "_logger", True) is None:
+        wandb.termsetup(wandb.setup().settings, log)
 
 
 def _a_run_is_active(wandb: Any) -> bool:

@@ -56,6 +56,28 @@ def leveldb_records(
                 parts = []
 
 
+def last_records(path: str | os.PathLike[str], blocks: int = 32) -> Iterator[bytes]:
+    """The records that lie in the last blocks of a file, whatever its size; damage is passed over.
+
+    Args:
+        path: The file.
+        blocks: How many blocks of 32 KiB to read.
+    """
+    parts: list[bytes] = []
+    with open(path, "rb") as file:
+        begin = max(0, os.fstat(file.fileno()).st_size // _BLOCK + 1 - blocks) * _BLOCK
+        file.seek(begin)
+        start = 0 if begin else _HEADER
+        while block := file.read(_BLOCK):
+            for _, kind, piece in _pieces(block, start, False):
+                parts = [*parts, piece] if kind in (_MIDDLE, _LAST) and parts else [piece]
+                if kind == _WHOLE or (kind == _LAST and len(parts) > 1):
+                    yield b"".join(parts)
+                if kind not in (_FIRST, _MIDDLE):
+                    parts = []
+            start = 0
+
+
 def _all_pieces(file: BinaryIO, damage: Damage) -> Iterator[tuple[int, int, bytes]]:
     """Place, kind and bytes of the pieces of a file; damage is one too, and counted."""
     file.seek(0)
