@@ -129,7 +129,8 @@ def test_a_full_disk_stops_no_training_and_is_reported(tmp_path):
 
 def test_a_checkpoint_that_does_not_fit_on_the_disk_is_an_error_and_the_old_one_stays(tmp_path):
     (message, epochs), _ = result(tmp_path, "full_disk_for_checkpoints")
-    assert "model.checkpoint cannot be written: File too large" in message
+    assert "File too large" in message
+    assert "model.checkpoint" in message
     assert epochs == 3
     checkpoint = torch.load(tmp_path / "models" / "model.checkpoint", weights_only=True)
     assert len(checkpoint["history"]) == 2
