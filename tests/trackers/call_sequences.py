@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from torch_rechub.basic.tracking.plain import is_secret_name
+from torch_rechub.basic.tracking.redaction import redact
+from torch_rechub.basic.tracking.redaction.names import Grade, grade
 
 
 class Colour(enum.Enum):
@@ -105,10 +106,10 @@ STEPS = st.just((None, "next")) | WHOLE_STEPS | WHOLE_STEPS | REFUSED_STEPS
 # Hyper-parameters with what each becomes.
 # YAML, in which SwanLab keeps hyper-parameters, takes three characters for ends of lines.
 CHARACTERS = st.characters(codec="utf-8", exclude_characters="\x85\u2028\u2029")
-# Credentials in URLs are redacted, and so are secrets.
-TEXT = st.text(CHARACTERS, max_size=12).filter(lambda text: "://" not in text)
+# What is or names a secret is redacted.
+TEXT = st.text(CHARACTERS, max_size=12).filter(lambda text: redact(text) == text)
 PARAM_NAMES = (st.sampled_from(ORDINARY) | st.sampled_from(STRANGE) | TEXT).filter(
-    lambda name: not is_secret_name(name)
+    lambda name: grade(name) == Grade.PLAIN
 )
 SCALARS = (
     st.none()

@@ -322,9 +322,9 @@ def test_without_a_source_the_error_names_both_the_reasons_and_the_remedy(archiv
 
 def test_no_password_of_an_index_gets_into_the_error(archives, cache, monkeypatch, caplog):
     monkeypatch.setenv("PIP_INDEX_URL", f"http://me:hunter2@127.0.0.1:{closed_port()}/simple")
-    script = "raise SystemExit('ERROR: http://me:hunter2@example.org/simple is closed')"
+    script = "raise SystemExit('ERROR: http://me:hunter2/@example.org/simple is closed')"
     monkeypatch.setattr(fetching, "_pip", lambda: [sys.executable, "-c", script])
-    with pytest.raises(DatasetUnavailableError, match=r"//example\.org/simple is") as it:
+    with pytest.raises(DatasetUnavailableError, match=r"//<redacted>@example\.org/simple is") as it:
         movielens_100k(cache)
     assert "hunter2" not in str(it.value) + caplog.text
 

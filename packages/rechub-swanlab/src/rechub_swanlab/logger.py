@@ -20,6 +20,7 @@ from torch_rechub.basic.tracking.plugin import (
     plain_config,
     refuse_unknown_options,
     shortened,
+    without_secrets,
 )
 from torch_rechub.basic.tracking.presence import Presence
 
@@ -73,6 +74,7 @@ class SwanLabLogger(RunLogger):
     Raises:
         ImportError: swanlab is missing or broken.
         TypeError: An argument that ``swanlab.init`` does not know, or a `config` that is no dict.
+        ValueError: An id of a run that holds a secret.
         RuntimeError: Another run is active and `reinit` is not True, or swanlab could not open the
             run, for instance for lack of an API key.
 
@@ -100,6 +102,7 @@ class SwanLabLogger(RunLogger):
         swanlab = load_sdk("swanlab", "rechub-swanlab")
         own = {"experiment_name": experiment_name, "description": description, "logdir": logdir}
         options = with_older_names(kwargs, own)
+        folder = own.pop("logdir")
         # swanlab.init drops arguments that it does not know without a word.
         parameters = inspect.signature(swanlab.init).parameters.values()
         known = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
@@ -110,18 +113,16 @@ class SwanLabLogger(RunLogger):
                 "SwanLab keeps one run per process, and one is active. Call finish() on its logger "
                 "(or swanlab.finish()) first; or pass reinit=True, which ends that run."
             )
-        options["settings"] = quiet_settings(swanlab, options.get("settings"))
-        folder = working_folder(swanlab, own["logdir"], options["settings"])
+        called = without_secrets("SwanLabLogger", {**options, **own, "project": project})
+        called["settings"] = quiet_settings(swanlab, options.get("settings"))
+        called["name"] = called.pop("experiment_name")
         print_where_possible()
         on_ctrl_c = signal.getsignal(signal.SIGINT)
         try:
             self.run = undisturbed(swanlab.init)(
-                project=project,
-                name=own["experiment_name"],
-                description=own["description"],
                 config=plain,
-                log_dir=folder,
-                **options,
+                log_dir=working_folder(swanlab, folder, called["settings"]),
+                **called,
             )
         except (TypeError, ValueError):
             raise

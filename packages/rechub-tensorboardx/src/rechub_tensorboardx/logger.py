@@ -22,6 +22,7 @@ from torch_rechub.basic.tracking.plugin import (
     load_sdk,
     local_directory,
     refuse_unknown_options,
+    without_secrets,
 )
 from torch_rechub.basic.tracking.presence import Presence
 
@@ -69,7 +70,7 @@ class TensorBoardXLogger(RunLogger):
     Raises:
         ImportError: tensorboardX is missing or broken.
         TypeError: An argument that ``SummaryWriter`` does not know.
-        ValueError: `log_dir` is empty or a URL such as ``s3://…``.
+        ValueError: `log_dir` is empty or a URL such as ``s3://…``; `comment` holds a secret.
         OSError: The directory cannot be made or written.
 
     Example:
@@ -90,6 +91,8 @@ class TensorBoardXLogger(RunLogger):
         with process_left_alone():
             tensorboardx = load_sdk("tensorboardX", "rechub-tensorboardx")
         refuse_unknown_options("TensorBoardXLogger", kwargs, _writer_options(tensorboardx))
+        names = {"comment": comment, "filename_suffix": kwargs.get("filename_suffix", "")}
+        without_secrets("TensorBoardXLogger", names, ids=names)
         asked = _directory(log_dir, comment)
         kwargs.setdefault("filename_suffix", _suffix())
         purge_step = kwargs.pop("purge_step", None)

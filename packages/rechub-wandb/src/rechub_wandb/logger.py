@@ -17,6 +17,7 @@ from torch_rechub.basic.tracking.plugin import (
     in_utf8,
     plain_config,
     refuse_unknown_options,
+    without_secrets,
 )
 from torch_rechub.basic.tracking.presence import Presence
 
@@ -71,6 +72,7 @@ class WandbLogger(RunLogger):
     Raises:
         ImportError: wandb is missing or broken.
         TypeError: An argument that ``wandb.init`` does not know, or a `config` that is no dict.
+        ValueError: An id of a run that holds a secret.
         OSError: `dir` cannot be made or written.
         wandb.errors.Error: wandb could not open the run, for instance for lack of an API key.
 
@@ -98,13 +100,10 @@ class WandbLogger(RunLogger):
         wandb = load_wandb()
         refuse_unknown_options("WandbLogger", kwargs, inspect.signature(wandb.init).parameters)
         plain = plain_config("WandbLogger", config)
+        called = {**kwargs, "project": project, "name": name, "tags": tags, "notes": notes}
         options = {
-            **kwargs,
-            "project": project,
-            "name": name,
+            **without_secrets("WandbLogger", called, ids=("id", "fork_from", "resume_from")),
             "config": plain and _config(plain),
-            "tags": tags,
-            "notes": notes,
             "dir": working_folder(given_settings(kwargs)) if dir is None else writable(dir),
         }
         self.run = open_run(wandb, options)

@@ -16,6 +16,7 @@ from torch_rechub.basic.tracking.plugin import (
     local_directory,
     plain_config,
     shortened,
+    without_secrets,
 )
 
 from .values import CHANGED, ERROR, as_text
@@ -60,18 +61,19 @@ class MLflowLogger(RunLogger):
     ) -> None:
         super().__init__()
         params = plain_config("MLflowLogger", config)
+        called = without_secrets("MLflowLogger", {"project": project, "name": name})
         folder = Path(local_directory("MLflowLogger", "dir", dir)).resolve()
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # unless the user asks for it
         tracking = load_sdk("mlflow.tracking", "rechub-mlflow")
         folder.mkdir(parents=True, exist_ok=True)
         self.client = tracking.MlflowClient(f"sqlite:///{folder / DATABASE}")
-        experiment = self.client.get_experiment_by_name(project)
+        experiment = self.client.get_experiment_by_name(called["project"])
         experiment_id = (
             experiment.experiment_id
             if experiment
-            else self.client.create_experiment(project, (folder / "artifacts").as_uri())
+            else self.client.create_experiment(called["project"], (folder / "artifacts").as_uri())
         )
-        self.run_id = self.client.create_run(experiment_id, run_name=name).info.run_id
+        self.run_id = self.client.create_run(experiment_id, run_name=called["name"]).info.run_id
         self._names = LegalNames("MLflowLogger", _legal)
         self._params: dict[str, str] = {}
         self.write_hyperparams(params or {})

@@ -9,7 +9,6 @@ import importlib.util
 import io
 import logging
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
+
+from ..basic.tracking.redaction import redact
 
 log = logging.getLogger("torch_rechub.data")
 
@@ -120,7 +121,7 @@ def download_with_pip(requirement: str, folder: Path) -> None:
     if result.returncode:
         complaints = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
         reason = complaints[-1] if complaints else f"pip ended with status {result.returncode}"
-        raise OSError(re.sub(r"//[^/\s]*@", "//", reason))  # no password of an index in a message
+        raise OSError(redact(reason))  # no password of an index in a message
 
 
 def _pip() -> list[str]:

@@ -15,11 +15,13 @@ from .base import BaseLogger, LoggerClosedError
 from .discovery import KNOWN_LOGGERS, available_loggers, find_logger
 from .fanout import LoggerGroup
 from .logger import RunLogger
+from .redaction import redact_messages
 
 if TYPE_CHECKING:
     from .jsonl import JSONLLogger
 
 refuse_mixed_installation()
+redact_messages()
 
 __all__ = [
     "BaseLogger",

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from .member import Member, OnError
+from .plain import plain_hyperparams
 from .signals import SignalsDeferred
 
 
@@ -77,9 +78,10 @@ class LoggerGroup:
             member.feed("log_metrics", dict(metrics), step=step)
 
     def log_hyperparams(self, params: dict[str, Any]) -> None:
-        """Record the settings of the run in every logger."""
+        """Record the settings of the run in every logger, as plain data without secrets."""
+        plain = plain_hyperparams(params)
         for member in self._members:
-            member.feed("log_hyperparams", dict(params))
+            member.feed("log_hyperparams", dict(plain))
 
     def offer(self, hook: str, *args: Any, **kwargs: Any) -> None:
         """Call an optional method of `BaseLogger` in every logger that has it."""

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+from .redaction import redact
+
+_READ = 2**16  # characters of an error that are looked through for secrets
 _LONGEST = 2000  # characters of an error that are worth reading
 
 Arguments = ParamSpec("Arguments")
@@ -28,7 +31,7 @@ def error_text(error: BaseException, form: Callable[[BaseException], str] = str)
         '<its text raises RuntimeError>'
     """
     try:
-        text = form(error)
+        text = redact(form(error)[:_READ])  # before it is cut: half a secret is not found
     except KeyboardInterrupt:
         raise
     except BaseException as fault:

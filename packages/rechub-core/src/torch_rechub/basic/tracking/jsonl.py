@@ -15,7 +15,7 @@ from .claim import Claim
 from .json_lines import SUFFIX, VERSION, json_line, read_records, step_of
 from .logger import RunLogger
 from .plain import plain_hyperparams
-from .plugin import ending, failure_text, local_directory, plain_config
+from .plugin import ending, failure_text, local_directory, plain_config, without_secrets
 from .presence import Presence
 
 log = logging.getLogger("torch_rechub.tracking")
@@ -60,7 +60,8 @@ class JSONLLogger(RunLogger):
     Raises:
         TypeError: `config` is no dict.
         ValueError: `dir` is empty or a URL such as ``s3://…``; `id` cannot be in a file's name;
-            `resume` is none of these, or without `id`; the run to continue has a later format.
+            `resume` is none of these, or without `id`; `id` holds a secret; the run to continue has
+            a later format.
         FileExistsError: There is a run of this id, and it is not to be continued.
         FileNotFoundError: There is none, and it must be.
         BlockingIOError: Another logger, in this process or another, is writing the run.
@@ -94,12 +95,13 @@ class JSONLLogger(RunLogger):
         super().__init__()
         params = plain_config("JSONLLogger", config)
         _check_id(id, resume)
+        self.run_id = id or secrets.token_hex(4)
+        told = {"name": name, "project": project, "tags": list(tags or []), "notes": notes}
+        about = without_secrets("JSONLLogger", {"id": self.run_id, **told})
         folder = local_directory("JSONLLogger", "dir", dir)
         os.makedirs(folder, exist_ok=True)
-        self.run_id = id or secrets.token_hex(4)
-        about = {"name": name, "project": project, "tags": list(tags or []), "notes": notes}
         self._about = plain_hyperparams(about)
-        file = f"{id}{SUFFIX}" if id else _file_name(name, self.run_id)
+        file = f"{id}{SUFFIX}" if id else _file_name(about["name"], self.run_id)
         self._axis_of: dict[str, str] = {}
         self._earlier: dict[str, int] = {}
         path = os.path.join(folder, file)

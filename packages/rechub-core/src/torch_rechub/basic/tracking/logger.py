@@ -10,6 +10,7 @@ from ..ranks import process_rank
 from .base import BaseLogger, LoggerClosedError
 from .names import MetricNames
 from .plain import plain_hyperparams, plain_metrics
+from .redaction import redact
 from .signals import SignalsDeferred
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ class RunLogger(BaseLogger):
     """A logger that owns one run of one tracker; what a new tracker should subclass.
 
     It settles once, for every tracker, what is not the tracker's business: values become plain
-    floats, steps become non-negative ints, hyper-parameters become plain data without secrets,
-    `finish()` may be called twice, and anything else after it raises `LoggerClosedError`.
+    floats, steps become non-negative ints, hyper-parameters become plain data, what is secret in
+    them and in names and texts is replaced, `finish()` may be called twice, and anything else after
+    it raises `LoggerClosedError`.
 
     A tracker opens its run in `__init__` (so that a missing key or package fails before training)
     and writes in three methods: `write_metrics`, `write_hyperparams`, `close`. Where it can keep
@@ -155,12 +157,12 @@ class RunLogger(BaseLogger):
     def log_text(self, name: str, text: str, step: int) -> None:
         """Record a text, without what is secret in it."""
         self._require_open()
-        self.write_text(name, str(plain_hyperparams({"text": text})["text"]), _whole_step(step))
+        self.write_text(redact(name), redact(str(text)), _whole_step(step))
 
     def log_figure(self, name: str, figure: "Figure", step: int) -> None:
         """Record a figure of matplotlib."""
         self._require_open()
-        self.write_figure(name, figure, _whole_step(step))
+        self.write_figure(redact(name), figure, _whole_step(step))
 
     def log_histogram(
         self, name: str, counts: Sequence[int], edges: Sequence[float], step: int
@@ -174,12 +176,12 @@ class RunLogger(BaseLogger):
         if len(edges) != len(counts) + 1:
             raise ValueError(f"{len(counts)} counts need one edge more, got {len(edges)}")
         whole, bounds = [int(count) for count in counts], [float(edge) for edge in edges]
-        self.write_histogram(name, whole, bounds, _whole_step(step))
+        self.write_histogram(redact(name), whole, bounds, _whole_step(step))
 
     def log_artifact(self, name: str, path: str, kind: str) -> None:
         """Keep a file with the run."""
         self._require_open()
-        self.write_artifact(name, path, kind)
+        self.write_artifact(redact(name), path, redact(kind))
 
     def log_failure(self, error: BaseException) -> None:
         """Remember that the run died of `error`, so that `finish()` records it as failed."""

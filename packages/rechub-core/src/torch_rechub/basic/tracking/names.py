@@ -5,6 +5,8 @@ from collections.abc import Container, Hashable, Iterable
 from numbers import Number
 from typing import Any
 
+from .redaction import redact
+
 log = logging.getLogger("torch_rechub.tracking")
 
 Keys = tuple[Any, ...]
@@ -46,7 +48,7 @@ class MetricNames:
     """Joins nested keys to names, so that no two metrics of a run get one name.
 
     The same keys always get the same name. Those that would get the name of others get one with
-    ``_`` appended, which is reported once.
+    ``_`` appended, which is reported once. Names are without secrets.
 
     Example:
         >>> names = MetricNames()
@@ -62,7 +64,7 @@ class MetricNames:
         identity = tuple(map(_identity, keys))
         name = self._names.get(identity)
         if name is None:
-            wanted = "/".join(map(_text, keys))
+            wanted = redact("/".join(map(_text, keys)))
             name = self._names[identity] = free_name(wanted, self._keys)
             self._keys[name] = keys
             if name != wanted:

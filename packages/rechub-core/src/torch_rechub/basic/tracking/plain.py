@@ -9,36 +9,20 @@ import enum
 import logging
 import math
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence, Set
-from itertools import pairwise
 from typing import Any
 
-from .names import Keys, MetricNames
+from .names import Keys, MetricNames, distinct
+from .redaction import Redactor
 
 log = logging.getLogger("torch_rechub.tracking")
 
-REDACTED = "<redacted>"
 _MAX_DEPTH = 8
 _MAX_ITEMS = 200
 _MAX_TEXT = 2_000
+_ROOM = 32  # so that what was cut, and says so, is not cut again
+_READ = 2**16  # of a longer text no more is looked through for secrets
 _BEYOND_FLOATS = 2**1024  # too large to become a float
-
-# A word that names a secret, standing alone between the words of a name: `api_key`, `hf-token`,
-# `clientSecret`. What counts or shapes tokens is no secret: `num_tokens`, `token_dim`.
-_SECRET_WORDS = {
-    "password", "passwd", "pwd", "passphrase", "secret", "secrets", "token", "credential",
-    "credentials", "authorization", "apikey", "accesskey", "privatekey", "secretkey",
-}  # fmt: skip
-_SECRET_PAIRS = {("api", "key"), ("access", "key"), ("private", "key"), ("secret", "key")}
-_HARMLESS_BESIDE_TOKEN = {
-    "cls", "count", "dim", "embedding", "eos", "bos", "pad", "sep", "mask", "unk", "id", "ids",
-    "len", "length", "max", "min", "n", "num", "size", "use", "time", "type", "types", "mixing",
-    "dropout", "vocab", "prefix", "special",
-}  # fmt: skip
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_URL_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,20}://)[^\s/@:]*(:[^\s/@]*)?@")
-_SECRET_ENVIRONMENT = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)$")
 
 _warned: set[str] = set()
 
@@ -100,35 +84,31 @@ def plain_hyperparams(params: Mapping[str, Any]) -> dict[str, Any]:
 
     Dataclasses and namespaces become dicts, enums their value, paths text, NumPy and tensor scalars
     numbers, larger arrays and tensors their shape and type, classes and functions their qualified
-    name (nothing is ever called). Other objects become the name of their type. Values of names like
-    ``api_key`` or ``password``, credentials in URLs, and the values of environment variables
-    like ``WANDB_API_KEY`` become ``<redacted>``. Depth, length and text are capped.
+    name (nothing is ever called). Other objects become the name of their type. What is secret
+    becomes ``<redacted>``; `redaction` says what that is. Depth, length and text are capped. Plain
+    data stays as it is.
 
     Example:
         >>> plain_hyperparams({"lr": 1e-3, "optimizer": dict, "wandb_api_key": "abc"})
         {'lr': 0.001, 'optimizer': 'dict', 'wandb_api_key': '<redacted>'}
     """
-    secrets = [
-        value
-        for name, value in os.environ.items()
-        if len(value) >= 8 and _SECRET_ENVIRONMENT.search(name.upper())
-    ]
-    return _Converter(secrets).mapping(params, ())
+    return _Converter().mapping(params, ())
 
 
 class _Converter:
-    def __init__(self, secrets: list[str]) -> None:
-        self.secrets = secrets
+    def __init__(self) -> None:
+        self.redactor = Redactor()
 
     def mapping(self, value: Mapping[Any, Any], above: tuple[int, ...]) -> dict[str, Any]:
-        plain: dict[str, Any] = {}
-        for key, item in list(value.items())[:_MAX_ITEMS]:
-            name = key if isinstance(key, str) else str(self.convert(key, above))
-            secret = is_secret_name(name) and not isinstance(item, bool | int | float | None)
-            plain[self.text(name)] = REDACTED if secret else self.convert(item, above)
-        if len(value) > _MAX_ITEMS:
-            plain["..."] = f"{len(value) - _MAX_ITEMS} more"
-        return plain
+        kept = len(value) if len(value) <= _MAX_ITEMS + 1 else _MAX_ITEMS
+        plain = distinct(self.item(key, item, above) for key, item in list(value.items())[:kept])
+        if len(value) > kept:
+            plain["..."] = f"{len(value) - kept} more"
+        return self.redactor.record(plain)
+
+    def item(self, key: Any, item: Any, above: tuple[int, ...]) -> tuple[str, Any]:
+        name = key if isinstance(key, str) else str(self.convert(key, above))
+        return self.text(name), self.redactor.value(name, self.convert(item, above))
 
     def convert(self, value: Any, above: tuple[int, ...]) -> Any:
         if value is None or isinstance(value, bool):
@@ -166,34 +146,23 @@ class _Converter:
             return self.mapping({f.name: getattr(value, f.name) for f in fields}, inside)
         if isinstance(value, Sequence | Set) and not isinstance(value, bytes | bytearray):
             items = sorted(value, key=repr) if isinstance(value, Set) else value
-            plain = [self.convert(item, inside) for item in items[:_MAX_ITEMS]]
-            return plain + [f"... {len(items) - _MAX_ITEMS} more"] * (len(items) > _MAX_ITEMS)
+            return self.sequence(items, inside)
         if type(value).__name__ in ("Namespace", "SimpleNamespace"):
             return self.mapping(vars(value), inside)
         return type(value).__qualname__
 
+    def sequence(self, items: Sequence[Any], above: tuple[int, ...]) -> list[Any]:
+        if hasattr(items, "_fields"):  # a named tuple: its names say what is secret
+            return list(self.mapping(dict(zip(items._fields, items, strict=True)), above).values())
+        kept = len(items) if len(items) <= _MAX_ITEMS + 1 else _MAX_ITEMS
+        plain = self.redactor.sequence([self.convert(item, above) for item in items[:kept]])
+        return plain + [f"... {len(items) - kept} more"] * (len(items) > kept)
+
     def text(self, value: str | bytes) -> str:
         text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-        for secret in self.secrets:
-            text = text.replace(secret, REDACTED)
-        # Cut with room to spare first: a pattern takes too long on megabytes, and credentials must
-        # not be cut in half before they are found.
         length = len(text)
-        text = _URL_CREDENTIALS.sub(rf"\g<scheme>{REDACTED}@", text[: 2 * _MAX_TEXT])
-        return text if length <= _MAX_TEXT else f"{text[:_MAX_TEXT]}... ({length} characters)"
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a value of this name is a secret.
-
-    Example:
-        >>> [is_secret_name(n) for n in ("apiKey", "db_password", "num_tokens", "token_dim")]
-        [True, True, False, False]
-    """
-    words = [word.lower() for word in _WORDS.findall(name)]
-    if any(pair in _SECRET_PAIRS for pair in pairwise(words)):
-        return True
-    secret = _SECRET_WORDS.intersection(words)
-    return bool(secret - {"token"}) or (
-        "token" in secret and not _HARMLESS_BESIDE_TOKEN.intersection(words)
-    )
+        # Cut after secrets are found: half of one would not be.
+        text = self.redactor.text(text[:_READ])
+        if length <= _READ and len(text) <= _MAX_TEXT + _ROOM:
+            return text
+        return f"{text[:_MAX_TEXT]}... ({length} characters)"

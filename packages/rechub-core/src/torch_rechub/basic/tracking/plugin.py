@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from importlib import import_module
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from ..._paths import local_path
 from .foreign import error_text, undisturbed
 from .names import distinct, free_name
 from .plain import plain_hyperparams
+from .redaction import REDACTED, redact
 
 log = logging.getLogger("torch_rechub.tracking")
 
@@ -72,6 +73,51 @@ def plain_config(owner: str, config: Mapping[str, Any] | None) -> dict[str, Any]
     if not isinstance(config, Mapping):
         raise TypeError(f"{owner}: config must be a dict or None, got {type(config).__name__}")
     return plain_hyperparams(config)
+
+
+def without_secrets(
+    owner: str, options: Mapping[str, Any], ids: Iterable[str] = ("id",)
+) -> dict[str, Any]:
+    """A copy of what a user calls a run, with each secret in its texts replaced by ``<redacted>``.
+
+    The names of the changed options are reported. Folders stay: they are no part of a run.
+
+    Args:
+        owner: The logger's class name.
+        options: Name to value; texts and sequences of texts are looked through.
+        ids: The options that must be kept as they are.
+
+    Raises:
+        ValueError: One of `ids` holds a secret.
+
+    Example:
+        >>> without_secrets("ListLogger", {"tags": ["a", "token=s3cret"], "id": "a1"})
+        {'tags': ['a', 'token=<redacted>'], 'id': 'a1'}
+    """
+    safe = {name: _redacted(value) for name, value in options.items()}
+    changed = [name for name, value in safe.items() if value is not options[name]]
+    for name in changed:
+        if name in ids:
+            raise ValueError(
+                f"{owner}: {name}={safe[name]!r} holds a secret, which every record of the run "
+                f"would show: give another {name}"
+            )
+    if changed:
+        log.warning(
+            "%s: what is secret in %s is recorded as %s.", owner, ", ".join(changed), REDACTED
+        )
+    return safe
+
+
+def _redacted(value: Any) -> Any:
+    """`value` itself if there is nothing to redact."""
+    if isinstance(value, str):
+        safe: Any = redact(value)
+    elif type(value) in (list, tuple, set):
+        safe = type(value)(map(_redacted, value))
+    else:
+        return value
+    return value if safe == value else safe
 
 
 def in_utf8(data: Any) -> Any:

@@ -1,0 +1,156 @@
+"""Secrets that a text gives with their name: ``password=…``, ``"api_key": "…"``, ``--token …``.
+
+The time grows with the length of the text and no faster: a name is read once, from its first
+character, and a value only where its name is in question; what follows goes on behind it.
+"""
+
+import re
+
+from .forms import REDACTED
+from .names import Grade, grade, is_secret
+
+_NAME = r"(?P<name>[^\W\d][\w.-]*)"
+_PAIR = re.compile(
+    r"(?<![\w.-])(?P<dash>-{0,2})" + _NAME + r"(?P<quote>\\{0,3}[\"'`])?\]?"
+    r"(?:[ \t]{0,4}(?P<sign>={1,3}>?|:=|:(?![:/]))(?:\s{1,40}(?=[\"'])|[ \t]{0,4})"
+    r"|(?<=[\"'`])(?P<comma>,)\s{0,4}(?=[\"'`])"
+    r"|[ \t]{1,4}(?P<prose>is)[ \t]{1,4}"
+    r"|(?P<tag>>))"
+)
+_FLAG = re.compile(r"(?<![\w.-])(?P<dash>-{1,2})" + _NAME + r"[ \t]{1,4}(?![-=:\s])")
+_USER_FLAG = re.compile(
+    r"(?<![\w-])((?:-u|--user|--proxy-user)(?:=|[ \t]{1,4}|[\"'],\s{0,4})[\"']?[^\s:\"']+:)"
+    r"([^\s\"']+)"
+)
+_NOUN = re.compile(  # quicker than the grammar of names, and more often true
+    "pass|pw|secret|token|key|auth|cred|pin|otp|bearer|cookie|jwt|hook|pat|wort|sig|[密口令凭]",
+    re.I,
+)
+_SIGNATURE = re.compile(r"(?:^|[-_])(?:sig|signature)$", re.I)
+_WORD_BEFORE = re.compile(r"([A-Za-z]{1,20}) $")
+_OPENING = re.compile(r"[bBfFrRuU]{0,2}(?:[\w.]{1,40}\(\s{0,4})?(\\{0,3}(?:\"\"\"|'''|[\"'`]))")
+_BRACKET = re.compile(r"[\[\](){}]")
+_BARE = re.compile(
+    rf"(?:{REDACTED}|(?!</)[^\s\"'`])+?"
+    r"(?=[&;,]\s?[\w.-]+\s?=|[,;.)\]}]{0,4}(?:[\s\"'`]|</|\Z))"
+)
+_SCHEME = re.compile(r"(?:Basic|Bearer|Token|Negotiate|NTLM|ApiKey)[ \t]{1,4}(?=\S)", re.I)
+_LINE = re.compile(r"[^\r\n'`]+")
+_WHOLE_LINE = re.compile(r"cookie$|authorization$", re.I)
+_MANY_PARTS = re.compile(r"(?:Digest|OAuth|Hawk|AWS4-HMAC-SHA256)[ \t]", re.I)
+_TELLING = re.compile(r"[\d!#$%&*+/=@^~]")
+_FAR = 4096  # no value in a tag is longer
+_TYPES = {"any", "bool", "bytes", "float", "int", "object", "optional", "required", "str"}
+
+
+def without_named(text: str) -> str:
+    """The values of names of secrets, however the text writes names and values.
+
+    Example:
+        >>> without_named("host=h password=s3cret; run --api-key s3cret --token-dim 64")
+        'host=h password=<redacted>; run --api-key <redacted> --token-dim 64'
+    """
+    text = _without(_FLAG, _without(_PAIR, text))
+    return _USER_FLAG.sub(_user, text)
+
+
+def _without(pattern: "re.Pattern[str]", text: str) -> str:
+    parts, done = [], 0
+    for found in pattern.finditer(text):
+        if found.start() < done or not _NOUN.search(found["name"]):
+            continue
+        start, end = _secret(found, text)
+        if start < end:
+            parts += [text[done:start], REDACTED]
+            done = end
+    return "".join([*parts, text[done:]])
+
+
+def _user(found: "re.Match[str]") -> str:
+    user, password = found.groups()
+    return found[0] if password.isdigit() else user + REDACTED
+
+
+def _secret(found: "re.Match[str]", text: str) -> tuple[int, int]:
+    """Where the secret is that belongs to a name; an empty span where there is none."""
+    name, start, groups = _full_name(found, text), found.end(), found.groupdict()
+    nothing = (start, start)
+    if grade(name) == Grade.PLAIN:
+        return nothing
+    if groups.get("tag"):
+        end = text.find("</", start, start + _FAR)
+        inside = text[found.start() - 1 : found.start()] == "<" and end > start
+        return (start, end) if inside and is_secret(name, text[start:end]) else nothing
+    opening = _OPENING.match(text, start)
+    if opening:
+        start, end = opening.end(), _closing(text, opening.end(), opening[1])
+        unsure = groups.get("comma") and not found["dash"]
+        sure = not unsure or (grade(name) >= Grade.TEXT and re.search(r"\d", text[start:end]))
+        return (start, end) if sure and is_secret(name, text[start:end]) else nothing
+    if text[start : start + 1] in ("[", "{", "("):
+        end = _matching(text, start)
+        least = r"[^\W\d]" if grade(name) == Grade.TEXT else r"\w"
+        held = grade(name) >= Grade.TEXT and re.search(least, text[start:end])
+        return (start, end) if held else nothing
+    start, end = _bare(text, start, name)
+    spoken = (groups.get("sign") == ":" or groups.get("prose")) and not groups.get("quote")
+    if spoken and not _is_no_prose(text, start, end, name, bool(groups.get("prose"))):
+        return nothing
+    return (start, end) if is_secret(name, text[start:end]) else nothing
+
+
+def _full_name(found: "re.Match[str]", text: str) -> str:
+    """The name with the word before it where that decides, as in "API key: …"."""
+    name, start = found["name"], found.start()
+    if _SIGNATURE.search(name) and text[start - 1 : start] in ("?", "&", " ", ","):
+        return "secret"  # of a URL, or of a header of AWS: it lets in who has it
+    before = _WORD_BEFORE.search(text, max(0, start - 21), start)
+    if before and not found["dash"] and grade(name) in (Grade.DOUBTFUL, Grade.TEXT):
+        return f"{before[1]}_{name}"
+    return name
+
+
+def _closing(text: str, start: int, quote: str) -> int:
+    """Where a quoted value ends: before its quote, or else with the line."""
+    end = text.find(quote, start)
+    while end > 0 and not quote.startswith("\\"):
+        escapes = len(text[start:end]) - len(text[start:end].rstrip("\\"))
+        if escapes % 2 == 0:
+            break
+        end = text.find(quote, end + 1)
+    line = text.find("\n", start)
+    return end if end >= 0 else line if line >= 0 else len(text)
+
+
+def _matching(text: str, start: int) -> int:
+    """Where the bracket that opens at `start` is closed, or the text ends."""
+    depth = 0
+    for bracket in _BRACKET.finditer(text, start):
+        depth += 1 if bracket[0] in "[({" else -1
+        if depth == 0:
+            return bracket.end()
+    return len(text)
+
+
+def _bare(text: str, start: int, name: str) -> tuple[int, int]:
+    """A value without quotes; of a header behind its scheme, or the whole line."""
+    scheme = _SCHEME.match(text, start)
+    if scheme:
+        start = scheme.end()
+    elif _WHOLE_LINE.search(name) and (
+        name.lower().endswith("cookie") or _MANY_PARTS.match(text, start)
+    ):
+        line = _LINE.match(text, start)
+        return start, line.end() if line else start
+    value = _BARE.match(text, start)
+    return start, value.end() if value else start
+
+
+def _is_no_prose(text: str, start: int, end: int, name: str, spoken: bool) -> bool:
+    """Whether ``name: value`` gives a value, unlike "unexpected token: end of file"."""
+    value = text[start:end]
+    if _TELLING.search(value):
+        return True
+    rest = text[end : end + 80].partition("\n")[0]
+    alone = not rest.strip(" \t,;)}]\"'`")
+    return grade(name) == Grade.ANY and alone and not spoken and value.lower() not in _TYPES
