@@ -29,14 +29,35 @@ def roc(labels: Numbers, predictions: Numbers) -> "Figure":
     Returns:
         The figure; without a curve where only one class occurs.
     """
-    from sklearn.metrics import roc_curve
-
     figure, axes = _square("false positives", "true positives")
     if 0 < labels.sum() < labels.size:
-        false, true, _ = roc_curve(labels, predictions)
-        axes.plot(false, true)
+        axes.plot(*roc_points(labels, predictions))
     axes.set_title("ROC")
     return figure
+
+
+def roc_points(labels: Numbers, predictions: Numbers) -> tuple[Numbers, Numbers]:
+    """The corners of the ROC curve, from (0, 0) to (1, 1), by falling threshold.
+
+    Args:
+        labels: 0 or 1, (N,), at least one of each.
+        predictions: Scores, (N,).
+
+    Returns:
+        The share of negatives and the share of positives that each threshold takes.
+
+    Example:
+        >>> false, true = roc_points(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]))
+        >>> false.tolist(), true.tolist()
+        ([0.0, 0.0, 0.5, 0.5, 1.0], [0.0, 0.5, 0.5, 1.0, 1.0])
+    """
+    order = np.argsort(-predictions, kind="stable")
+    last_of_a_score = np.append(np.diff(predictions[order]) != 0, True)
+    true = np.cumsum(labels[order], dtype=float)[last_of_a_score]
+    false = np.flatnonzero(last_of_a_score) + 1 - true
+    corner = np.ones(len(true), dtype=bool)  # a point on a straight line adds nothing
+    corner[1:-1] = (np.diff(true, 2) != 0) | (np.diff(false, 2) != 0)
+    return np.append(0, false[corner]) / false[-1], np.append(0, true[corner]) / true[-1]
 
 
 def calibration(labels: Numbers, predictions: Numbers, bins: int = 10) -> "Figure":

@@ -1,5 +1,6 @@
 """Vector quantisation: a vector becomes the number of the nearest entry of a codebook."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,17 +35,42 @@ def kmeans(samples: Tensor, num_clusters: int, num_iters: int = 10) -> Tensor:
     Reference:
         Arthur and Vassilvitskii, k-means++: The Advantages of Careful Seeding, SODA 2007.
     """
-    from sklearn.cluster import KMeans
-
     if len(samples) < num_clusters:
         raise ValueError(
             f"k-means of {num_clusters} clusters needs at least as many vectors, got {len(samples)}"
             ": use a larger first batch, a smaller codebook, or kmeans_init=False"
         )
-    seed = int(torch.randint(2**31, ()))
-    found = KMeans(num_clusters, n_init=1, max_iter=num_iters, random_state=seed)
-    found.fit(samples.detach().cpu().double().numpy())
-    return torch.from_numpy(found.cluster_centers_).to(samples)
+    x = samples.detach().cpu().double()
+    centers = _careful_seeding(x, num_clusters)
+    for _ in range(num_iters):
+        distances = torch.cdist(x, centers)
+        nearest, assigned = distances.min(dim=1)
+        sizes = assigned.bincount(minlength=num_clusters)
+        moved = torch.zeros_like(centers).index_add_(0, assigned, x) / sizes.clamp(min=1)[:, None]
+        empty = (sizes == 0).nonzero().flatten()
+        moved[empty] = x[nearest.topk(len(empty)).indices]  # the vectors that fit worst
+        if torch.equal(moved, centers):
+            break
+        centers = moved
+    return centers.to(samples)
+
+
+def _careful_seeding(x: Tensor, num_clusters: int) -> Tensor:
+    """Centers drawn from the vectors (N, D) with probability by squared distance to the nearest.
+
+    Of a few draws each time, the one that leaves the least distance is taken.
+    """
+    centers = x[torch.randint(len(x), (1,))]
+    nearest = torch.cdist(x, centers).square().flatten()
+    draws = 2 + int(math.log(num_clusters))
+    while len(centers) < num_clusters:
+        # Where every vector is a center already, any will do.
+        weights = nearest if nearest.sum() > 0 else torch.ones_like(nearest)
+        drawn = torch.multinomial(weights, draws, replacement=True)
+        left = torch.minimum(torch.cdist(x[drawn], x).square(), nearest)
+        best = left.sum(dim=1).argmin()
+        centers, nearest = torch.cat([centers, x[drawn[best]][None]]), left[best]
+    return centers
 
 
 def sinkhorn_algorithm(distances: Tensor, epsilon: float, sinkhorn_iterations: int) -> Tensor:
