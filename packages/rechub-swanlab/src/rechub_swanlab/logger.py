@@ -115,15 +115,12 @@ class SwanLabLogger(RunLogger):
             )
         called = without_secrets("SwanLabLogger", {**options, **own, "project": project})
         called["settings"] = quiet_settings(swanlab, options.get("settings"))
+        called["log_dir"] = working_folder(swanlab, folder, called["settings"])
         called["name"] = called.pop("experiment_name")
         print_where_possible()
         on_ctrl_c = signal.getsignal(signal.SIGINT)
         try:
-            self.run = undisturbed(swanlab.init)(
-                config=plain,
-                log_dir=working_folder(swanlab, folder, called["settings"]),
-                **called,
-            )
+            self.run = undisturbed(swanlab.init)(config=plain, **called)
         except (TypeError, ValueError):
             raise
         except Exception as error:

@@ -132,7 +132,7 @@ class JSONLLogger(RunLogger):
             claim.release()
             raise
         if self._begun == 0:
-            self._write("start", id=self.run_id, **self._about)
+            self._write("start", **self._about)
 
     def _goes_on(self) -> bool:
         """Continue the steps of the file; say whether its last line was cut off."""
