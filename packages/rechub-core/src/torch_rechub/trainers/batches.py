@@ -11,7 +11,7 @@ from ..basic.layers.inputs import tensor_of
 from ..basic.layers.precision import for_device, is_double
 from ..basic.tracking.streams import StandardStream
 from ..data.loader import TableLoader
-from .checks import check_not_empty, check_table
+from .checks import check_moments, check_not_empty, check_table
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -35,6 +35,7 @@ class BatchFeed:
     ) -> None:
         """Raise what is wrong with the data before the first step, as far as it can be known."""
         check_not_empty(loader, name)
+        check_moments(self.trainer.model, self.trainer.optimizer)
         if check_table(self.trainer.model, loader, check_labels, self.trainer.check_inputs):
             self.verified += (loader,)
 

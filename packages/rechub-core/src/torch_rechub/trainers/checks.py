@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Subset, TensorDataset, default_collate, default_convert
 
-from ..basic.layers.embedding import input_columns
+from ..basic.layers.embedding import EmbeddingLayer, input_columns
 from ..basic.layers.inputs import as_ids, check_column, missing_columns, tensor_of
 from ..data.loader import as_fetched
 from ..data.seq_dataset import SeqDataset
@@ -85,6 +85,25 @@ def warn_of_one_class(y: Tensor) -> None:
             "than another: the last weights are kept. Validate on rows of both labels.",
             float(y[0]),
         )
+
+
+def check_moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Refuse an optimizer whose moments are of other rows than the embedding tables have now.
+
+    Raises:
+        RuntimeError: A table was frozen, or released, after steps of this optimizer.
+    """
+    for layer in model.modules():
+        if isinstance(layer, EmbeddingLayer):
+            for p in layer.parameters(recurse=False):
+                moments = optimizer.state.get(p, {}).values()
+                rows = [len(m) for m in moments if isinstance(m, Tensor) and m.dim() == p.dim()]
+                if any(n != len(p) for n in rows):
+                    raise RuntimeError(
+                        "an embedding table was frozen or released (requires_grad) after training "
+                        "began, so the optimizer has moments of other rows: make a new trainer of "
+                        "the model"
+                    )
 
 
 def check_table(

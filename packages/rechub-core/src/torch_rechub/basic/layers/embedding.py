@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from ..features import DenseFeature, Feature, IdFeature, SequenceFeature, SparseFeature
 from .inputs import check_ids, column
-from .lookup import look_up
+from .lookup import is_any_of, look_up, spread
 from .pooling import POOLING
-from .tables import Owners, Slice, Tables, TableView, differ, unique_features
+from .table_view import Tables
+from .tables import Owners, Slice, differ, unique_features
 
 
 class EmbeddingLayer(nn.Module):
@@ -57,7 +58,7 @@ class EmbeddingLayer(nn.Module):
         super().__init__()
         self.features = unique_features(features)
         self._owners = Owners(self.features)
-        self._slices: dict[str, Slice] = {}
+        self.slices: dict[str, Slice] = {}  # by the name of the feature that owns the table
         self._cached: dict[Any, tuple[Tensor, Tensor]] = {}
         self._sparse: set[str] = set()
         self._stack_tables()
@@ -70,7 +71,7 @@ class EmbeddingLayer(nn.Module):
             table = owner.get_embedding_layer().weight
             stack = f"stack_{table.shape[1]}" + ("" if table.requires_grad else "_frozen")
             rows = tables.setdefault(stack, [])
-            self._slices[name] = Slice(stack, sum(map(len, rows)), len(table))
+            self.slices[name] = Slice(stack, sum(map(len, rows)), len(table))
             rows.append(table.detach())
         for stack, rows in tables.items():
             weight = torch.cat(rows) if len(rows) > 1 else rows[0]
@@ -79,9 +80,9 @@ class EmbeddingLayer(nn.Module):
             self.register_parameter(stack, nn.Parameter(weight, requires_grad=trainable))
 
     @property
-    def embed_dict(self) -> Mapping[str, TableView]:
+    def embed_dict(self) -> Tables:
         """The tables, by the name of the feature that owns each."""
-        return Tables(self._slices, self.table, self._owners.tables)
+        return Tables(self, {n: f.padding_idx for n, f in self._owners.tables.items()})
 
     def slice_of(self, feature: str | IdFeature) -> Slice:
         """Where the table that a feature, or those of a name, use lies.
@@ -92,7 +93,7 @@ class EmbeddingLayer(nn.Module):
         """
         owners = self._owners
         owner = owners.named(feature) if isinstance(feature, str) else owners[feature]
-        return self._slices[owner.name]
+        return self.slices[owner.name]
 
     def table(self, name: str) -> Tensor:
         """The rows that feature `name` uses, shape (vocab_size, embed_dim): a view of the stack."""
@@ -108,6 +109,10 @@ class EmbeddingLayer(nn.Module):
             stacks: Names of parameters of this layer.
         """
         self._sparse = set(stacks)
+
+    def forget_slices(self) -> None:
+        """Drop what is kept of where tables lie, after one has moved."""
+        self._cached.clear()
 
     # Looking up
 
@@ -191,14 +196,14 @@ class EmbeddingLayer(nn.Module):
         sizes, starts = self._sizes_and_starts(features, ids.device)
         if not sparse:
             widths = [c.shape[1] for c in columns]
-            sizes, starts = _spread(sizes, widths), _spread(starts, widths)
+            sizes, starts = spread(sizes, widths), spread(starts, widths)
         check_ids(ids, sizes, features, columns)
         stack = self.slice_of(features[0]).stack
         weight = self.get_parameter(stack)
         rows = look_up(weight, ids + starts, sparse=stack in self._sparse)
         padding = [{f.padding_idx, self._owners[f].padding_idx} - {None} for f in features]
         if any(padding):
-            untrained = _is_any_of(columns, padding).unsqueeze(-1)
+            untrained = is_any_of(columns, padding).unsqueeze(-1)
             rows = torch.where(untrained, rows.detach(), rows)
         return rows
 
@@ -227,7 +232,7 @@ class EmbeddingLayer(nn.Module):
     def _save_to_state_dict(
         self, destination: dict[str, Any], prefix: str, keep_vars: bool
     ) -> None:
-        for name in self._slices:
+        for name in self.slices:
             table = self.table(name)
             destination[f"{prefix}embed_dict.{name}.weight"] = (
                 table if keep_vars else table.detach()
@@ -243,7 +248,7 @@ class EmbeddingLayer(nn.Module):
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
-        keys = {f"{prefix}embed_dict.{name}.weight": name for name in self._slices}
+        keys = {f"{prefix}embed_dict.{name}.weight": name for name in self.slices}
         for key, name in keys.items():
             table = self.table(name)
             if key not in state_dict:
@@ -276,19 +281,3 @@ def input_columns(model: nn.Module) -> dict[str, tuple[Feature, int | None]]:
                 known = columns.get(f.name, (f, None))[1]
                 columns[f.name] = (f, rows if known is None else min(rows, known))
     return columns
-
-
-def _spread(values: Tensor, widths: Sequence[int]) -> Tensor:
-    """Each value as often as its width says: (F,) to (Σ widths,), without waiting for a device."""
-    return torch.cat([v.expand(width) for v, width in zip(values.unbind(), widths, strict=True)])
-
-
-def _is_any_of(columns: Sequence[Tensor], sought: Sequence[Collection[int | None]]) -> Tensor:
-    """Where the ids of a column are among those sought in it: (B, F) sparse, (B, ΣL) sequences."""
-    masks = []
-    for ids, values in zip(columns, sought, strict=True):
-        mask = torch.zeros_like(ids, dtype=torch.bool)
-        for value in values:
-            mask = mask | (ids == value)
-        masks.append(mask)
-    return torch.stack(masks, dim=1) if columns[0].dim() == 1 else torch.cat(masks, dim=1)

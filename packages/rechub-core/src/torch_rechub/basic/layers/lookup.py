@@ -1,5 +1,6 @@
 """Rows of a table by their ids, and the gradient of the table."""
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -47,3 +48,19 @@ class _DenseRows(torch.autograd.Function):
         (ids,) = ctx.saved_tensors
         table = grad.new_zeros(ctx.n_rows, grad.shape[-1])
         return table.index_add_(0, ids.reshape(-1), grad.reshape(-1, grad.shape[-1])), None
+
+
+def spread(values: Tensor, widths: Sequence[int]) -> Tensor:
+    """Each value as often as its width says: (F,) to (Σ widths,), without waiting for a device."""
+    return torch.cat([v.expand(width) for v, width in zip(values.unbind(), widths, strict=True)])
+
+
+def is_any_of(columns: Sequence[Tensor], sought: Sequence[Collection[int | None]]) -> Tensor:
+    """Where the ids of a column are among those sought in it: (B, F) sparse, (B, ΣL) sequences."""
+    masks = []
+    for ids, values in zip(columns, sought, strict=True):
+        mask = torch.zeros_like(ids, dtype=torch.bool)
+        for value in values:
+            mask = mask | (ids == value)
+        masks.append(mask)
+    return torch.stack(masks, dim=1) if columns[0].dim() == 1 else torch.cat(masks, dim=1)

@@ -1,11 +1,8 @@
-"""Which feature uses which table, and one table seen inside its stack."""
+"""Which feature uses which table, and where a table lies."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from torch import Tensor
-from torch.nn import functional as F
 
 from ..features import DenseFeature, Feature, IdFeature
 
@@ -17,49 +14,6 @@ class Slice:
     stack: str
     start: int
     rows: int
-
-
-class TableView:
-    """One feature's table inside its stack, read like an `nn.Embedding`.
-
-    Attributes:
-        weight: The rows of this feature, shape (num_embeddings, embedding_dim): a view, so writing
-            to it under `torch.no_grad()` changes the model.
-    """
-
-    def __init__(self, weight: Tensor, padding_idx: int | None) -> None:
-        self.weight = weight
-        self.padding_idx = padding_idx
-        self.num_embeddings, self.embedding_dim = weight.shape
-
-    def __call__(self, ids: Tensor) -> Tensor:
-        """The rows of `ids`: (...) to (..., embedding_dim)."""
-        return F.embedding(ids.long(), self.weight, self.padding_idx)
-
-
-class Tables(Mapping[str, TableView]):
-    """The tables of a layer by the name of the feature that owns each."""
-
-    def __init__(
-        self,
-        slices: Mapping[str, Slice],
-        table: Callable[[str], Tensor],
-        owners: Mapping[str, IdFeature],
-    ) -> None:
-        self._slices, self._table, self._owners = slices, table, owners
-
-    def __getitem__(self, name: str) -> TableView:
-        if name not in self._slices:
-            raise KeyError(
-                f"no feature {name!r} has a table here; those that do: {', '.join(self)}"
-            )
-        return TableView(self._table(name), self._owners[name].padding_idx)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._slices)
-
-    def __len__(self) -> int:
-        return len(self._slices)
 
 
 def unique_features(features: Sequence[Feature]) -> list[Feature]:

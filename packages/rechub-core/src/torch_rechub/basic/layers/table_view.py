@@ -1,0 +1,264 @@
+"""One table seen inside its stack, read, written and frozen like an `nn.Embedding`."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils._pytree import tree_map
+
+from .tables import Slice
+
+if TYPE_CHECKING:
+    from .embedding import EmbeddingLayer
+
+
+class TableRows(Tensor):
+    """The rows of a table, a view of its stack with the interface of an `nn.Parameter`.
+
+    Not a leaf: the stack is what an optimizer trains. `grad` are the rows of the stack's gradient,
+    writing to `data` changes the model, and `requires_grad` freezes this table alone. Results of
+    computing with it are plain tensors.
+    """
+
+    _layer: "EmbeddingLayer"
+    _name: str
+
+    @classmethod
+    def of(cls, layer: "EmbeddingLayer", name: str) -> "TableRows":
+        """The rows of the table called `name`."""
+        rows = layer.table(name).detach().as_subclass(cls)
+        rows._layer, rows._name = layer, name
+        return rows
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Compute with the rows where they are now: a freeze or `load_state_dict` may move them."""
+
+        def now(value: Any) -> Any:
+            return value._layer.table(value._name) if isinstance(value, TableRows) else value
+
+        return func(*tree_map(now, args), **tree_map(now, kwargs or {}))
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The rows of the gradient, None before a backward.
+
+        Dense, they are a view; sparse, a copy: assign to `grad` what is to be changed.
+        """
+        stack, where = _stack_of(self._layer, self._name)
+        if stack.grad is None or not stack.grad.is_sparse:
+            return None if stack.grad is None else stack.grad.narrow(0, where.start, where.rows)
+        ids, values, own = _sparse_rows(stack.grad, where)
+        return _sparse(ids[own] - where.start, values[own], where.rows).coalesce()
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        stack, where = _stack_of(self._layer, self._name)
+        if stack.grad is not None and stack.grad.is_sparse:
+            ids, values, own = _sparse_rows(stack.grad, where)
+            ids, values = ids[~own], values[~own]
+            if value is not None:
+                new = (value if value.is_sparse else value.to_sparse(1)).coalesce()
+                ids = torch.cat([ids, new.indices()[0] + where.start])
+                values = torch.cat([values, new.values()])
+            stack.grad = _sparse(ids, values, len(stack))
+        elif stack.grad is not None or value is not None:
+            stack.grad = torch.zeros_like(stack) if stack.grad is None else stack.grad
+            rows = stack.grad.narrow(0, where.start, where.rows)
+            rows.copy_(torch.zeros_like(rows) if value is None else value.to_dense())
+
+    @property
+    def data(self) -> Tensor:
+        """The rows without a gradient; writing to them changes the model."""
+        return self._layer.table(self._name).data
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        write(self._layer, self._name, value)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether the table is trained."""
+        return _stack_of(self._layer, self._name)[0].requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        set_trainable(self._layer, self._name, value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> "TableRows":
+        """Freeze the table, or have it trained; return its rows."""
+        set_trainable(self._layer, self._name, requires_grad)
+        return TableRows.of(self._layer, self._name)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> nn.Parameter:
+        return nn.Parameter(self.data.clone(), self.requires_grad)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # saved by itself, it is a plain parameter, and not the whole stack
+        return self.__deepcopy__({}).__reduce_ex__(protocol)
+
+
+class TableView:
+    """One feature's table inside its stack, read like an `nn.Embedding`.
+
+    Attributes:
+        num_embeddings: Its rows.
+        embedding_dim: Its width.
+        padding_idx: The row that is never trained, or None.
+    """
+
+    def __init__(self, layer: "EmbeddingLayer", name: str, padding_idx: int | None) -> None:
+        self._layer, self._name, self.padding_idx = layer, name, padding_idx
+        self.num_embeddings, self.embedding_dim = layer.table(name).shape
+
+    @property
+    def weight(self) -> TableRows:
+        """The rows, shape (num_embeddings, embedding_dim); assigning writes them."""
+        return TableRows.of(self._layer, self._name)
+
+    @weight.setter
+    def weight(self, value: Tensor) -> None:
+        write(self._layer, self._name, value)
+        if isinstance(value, nn.Parameter):
+            set_trainable(self._layer, self._name, value.requires_grad)
+
+    def __call__(self, ids: Tensor) -> Tensor:
+        """The rows of `ids`: (...) to (..., embedding_dim)."""
+        return F.embedding(ids.long(), self._layer.table(self._name), self.padding_idx)
+
+    def parameters(self) -> Iterator[TableRows]:
+        """The rows alone, to be read, written or frozen; an optimizer takes the layer's."""
+        yield self.weight
+
+    def requires_grad_(self, requires_grad: bool = True) -> "TableView":
+        """Freeze the table, or have it trained; return the view."""
+        set_trainable(self._layer, self._name, requires_grad)
+        return self
+
+    def zero_grad(self) -> None:
+        """Set the rows of the gradient to 0."""
+        self.weight.grad = None
+
+
+class Tables(Mapping[str, TableView]):
+    """The tables of a layer by the name of the feature that owns each."""
+
+    def __init__(self, layer: "EmbeddingLayer", padding: Mapping[str, int | None]) -> None:
+        self._layer, self._padding = layer, padding
+
+    def __getitem__(self, name: str) -> TableView:
+        if name not in self._padding:
+            raise KeyError(
+                f"no feature {name!r} has a table here; those that do: {', '.join(self)}"
+            )
+        return TableView(self._layer, name, self._padding[name])
+
+    def __setitem__(self, name: str, table: nn.Embedding) -> None:
+        self[name].weight = table.weight
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._padding)
+
+    def __len__(self) -> int:
+        return len(self._padding)
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """What an optimizer trains: the stacks of all tables."""
+        return self._layer.parameters()
+
+
+def write(layer: "EmbeddingLayer", name: str, value: Tensor) -> None:
+    """Give a table these rows.
+
+    Raises:
+        ValueError: They have another shape.
+    """
+    table = layer.table(name)
+    if value.shape != table.shape:
+        raise ValueError(
+            f"the table of feature {name!r} has the shape {tuple(table.shape)}, but is given "
+            f"{tuple(value.shape)}"
+        )
+    with torch.no_grad():
+        table.copy_(value)
+
+
+def set_trainable(layer: "EmbeddingLayer", name: str, trainable: bool) -> None:
+    """Freeze a table, or have it trained; before an optimizer has moments of its rows.
+
+    The rows of a parameter are trained together, so a table that is to differ from the others of
+    its stack moves to another one.
+
+    Raises:
+        RuntimeError: The graph of a result computed from the stack is alive.
+    """
+    stack, where = _stack_of(layer, name)
+    if stack.requires_grad == trainable:
+        return
+    if where.rows == len(stack):
+        stack.requires_grad_(trainable)
+        return
+    start, end, width = where.start, where.start + where.rows, stack.shape[1]
+    rows = stack.data[start:end].clone()
+    left = torch.cat([stack.data[:start], stack.data[end:]])
+    stacks = dict(layer.named_parameters(recurse=False))
+    alike = [n for n, p in stacks.items() if p.requires_grad == trainable and p.shape[1] == width]
+    if alike:
+        target, lies = stacks[alike[0]], Slice(alike[0], len(stacks[alike[0]]), where.rows)
+        resized = [(stack, left), (target, torch.cat([target.data, rows]))]
+        for p, new in resized if stack.requires_grad else reversed(resized):
+            _resize(p, new, name)  # first the one that is trained: it may refuse
+    else:
+        _resize(stack, left, name)
+        lies = Slice(_free_name(stacks, width, trainable), 0, where.rows)
+        layer.register_parameter(lies.stack, nn.Parameter(rows, requires_grad=trainable))
+    for other, its in layer.slices.items():
+        if its.stack == where.stack and its.start > start:
+            layer.slices[other] = Slice(its.stack, its.start - where.rows, its.rows)
+    layer.slices[name] = lies
+    layer.forget_slices()
+
+
+def _free_name(stacks: Mapping[str, Any], width: int, trainable: bool) -> str:
+    name = f"stack_{width}" + ("" if trainable else "_frozen")
+    while name in stacks:
+        name += "_"
+    return name
+
+
+def _resize(stack: nn.Parameter, rows: Tensor, name: str) -> None:
+    """Give a parameter other rows in place, so that optimizers that hold it go on with it.
+
+    Raises:
+        RuntimeError: The graph of a result computed from it is alive, and expects the old rows.
+    """
+    old, grad = stack.data, stack.grad
+    stack.grad, stack.data = None, rows
+    if stack.requires_grad:
+        node = stack.view_as(stack).grad_fn.next_functions[0][0]  # type: ignore[union-attr]
+        expected = [tuple(m.shape) for m in node._input_metadata]  # type: ignore[union-attr]
+        if expected != [tuple(rows.shape)]:
+            stack.data, stack.grad = old, grad
+            raise RuntimeError(
+                f"the table of feature {name!r} cannot be frozen or released while something "
+                "computed from the tables still has its graph, such as an output of the model: "
+                "delete it, or compute it under torch.no_grad()"
+            )
+
+
+def _sparse_rows(grad: Tensor, where: Slice) -> tuple[Tensor, Tensor, Tensor]:
+    """The rows that a sparse gradient names, their values, and which lie in the slice."""
+    ids, values = grad._indices()[0], grad._values()
+    return ids, values, (ids >= where.start) & (ids < where.start + where.rows)
+
+
+def _sparse(rows: Tensor, values: Tensor, n_rows: int) -> Tensor:
+    size = (n_rows, *values.shape[1:])
+    return torch.sparse_coo_tensor(rows.unsqueeze(0), values, size, check_invariants=False)
+
+
+def _stack_of(layer: "EmbeddingLayer", name: str) -> tuple[nn.Parameter, Slice]:
+    where = layer.slice_of(name)
+    return layer.get_parameter(where.stack), where
