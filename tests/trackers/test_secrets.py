@@ -75,6 +75,24 @@ def test_what_was_replaced_in_the_description_of_a_run_is_reported(recorded):
     assert ("is recorded as <redacted>" in done.stderr) == (backend != "tensorboardx")
 
 
+UNCAUGHT = """
+import sys
+from backends import open_logger
+logger = open_logger(sys.argv[1], sys.argv[2])
+raise OSError(f"no answer from https://me:{sys.argv[3][::-1]}@host")
+"""
+
+
+@pytest.mark.parametrize("backend", ["wandb", "swanlab"])
+def test_the_error_that_ends_a_script_leaves_no_secret_in_its_run(backend, tmp_path):
+    paths = {"PYTHONPATH": ":".join(path for path in sys.path if path)}
+    done = run_in_a_process(UNCAUGHT, backend, tmp_path, SECRET[::-1], **paths)
+    assert SECRET in done.stderr  # the user's own traceback is the user's
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files
+    assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
+
+
 def test_an_id_that_is_a_secret_is_refused_before_a_run_is_opened(tmp_path):
     secret = "gh" + "p_" + SECRET * 2
     for backend in ("jsonl", "wandb", "swanlab"):

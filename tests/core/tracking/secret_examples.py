@@ -140,6 +140,15 @@ SECRET_TEXTS = [
     (f"password: {S}\nlr: 1", ("password: ", "\nlr: 1")),
     (f"API key: {S}, model: x", ("API key: ", ", model: x")),
     (f"the access token is {S} today", ("the access token is ", " today")),
+    (f"machine host login me password {S}", ("machine host login me password ",)),
+    (f"ENV SECRET_KEY {S} x", ("ENV SECRET_KEY ", " x")),
+    (f"my api key ({S}) works", ("my api key (", ") works")),
+    (f"next=password%3D{S}", ("next=password%3D",)),
+    (f"https://me:12/{S}@host.org", ("https://", "@host.org")),
+    (f"sshpass -p {S} ssh host", ("sshpass -p ", " ssh host")),
+    (f"mysql -h host -p{S} db", ("mysql -h host -p", " db")),
+    (f"docker login -u me -p {S} host", ("docker login -u me -p ", " host")),
+    (f"redis-cli -p 6379 -a {S}", ("redis-cli -p 6379 -a ",)),
     (f"<user>u</user><password>{S}</password>", ("<user>u</user><password>", "</password>")),
     (f'<db user="u" password="{S}"/>', ('<db user="u" password="', '"/>')),
     (f"密码={S}", ("密码=",)),
@@ -197,6 +206,7 @@ _TEXTS = r"""
     invalid password: too short|the secret: practice makes perfect|Unexpected token in JSON
     the token fox jumps|a key insight: less is more|pass: the second one|author: Jane Doe
     Authorization failed|basic training of models|Basic authentication|bearer of news|Basic Income
+    ssh -p 2222 host|mysql -P 3306 -p db|docker run -p 8080:80 image|redis-cli -p 6379|port%3D3306
     token bucket|token is missing|key is required|password is too long|no such key: item
     KeyError: 'item_id'|KeyError: 'api_key'|TypeError: login() missing 1 argument: 'password'
     --num-tokens 512|--max-token-length 128|--key-dim 64|--pass-through|--tokenizer bert2bert3x

@@ -25,7 +25,14 @@ from torch_rechub.basic.tracking.plugin import (
 from torch_rechub.basic.tracking.presence import Presence
 
 from .console import print_where_possible
-from .opening import NEWER_NAMES, left_to_python, quiet_settings, with_older_names, working_folder
+from .opening import (
+    NEWER_NAMES,
+    left_to_python,
+    quiet_settings,
+    redact_errors,
+    with_older_names,
+    working_folder,
+)
 
 log = logging.getLogger("torch_rechub.tracking")
 
@@ -133,6 +140,7 @@ class SwanLabLogger(RunLogger):
         core = getattr(self.run, "_core", None)
         self._observer = _observer(core)
         _write_through(self.run, core)
+        redact_errors(self.run)
         self._names = LegalNames("SwanLabLogger", _legal)
         kept = self.run.mode != "online" and glob(f"{escape(str(self.run.dir))}/run-*.swanlab")
         self._files = [Presence("SwanLabLogger", path) for path in kept or []]

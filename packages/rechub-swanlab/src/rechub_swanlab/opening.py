@@ -4,9 +4,11 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from functools import wraps
 from typing import Any
 
 from torch_rechub.basic.tracking.plugin import local_directory
+from torch_rechub.basic.tracking.redaction import redact
 
 # What swanlab collects unless told not to.
 _PRIVACY: dict[str, Any] = {
@@ -89,3 +91,14 @@ def _as_dict(group: Any) -> dict[str, Any]:
     if group is None or isinstance(group, Mapping):
         return dict(group or {})
     return dict(group.model_dump(exclude_unset=True))
+
+
+def redact_errors(run: Any) -> None:
+    """Take secrets out of the traceback that swanlab's own hook records of an uncaught error."""
+    finish = run.finish
+
+    @wraps(finish)
+    def without_secrets(state: str = "success", error: str | None = None, **options: Any) -> Any:
+        return finish(state=state, error=None if error is None else redact(error), **options)
+
+    run.finish = without_secrets

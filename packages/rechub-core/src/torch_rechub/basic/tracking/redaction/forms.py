@@ -8,6 +8,8 @@ import base64
 import binascii
 import re
 
+from .names import looks_secret
+
 REDACTED = "<redacted>"
 
 _PEM = re.compile(
@@ -147,6 +149,8 @@ def _end_of_user_info(address: str, scheme: str) -> int:
     if not colon or head.startswith("["):
         return -1  # no password: the path holds the @
     if not port.isdigit() or address[len(head)] == "#":
+        return last
+    if looks_secret(address[len(head) : last]):
         return last
     # A port, and an @ in the path; or a password such as 12/ab, where databases are addressed.
     certain = "." in host or host == "localhost" or "/@" in address

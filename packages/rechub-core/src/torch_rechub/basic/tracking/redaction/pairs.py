@@ -7,20 +7,25 @@ character, and a value only where its name is in question; what follows goes on 
 import re
 
 from .forms import REDACTED
-from .names import Grade, grade, is_secret
+from .names import Grade, grade, is_secret, looks_secret
 
 _NAME = r"(?P<name>[^\W\d][\w.-]*)"
 _PAIR = re.compile(
     r"(?<![\w.-])(?P<dash>-{0,2})" + _NAME + r"(?P<quote>\\{0,3}[\"'`])?\]?"
-    r"(?:[ \t]{0,4}(?P<sign>={1,3}>?|:=|:(?![:/]))(?:\s{1,40}(?=[\"'])|[ \t]{0,4})"
+    r"(?:[ \t]{0,4}(?P<sign>={1,3}>?|:=|:(?![:/])|%3[Dd])(?:\s{1,40}(?=[\"'])|[ \t]{0,4})"
     r"|(?<=[\"'`])(?P<comma>,)\s{0,4}(?=[\"'`])"
-    r"|[ \t]{1,4}(?P<prose>is)[ \t]{1,4}"
+    r"|[ \t]{1,4}(?P<prose>is[ \t]{1,4}|\(|(?=\w))"
     r"|(?P<tag>>))"
 )
 _FLAG = re.compile(r"(?<![\w.-])(?P<dash>-{1,2})" + _NAME + r"[ \t]{1,4}(?![-=:\s])")
 _USER_FLAG = re.compile(
     r"(?<![\w-])((?:-u|--user|--proxy-user)(?:=|[ \t]{1,4}|[\"'],\s{0,4})[\"']?[^\s:\"']+:)"
     r"([^\s\"']+)"
+)
+_TOOL = re.compile(  # options that are a password to these tools, and a port to others
+    r"(\b(?:sshpass[ \t]+-p[ \t]*|(?:mysql|mariadb)\w*[ \t][^\n;|&]{0,200}?(?<=[ \t])-p(?=\S)"
+    r"|docker[ \t]login[ \t][^\n;|&]{0,200}?(?<=[ \t])-p[ \t]+"
+    r"|redis-cli[ \t][^\n;|&]{0,200}?(?<=[ \t])-a[ \t]+))(\S+)"
 )
 _NOUN = re.compile(  # quicker than the grammar of names, and more often true
     "pass|pw|secret|token|key|auth|cred|pin|otp|bearer|cookie|jwt|hook|pat|wort|sig|[密口令凭]",
@@ -51,7 +56,7 @@ def without_named(text: str) -> str:
         'host=h password=<redacted>; run --api-key <redacted> --token-dim 64'
     """
     text = _without(_FLAG, _without(_PAIR, text))
-    return _USER_FLAG.sub(_user, text)
+    return _TOOL.sub(rf"\1{REDACTED}", _USER_FLAG.sub(_user, text))
 
 
 def _without(pattern: "re.Pattern[str]", text: str) -> str:
@@ -74,29 +79,44 @@ def _user(found: "re.Match[str]") -> str:
 def _secret(found: "re.Match[str]", text: str) -> tuple[int, int]:
     """Where the secret is that belongs to a name; an empty span where there is none."""
     name, start, groups = _full_name(found, text), found.end(), found.groupdict()
-    nothing = (start, start)
     if grade(name) == Grade.PLAIN:
-        return nothing
-    if groups.get("tag"):
-        end = text.find("</", start, start + _FAR)
-        inside = text[found.start() - 1 : found.start()] == "<" and end > start
-        return (start, end) if inside and is_secret(name, text[start:end]) else nothing
+        return start, start
     opening = _OPENING.match(text, start)
-    if opening:
+    if groups.get("tag"):
+        within = text[found.start() - 1 : found.start()] == "<"
+        end = text.find("</", start, start + _FAR) if within else start
+    elif opening:
         start, end = opening.end(), _closing(text, opening.end(), opening[1])
+        # Two quoted texts in a row may be two names, of columns for instance.
         unsure = groups.get("comma") and not found["dash"]
-        sure = not unsure or (grade(name) >= Grade.TEXT and re.search(r"\d", text[start:end]))
-        return (start, end) if sure and is_secret(name, text[start:end]) else nothing
-    if text[start : start + 1] in ("[", "{", "("):
-        end = _matching(text, start)
-        least = r"[^\W\d]" if grade(name) == Grade.TEXT else r"\w"
-        held = grade(name) >= Grade.TEXT and re.search(least, text[start:end])
-        return (start, end) if held else nothing
-    start, end = _bare(text, start, name)
-    spoken = (groups.get("sign") == ":" or groups.get("prose")) and not groups.get("quote")
-    if spoken and not _is_no_prose(text, start, end, name, bool(groups.get("prose"))):
-        return nothing
-    return (start, end) if is_secret(name, text[start:end]) else nothing
+        if unsure and not (grade(name) >= Grade.TEXT and re.search(r"\d", text[start:end])):
+            return start, start
+    elif text[start : start + 1] in ("[", "{", "("):
+        return _in_brackets(text, start, name)
+    else:
+        start, end = _bare(text, start, name)
+        if not _is_told(found, text, start, end, name):
+            return start, start
+    return start, end if is_secret(name, text[start:end]) else start
+
+
+def _in_brackets(text: str, start: int, name: str) -> tuple[int, int]:
+    """All that brackets hold; numbers alone are no secret where a text is asked for."""
+    end = _matching(text, start)
+    least = r"[^\W\d]" if grade(name) == Grade.TEXT else r"\w"
+    held = grade(name) >= Grade.TEXT and re.search(least, text[start:end])
+    return start, end if held else start
+
+
+def _is_told(found: "re.Match[str]", text: str, start: int, end: int, name: str) -> bool:
+    """Whether what follows a name without quotes is its value, and no prose."""
+    groups, value = found.groupdict(), text[start:end]
+    prose = groups.get("prose")
+    if prose is not None:
+        return bool(_TELLING.search(value)) if prose.startswith("is") else looks_secret(value)
+    if groups.get("sign") == ":" and not groups.get("quote"):
+        return _is_no_prose(text, start, end, name)
+    return True
 
 
 def _full_name(found: "re.Match[str]", text: str) -> str:
@@ -146,11 +166,11 @@ def _bare(text: str, start: int, name: str) -> tuple[int, int]:
     return start, value.end() if value else start
 
 
-def _is_no_prose(text: str, start: int, end: int, name: str, spoken: bool) -> bool:
+def _is_no_prose(text: str, start: int, end: int, name: str) -> bool:
     """Whether ``name: value`` gives a value, unlike "unexpected token: end of file"."""
     value = text[start:end]
     if _TELLING.search(value):
         return True
     rest = text[end : end + 80].partition("\n")[0]
     alone = not rest.strip(" \t,;)}]\"'`")
-    return grade(name) == Grade.ANY and alone and not spoken and value.lower() not in _TYPES
+    return grade(name) == Grade.ANY and alone and value.lower() not in _TYPES
