@@ -6,27 +6,14 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
+from torch_rechub.basic.layers import EmbeddingLayer
 from torch_rechub.models.generative import HSTUModel, RQVAEModel
-from torch_rechub.models.matching import (
-    DSSM,
-    MIND,
-    NARM,
-    SINE,
-    STAMP,
-    BERT4Rec,
-    ComirecDR,
-    ComirecSA,
-    FaceBookDSSM,
-    GRU4Rec,
-    LightGCN,
-    NeuMF,
-    SASRec,
-    YoutubeDNN,
-)
-from torch_rechub.models.multi_task import AITM, ESCM2, ESMM, MMOE, PLE, SharedBottom
-from torch_rechub.models.ranking import DCN, DeepFM, WideDeep
+from torch_rechub.models.matching import DSSM, NARM, SASRec, YoutubeDNN
+from torch_rechub.models.multi_task import SharedBottom
+from torch_rechub.models.ranking import DCN, DIEN, DeepFM, WideDeep
 from torch_rechub.trainers import CTRTrainer, MatchTrainer, MTLTrainer, SeqTrainer
 from torch_rechub.trainers.rqvae_trainer import Trainer as RQVAETrainer
 from torch_rechub.utils.model_utils import extract_feature_info, generate_dummy_input_dict
@@ -50,42 +37,13 @@ STEPS.append(sequence("neg", "concat", "seq"))
 MODELS = {
     "DeepFM": lambda: DeepFM([USER, ITEM, PRICE], [USER, ITEM], MLP),
     "WideDeep": lambda: WideDeep([USER], [ITEM, PRICE], MLP),
-    "DCN": lambda: DCN([USER, ITEM, PRICE], 2, MLP),
     "DSSM": lambda: DSSM([USER, sequence("seen", "mean")], [ITEM], MLP, MLP),
-    "FaceBookDSSM": lambda: FaceBookDSSM(
-        [USER], [ITEM], [SparseFeature("negative", 20, embed_dim=4)], MLP, MLP
-    ),
     "YoutubeDNN": lambda: YoutubeDNN([USER, sequence("seen", "mean")], [ITEM], [NEGATIVES], MLP),
-    "GRU4Rec": lambda: GRU4Rec([], [SEEN], [ITEM], [NEGATIVES], {"dims": [4], "num_layers": 1}),
-    "SASRec": lambda: SASRec(STEPS, max_len=10),
-    "MIND": lambda: MIND([], [SEEN], [ITEM], [NEGATIVES], 10),
-    "ComirecSA": lambda: ComirecSA([], [SEEN], [ITEM], [NEGATIVES]),
-    "ComirecDR": lambda: ComirecDR([], [SEEN], [ITEM], [NEGATIVES], 10),
-    "SINE": lambda: SINE(["seen"], ["item"], ["negatives"], 20, 4, 8, 5, 2, 10),
+    "SASRec": lambda: SASRec(STEPS, max_len=6),
     "NARM": lambda: NARM(STEPS[0], 8, 0.1, 0.1),
-    "STAMP": lambda: STAMP(STEPS[0], 0.1, 0.1),
-    "NeuMF": lambda: NeuMF(USER, ITEM, MLP),
-    "LightGCN": lambda: LightGCN(
-        USER, ITEM, SparseFeature("negative", 20, embed_dim=4), ([0, 1, 1], [3, 3, 5])
-    ),
-    "BERT4Rec": lambda: BERT4Rec(STEPS[0], max_len=10),
+    "DIEN": lambda: DIEN([USER], [SEEN], [NEGATIVES], [ITEM], MLP),
     "SharedBottom": lambda: SharedBottom([USER, ITEM], TASKS, EXPERT, TOWERS),
-    "MMOE": lambda: MMOE([USER, ITEM, PRICE], TASKS, 2, EXPERT, TOWERS),
-    "PLE": lambda: PLE([USER, ITEM], TASKS, 1, 1, 1, EXPERT, TOWERS),
-    "ESMM": lambda: ESMM([USER], [ITEM], MLP, MLP),
-    "ESCM2": lambda: ESCM2([USER], [ITEM], MLP, MLP, MLP),
-    "AITM": lambda: AITM([USER, ITEM], 2, EXPERT, TOWERS),
 }
-FAST = [("DeepFM", None), ("DSSM", "user"), ("DSSM", "item"), ("FaceBookDSSM", "item")]
-SLOW = [(name, None) for name in MODELS if name != "DeepFM"]
-SLOW += [
-    (name, "user")
-    for name in (
-        *("YoutubeDNN", "GRU4Rec", "SASRec", "MIND", "ComirecSA", "ComirecDR", "SINE"),
-        "BERT4Rec",
-    )
-]
-CASES = [*FAST, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW)]
 
 
 def model_of(name):
@@ -122,22 +80,6 @@ def outputs(model, x, mode=None):
     if mode is not None:
         model.mode = None
     return [found] if isinstance(found, torch.Tensor) else list(found)
-
-
-@pytest.mark.parametrize(("name", "mode"), CASES)
-def test_the_file_computes_what_the_model_does_for_any_number_of_rows(name, mode, tmp_path):
-    model = model_of(name)
-    names, inputs = columns(model, mode)
-    assert ONNXExporter(model).export(tmp_path / "made" / "model.onnx", mode) is True
-    for rows, length in ((5, 10), (1, 10), (5, 7)):
-        x = inputs(rows, length)
-        expected = outputs(model, x, mode)
-        found, read, given = run(tmp_path / "made" / "model.onnx", x)
-        assert set(read) <= set(names)  # torch leaves out what does not matter
-        assert given == ["output", *(f"output_{i}" for i in range(1, len(expected)))]
-        for mine, theirs in zip(found, expected, strict=True):
-            np.testing.assert_allclose(mine, theirs.numpy(), rtol=1e-4, atol=1e-5)
-    assert [file.name for file in (tmp_path / "made").iterdir()] == ["model.onnx"]
 
 
 def test_every_trainer_writes_its_model(tmp_path):
@@ -255,6 +197,7 @@ class Branching(torch.nn.Module):
 def test_a_model_that_is_no_graph_is_a_runtime_error(tmp_path):
     with pytest.raises(RuntimeError, match="Branching cannot be exported to ONNX"):
         ONNXExporter(Branching()).export(tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("mode", "error"), [("int8", 0.05), ("fp16", 0.002)])
@@ -269,6 +212,110 @@ def test_a_quantized_file_is_smaller_and_nearly_as_good(mode, error, tmp_path):
     np.testing.assert_allclose(found, outputs(model, x)[0].numpy(), atol=error)
     sizes = [(tmp_path / name).stat().st_size for name in ("m.onnx", "made/small.onnx")]
     assert sizes[1] < 0.7 * sizes[0]
+    check_refused(small, x, "item", 20)
+
+
+# a sequence and a shared table, a GRU, and a recurrence of several sequences
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "mode"), [("DSSM", "user"), ("NARM", "user"), ("DIEN", None)])
+def test_quantized_files_of_sequences_compute_and_refuse(name, mode, tmp_path):
+    model = model_of(name)
+    ONNXExporter(model).export(tmp_path / "m.onnx", mode)
+    names, inputs = columns(model, mode)
+    sequence = next(name for name in names if name in ("seen", "seq"))
+    for kind, settings, error in (
+        ("int8", {}, 0.15),
+        ("int8", {"optimize_model": True, "per_channel": True}, 0.15),
+        ("fp16", {}, 0.01),
+    ):
+        small = quantize_model(tmp_path / "m.onnx", tmp_path / "small.onnx", kind, **settings)
+        for rows, length in ((4, 6), (1, 3)):
+            x = inputs(rows, length)
+            found, *_ = run(small, x)
+            for mine, theirs in zip(found, outputs(model, x, mode), strict=True):
+                np.testing.assert_allclose(mine, theirs.numpy(), atol=error)
+        check_refused(small, x, sequence, 20)
+
+
+def check_refused(path, x, name, size):
+    for bad in (-1, size, size + 3):
+        ids = x[name].clone()
+        ids.view(-1)[-1] = bad
+        with pytest.raises(InvalidArgument, match=f"ids_of_{name}_outside_0_to_{size - 1}"):
+            run(path, {**x, name: ids})
+
+
+def test_a_shared_table_bounds_the_ids_of_all_that_share_it(tmp_path):
+    item = SparseFeature("item", 20, embed_dim=4)
+    other = SparseFeature("other", 7, embed_dim=4, shared_with="item")  # reads the rows of 20 items
+    model = DCN([item, other], 1, MLP).eval()
+    ONNXExporter(model).export(tmp_path / "m.onnx")
+    x = {"item": torch.tensor([3]), "other": torch.tensor([19])}
+    (found,), *_ = run(tmp_path / "m.onnx", x)
+    np.testing.assert_allclose(found, outputs(model, x)[0].numpy(), rtol=1e-4)
+    check_refused(tmp_path / "m.onnx", x, "other", 20)
+
+
+def test_inputs_have_the_types_and_shapes_of_those_given(tmp_path):
+    model = model_of("DeepFM")
+    x = {
+        "user": torch.tensor([1, 8], dtype=torch.int32),
+        "item": torch.tensor([2.0, 19.0]),  # ids as a data frame with gaps holds them
+        "price": torch.rand(2, 1),
+    }
+    ONNXExporter(model).export(tmp_path / "m.onnx", dummy_input=x)
+    session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"))
+    assert [(i.name, i.type, len(i.shape)) for i in session.get_inputs()] == [
+        ("user", "tensor(int32)", 1), ("item", "tensor(float)", 1), ("price", "tensor(float)", 2)
+    ]  # fmt: skip
+    (found,), *_ = run(tmp_path / "m.onnx", x)
+    np.testing.assert_allclose(found, outputs(model, x)[0].numpy(), rtol=1e-4)
+    check_refused(tmp_path / "m.onnx", x, "user", 9)
+    check_refused(tmp_path / "m.onnx", x, "item", 20)
+
+
+def test_weights_in_a_second_file_stay_beside_the_first(tmp_path):
+    model = model_of("WideDeep")
+    kwargs = {"external_data": True}
+    ONNXExporter(model).export(tmp_path / "m.onnx", onnx_export_kwargs=kwargs)
+    assert {file.name for file in tmp_path.iterdir()} >= {"m.onnx"}
+    x = columns(model)[1](3, 1)
+    (found,), *_ = run(tmp_path / "m.onnx", x)
+    np.testing.assert_allclose(found, outputs(model, x)[0].numpy(), rtol=1e-4)
+    check_refused(tmp_path / "m.onnx", x, "user", 9)
+
+
+class Sharing(torch.nn.Module):
+    """Looks up a column that its layer was not made of, in the table of another."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = EmbeddingLayer([ITEM])
+        self.fields = [ITEM, SparseFeature("second", 20, embed_dim=4, shared_with="item")]
+
+    def forward(self, x):
+        return self.embedding(x, self.fields, squeeze_dim=True).sum(dim=1)
+
+
+def test_a_column_that_only_shares_a_table_is_checked_too(tmp_path):
+    ONNXExporter(Sharing()).export(tmp_path / "m.onnx")
+    x = {"item": torch.tensor([3]), "second": torch.tensor([19])}
+    run(tmp_path / "m.onnx", x)
+    check_refused(tmp_path / "m.onnx", x, "second", 20)
+
+
+class Doubled(torch.nn.Module):
+    """A model of no features."""
+
+    def forward(self, x):
+        return 2 * x["a"] + x["b"]
+
+
+def test_a_model_of_no_features_is_traced_with_a_dict(tmp_path):
+    x = {"a": torch.rand(2), "b": torch.rand(2)}
+    assert ONNXExporter(Doubled()).export(tmp_path / "m.onnx", dummy_input=x) is True
+    (found,), *_ = run(tmp_path / "m.onnx", x)
+    np.testing.assert_allclose(found, (2 * x["a"] + x["b"]).numpy())
 
 
 def test_what_cannot_be_quantized_is_said(tmp_path):

@@ -1,13 +1,14 @@
 """What a model reads, and inputs of the right form to try it with."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from ..basic.features import DenseFeature, Feature, SequenceFeature, SparseFeature
-from ..basic.layers.embedding import input_columns
+from ..basic.layers.embedding import EmbeddingLayer, input_columns
 from ..basic.layers.tables import one_a_column
 
 Columns: TypeAlias = dict[str, Feature]
@@ -40,8 +41,48 @@ def columns_of(model: nn.Module, mode: str | None = None) -> Columns:
             f"{mode}_features that list what the tower reads"
         )
     raise ValueError(
-        f"{name} is built of no features, so what it reads is unknown: give dummy_input"
+        f"{name} is built of no features, so what it reads is unknown: give dummy_input, "
+        "a dict of tensors"
     )
+
+
+def inputs_to_trace(
+    model: nn.Module, mode: str | None, dummy_input: Any, batch_size: int, seq_length: int
+) -> tuple[dict[str, Tensor], Columns]:
+    """Inputs to trace a model with, and its columns, where it is built of features.
+
+    Args:
+        model: Maps a dict of tensors to one or several.
+        mode: "user" or "item": one tower.
+        dummy_input: The inputs: a dict, or tensors in the order of the columns; None makes random
+            ones.
+        batch_size: Rows of random ones.
+        seq_length: Their length of sequences, at most what the model takes.
+
+    Raises:
+        ValueError: What the model reads is unknown, or `dummy_input` does not fit.
+    """
+    if mode is None and isinstance(dummy_input, Mapping) and not _features_of(model):
+        return dict(dummy_input), {}
+    columns = columns_of(model, mode)
+    if dummy_input is None:
+        length = min(seq_length, getattr(model, "longest_history", seq_length))
+        dummy_input = generate_dummy_input_dict(list(columns.values()), batch_size, length)
+    return as_columns(dummy_input, list(columns)), columns
+
+
+def vocabulary_sizes(model: nn.Module) -> dict[str, int]:
+    """How many ids each column of ids has, by its name: the rows of the smallest table it uses."""
+    columns = input_columns(model)
+    sizes = {name: size for name, (_, size) in columns.items() if size is not None}
+    layers = [layer for layer in model.modules() if isinstance(layer, EmbeddingLayer)]
+    for feature in _features_of(model):  # those that only share the table of another, too
+        if feature.name not in columns and not isinstance(feature, DenseFeature):
+            for layer in layers:
+                with suppress(KeyError, ValueError):
+                    rows = layer.slice_of(feature).rows
+                    sizes[feature.name] = min(rows, sizes.get(feature.name, rows))
+    return sizes
 
 
 def extract_feature_info(model: nn.Module) -> dict[str, Any]:
@@ -101,7 +142,7 @@ def generate_dummy_input_dict(
     seq_length: int = 10,
     device: str | torch.device = "cpu",
 ) -> dict[str, Tensor]:
-    """Random inputs of the right form: ids (B,), ids (B, L) of sequences, dense values (B, d).
+    """Random inputs as they train: ids (B,) or, of sequences, (B, L); dense values (B,) or (B, d).
 
     Example:
         >>> from torch_rechub.basic.features import SequenceFeature
@@ -123,7 +164,8 @@ def generate_dummy_input(
 
 def _column(feature: Feature, batch_size: int, seq_length: int) -> Tensor:
     if isinstance(feature, DenseFeature):
-        return torch.rand(batch_size, feature.embed_dim)
+        d = feature.embed_dim
+        return torch.rand(batch_size) if d == 1 else torch.rand(batch_size, d)
     shape = (batch_size, seq_length) if isinstance(feature, SequenceFeature) else (batch_size,)
     return torch.randint(feature.vocab_size, shape)
 

@@ -1,24 +1,15 @@
 """Models as ONNX files."""
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .._extras import require
-from .._paths import local_path
 from ..basic.features import SequenceFeature
-from ..basic.layers.precision import for_device, is_double
 from ..types import FilePath
-from .inputs import as_columns, columns_of, generate_dummy_input_dict, generate_dynamic_axes
-
-log = logging.getLogger("torch_rechub")
-
-LOWEST_OPSET = 18  # what torch's exporter writes
-_ONE_FILE = 2**30  # bytes of weights; a file of protobuf ends at 2 GiB
+from .inputs import columns_of, inputs_to_trace, vocabulary_sizes
+from .onnx_file import export_module
 
 
 class ONNXWrapper(nn.Module):
@@ -45,7 +36,7 @@ class ONNXWrapper(nn.Module):
         """
         if len(args) != len(self.input_names):
             raise ValueError(
-                f"{_name(self)} takes {len(self.input_names)} inputs, in this order: "
+                f"{type(self.model).__name__} takes {len(self.input_names)} inputs, in this order: "
                 f"{', '.join(self.input_names)}; got {len(args)}"
             )
         return self.model(dict(zip(self.input_names, args)))
@@ -92,6 +83,9 @@ class ONNXExporter:
     ) -> bool:
         """Write the file; its inputs are named as the columns, its output is "output".
 
+        A file with an id outside its vocabulary among its inputs is an error of the runtime, as it
+        is one of torch, whose node is named after the column: ``ids_of_user_outside_0_to_8``.
+
         Args:
             output_path: The file; its folder is made.
             mode: "user" or "item": one tower; None the whole model.
@@ -112,16 +106,15 @@ class ONNXExporter:
             ValueError: What the model reads is unknown, or `dummy_input` does not fit.
             RuntimeError: The model cannot be exported.
         """
-        columns = columns_of(self.model, mode)
-        if dummy_input is None:
-            dummy_input = generate_dummy_input_dict(list(columns.values()), batch_size, seq_length)
-        x = as_columns(dummy_input, list(columns))
+        if mode is None and (reason := getattr(self.model, "why_no_onnx", None)):
+            raise RuntimeError(f"{type(self.model).__name__} cannot be exported to ONNX: {reason}")
+        x, columns = inputs_to_trace(self.model, mode, dummy_input, batch_size, seq_length)
         sequences = [n for n, feature in columns.items() if isinstance(feature, SequenceFeature)]
         wrapper = ONNXWrapper(self.model, list(x), mode)
         try:
             export_module(
                 wrapper, x, output_path, self.device, opset_version, dynamic_batch, verbose,
-                onnx_export_kwargs, sequences=sequences,
+                onnx_export_kwargs, sequences=sequences, sizes=vocabulary_sizes(self.model),
             )  # fmt: skip
         finally:
             wrapper.restore_mode()
@@ -137,85 +130,3 @@ class ONNXExporter:
             for name, feature in columns.items()
         ]
         return {"mode": mode, "inputs": inputs, "input_names": list(columns)}
-
-
-def export_module(
-    module: nn.Module,
-    x: Mapping[str, Tensor],
-    output_path: FilePath,
-    device: str | torch.device,
-    opset_version: int = 14,
-    dynamic_batch: bool = True,
-    verbose: bool = False,
-    onnx_export_kwargs: Mapping[str, Any] | None = None,
-    *,
-    sequences: Sequence[str] = (),
-) -> None:
-    """Write a module that takes the tensors of x, in their order, as an ONNX file.
-
-    Raises:
-        ImportError: onnx or onnxscript is missing.
-        RuntimeError: It cannot be exported, or not with a free number of rows.
-    """
-    for library in ("onnxscript", "onnx"):
-        onnx = require(library, "export to ONNX", "onnx")
-    output_path = local_path("output_path", output_path)
-    output_path.parent.mkdir(parents=True, exist_ok=True)
-    with _at_rest(module, device), torch.no_grad():
-        inputs = tuple(for_device(value, is_double(module)).to(device) for value in x.values())
-        found = module(*inputs)  # says what is wrong, and fills what layers keep
-        outputs = [found] if isinstance(found, Tensor) else list(found)
-        names = ["output", *(f"output_{i}" for i in range(1, len(outputs)))]
-        axes = generate_dynamic_axes(list(x), [n for n, o in zip(names, outputs) if o.dim()])
-        for name in sequences:
-            axes[name][1] = f"{name}_seq_length"
-        weights = sum(p.numel() * p.element_size() for p in module.parameters())
-        settings = {
-            "opset_version": max(opset_version, LOWEST_OPSET),
-            "dynamic_shapes": {"args": tuple(axes[n] for n in x)} if dynamic_batch else None,
-            "external_data": weights > _ONE_FILE,
-            "verbose": verbose,
-            "dynamo": True,
-            **(onnx_export_kwargs or {}),
-        }
-        try:
-            torch.onnx.export(
-                module,
-                inputs,
-                str(output_path),
-                input_names=list(x),
-                output_names=names,
-                **settings,
-            )
-        except Exception as error:
-            raise RuntimeError(f"{_name(module)} cannot be exported to ONNX: {error}") from error
-    if dynamic_batch:
-        _check_rows_are_free(onnx, module, output_path)
-
-
-@contextmanager
-def _at_rest(module: nn.Module, device: str | torch.device) -> Iterator[None]:
-    """The module in evaluation mode on a device; afterwards as it was."""
-    training = {m: m.training for m in module.modules()}
-    home = next((p.device for p in module.parameters()), torch.device("cpu"))
-    module.eval().to(device)
-    try:
-        yield
-    finally:
-        module.to(home)
-        for part, was in training.items():
-            part.training = was
-
-
-def _check_rows_are_free(onnx: Any, module: nn.Module, path: FilePath) -> None:
-    graph = onnx.load(str(path), load_external_data=False).graph
-    fixed = [i.name for i in graph.input if not i.type.tensor_type.shape.dim[0].dim_param]
-    if fixed:
-        raise RuntimeError(
-            f"the rows of {', '.join(fixed)} became fixed in the export of {_name(module)}: pass "
-            "dynamic_batch=False, and the number of rows to serve as batch_size"
-        )
-
-
-def _name(module: nn.Module) -> str:
-    return type(getattr(module, "model", module)).__name__

@@ -68,7 +68,8 @@ def quantize_model(
         )
         return str(output_path)
     if optimize_model:
-        quantization.quant_pre_process(str(input_path), str(output_path))
+        # the symbolic one of onnxruntime ends with an error where lengths of sequences are free
+        quantization.quant_pre_process(str(input_path), str(output_path), skip_symbolic_shape=True)
         input_path = output_path
     quantization.quantize_dynamic(
         str(input_path),

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from ..types import FilePath
-from .onnx import ONNXExporter, export_module
+from .onnx import ONNXExporter
+from .onnx_file import export_module
 from .picture import visualize_model
 
 Device = str | torch.device | None
@@ -74,12 +75,14 @@ def export_sequence_onnx(
     """Write a model of tokens and times as an ONNX file; see `ONNXExporter.export`.
 
     Its inputs are seq_tokens and seq_time_diffs, int64, and its output is "output", the logits.
-    Tokens to trace with are below `vocab_size`; None asks the model.
+    Tokens to trace with are below `vocab_size`; None asks the model. The file refuses tokens that
+    the model has not.
     """
     x = _sequences(self.model, batch_size, seq_length, vocab_size)
+    sizes = {"seq_tokens": int(getattr(self.model, "vocab_size", None) or cast(int, vocab_size))}
     export_module(
         _Positional(self.model), x, output_path, device or self.device, opset_version,
-        dynamic_batch, verbose, onnx_export_kwargs, sequences=list(x),
+        dynamic_batch, verbose, onnx_export_kwargs, sequences=list(x), sizes=sizes,
     )  # fmt: skip
     return True
 

@@ -139,6 +139,8 @@ class CapsuleNetwork(nn.Module):
 
     def _cut(self, steps: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """Without the padding that exceeds seq_len."""
+        if valid.shape[1] <= self.seq_len:
+            return steps, valid
         check_length(valid, self.seq_len)
         return steps[:, : self.seq_len], valid[:, : self.seq_len]
 
@@ -158,7 +160,7 @@ class CapsuleNetwork(nn.Module):
         if self.bilinear_type != 0:
             return torch.zeros_like(e_hat[..., 0])
         logits: Tensor = self.get_buffer("routing_logits")[:, : e_hat.shape[2]]
-        return logits.expand(len(e_hat), -1, -1)
+        return logits.expand(e_hat.shape[0], -1, -1)
 
 
 def _route(b: Tensor, takes_part: Tensor, e_hat: Tensor) -> Tensor:

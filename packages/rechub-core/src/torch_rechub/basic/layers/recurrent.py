@@ -70,14 +70,18 @@ class AUGRU(nn.Module):
 
     def forward(self, x: Tensor, item: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return (B, L, D) and (B, D)."""
-        valid = torch.ones_like(x[..., 0], dtype=torch.bool) if mask is None else mask.bool()
-        scores = torch.einsum("bld,de,be->bl", x, self.Wa, item)
-        a = masked_softmax(scores, valid)
+        a = self.attention(x, item, mask)
         h, states = torch.zeros_like(item), []
         for step in range(x.shape[1]):
             h = self.augru_cell(x[:, step], h, a[:, step, None])
             states.append(h)
         return (torch.stack(states, dim=1) if states else x), h
+
+    def attention(self, x: Tensor, item: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return a (B, L)."""
+        valid = torch.ones_like(x[..., 0], dtype=torch.bool) if mask is None else mask.bool()
+        scores = torch.einsum("bld,de,be->bl", x, self.Wa, item)
+        return masked_softmax(scores, valid)
 
 
 def _gate(dim: int) -> tuple[nn.Parameter, nn.Parameter, nn.Parameter]:

@@ -199,7 +199,7 @@ class RelativeBucketedTimeAndPositionBias(nn.Module):
         if buckets is None:
             return p.unsqueeze(0)
         # gathered batch by batch, so that its gradient is summed by several threads
-        shape = (len(buckets), self.n_heads, -1)
+        shape = (buckets.shape[0], self.n_heads, -1)
         pairs = buckets.long().flatten(1).unsqueeze(1).expand(shape)
         t = self.ts_w.t().unsqueeze(0).expand(shape).gather(2, pairs)
         bias: Tensor = t.unflatten(2, (seq_len, seq_len)) + p

@@ -24,7 +24,7 @@ def last_valid(x: Tensor, mask: Tensor) -> Tensor:
     mask = mask.bool()
     steps = torch.arange(1, mask.shape[1] + 1, device=mask.device)
     last = (mask * steps).argmax(dim=1)
-    found = x[torch.arange(len(x), device=x.device), last]
+    found = x[torch.arange(x.shape[0], device=x.device), last]
     empty = ~mask.any(dim=1)
     return found.masked_fill(empty.reshape(-1, *[1] * (found.dim() - 1)), 0)
 
@@ -73,7 +73,7 @@ def positions(mask: Tensor, max_len: int) -> Tensor:
                 [0, 0, 1]])
     """
     check_length(mask, max_len)
-    return mask.bool().cumsum(dim=1).sub(1).clamp(0, max_len - 1)
+    return mask.bool().cumsum(dim=1).sub(1).clamp(min=0)  # of a longer one: not in the table either
 
 
 def check_length(mask: Tensor, max_len: int) -> None:

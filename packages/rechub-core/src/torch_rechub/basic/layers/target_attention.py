@@ -77,9 +77,15 @@ class ActivationUnit(nn.Module):
         """Return (B, D)."""
         valid = history.new_ones(history.shape[:2]) if mask is None else mask
         valid = valid.bool()
-        e, v = history[valid], target.unsqueeze(1).expand_as(history)[valid]
-        a = self.attention(torch.cat([v, e, v - e, v * e], dim=1)).squeeze(1)
-        weights = torch.zeros_like(history[..., 0], dtype=a.dtype).masked_scatter(valid, a)
-        if self.use_softmax:
-            weights = masked_softmax(weights, valid)
-        return mix(weights, history)
+        a = self.activations(history[valid], target.unsqueeze(1).expand_as(history)[valid])
+        a = torch.zeros_like(history[..., 0], dtype=a.dtype).masked_scatter(valid, a)
+        return self.weighted_sum(a, valid, history)
+
+    def activations(self, e: Tensor, v: Tensor) -> Tensor:
+        """Return a(e, v) of steps and targets, (N, D) each: (N,)."""
+        a: Tensor = self.attention(torch.cat([v, e, v - e, v * e], dim=1))
+        return a.squeeze(1)
+
+    def weighted_sum(self, a: Tensor, valid: Tensor, history: Tensor) -> Tensor:
+        """Return v_U (B, D) of the steps' a (B, L), which is 0 at padding."""
+        return mix(masked_softmax(a, valid) if self.use_softmax else a, history)

@@ -66,6 +66,11 @@ class TIGERModel(_T5):  # type: ignore[misc]
         arXiv 2305.05065.
     """
 
+    why_no_onnx = (
+        "it recommends by a beam search over the tokens of items, which is no graph; serve it with "
+        "generate, or export its encoder and decoder with the package optimum"
+    )
+
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.temperature = 1.0

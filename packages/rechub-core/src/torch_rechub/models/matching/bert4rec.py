@@ -81,6 +81,7 @@ class BERT4Rec(SessionModel):
         check_number("(0, 1)", mask_rate=mask_rate)
         super().__init__(item_history_feature, item_feature)
         self.max_len, self.mask_rate, dim = max_len, mask_rate, self.dim
+        self.longest_history = max_len
         self.mask_emb = nn.Parameter(torch.empty(dim))
         self.position_emb = nn.Embedding(max_len + 1, dim)  # [mask] comes after the history
         self.dropout = nn.Dropout(dropout_rate)
@@ -96,7 +97,7 @@ class BERT4Rec(SessionModel):
     def user_tower(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return [u, 1] at the gap after each history (B, D + 1)."""
         e, valid = self.session(x)
-        e = torch.cat([e, self.mask_emb.expand(len(e), 1, -1)], dim=1)
+        e = torch.cat([e, self.mask_emb.expand(e.shape[0], 1, -1)], dim=1)
         u: Tensor = self.output(self.encode(e, F.pad(valid, (0, 1), value=True))[:, -1])
         return torch.cat([u, torch.ones_like(u[:, :1])], dim=1)
 

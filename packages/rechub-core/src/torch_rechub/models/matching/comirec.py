@@ -71,6 +71,7 @@ class ComirecDR(MultiInterest):
         check_whole(1, max_length=max_length)
         features = (user_features, history_features, item_features, neg_item_feature)
         super().__init__(*features, temperature, interest_num)
+        self.longest_history = max_length
         self.capsule = CapsuleNetwork(self.dim, max_length, 2, interest_num)
 
     def interests(self, steps: Tensor, mask: Tensor, interest_mask: Tensor | None) -> Tensor:
@@ -143,6 +144,8 @@ class ComirecSA(MultiInterest):
         super().__init__(*features, temperature, interest_num)
         self.multi_interest_sa = MultiInterestSA(self.dim, interest_num)
         self.position_emb = None if max_length is None else nn.Embedding(max_length, self.dim)
+        if max_length is not None:
+            self.longest_history = max_length
         if self.position_emb is not None:  # torch's N(0, 1) would drown the items it is added to
             nn.init.normal_(self.position_emb.weight, std=0.02)
 

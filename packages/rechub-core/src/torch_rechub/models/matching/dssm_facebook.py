@@ -78,7 +78,7 @@ class FaceBookDSSM(TwoNetworks):
         """Return the scores of the positives and of the negatives, (B,) each."""
         user = self.user_tower(x)
         items = self._items(x, self.pos_item_features, self.neg_item_features)
-        pos, neg = items[: len(user)], items[len(user) :]
+        pos, neg = items[: user.shape[0]], items[user.shape[0] :]
         return (
             (user * pos).sum(dim=1) / self.temperature,
             (user * neg).sum(dim=1) / self.temperature,

@@ -103,7 +103,7 @@ class MIND(MultiInterest):
         check_whole(1, max_length=max_length)
         features = (user_features, history_features, item_features, neg_item_feature)
         super().__init__(*features, temperature, interest_num, power)
-        self.dynamic_interest = dynamic_interest
+        self.dynamic_interest, self.longest_history = dynamic_interest, max_length
         self.capsule = CapsuleNetwork(self.dim, max_length, 0, interest_num)
 
     def user_tower(self, x: Mapping[str, Tensor], interest_mask: Tensor | None = None) -> Tensor:

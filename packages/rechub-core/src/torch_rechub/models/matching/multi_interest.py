@@ -96,7 +96,7 @@ class MultiInterest(ListWise):
         """Return the vector (B, D) that interests (B, K, D) have for an item (B, D)."""
         s = torch.einsum("bkd,bd->bk", user, item)
         if math.isinf(self.power):
-            return user[torch.arange(len(user), device=user.device), s.argmax(dim=1)]
+            return user[torch.arange(user.shape[0], device=user.device), s.argmax(dim=1)]
         weights = (s.sign() * s.abs() ** self.power).softmax(dim=1)
         return torch.einsum("bk,bkd->bd", weights, user)
 

@@ -81,7 +81,7 @@ class SASRec(TwoTower):
         items = share_tables([owner], [item_feature]) if item_feature is not None else []
         super().__init__([seq], items or [pos])
         self.features, self.max_len = [seq, pos, neg], max_len
-        self.score_inputs = self.features
+        self.score_inputs, self.longest_history = self.features, max_len
         self.item_feature = items[0] if items else None
         self.item_emb = EmbeddingLayer([*self.features, *items])
         dim = seq.embed_dim or 0

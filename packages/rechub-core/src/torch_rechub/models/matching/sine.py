@@ -110,6 +110,7 @@ class SINE(ListWise):
         super().__init__([history], [item], [negatives], temperature=1.0)
         self.history_features = [history]
         self.num_intention, self.seq_max_len = num_intention, seq_max_len
+        self.longest_history = seq_max_len
         self.interest_temperature, self.covariance_weight = temperature, covariance_weight
         self.embedding = EmbeddingLayer([item, history, negatives])
         d, h = embedding_dim, hidden_dim

@@ -30,6 +30,9 @@ class TwoTower(nn.Module):
     * `auxiliary_loss(x)`: added to the loss of each training batch.
     * `item_groups(x)`: equal numbers for rows with the same item, which is no negative of itself.
 
+    Export to ONNX uses `longest_history`, the most items of a history, where there is a limit, and
+    `why_no_onnx`, the reason why the scores of mode None cannot be exported.
+
     Args:
         user_inputs: The features that `user_tower` reads.
         item_inputs: The features that `item_tower` reads.

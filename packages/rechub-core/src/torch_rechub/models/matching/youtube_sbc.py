@@ -61,6 +61,11 @@ class YoutubeSBC(TwoNetworks):
         RecSys 2019.
     """
 
+    why_no_onnx = (
+        "its scores compare each row with others of the batch it trains in; export the towers, "
+        "with mode='user' and mode='item'"
+    )
+
     def __init__(
         self,
         user_features: Sequence[Feature],

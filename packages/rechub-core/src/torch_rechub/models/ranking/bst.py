@@ -75,6 +75,7 @@ class BST(nn.Module):
         check_number("[0, 1]", dropout=dropout)
         super().__init__()
         self.features, self.max_seq_len = list(features), max_seq_len
+        self.longest_history = max_seq_len - 1
         self.history_features, self.target_features, others = pair_features(
             history_features, target_features
         )

@@ -57,5 +57,6 @@ class FwFM(nn.Module):
     def logits(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return logits (B,)."""
         products = self.pairs(self.embedding.fields(x, self.fields)).sum(dim=2)
-        y: Tensor = self.linear(x).squeeze(1) + products @ self.r
+        # r as a matrix: onnxruntime 1.32 multiplies products, transposed, wrongly by a vector
+        y: Tensor = (self.linear(x) + products @ self.r.unsqueeze(1)).squeeze(1)
         return y

@@ -1,0 +1,166 @@
+"""Torch modules written as ONNX files."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .._extras import require
+from .._paths import local_path
+from ..basic.layers.precision import for_device, is_double
+from ..types import FilePath
+from .bounds import refuse_ids
+from .graph_forms import Translations, graph_forms
+from .inputs import generate_dynamic_axes
+
+LOWEST_OPSET = 18  # what torch's exporter writes
+_ONE_FILE = 2**30  # bytes of weights; a file of protobuf ends at 2 GiB
+
+
+def export_module(
+    module: nn.Module,
+    x: Mapping[str, Tensor],
+    output_path: FilePath,
+    device: str | torch.device,
+    opset_version: int = 14,
+    dynamic_batch: bool = True,
+    verbose: bool = False,
+    onnx_export_kwargs: Mapping[str, Any] | None = None,
+    *,
+    sequences: Sequence[str] = (),
+    sizes: Mapping[str, int] | None = None,
+) -> None:
+    """Write a module that takes the tensors of x, in their order, as an ONNX file.
+
+    The file appears whole, or not at all.
+
+    Args:
+        module: Takes the tensors, and returns one or several.
+        x: Inputs to trace it with, by name.
+        output_path: The file; its folder is made.
+        device: Where it is traced; afterwards it is where it was.
+        opset_version: At least this one; torch writes 18 or later.
+        dynamic_batch: Whether the number of rows, and lengths of sequences, are free.
+        verbose: Whether torch says what it does.
+        onnx_export_kwargs: Further arguments of `torch.onnx.export`.
+        sequences: The inputs that are sequences.
+        sizes: Vocabulary sizes of the inputs that are ids; the file refuses other ids.
+
+    Raises:
+        ImportError: onnx or onnxscript is missing.
+        RuntimeError: It cannot be exported, or not with a free number of rows.
+    """
+    for library in ("onnxscript", "onnx"):
+        onnx = require(library, "export to ONNX", "onnx")
+    target = local_path("output_path", output_path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target.parent, prefix=".onnx-") as folder:
+        made = Path(folder, target.name)
+        with _at_rest(module, device), torch.no_grad():
+            inputs = {
+                name: for_device(value, is_double(module)).to(device) for name, value in x.items()
+            }
+            found = module(*inputs.values())  # says what is wrong, and fills what layers keep
+            outputs = [found] if isinstance(found, Tensor) else list(found)
+            names = ["output", *(f"output_{i}" for i in range(1, len(outputs)))]
+            axes = generate_dynamic_axes(list(x), [n for n, o in zip(names, outputs) if o.dim()])
+            for name in sequences:
+                axes[name][1] = f"{name}_seq_length"
+            settings = {
+                "opset_version": max(opset_version, LOWEST_OPSET),
+                "dynamic_shapes": {"args": tuple(axes[n] for n in x)} if dynamic_batch else None,
+                "external_data": _bytes(module) > _ONE_FILE,
+                "verbose": verbose,
+                "dynamo": True,
+                **(onnx_export_kwargs or {}),
+            }
+            _write(module, inputs, names, made, settings)
+        model = onnx.load(str(made), load_external_data=False)
+        if dynamic_batch:
+            _check_rows_are_free(model.graph, module)
+        refuse_ids(onnx, model.graph, sizes or {})
+        onnx.save(model, str(made))
+        for file in Path(folder).iterdir():
+            file.replace(target.parent / file.name)
+
+
+def _write(
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    path: Path,
+    settings: dict[str, Any],
+) -> None:
+    """Have torch write a module as a file."""
+    quiet: AbstractContextManager[None] = nullcontext() if settings["verbose"] else _quiet()
+    forms: AbstractContextManager[Translations] = (
+        graph_forms(module) if settings["dynamo"] else nullcontext({})
+    )
+    try:
+        with forms as translations, quiet:
+            if translations:
+                given = settings.pop("custom_translation_table", None) or {}
+                settings["custom_translation_table"] = {**translations, **given}
+            torch.onnx.export(
+                module,
+                tuple(inputs.values()),
+                str(path),
+                input_names=list(inputs),
+                output_names=list(outputs),
+                **settings,
+            )
+    except Exception as error:
+        raise RuntimeError(f"{_name(module)} cannot be exported to ONNX: {error}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch's exporter says of itself, which no caller of ours can change."""
+    loggers = [logging.getLogger(name) for name in ("torch", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _at_rest(module: nn.Module, device: str | torch.device) -> Iterator[None]:
+    """The module in evaluation mode on a device; afterwards as it was."""
+    training = {m: m.training for m in module.modules()}
+    home = next((p.device for p in module.parameters()), torch.device("cpu"))
+    module.eval().to(device)
+    try:
+        yield
+    finally:
+        module.to(home)
+        for part, was in training.items():
+            part.training = was
+
+
+def _check_rows_are_free(graph: Any, module: nn.Module) -> None:
+    fixed = [i.name for i in graph.input if not i.type.tensor_type.shape.dim[0].dim_param]
+    if fixed:
+        raise RuntimeError(
+            f"the rows of {', '.join(fixed)} became fixed in the export of {_name(module)}: pass "
+            "dynamic_batch=False, and the number of rows to serve as batch_size"
+        )
+
+
+def _name(module: nn.Module) -> str:
+    return type(getattr(module, "model", module)).__name__
+
+
+def _bytes(module: nn.Module) -> int:
+    return sum(p.numel() * p.element_size() for p in module.parameters())
