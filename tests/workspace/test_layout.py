@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from workspace.distributions import REPOSITORY
+from workspace.distributions import REPOSITORY, tomllib
 
 HEAVY = ["torch", "numpy", "pandas", "sklearn", "wandb", "swanlab", "tensorboardX", "rechub_wandb"]
 
@@ -65,3 +65,16 @@ def test_no_data_set_is_committed():
     endings = (".csv", ".inter", ".item", ".zip", ".parquet")
     of_data = [p for p in tracked if p.endswith(endings) and not p.startswith("docs/results/")]
     assert of_data == []
+
+
+def test_the_demos_environment_has_the_packages_and_torch_alone_and_the_tests_are_in_another():
+    with (REPOSITORY / "hatch.toml").open("rb") as file:
+        environments = tomllib.load(file)["envs"]
+    default, full = environments["default"], environments["full"]
+    assert [d.split("==")[0] for d in default["dependencies"]] == ["torch"]
+    assert default["scripts"].pop("demo") == "python examples/demo.py {args}"
+    assert default["scripts"] == {
+        name: f"hatch run full:{name} {{args}}" for name in [*full["scripts"], "pytest"]
+    }
+    pinned = {d for e in environments.values() for d in e.get("dependencies", []) if "torch==" in d}
+    assert len(pinned) == 1

@@ -100,8 +100,7 @@ class JSONLLogger(RunLogger):
         about = without_secrets("JSONLLogger", {"id": self.run_id, **told})
         folder = local_directory("JSONLLogger", "dir", dir)
         os.makedirs(folder, exist_ok=True)
-        texts = {key: text for key, text in about.items() if isinstance(text, str)}  # of any length
-        self._about = {**plain_hyperparams({**about, **dict.fromkeys(texts)}), **texts}
+        self._about = plain_hyperparams(about)
         file = f"{id}{SUFFIX}" if id else _file_name(about["name"], self.run_id)
         self._axis_of: dict[str, str] = {}
         self._earlier: dict[str, int] = {}
