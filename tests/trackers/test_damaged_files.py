@@ -4,6 +4,7 @@ import math
 import re
 import struct
 import time
+import zlib
 
 import pytest
 from backends import open_logger, read_run
@@ -73,15 +74,19 @@ def test_a_flipped_bit_of_a_record_costs_that_record_alone(backend, recorded):
     assert sorted(all_lost) == whole.metrics["val/auc"]
 
 
-@pytest.mark.parametrize("backend", {"wandb", "swanlab"} & set(EXPECTED))
-def test_a_file_of_a_later_format_says_so(backend, recorded, caplog):
-    _, file = recorded[backend]
-    data = file.read_bytes()
-    file.write_bytes(data[:6] + b"\x09" + data[7:])
-    assert read_runs(file) == ()
-    file.write_bytes(data)
-    (message,) = [record.getMessage() for record in caplog.records]
-    assert "it has format 9, and the installed reader knows" in message
+LEVELDB = [backend for backend in EXPECTED if backend != "tensorboardx"]
+
+if LEVELDB:
+
+    @pytest.mark.parametrize("backend", LEVELDB)
+    def test_a_file_of_a_later_format_says_so(backend, recorded, caplog):
+        _, file = recorded[backend]
+        data = file.read_bytes()
+        file.write_bytes(data[:6] + b"\x09" + data[7:])
+        assert read_runs(file) == ()
+        file.write_bytes(data)
+        (message,) = [record.getMessage() for record in caplog.records]
+        assert "it has format 9, and the installed reader knows" in message
 
 
 if "tensorboardx" in EXPECTED:
@@ -212,3 +217,59 @@ if "swanlab" in EXPECTED:
         (message,) = [record.getMessage() for record in caplog.records]
         assert "config.yaml cannot be read; its run has no hyper-parameters" in message
         assert seconds < 20
+
+
+def log_file(path, ident, records):
+    """A file in LevelDB's log format, of records that fit into one block."""
+    data = ident
+    for record in records:
+        body = record.SerializeToString()
+        crc = zlib.crc32(body, zlib.crc32(b"\x01"))
+        data += struct.pack("<IHB", crc, len(body), 1) + body
+    path.write_bytes(data)
+
+
+if "wandb" in EXPECTED:
+    ODD_VALUES = ["1" + "0" * 400, "9" * 5000, "[" * 5000, "{", "", "x", "1e400", "NaN", "null",
+                  '"high"', "[1]", '{"a": 1}', "true"]  # fmt: skip
+
+    @pytest.mark.parametrize("text", ODD_VALUES, ids=lambda text: text[:9])
+    @pytest.mark.parametrize("place", ["val/auc", "_step", "_timestamp", "config"])
+    def test_an_odd_value_of_wandb_costs_its_record_at_most(place, text, tmp_path):
+        from wandb.proto.wandb_internal_pb2 import Record
+
+        start, *rows, end = [Record() for _ in range(5)]
+        start.run.run_id = "id"
+        start.run.config.update.add(key="lr", value_json="0.1")
+        for step, row in enumerate(rows):
+            row.history.item.add(key="_step", value_json=str(step))
+            row.history.item.add(key="val/auc", value_json="0.5")
+        if place == "config":
+            rows[1].Clear()
+            rows[1].config.update.add(key="odd", value_json=text)
+        else:
+            rows[1].history.item.add(key=place, value_json=text)
+        end.exit.exit_code = 0
+        log_file(tmp_path / "run-id.wandb", b":W&B\xe1\xbe\0", [start, *rows, end])
+        (run,) = read_runs(tmp_path)
+        assert (run.name, run.status, run.hyperparams["lr"]) == ("id", "finished", 0.1)
+        assert {(0, 0.5), (2, 0.5)} <= set(run.metrics["val/auc"])
+
+
+if "swanlab" in EXPECTED:
+
+    @pytest.mark.parametrize("seconds", [-(2**62), -1, 0, 253_402_300_799, 2**62])
+    @pytest.mark.parametrize("state", [0, 1, 99])
+    def test_odd_times_and_states_of_swanlab_are_unknown(seconds, state, tmp_path):
+        from swanlab.proto.swanlab.record.v1.record_pb2 import Record
+
+        start, value, end = Record(), Record(), Record()
+        start.start.name = "n"
+        start.start.started_at.seconds = seconds
+        value.scalar.key, value.scalar.value.number = "a", 0.5
+        end.finish.state = state
+        end.finish.finished_at.seconds = seconds
+        log_file(tmp_path / "run-id.swanlab", b":SWL\xd6\xe1\2", [start, value, end])
+        (run,) = read_runs(tmp_path)
+        assert (run.name, run.metrics) == ("n", {"a": [(0, 0.5)]})
+        assert (run.started is None, run.ended is None) == (seconds != 0,) * 2

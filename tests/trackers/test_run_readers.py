@@ -11,7 +11,9 @@ from expected_trackers import EXPECTED
 from readers import only
 
 from torch_rechub.basic import tracking
-from torch_rechub.runs import read_runs
+from torch_rechub.runs import compare, read_runs
+from torch_rechub.runs.curves import labels
+from torch_rechub.runs.views import comparison_table
 
 FILES = {"wandb": "run-*.wandb", "swanlab": "run-*.swanlab", "tensorboardx": "events.*"}
 EACH = pytest.mark.parametrize("backend", EXPECTED)
@@ -192,3 +194,21 @@ def test_the_same_fit_is_the_same_run_in_every_backend(tmp_path):
         assert [step for step, _ in run.metrics["val/auc"]] == [0, 1, 2, 3]
         for step, value in run.metrics["val/auc"]:
             assert value == pytest.approx(1 / (step + 3), rel=digits, abs=0), backend
+
+
+def test_the_same_training_differs_in_no_hyper_parameter_whichever_tracker_recorded_it(tmp_path):
+    loggers = [open_logger(backend, tmp_path / backend) for backend in ("jsonl", *EXPECTED)]
+    params = {
+        "lr": 0.1, "seed": 0, "none": None, "dict": {}, "list": [], "text": "", "nested": {"a": {}},
+        "features": [{"name": "f", "pooling": None}, {}, None], "dims": [64, 32], "flag": False,
+    }  # fmt: skip
+    with tracking.LoggerGroup(loggers) as group:
+        group.log_hyperparams(params)
+        group.log_metrics({"val/auc": 0.5}, 0)
+    for backend in EXPECTED:
+        read_run(backend, tmp_path / backend)  # is complete
+    found = compare(tmp_path)
+    assert (len(found.rows), found.differing) == (1 + len(EXPECTED), ())
+    columns = ["#", "name", "backend", "seeds", "best val/auc", "at", "last"]
+    assert list(comparison_table(found, found.rows).header) == columns
+    assert sorted(labels(found)) == sorted(f"n ({backend})" for backend in ("jsonl", *EXPECTED))

@@ -160,3 +160,10 @@ def test_the_version_at_run_time_is_that_of_the_metadata():
     import torch_rechub
 
     assert torch_rechub.__version__ == project("rechub-core")["version"]
+
+
+def test_extras_leave_out_versions_with_known_holes_and_those_that_nobody_tried():
+    extras = project("rechub-core")["optional-dependencies"]
+    assert extras["bigdata"] == ["pyarrow>=14.0.1"]  # CVE-2023-47248: code in a file runs
+    assert extras["milvus"] == ["pymilvus>=2.5,<4"]
+    assert list(extras)[-1] == "annoy"  # it has no wheels

@@ -144,12 +144,12 @@ def test_models_made_in_double_are_double():
 
 @pytest.mark.parametrize("dtype", HALVES, ids=str)
 def test_vectors_of_length_0_and_large_ones_have_a_direction_or_none(dtype):
-    x = torch.tensor([[0.0, 0.0], [3e4, 4e4], [3e-4, 4e-4]], dtype=dtype, requires_grad=True)
+    x = torch.tensor([[0.0, 0.0], [3e4, 4e4], [3e-3, 4e-3]], dtype=dtype, requires_grad=True)
     found = unit_length(x)
     found.sum().backward()
     expected = torch.tensor([[0, 0], [0.6, 0.8], [0.6, 0.8]], dtype=torch.float64)
     torch.testing.assert_close(found.double(), expected, rtol=0, atol=0.01)
-    assert x.grad[1:].isfinite().all()
+    assert x.grad.isfinite().all()
     assert found.dtype == dtype
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from torch_rechub.basic.tracking import JSONLLogger
-from torch_rechub.runs import Run, available_readers, read_runs, reading
+from torch_rechub.runs import Run, available_readers, compare, read_runs, reading
 
 
 @pytest.fixture
@@ -65,6 +65,17 @@ def test_the_frame_has_a_row_for_each_run(tmp_path):
     assert (row["hyperparams/a/b"], row["last/x"]) == (1, 1.0)
     steps = read_runs(tmp_path)[0].to_frame()
     assert steps["x"].to_dict() == {0: 2.0, 1: 1.0}
+
+
+def test_frames_hold_texts_that_are_no_utf_8(tmp_path):
+    odd = "caf\udce9"
+    runs = [Run(odd, "jsonl", odd, hyperparams={odd: [odd, s]}, metrics={odd: [(0, 0.5)]})
+            for s in range(2)]  # fmt: skip
+    frame = reading.Runs(runs).to_frame()
+    assert frame["path"].tolist() == [r"caf\udce9"] * 2
+    assert frame[r"hyperparams/caf\udce9"][0] == [r"caf\udce9", 0]
+    assert compare(runs).to_frame()["name"].tolist() == [r"caf\udce9"] * 2
+    assert list(runs[0].to_frame()) == [r"caf\udce9"]
 
 
 # Readers of packages

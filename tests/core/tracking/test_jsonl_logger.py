@@ -272,3 +272,12 @@ def test_what_cannot_be_continued_is_refused(tmp_path, wrong, error, message):
     with pytest.raises(error, match=message):
         continued(tmp_path, **wrong)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_texts_are_kept_to_the_last_character(tmp_path, caplog):
+    text = "".join(f"({n}): Linear\n" for n in range(5_000))
+    with JSONLLogger(notes=text, dir=tmp_path) as logger:
+        logger.log_text("model", text, 0)
+    assert events(tmp_path, "start")[0]["notes"] == text
+    assert events(tmp_path, "text")[0]["text"] == text
+    assert caplog.records == []

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from torch_rechub.basic.tracking import plain
 from torch_rechub.basic.tracking.plain import plain_hyperparams
 
 
@@ -79,3 +80,21 @@ def test_cycles_depth_length_and_text_are_capped():
     assert len(many["list"]) == 201
     assert many["list"][-1] == "... 9800 more"
     assert len(many["text"]) < 3_000
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["x" * 3_000, list(range(500)), {str(n): n for n in range(500)}, {"deep": ["y" * 3_000]}],
+    ids=["text", "list", "dict", "within"],
+)
+def test_what_is_cut_is_reported_once_by_name(value, caplog, monkeypatch):
+    monkeypatch.setattr(plain, "_warned_of_cut", set())
+    for _ in range(2):
+        plain_hyperparams({"large": value, "small": 1})
+    (record,) = caplog.records
+    assert "hyper-parameter 'large' is too large to be recorded whole" in record.getMessage()
+
+
+def test_what_is_kept_whole_is_not_reported(caplog):
+    plain_hyperparams({"text": "x" * 2_000, "list": list(range(200)), "dict": {"a": {"b": [1]}}})
+    assert caplog.records == []

@@ -275,3 +275,16 @@ def test_trainings_in_threads_share_the_default_folder(tmp_path, monkeypatch, ma
     assert [file.name for file in tmp_path.iterdir()] == ["model.pth"]
     load_weights(tmp_path / "model.pth")
     assert [len(trainer.history) for trainer in trainers] == [5, 5]
+
+
+def test_reading_with_a_torch_of_known_holes_is_warned_of_once(tmp_path, monkeypatch, caplog):
+    torch.save({"a": torch.tensor(1)}, tmp_path / "w.pth")
+    monkeypatch.setattr(torch, "__version__", "2.10.0+cpu")
+    load_weights(tmp_path / "w.pth")
+    assert caplog.messages == []
+    monkeypatch.setattr(torch, "__version__", "2.9.1+cu128")
+    for _ in range(2):
+        assert load_weights(tmp_path / "w.pth") == {"a": torch.tensor(1)}
+    (message,) = caplog.messages
+    assert message.startswith("torch 2.9.1+cu128 has known holes")
+    assert message.endswith("install torch>=2.10.")

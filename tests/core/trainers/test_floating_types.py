@@ -1,6 +1,7 @@
 """Columns and labels of float64: single precision on the device, unless the model is double."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -191,6 +192,20 @@ def test_a_double_model_trains_in_double(training, tmp_path):
     after = trainer.model.state_dict()
     assert {v.dtype for v in after.values() if v.is_floating_point()} == {torch.float64}
     assert any(not before[name].equal(after[name]) for name in before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+@EVERY
+def test_a_model_in_half_trains_and_is_evaluated(training, dtype, tmp_path):
+    settings = {"lr": 0.01, "eps": 1e-4}  # the ε that Adam has by default is 0 in float16
+    trainer, data = training(
+        model_path=tmp_path, progress=False, n_epoch=1, optimizer_params=settings
+    )
+    trainer.model.to(dtype)
+    trainer.fit(data, *[] if isinstance(trainer, RQVAETrainer) else [data])
+    assert all(p.isfinite().all() and p.dtype == dtype for p in trainer.model.parameters())
+    recorded = {name: value for name, value in trainer.history[0].items() if "loss" in name}
+    assert all(math.isfinite(value) and value > 0 for value in recorded.values())
 
 
 def flat(losses):

@@ -1,12 +1,18 @@
 """Files that are read and written: errors that name them, tensors read without running code."""
 
+import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from .types import FilePath
+
+
+log = logging.getLogger("torch_rechub")
 
 
 class CheckpointError(RuntimeError):
@@ -77,6 +83,7 @@ def read_tensors(file: "FilePath") -> Any:
     """
     import torch
 
+    _warn_of_torch(str(torch.__version__))
     with open(file, "rb") as stream:  # errors of opening stay as they are
         head = stream.read(4)
     try:
@@ -85,6 +92,19 @@ def read_tensors(file: "FilePath") -> Any:
         raise
     except Exception as error:  # what torch raises on damaged bytes is of half a dozen types
         raise CheckpointError(f"{os.fspath(file)} {_why_unreadable(head, str(error))}") from error
+
+
+@cache
+def _warn_of_torch(version: str) -> None:
+    """Say once, where it is so, that a prepared file can harm the torch that reads it."""
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    if numbers < (2, 10):
+        log.warning(
+            "torch %s has known holes in reading files: one that was prepared for it may run code, "
+            "weights_only=True or not. Read files from people you trust only, or install "
+            "torch>=2.10.",
+            version,
+        )
 
 
 def _why_unreadable(head: bytes, message: str) -> str:

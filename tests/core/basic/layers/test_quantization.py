@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from sklearn.cluster import KMeans
 
 from torch_rechub.models.generative.rqvae import (
     ResidualVectorQuantizer,
@@ -42,6 +44,24 @@ def test_no_centre_is_left_empty():
         centres = kmeans(kinds.repeat(6, 1), 5)
         assert torch.cdist(kinds, centres).min(dim=0).values.max() < 1e-4
         assert torch.cdist(kinds, centres).min(dim=1).values.max() < 1e-4
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(400, 4, 8), (600, 16, 64), (50, 2, 50)])
+def test_clusters_are_as_tight_as_those_of_scikit_learn(n, d, k):
+    samples = torch.randn(n, d) + 4 * torch.randint(0, 6, (n, 1))
+    ours, theirs = [], []
+    for seed in range(5):
+        torch.manual_seed(seed)
+        distances = torch.cdist(samples.double(), kmeans(samples, k, 100).double())
+        ours.append(distances.min(dim=1).values.square().sum().item())
+        found = KMeans(k, n_init=1, max_iter=100, random_state=seed).fit(samples.double().numpy())
+        theirs.append(found.inertia_)
+    assert np.mean(ours) == pytest.approx(np.mean(theirs), rel=0.05, abs=1e-6)
+
+
+def test_fewer_kinds_of_vectors_than_centres_are_no_fault():
+    centres = kmeans(torch.tensor([[1.0], [1.0], [2.0], [2.0]]), 3)
+    assert sorted(set(centres.flatten().tolist())) == [1.0, 2.0]
 
 
 def test_kmeans_follows_the_seed_of_torch():

@@ -107,6 +107,11 @@ def test_a_loss_of_the_weights_themselves_has_gradients(layer):
     torch.testing.assert_close(table.weight.grad, torch.ones(5, 4))
 
 
+def test_a_hook_belongs_to_the_stack(layer):
+    with pytest.raises(NotImplementedError, match=r"'stack_4': .* 'b' are its rows 5 to 9"):
+        layer.embed_dict["b"].weight.register_hook(print)
+
+
 # Weights
 
 

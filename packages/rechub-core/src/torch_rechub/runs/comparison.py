@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..basic.tracking.plugin import in_utf8
 from .record import Mode, Run
 
 if TYPE_CHECKING:
@@ -112,5 +113,5 @@ class Comparison:
         """The rows as a pandas frame."""
         import pandas as pd
 
-        frame: pd.DataFrame = pd.DataFrame(self.to_records())
+        frame: pd.DataFrame = pd.DataFrame(in_utf8(self.to_records()))
         return frame

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..basic.tracking.plugin import failure_text
+from ..basic.tracking.plugin import failure_text, in_utf8
 from .checks import checked
 from .folders import AnyPath, Walk
 from .record import Run, flat
@@ -63,11 +63,11 @@ class Runs(tuple[Run, ...]):
         """One row a run, as a pandas frame.
 
         Columns: the fields of `Run`, ``epochs``, ``hyperparams/<name>`` and, with the last value,
-        ``last/<metric>``.
+        ``last/<metric>``. Texts that are no UTF-8, as names of files may be, have escapes.
         """
         import pandas as pd
 
-        frame: pd.DataFrame = pd.DataFrame([_row(run) for run in self])
+        frame: pd.DataFrame = pd.DataFrame(in_utf8([_row(run) for run in self]))
         return frame
 
 

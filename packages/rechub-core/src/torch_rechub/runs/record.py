@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..basic.tracking.plugin import in_utf8
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -72,7 +74,7 @@ class Run:
         """One row a step, one column a metric, as a pandas frame; later values of a step win."""
         import pandas as pd
 
-        columns = {name: pd.Series(dict(pairs)) for name, pairs in self.metrics.items()}
+        columns = {in_utf8(name): pd.Series(dict(pairs)) for name, pairs in self.metrics.items()}
         frame: pd.DataFrame = pd.DataFrame(columns).sort_index().rename_axis("step")
         return frame
 

@@ -20,9 +20,9 @@ __all__ = [
 ]
 
 _BUILDERS: dict[str, type[BaseBuilder]] = {
-    "annoy": AnnoyBuilder,
     "faiss": FaissBuilder,
     "milvus": MilvusBuilder,
+    "annoy": AnnoyBuilder,
 }
 
 
@@ -30,7 +30,7 @@ def builder_factory(model: str, **builder_config: Any) -> BaseBuilder:
     """A builder by name.
 
     Args:
-        model: "annoy", "faiss" or "milvus".
+        model: "faiss", "milvus" or "annoy", which is compiled where it is installed.
         builder_config: Its arguments.
 
     Raises:

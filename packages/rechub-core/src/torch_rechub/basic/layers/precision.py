@@ -46,14 +46,18 @@ def widened(x: Tensor) -> Tensor:
 def unit_length(x: Tensor, dim: int = -1, eps: float = 1e-12) -> Tensor:
     """X / max(‖x‖, ε) along a dimension, in the type of x.
 
-    In float16 ε would be 0 and a norm could be infinite.
+    In float16 the norm could be infinite and ε would be 0, so both are wider. The gradient at a
+    vector of length 0, 1 / ε, would be infinite there; it is 0.
 
     Example:
         >>> unit_length(torch.tensor([[0, 0], [3e4, 4e4]], dtype=torch.float16))
         tensor([[0.0000, 0.0000],
                 [0.6001, 0.7998]], dtype=torch.float16)
     """
-    return F.normalize(widened(x), dim=dim, eps=eps).to(x.dtype)
+    y = F.normalize(widened(x), dim=dim, eps=eps)
+    if x.dtype == torch.float16:
+        y = y.masked_fill((x == 0).all(dim=dim, keepdim=True), 0.0)  # which stops the gradient
+    return y.to(x.dtype)
 
 
 def lowest_score(dtype: torch.dtype) -> float:

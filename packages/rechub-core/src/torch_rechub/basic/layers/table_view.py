@@ -92,6 +92,14 @@ class TableRows(Tensor):
         set_trainable(self._layer, self._name, requires_grad)
         return TableRows.of(self._layer, self._name)
 
+    def register_hook(self, hook: Any) -> Any:
+        """Refuse: what is looked up has its gradient in the stack, so no hook here would run."""
+        where = self._layer.slice_of(self._name)
+        raise NotImplementedError(
+            f"register the hook on the layer's parameter {where.stack!r}: the table of feature "
+            f"{self._name!r} are its rows {where.start} to {where.start + where.rows - 1}"
+        )
+
     def __deepcopy__(self, memo: dict[int, Any]) -> nn.Parameter:
         return nn.Parameter(self.data.clone(), self.requires_grad)
 

@@ -100,7 +100,8 @@ class JSONLLogger(RunLogger):
         about = without_secrets("JSONLLogger", {"id": self.run_id, **told})
         folder = local_directory("JSONLLogger", "dir", dir)
         os.makedirs(folder, exist_ok=True)
-        self._about = plain_hyperparams(about)
+        texts = {key: text for key, text in about.items() if isinstance(text, str)}  # of any length
+        self._about = {**plain_hyperparams({**about, **dict.fromkeys(texts)}), **texts}
         file = f"{id}{SUFFIX}" if id else _file_name(about["name"], self.run_id)
         self._axis_of: dict[str, str] = {}
         self._earlier: dict[str, int] = {}

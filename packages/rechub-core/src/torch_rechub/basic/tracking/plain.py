@@ -25,6 +25,7 @@ _READ = 2**16  # of a longer text no more is looked through for secrets
 _BEYOND_FLOATS = 2**1024  # too large to become a float
 
 _warned: set[str] = set()
+_warned_of_cut: set[str] = set()
 
 
 def plain_metrics(metrics: Mapping[str, Any], names: MetricNames | None = None) -> dict[str, float]:
@@ -92,23 +93,45 @@ def plain_hyperparams(params: Mapping[str, Any]) -> dict[str, Any]:
         >>> plain_hyperparams({"lr": 1e-3, "optimizer": dict, "wandb_api_key": "abc"})
         {'lr': 0.001, 'optimizer': 'dict', 'wandb_api_key': '<redacted>'}
     """
-    return _Converter().mapping(params, ())
+    converter = _Converter()
+    plain = converter.mapping(params, ())
+    for name in converter.cut:
+        if name not in _warned_of_cut:
+            _warned_of_cut.add(name)
+            log.warning(
+                "The hyper-parameter %r is too large to be recorded whole: of texts the first %d "
+                "characters are, of lists and dicts the first %d items, %d levels deep.",
+                name,
+                _MAX_TEXT,
+                _MAX_ITEMS,
+                _MAX_DEPTH,
+            )
+    return plain
 
 
 class _Converter:
     def __init__(self) -> None:
         self.redactor = Redactor()
+        self.cut: list[str] = []
+        self.cuts = 0
 
     def mapping(self, value: Mapping[Any, Any], above: tuple[int, ...]) -> dict[str, Any]:
         kept = len(value) if len(value) <= _MAX_ITEMS + 1 else _MAX_ITEMS
         plain = distinct(self.item(key, item, above) for key, item in list(value.items())[:kept])
         if len(value) > kept:
+            self.cuts += 1
             plain["..."] = f"{len(value) - kept} more"
+            if not above:
+                self.cut.append("...")
         return self.redactor.record(plain)
 
     def item(self, key: Any, item: Any, above: tuple[int, ...]) -> tuple[str, Any]:
+        before = self.cuts
         name = key if isinstance(key, str) else str(self.convert(key, above))
-        return self.text(name), self.redactor.value(name, self.convert(item, above))
+        plain = self.text(name), self.redactor.value(name, self.convert(item, above))
+        if not above and self.cuts > before:
+            self.cut.append(plain[0])
+        return plain
 
     def convert(self, value: Any, above: tuple[int, ...]) -> Any:
         if value is None or isinstance(value, bool):
@@ -137,6 +160,7 @@ class _Converter:
 
     def container(self, value: Any, above: tuple[int, ...]) -> Any:
         if id(value) in above or len(above) >= _MAX_DEPTH:
+            self.cuts += id(value) not in above
             return "..."
         inside = (*above, id(value))
         if isinstance(value, Mapping):
@@ -156,6 +180,7 @@ class _Converter:
             return list(self.mapping(dict(zip(items._fields, items, strict=True)), above).values())
         kept = len(items) if len(items) <= _MAX_ITEMS + 1 else _MAX_ITEMS
         plain = self.redactor.sequence([self.convert(item, above) for item in items[:kept]])
+        self.cuts += len(items) > kept
         return plain + [f"... {len(items) - kept} more"] * (len(items) > kept)
 
     def text(self, value: str | bytes) -> str:
@@ -165,4 +190,5 @@ class _Converter:
         text = self.redactor.text(text[:_READ])
         if length <= _READ and len(text) <= _MAX_TEXT + _ROOM:
             return text
+        self.cuts += 1
         return f"{text[:_MAX_TEXT]}... ({length} characters)"

@@ -144,7 +144,7 @@ def failure_text(error: BaseException) -> str:
         'ValueError: loss is nan'
     """
     text = f"{type(error).__name__}: {error_text(error)}".removesuffix(": ")
-    return str(in_utf8(plain_hyperparams({"text": text})["text"]))
+    return str(in_utf8(redact(text)))
 
 
 def ending(failure: BaseException | None) -> Literal["finished", "failed", "interrupted"]:
