@@ -185,34 +185,36 @@ class EmbeddingLayer(nn.Module):
         return [found[position] for position in range(len(features))]
 
     def _is_one_gather(self, features: Sequence[IdFeature]) -> bool:
-        stacks = {self.slice_of(f).stack for f in features}
-        return len(stacks) == 1 and all(isinstance(f, SparseFeature) for f in features)
+        if not all(isinstance(f, SparseFeature) for f in features):
+            return False
+        return len({self.slices[self._owners[f].name].stack for f in features}) == 1
 
     def _gather(self, x: Mapping[str, Tensor], features: Sequence[IdFeature]) -> Tensor:
         """Rows of features of one stack and kind: (B, F, D) sparse, (B, ΣL, D) sequences."""
         columns = [column(x, f) for f in features]
         sparse = columns[0].dim() == 1
         ids = torch.stack(columns, dim=1) if sparse else torch.cat(columns, dim=1)
-        sizes, starts = self._sizes_and_starts(features, ids.device)
+        owners = [self._owners[f] for f in features]
+        sizes, starts = self._sizes_and_starts(owners, ids.device)
         if not sparse:
             widths = [c.shape[1] for c in columns]
             sizes, starts = spread(sizes, widths), spread(starts, widths)
         check_ids(ids, sizes, features, columns)
-        stack = self.slice_of(features[0]).stack
+        stack = self.slices[owners[0].name].stack
         weight = self.get_parameter(stack)
         rows = look_up(weight, ids + starts, sparse=stack in self._sparse)
-        padding = [{f.padding_idx, self._owners[f].padding_idx} - {None} for f in features]
+        padding = [{f.padding_idx, o.padding_idx} - {None} for f, o in zip(features, owners)]
         if any(padding):
             untrained = is_any_of(columns, padding).unsqueeze(-1)
             rows = torch.where(untrained, rows.detach(), rows)
         return rows
 
     def _sizes_and_starts(
-        self, features: Sequence[IdFeature], device: torch.device
+        self, owners: Sequence[IdFeature], device: torch.device
     ) -> tuple[Tensor, Tensor]:
-        key = (*(self._owners[f].name for f in features), device)
+        key = (*(owner.name for owner in owners), device)
         if key not in self._cached:
-            slices = [self.slice_of(f) for f in features]
+            slices = [self.slices[owner.name] for owner in owners]
             sizes = torch.tensor([s.rows for s in slices], device=device)
             starts = torch.tensor([s.start for s in slices], device=device)
             self._cached[key] = (sizes, starts)

@@ -110,6 +110,8 @@ class Owners:
             ValueError: It shares a table that there is not, or of another width.
         """
         name, shared_with = feature.name, feature.shared_with
+        if shared_with is None and name in self.tables:  # most, in every lookup
+            return self.tables[name]
         owner = self.named(name) if shared_with is None else self._follow(name, shared_with)
         if name not in self.tables and name not in self._shared:
             _check_size(feature, owner)
