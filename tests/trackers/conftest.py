@@ -16,7 +16,7 @@ if set(EXPECTED) != set(ALL_TRACKERS):
 if not EXPECTED:
     collect_ignore.extend(["test_missing_sdks.py", "test_run_readers.py", "test_damaged_files.py"])
 if os.name == "nt":  # which has neither the signals nor the limits
-    collect_ignore.append("test_faults.py")
+    collect_ignore.extend(["test_faults.py", "test_process_state.py"])
 
 
 @pytest.fixture(scope="module", autouse=True)

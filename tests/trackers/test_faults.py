@@ -5,6 +5,12 @@ are tested where they belong:
 
 - a logger that raises, alone or again and again, and one of a bad form: ``test_logger_group.py``
 - a logger that hangs: ``test_hanging_loggers.py``, ``test_wandb_logger.py``
+- a logger that exits, errors without a text, no thread to be had, odd time-outs:
+  ``test_loggers_that_exit.py``
+- signals while runs are finished: ``test_signals.py``, ``test_process_state.py``
+- processes that are forked: ``test_forked_processes.py``, ``test_process_state.py``
+- what a tracker leaves behind in the process: ``test_process_state.py``
+- no standard streams, or broken ones: ``test_standard_streams.py``, ``test_process_state.py``
 - SIGTERM: ``test_trainers.py``, ``test_interruption.py``
 - a training that is continued: ``test_resumed_runs.py``, ``test_jsonl_logger.py``
 - no key and no terminal: ``test_wandb_logger.py``, ``test_swanlab_logger.py``
