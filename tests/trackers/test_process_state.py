@@ -63,7 +63,8 @@ def test_a_signal_while_runs_are_finished_ends_them_and_then_the_process(
     for backend in BACKENDS:
         recorded = read_run(backend, tmp_path / backend)
         assert recorded.status == status, backend
-        assert [step for step, _ in recorded.metrics["train/loss"]] == [0, 1][: len(first) // 2]
+        steps = [step for step, _ in recorded.metrics["train/loss"]]
+        assert steps == ([0, 1] if first == "none" else [0])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """The contract of loggers as a pytest class; for the tests of tracker packages."""
 
 import logging
+import multiprocessing
+import os
+import random
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -265,6 +268,8 @@ class LoggerContract:
 
 def _process_state() -> Iterator[Any]:
     yield from (sys.excepthook, sys.exit, sys.stdout, sys.stderr, sys.displayhook)
+    yield from (random.getstate(), dict(os.environ), os.getcwd())
+    yield multiprocessing.get_start_method(allow_none=True)
     yield from (signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM))
 
 
