@@ -82,7 +82,7 @@ def main(args):
     nce = NCELoss(temperature=1.0, reduction="sum")
     print("the same as NCE:", float(nce(logits, target.long())))
     mask = VocabMask(vocab_size, invalid_items=[0])
-    masked = mask.apply_mask(logits, invalid_ids=[1, 2])
+    masked = mask.apply_mask(logits, invalid_ids=torch.tensor([1, 2]))
     assert not set(masked.argmax(dim=1).tolist()) & {0, 1, 2}
 
     # the parts

@@ -2,6 +2,7 @@
 
 import argparse
 
+import numpy as np
 import torch
 
 from torch_rechub.basic.loss_func import (
@@ -31,7 +32,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--dataset_path", default="./data")
 parser.parse_args()
 
-y_true, y_pred = [0, 1, 1, 0, 1, 0], [0.2, 0.6, 0.7, 0.65, 0.9, 0.1]
+y_true, y_pred = np.array([0, 1, 1, 0, 1, 0]), np.array([0.2, 0.6, 0.7, 0.65, 0.9, 0.1])
 users = ["a", "a", "a", "b", "b", "b"]
 print("auc", auc_score(y_true, y_pred), "log loss", log_loss(y_true, y_pred))
 print("gauc", gauc_score(y_true, y_pred, users), get_user_pred(y_true, y_pred, users)["a"])
