@@ -185,11 +185,10 @@ def make_objective(
     Raises:
         ValueError: The mode is another, or the model does not fit.
     """
-    check_whole(0, mode=mode)
     if sampling is not None:
         check_whole(0, in_batch_neg_ratio=sampling[0])
         check_whole(-(2**63), sampler_seed=sampling[2])
-    if mode not in (0, 1, 2):
+    if isinstance(mode, bool) or mode not in (0, 1, 2):
         raise ValueError(f"mode must be 0 (points), 1 (pairs) or 2 (lists), got {mode!r}")
     if sampling is None:
         if item_frequency is not None:
