@@ -98,7 +98,7 @@ def test_steps_and_balancing_are_bounded_too():
         with pytest.raises((ValueError, TypeError), match=r"^every_n_steps must be"):
             Recording(every_n_steps=steps)
     for alpha in (-0.1, math.nan, math.inf):
-        with pytest.raises(ValueError, match=r"^alpha must be at least 0 and finite"):
+        with pytest.raises(ValueError, match=r"^alpha must be at least 0"):
             mtl(adaptive_params={"method": "gradnorm", "alpha": alpha})
 
 
