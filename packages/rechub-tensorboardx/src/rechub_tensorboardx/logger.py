@@ -2,18 +2,16 @@
 
 import inspect
 import itertools
-import json
 import logging
 import os
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
 from torch_rechub.basic.tracking.logger import RunLogger
-from torch_rechub.basic.tracking.names import distinct
 from torch_rechub.basic.tracking.plugin import (
     LegalNames,
     ending,
@@ -28,11 +26,10 @@ from torch_rechub.basic.tracking.presence import Presence
 
 from .folder import RunFolder, Series
 from .process import process_left_alone
-from .writing import close_writer, restart, session_end, write_through
+from .writing import close_writer, flat_hparams, restart, session_end, write_through
 
 _ILLEGAL = re.compile(r"[^-/\w.]")
 _HPARAMS = "_hparams_/"
-_EXACT_IN_A_DOUBLE = 2**53
 _serial = itertools.count()
 
 log = logging.getLogger("torch_rechub.tracking")
@@ -163,7 +160,8 @@ class TensorBoardXLogger(RunLogger):
             # TensorBoard shows the first entry only; other readers of the file find the last.
             self._session_started = False
             self._start_session([])
-        table = "\n".join(f"    {name} = {value}" for name, value in _flat(self._params).items())
+        params = flat_hparams(self._params)
+        table = "\n".join(f"    {name} = {value}" for name, value in params.items())
         self.writer.add_text("hyperparameters", table, self._next_step)
         self.writer.flush()
 
@@ -243,7 +241,7 @@ class TensorBoardXLogger(RunLogger):
             return
         self._session_started = True
         hparams = import_module("tensorboardX.summary").hparams
-        experiment, start, _ = hparams(_flat(self._params), dict.fromkeys(metric_names))
+        experiment, start, _ = hparams(flat_hparams(self._params), dict.fromkeys(metric_names))
         self._add(experiment)
         self._add(start)
 
@@ -269,26 +267,6 @@ def _directory(log_dir: str | os.PathLike[str], comment: str) -> str:
     path = os.fspath(log_dir)
     joined = (path.rstrip("/\\") or path) + comment if path else path
     return local_directory("TensorBoardXLogger", "log_dir", joined)
-
-
-def _flat(params: Mapping[str, Any]) -> dict[str, Any]:
-    return distinct(_leaves(params))
-
-
-def _leaves(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in params.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{prefix}{name}/")
-        else:
-            yield f"{prefix}{name}", _hparam(value)
-
-
-def _hparam(value: Any) -> bool | float | str:
-    if isinstance(value, bool | float | str):
-        return value
-    if isinstance(value, int):
-        return value if abs(value) <= _EXACT_IN_A_DOUBLE else str(value)
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _legal(name: str) -> str:

@@ -1,7 +1,13 @@
 """What tensorboardX does otherwise than a run needs: writing at once, restarts, failed ends."""
 
+import json
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
+
+from torch_rechub.basic.tracking.names import distinct
+
+_EXACT_IN_A_DOUBLE = 2**53
 
 
 def write_through(writer: Any) -> None:
@@ -50,3 +56,24 @@ def close_writer(writer: Any) -> None:
     writer.close()
     if hasattr(queue, "join_thread"):
         queue.join_thread()
+
+
+def flat_hparams(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Hyper-parameters as the HParams tab holds them: bools, floats and texts of one level."""
+    return distinct(_leaves(params))
+
+
+def _leaves(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in params.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{name}/")
+        else:
+            yield f"{prefix}{name}", _hparam(value)
+
+
+def _hparam(value: Any) -> bool | float | str:
+    if isinstance(value, bool | float | str):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) <= _EXACT_IN_A_DOUBLE else str(value)
+    return json.dumps(value, ensure_ascii=False)

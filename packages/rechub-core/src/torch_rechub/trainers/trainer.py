@@ -35,11 +35,10 @@ log = logging.getLogger("torch_rechub")
 class Trainer:
     """Trains a model epoch by epoch: train, validate, record, stop early, step the schedule.
 
-    A task subclasses it, once, and says what is particular to it: the losses of a batch (`losses`),
-    the metrics of a validation pass (`validate`), which of them decides (`monitor`), what else is
-    recorded of its settings (`recorded`) and kept in a checkpoint (`stateful`). With validation,
-    the best epoch's weights are in `model` and on disk when `fit` returns, however it ended;
-    without, the last ones.
+    A task subclasses it, once: it defines the losses of a batch (`losses`), the metrics of
+    validation (`validate`), the one monitored (`monitor`), and adds to what is recorded
+    (`recorded`) and kept in a checkpoint (`stateful`). With validation, the best epoch's weights
+    are in `model` and on disk when `fit` returns, however it ended; without, the last ones.
 
     Attributes:
         model: The model being trained.
@@ -184,8 +183,7 @@ class Trainer:
         losses = self._train_pass(train, f"epoch {epoch}")
         record = dict(zip(self.loss_names, losses, strict=True)) | {"learning_rate": rate}
         record |= self.extra_metrics() | ({} if val is None else self.validate(val))
-        seconds = time.perf_counter() - started
-        self.history.append({"epoch": epoch, **record, "seconds": seconds})
+        self.history.append({"epoch": epoch, **record, "seconds": time.perf_counter() - started})
         log.info("epoch %d: %s", epoch, ", ".join(f"{k} {v:.6g}" for k, v in record.items()))
         return record
 
