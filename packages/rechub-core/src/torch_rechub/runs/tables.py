@@ -192,4 +192,4 @@ def _csv_cell(value: Any) -> Any:
         value = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, str):
         return value
-    return shown(f"'{value}" if value.startswith(_FORMULA) else value)
+    return shown(f"'{value}" if value.lstrip(" ").startswith(_FORMULA) else value)

@@ -22,7 +22,7 @@ def signature(value: Any) -> str:
         >>> signature(3.0), signature([1, 2]) == signature("[1, 2]"), signature({}), signature("")
         ('3', True, 'null', 'null')
     """
-    plain = _same(_from_json(value))
+    plain = _plain(value)
     return str(plain) if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
 
 
@@ -33,7 +33,7 @@ def is_empty(value: Any) -> bool:
         >>> [is_empty(value) for value in (None, {}, [], "", "null", 0, False)]
         [True, True, True, True, True, False, False]
     """
-    return _same(_from_json(value)) is None
+    return _plain(value) is None
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
@@ -52,13 +52,13 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
     return statistics.fmean(scaled) * scale, deviation
 
 
-def _from_json(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     if isinstance(value, str) and value[:1] in ("[", "{"):
         try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
+            return _same(json.loads(value))
+        except (ValueError, RecursionError):  # no JSON, or nested too deep to look into
             return value
-    return value
+    return _same(value)
 
 
 def _same(value: Any) -> Any:
