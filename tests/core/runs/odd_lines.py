@@ -128,7 +128,7 @@ READ = {
     "a hyper-parameter of 400 digits": (params('{"n":1' + "0" * 400 + "}"), []),
     "a hyper-parameter that is NaN": (params('{"n":NaN}'), []),
     "JSON in a text, too deep to read": (params('{"a":"' + "[" * 600 + "]" * 600 + '"}'), []),
-    "objects in a text, too deep": (params('{"a":"%s1%s"}' % ('{\\"b\\":' * 600, "}" * 600)), []),
+    "objects in a text, too deep": (params('{"a":"' + '{\\"b\\":' * 600 + "}" * 600 + '"}'), []),
     "empty keys": (params('{"":{"":null}}'), []),
     "a later value beyond the squares of floats": (metrics("1.7e308", "3"), [(3, 1.7e308)]),
 }
