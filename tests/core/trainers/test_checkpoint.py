@@ -139,6 +139,16 @@ MISFITS = {
     ),
     "NaN": ({"weight": torch.ones(2, 3), "bias": torch.tensor([0.0, NAN])}, "NaN in 'bias'"),
     "NaN beyond memory": ({"weight": repeated(NAN, 10**13)}, "NaN in 'weight'"),
+    "whole numbers": (
+        {"weight": torch.ones(2, 3).long(), "bias": torch.ones(2)},
+        "'weight' as torch.int64",
+    ),
+    "complex numbers": (
+        {"weight": torch.ones(2, 3), "bias": torch.ones(2) + 1j},
+        "'bias' as torch.complex64",
+    ),
+    "no device": ({"weight": torch.ones(2, 3), "bias": torch.ones(2).to("meta")}, "plain.*'bias'"),
+    "sparse": ({"weight": torch.ones(2, 3).to_sparse(), "bias": torch.ones(2)}, "plain.*'weight'"),
     "no tensor": ({"weight": "x", "bias": torch.ones(2)}, "another model.*weight"),
 }
 

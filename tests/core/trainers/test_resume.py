@@ -24,6 +24,7 @@ ENTRIES = (
     "steps",
     "task",
     "random",
+    "form",
 )
 
 
@@ -171,7 +172,46 @@ DAMAGES = {
     "no optimizer": (changed("optimizer", None), "'optimizer' is NoneType"),
     "an optimizer of no parameters": (
         changed("optimizer", {"state": {}, "param_groups": []}),
-        "another optimizer",
+        "'optimizer.state.0.step' is missing",
+    ),
+    "an optimizer without moments": (
+        inside("optimizer", "state", {}),
+        "'optimizer.state.0.step' is missing",
+    ),
+    "moments of another shape": (
+        lambda state: state["optimizer"]["state"][0].update(exp_avg=torch.zeros(2, 3)),
+        r"'optimizer.state.0.exp_avg' is torch.float32 \(2, 3\), not torch.float32 \(1,\)",
+    ),
+    "a learning rate that is text": (
+        lambda state: state["optimizer"]["param_groups"][0].update(lr="fast"),
+        "'optimizer.param_groups.0.lr' is str, not float",
+    ),
+    "a learning rate that is NaN": (
+        lambda state: state["optimizer"]["param_groups"][0].update(lr=float("nan")),
+        "NaN in 'optimizer.param_groups..*lr'",
+    ),
+    "a best score that is NaN": (
+        inside("early_stopper", "best_auc", float("nan")),
+        "NaN in 'early_stopper.best_auc'",
+    ),
+    "steps below 0": (changed("steps", -1), "counts below 0"),
+    "a trial counter below 0": (inside("early_stopper", "trial_counter", -1), "counts below 0"),
+    "metrics that are text": (changed("history", [{"epoch": 0, "train/loss": "x"}]), "no numbers"),
+    "a history without losses": (changed("history", [{"epoch": 0}]), "no 'train/loss'"),
+    "the state of a task that has none": (changed("task", {"x": 1}), "'task.x' is int"),
+    "weights that are whole numbers": (
+        lambda state: state.update(model={n: w.long() for n, w in state["model"].items()}),
+        "as torch.int64, which this model has as torch.float32",
+    ),
+    "weights of no device": (
+        lambda state: state.update(model={n: w.to("meta") for n, w in state["model"].items()}),
+        "no plain tensor in 'model",
+    ),
+    "sparse weights": (
+        lambda state: state["model"].update(
+            {n: w.to_sparse() for n, w in state["model"].items() if w.dim() == 2}
+        ),
+        "no plain tensor in 'model",
     ),
     "a best score that is text": (inside("early_stopper", "best_auc", "x"), "'best_auc' is str"),
     "best weights of another model": (
@@ -199,7 +239,7 @@ def sound(tmp_path_factory):
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_entry_is_named_and_changes_neither_model_nor_generators(tmp_path, sound, damage):
+def test_a_damaged_entry_is_named_and_changes_nothing(tmp_path, sound, damage):
     change, message = DAMAGES[damage]
     state = torch.load(sound, weights_only=True)
     change(state)
@@ -213,6 +253,27 @@ def test_a_damaged_entry_is_named_and_changes_neither_model_nor_generators(tmp_p
     assert all(torch.equal(weights[name], v) for name, v in again.model.state_dict().items())
     assert torch.equal(drawn[0], torch.get_rng_state())
     assert drawn[1] == random.getstate()
+    assert not again.optimizer.state
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.RMSprop])
+def test_the_checkpoint_of_another_optimizer_is_refused(tmp_path, optimizer):
+    trainer, train, val = make(tmp_path, n_epoch=1)
+    trainer.fit(train, val, resume=True)
+    again, train, val = make(tmp_path, optimizer_fn=optimizer)
+    message = f"another optimizer, Adam, not {optimizer.__name__}"
+    with pytest.raises(CheckpointError, match=message):
+        again.fit(train, val, resume=True)
+
+
+def test_a_checkpoint_of_the_first_format_is_continued(tmp_path, sound):
+    state = torch.load(sound, weights_only=True)
+    del state["form"]
+    torch.save({**state, "format": 1}, tmp_path / "model.checkpoint")
+    again, train, val = make(tmp_path, n_epoch=2)
+    again.fit(train, val, resume=True)
+    assert [row["epoch"] for row in again.history] == [0, 1]
+    assert again.model.calls == 5  # batches of one epoch
 
 
 def test_the_checkpoint_of_another_model_is_refused(tmp_path):

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .._files import CheckpointError, read_tensors, written_whole
 from .._paths import local_path
 from ..basic.ranks import process_rank
 from ..types import FilePath
+from .checkpoint_form import refuse_nan, refuse_other_kinds
 
 _CHECKSUMS = threading.Lock()
 
@@ -92,30 +93,6 @@ def load_weights(file: FilePath) -> dict[str, Any]:
     return dict(weights)
 
 
-def refuse_nan(values: Any, file: FilePath, name: str = "") -> None:
-    """Refuse tensors of a file that hold NaN, in dicts, lists and tuples too.
-
-    Raises:
-        CheckpointError: Names the first.
-    """
-    if isinstance(values, Tensor):
-        stored = values.untyped_storage().nbytes() // values.element_size()
-        if values.numel() > stored:  # one number that a file says is repeated
-            values = values.as_strided((stored,), (1,), 0)
-        blocks = values.reshape(-1).split(2**22) if values.is_floating_point() else ()
-        if any(block.isnan().any() for block in blocks):
-            raise CheckpointError(
-                f"{os.fspath(file)} holds NaN in {name.lstrip('.')!r}: the run that wrote it "
-                "diverged. Remove it and train again, with a lower learning rate or max_grad_norm"
-            )
-    elif isinstance(values, Mapping):
-        for key, value in values.items():
-            refuse_nan(value, file, f"{name}.{key}")
-    elif isinstance(values, list | tuple):
-        for value in values:
-            refuse_nan(value, file, name)
-
-
 def put_weights(model: nn.Module, file: FilePath) -> None:
     """Load the weights of a file into a model, which keeps its own if they do not fit.
 
@@ -127,6 +104,7 @@ def put_weights(model: nn.Module, file: FilePath) -> None:
     # torch copies what fits before it raises; weights of the very same names and shapes all fit
     before = None if shapes(weights) == shapes(own) else copy.deepcopy(own)
     refuse_nan(weights, file)
+    refuse_other_kinds(weights, own, file)
     try:
         model.load_state_dict(weights)
     except Exception as error:

@@ -7,16 +7,17 @@ from .._files import CheckpointError
 from .checkpoint import (
     load_weights,
     random_state,
-    refuse_nan,
     restore_random_state,
     save_weights,
     shapes,
 )
+from .checkpoint_form import REMEDY as _REMEDY
+from .checkpoint_form import check_form, check_history, form_of, refuse_nan, refuse_other_kinds
 
 if TYPE_CHECKING:
     from .trainer import Trainer
 
-_FORMAT = 1
+_FORMAT = 2  # 1 had no "form"
 
 
 def checkpoint_path(trainer: "Trainer") -> Path:
@@ -32,7 +33,7 @@ def write_checkpoint(trainer: "Trainer", over: bool) -> None:
         over: Whether training stopped early, so that there is nothing to continue.
     """
     stopper = trainer.early_stopper
-    state = {
+    state: dict[str, Any] = {
         "format": _FORMAT,
         "over": over,
         "model": trainer.model.state_dict(),
@@ -48,6 +49,7 @@ def write_checkpoint(trainer: "Trainer", over: bool) -> None:
         "task": {name: part.state_dict() for name, part in trainer.stateful.items()},
         "random": random_state(),
     }
+    state["form"] = form_of(state, trainer)
     save_weights(state, checkpoint_path(trainer))
 
 
@@ -66,12 +68,12 @@ def read_checkpoint(trainer: "Trainer") -> int:
     state = _read(path, trainer)
     before = random_state()
     try:
+        restore_random_state(state["random"])
+        for name, part in trainer.stateful.items():
+            part.load_state_dict(state["task"][name])
         trainer.optimizer.load_state_dict(state["optimizer"])
         if trainer.scheduler is not None:
             trainer.scheduler.load_state_dict(state["scheduler"])
-        for name, part in trainer.stateful.items():
-            part.load_state_dict(state["task"][name])
-        restore_random_state(state["random"])
         trainer.model.load_state_dict(state["model"])
     except Exception as error:  # whatever an entry of another form makes torch raise
         restore_random_state(before)
@@ -86,7 +88,6 @@ def read_checkpoint(trainer: "Trainer") -> int:
     return trainer.n_epoch if state["over"] else len(trainer.history)
 
 
-_REMEDY = "give another model_path, or remove the file to start afresh"
 _ENTRIES: dict[str, type | tuple[type, ...]] = {
     "over": bool,
     "model": dict,
@@ -112,13 +113,16 @@ def _read(path: Path, trainer: "Trainer") -> dict[str, Any]:
         CheckpointError: It is none.
     """
     state = load_weights(path)
-    if state.get("format") != _FORMAT:
+    if state.get("format") not in (1, _FORMAT):
         raise CheckpointError(f"{path} is no checkpoint of this version: {_REMEDY}")
     _check_entries(path, state, _ENTRIES)
     _check_entries(path, state["early_stopper"], _EARLY_STOPPER)
-    rows = state["history"]
-    if not all(isinstance(row, dict) and row.get("epoch") == i for i, row in enumerate(rows)):
-        raise CheckpointError(f"{path} is damaged: its history lacks epochs: {_REMEDY}")
+    if min(state["steps"], state["early_stopper"]["trial_counter"]) < 0:
+        raise CheckpointError(f"{path} is damaged: it counts below 0: {_REMEDY}")
+    check_history(path, state["history"], trainer)
+    if state["format"] == _FORMAT:
+        _check_entries(path, state, {"form": dict})
+        check_form(path, state, trainer)
     own = shapes(trainer.model.state_dict())
     for weights in (state["model"], state["early_stopper"]["best_weights"]):
         found = own if weights is None else shapes(weights)
@@ -128,7 +132,9 @@ def _read(path: Path, trainer: "Trainer") -> dict[str, Any]:
                 f"{path} is the checkpoint of another model: {name!r} is "
                 f"{_shape(found, name)} there, {_shape(own, name)} here: {_REMEDY}"
             )
-    refuse_nan(state, path)
+        if weights is not None:
+            refuse_other_kinds(weights, trainer.model.state_dict(), path)
+    refuse_nan({name: value for name, value in state.items() if name != "history"}, path)
     return state
 
 
