@@ -279,7 +279,7 @@ def test_the_lists_given_are_not_changed():
         lambda ks: novelty_score({0: [1]}, {1: 0.1}, ks),
     ],
 )
-@pytest.mark.parametrize("ks", [[0], [5, -1], [], 5])
+@pytest.mark.parametrize("ks", [[0], [5, -1], [], 5, [1.5], [math.nan], [None], [True], "5"])
 def test_a_k_below_1_and_no_k_are_refused(metric, ks):
     with pytest.raises(ValueError, match="topKs must be"):
         metric(ks)

@@ -171,11 +171,28 @@ def test_workers_fetch_for_splits_too():
     assert sorted(flat(flat(rows(loader)) for loader in loaders)) == list(range(N))
 
 
-@pytest.mark.parametrize("ratio", [[0.7], [0.5, 0.3, 0.2], [0.8, 0.3], [-0.1, 0.5]])
+@pytest.mark.parametrize("ratio", [[0.7], [0.5, 0.3, 0.2], [0.8, 0.3]])
 def test_impossible_shares_are_refused(ratio):
     with pytest.raises(ValueError, match=r"two shares.*such as \[0.7, 0.1\]; got") as error:
         DataGenerator(X, Y).generate_dataloader(split_ratio=ratio)
     assert str(ratio) in str(error.value)
+
+
+NAN = float("nan")
+NO_SHARES = [[-0.1, 0.5], [1.1, 0], [NAN, 0.1], [0.5, NAN], ["a", 0.1], [None, 0.1], 0.7, "ab"]
+
+
+@pytest.mark.parametrize("ratio", NO_SHARES, ids=str)
+def test_shares_that_are_none_are_named(ratio):
+    with pytest.raises((TypeError, ValueError), match="split_ratio must be"):
+        DataGenerator(X, Y).generate_dataloader(split_ratio=ratio)
+
+
+@pytest.mark.parametrize("argument", ["batch_size", "num_workers"])
+@pytest.mark.parametrize("value", [-1, 1.5, np.nan, "x", None, True])
+def test_counts_that_are_none_are_named(argument, value):
+    with pytest.raises((TypeError, ValueError), match=f"{argument} must be"):
+        list(DataGenerator(X, Y).generate_dataloader(**{argument: value})[0])
 
 
 def test_shares_and_tables_exclude_each_other():

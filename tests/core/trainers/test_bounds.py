@@ -49,11 +49,14 @@ EVERY = pytest.mark.parametrize("make", [ctr, match, mtl, seq, rqvae])
 WHOLE = [-1, 1.5, math.nan, math.inf, True, "3", torch.tensor(2)]
 AT_LEAST_1 = [0, *WHOLE]
 IMPOSSIBLE = {
-    "n_epoch": WHOLE,
-    "accumulate": AT_LEAST_1,
+    "n_epoch": [*WHOLE, None],
+    "accumulate": [*AT_LEAST_1, None],
     "eval_batch_size": AT_LEAST_1,
     "max_grad_norm": [0, -1.0, math.nan, True, "1"],
-    "earlystop_patience": [0, -1, 1.5, math.nan, True, "3"],
+    "earlystop_patience": [0, -1, 1.5, math.nan, True, "3", None],
+    "compile": ["no", 2, None],
+    "prefetch": ["no", 2, None],
+    "progress": ["no", 2],
 }
 OF_ONE = {
     (match, "mode"): [-1, 3, True, 1.5],
@@ -100,6 +103,32 @@ def test_steps_and_balancing_are_bounded_too():
     for alpha in (-0.1, math.nan, math.inf):
         with pytest.raises(ValueError, match=r"^alpha must be at least 0"):
             mtl(adaptive_params={"method": "gradnorm", "alpha": alpha})
+
+
+@EVERY
+def test_parameters_of_the_optimizer_are_bounded(make):
+    for name in ("lr", "weight_decay"):
+        for value in (-0.1, math.nan, math.inf, "fast"):
+            with pytest.raises((ValueError, TypeError), match=f"^{name} must be .*got"):
+                make(optimizer_params={name: value})
+    rate = make(optimizer_params={"lr": torch.tensor(0.5)}).optimizer.param_groups[0]["lr"]
+    assert float(rate) == 0.5
+
+
+@pytest.mark.parametrize("name", ["embedding_l1", "embedding_l2", "dense_l1", "dense_l2"])
+def test_weights_of_the_penalty_are_bounded(name):
+    for make in (ctr, match, mtl):
+        for value in (-0.1, math.nan, math.inf, "x"):
+            with pytest.raises((ValueError, TypeError), match=f"^{name} must be .*got"):
+                make(regularization_params={name: value})
+
+
+def test_what_is_recorded_is_true_or_false_in_a_recording():
+    for name in ("best", "figures", "embeddings", "architecture", "checkpoint"):
+        with pytest.raises(ValueError, match=f"^{name} must be True or False, got 'no'"):
+            Recording(**{name: "no"})
+    with pytest.raises(TypeError, match="record must be a Recording, got"):
+        ctr(model_logger=[BaseLogger()], record={"best": True})
 
 
 def test_one_logger_twice_is_refused():

@@ -163,6 +163,10 @@ def test_the_schedule_moves_each_epoch(make, loader, scheduler_fn, params, rates
         assert trainer.scheduler.best == min(row["train/loss"] for row in trainer.history)
 
 
+def test_the_collision_rate_of_no_item_is_nan(make):
+    assert math.isnan(make().evaluate([torch.zeros(0, 6)]))
+
+
 def test_what_is_recorded(make, loader, fake_logger):
     make(model_logger=fake_logger).fit(loader)
     assert fake_logger.order == ["log_hyperparams", *["log_metrics"] * 3, "finish"]

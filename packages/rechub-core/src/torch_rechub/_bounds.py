@@ -64,6 +64,17 @@ def check_number(interval: str, /, **values: Any) -> None:
             raise ValueError(f"{name} must be {words}, got {value!r}")
 
 
+def refuse_none(**values: Any) -> None:
+    """Refuse None for a number that has to be given.
+
+    Raises:
+        TypeError: One is None.
+    """
+    for name, value in values.items():
+        if value is None:
+            raise TypeError(f"{name} must be a number, got None")
+
+
 def refuse_masked(values: Any, name: str) -> None:
     """Refuse an array of which values are masked: NumPy hands on what lies under the mask.
 

@@ -6,8 +6,8 @@ others return the same numbers as text.
 
 import logging
 import math
-import operator
 from collections.abc import Iterable, Mapping
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -203,10 +203,11 @@ def top_ks(topKs: Iterable[int] | None) -> list[int]:
     """The Ks as a list, [5] by default; ValueError unless all are at least 1."""
     if isinstance(topKs, int):
         raise ValueError(f"topKs must be a list such as [{topKs}], got {topKs}")
-    ks = [5] if topKs is None else [operator.index(k) for k in topKs]
-    if not ks or min(ks) < 1:
-        raise ValueError(f"topKs must be one or more whole numbers of at least 1, got {ks}")
-    return ks
+    ks: list[Any] = [5] if topKs is None else list(topKs)
+    for k in ks or [0]:
+        if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
+            raise ValueError(f"topKs must be one or more whole numbers of at least 1, got {topKs}")
+    return [int(k) for k in ks]
 
 
 def as_items(items: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from .._bounds import check_number
 from .layers.embedding import EmbeddingLayer
 
 _NORMS = (
@@ -26,6 +27,9 @@ class RegularizationLoss(nn.Module):
         dense_l1: λ₁ of other weights.
         dense_l2: λ₂ of other weights.
 
+    Raises:
+        ValueError: A λ is negative or not finite.
+
     Example:
         >>> layer = nn.Linear(2, 1, bias=False)
         >>> _ = nn.init.constant_(layer.weight, 2.0)
@@ -41,6 +45,8 @@ class RegularizationLoss(nn.Module):
         dense_l2: float = 0.0,
     ) -> None:
         super().__init__()
+        check_number("[0, inf)", embedding_l1=embedding_l1, embedding_l2=embedding_l2)
+        check_number("[0, inf)", dense_l1=dense_l1, dense_l2=dense_l2)
         self.embedding_l1, self.embedding_l2 = embedding_l1, embedding_l2
         self.dense_l1, self.dense_l2 = dense_l1, dense_l2
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .loader import TableLoader, random_parts
+from .loader import TableLoader, check_shares, random_parts
 from .seq_dataset import SeqDataset
 from .table import PredictDataset, TorchDataset
 
@@ -49,6 +49,20 @@ class MatchDataGenerator:
             TableLoader(PredictDataset(x_test_user), batch_size, False, num_workers),
             TableLoader(PredictDataset(x_all_item), batch_size, False, num_workers),
         )
+
+
+def first_two(shares: Sequence[float]) -> Sequence[float]:
+    """Two shares of three, the last of which is what they leave.
+
+    Raises:
+        ValueError: They leave another.
+    """
+    check_shares(shares)
+    if len(shares) != 3:
+        return shares
+    if abs(sum(shares) - 1) > 1e-6:
+        raise ValueError(f"three shares of split_ratio must add up to 1, got {shares!r}")
+    return shares[:2]
 
 
 class SequenceDataGenerator:
@@ -97,9 +111,7 @@ class SequenceDataGenerator:
         """
         if split_ratio is None:
             return (TableLoader(self.dataset, batch_size, shuffle, num_workers),)
-        if len(split_ratio) == 3 and abs(sum(split_ratio) - 1) > 1e-6:
-            raise ValueError(f"three shares of split_ratio must add up to 1, got {split_ratio!r}")
-        train, val, test = random_parts(self.dataset, split_ratio[:2])
+        train, val, test = random_parts(self.dataset, first_two(split_ratio))
         return (
             TableLoader(train, batch_size, True, num_workers),
             TableLoader(val, batch_size, False, num_workers),

@@ -1,13 +1,13 @@
 """Loading by the batch: each batch is one index operation a column, never row by row."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
-from .._bounds import check_whole
+from .._bounds import check_number, check_whole, refuse_none
 from .table import PredictDataset, TorchDataset
 
 
@@ -25,6 +25,7 @@ class BatchIndices(Sampler[Any]):
     """
 
     def __init__(self, n_rows: int, batch_size: int, shuffle: bool = False) -> None:
+        refuse_none(batch_size=batch_size)
         check_whole(1, batch_size=batch_size)
         self.n_rows, self.batch_size, self.shuffle = n_rows, batch_size, shuffle
 
@@ -72,6 +73,8 @@ class TableLoader(DataLoader[Any]):
         num_workers: int = 0,
         **kwargs: Any,
     ) -> None:
+        refuse_none(num_workers=num_workers)
+        check_whole(0, num_workers=num_workers)
         n_rows = len(dataset)  # type: ignore[arg-type]
         table: Any = dataset
         while isinstance(table, Subset):
@@ -180,6 +183,20 @@ class DataGenerator:
         return TableLoader(train, batch_size, True, num_workers), loader(val), loader(test)
 
 
+def check_shares(shares: Any) -> None:
+    """Refuse what is no list of numbers from 0 to 1.
+
+    Raises:
+        TypeError: It is no list, or one is no number.
+        ValueError: One is below 0 or above 1, or NaN.
+    """
+    if isinstance(shares, str) or not isinstance(shares, Iterable):
+        raise TypeError(f"split_ratio must be a list such as [0.7, 0.1], got {shares!r}")
+    for share in shares:
+        refuse_none(split_ratio=share)
+        check_number("[0, 1]", split_ratio=share)
+
+
 def random_parts(dataset: Dataset[Any], ratio: Sequence[float]) -> list[Subset[Any]]:
     """Split a data set at random, from torch's global random state.
 
@@ -193,7 +210,8 @@ def random_parts(dataset: Dataset[Any], ratio: Sequence[float]) -> list[Subset[A
     Raises:
         ValueError: The shares are impossible.
     """
-    if len(ratio) != 2 or min(ratio) < 0 or sum(ratio) > 1 + 1e-9:
+    check_shares(ratio)
+    if len(ratio) != 2 or sum(ratio) > 1 + 1e-9:
         raise ValueError(
             "split_ratio takes two shares, of training and validation, that leave the rest for "
             f"testing, such as [0.7, 0.1]; got {ratio!r}"

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from .._bounds import check_number
 from ..basic.layers import EmbeddingLayer
 from ..basic.optim import (
     JointOptimizer,
@@ -57,6 +58,7 @@ LAZY_FORMS: dict[Any, LazyForm] = {
         row_wise=False,
     ),
 }
+_BOUNDED = ("lr", "weight_decay")
 _IMPLEMENTATION = {"foreach", "fused"}  # say how torch computes, not what
 
 
@@ -93,6 +95,9 @@ def make_optimizer(
     """
     given = settings.optimizer_params
     params = {"lr": 1e-3, "weight_decay": 1e-5} if given is None else dict(given)
+    check_number(
+        "[0, inf)", **{k: v for k in _BOUNDED if not isinstance(v := params.get(k), Tensor)}
+    )
     update = settings.embedding_update
     if update not in UPDATES:
         raise ValueError(f"embedding_update must be one of {', '.join(UPDATES)}, got {update!r}")

@@ -58,6 +58,9 @@ class Recording:
 
     def __post_init__(self) -> None:
         check_whole(1, every_n_steps=self.every_n_steps)
+        for name in ("best", "figures", "embeddings", "architecture", "checkpoint"):
+            if (value := getattr(self, name)) not in (False, True):
+                raise ValueError(f"{name} must be True or False, got {value!r}")
         if self.figures:
             require_matplotlib()
 
@@ -83,6 +86,8 @@ class Recorder:
             ValueError: There is something to record and no logger.
         """
         loggers, wanted = trainer.settings.model_logger, trainer.settings.record
+        if not isinstance(wanted, Recording | None):
+            raise TypeError(f"record must be a Recording, got {wanted!r}")
         if loggers is not None:
             return cls(trainer, LoggerGroup.of(loggers), wanted or Recording())
         if wanted is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .._bounds import check_whole
+from .._bounds import check_whole, refuse_none
 from ..export.trained import export_codes_onnx
 from ..models.generative.rqvae import RQVAEModel
 from . import trainer
@@ -68,6 +68,7 @@ class Trainer(trainer.Trainer):
         eval_step: int = 50,
         **options: "Unpack[TrainerOptions]",
     ) -> None:
+        refuse_none(n_epoch=n_epoch, eval_step=eval_step)
         check_whole(0, n_epoch=n_epoch)
         check_whole(1, eval_step=eval_step)
         gpus, earlystop_mode, earlystop_patience = None, "min", max(1, n_epoch)  # never stops early
@@ -102,12 +103,14 @@ class Trainer(trainer.Trainer):
 
     @torch.no_grad()
     def evaluate(self, data_loader: Iterable[Any]) -> float:
-        """The collision rate of the items of a loader: 1 − different codes / items."""
+        """The collision rate of the items of a loader: 1 − different codes / items, NaN of none."""
         self.model.eval()
         codes = [
             self.model.get_indices(split_batch(batch)[0]).cpu()  # type: ignore[operator]
             for batch in self.feed(data_loader, self.feed.bar(data_loader, "evaluate"))
         ]
+        if not codes:
+            return math.nan
         found = torch.cat(codes)
         return 1 - len(found.unique(dim=0)) / len(found)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import torch
 from torch import nn
 
-from .._bounds import check_number, check_whole
+from .._bounds import check_number, check_whole, refuse_none
 from ..basic.ranks import warn_of_processes
 
 if TYPE_CHECKING:
@@ -61,10 +61,13 @@ class TrainerOptions(TypedDict, total=False):
     progress: bool | None
 
 
-_CHOICES: dict[str, tuple[str | None, ...]] = {
+_CHOICES: dict[str, tuple[str | bool | None, ...]] = {
     "earlystop_mode": ("max", "min"),
+    "compile": (False, True),
     "mixed_precision": (None, "bf16"),
     "on_nan": ("warn", "raise"),
+    "prefetch": (False, True),
+    "progress": (None, False, True),
     "scheduler_step": ("epoch", "batch"),
 }
 
@@ -120,6 +123,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         warn_of_processes()
+        refuse_none(
+            n_epoch=self.n_epoch,
+            earlystop_patience=self.earlystop_patience,
+            accumulate=self.accumulate,
+        )
         check_whole(0, n_epoch=self.n_epoch)
         check_whole(1, accumulate=self.accumulate, eval_batch_size=self.eval_batch_size)
         check_number("(0, inf]", max_grad_norm=self.max_grad_norm)
