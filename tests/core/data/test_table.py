@@ -116,11 +116,9 @@ def test_sequences_of_several_lengths_are_refused_with_the_remedy(history):
         ["a", "bc"],
         np.array(["a", "b"]),
         np.array(["2020-01-01"], dtype="datetime64[D]"),
-        pd.Series(["a", None]),
         pd.Series(["a", "b"], dtype="category"),
         pl.Series(["a", "b"]),
         pa.chunked_array([["a", "b"]]),
-        [1, None],
         [["a"], ["b"]],
     ],
     ids=lambda v: f"{type(v).__module__.split('.')[0]}-{getattr(v, 'dtype', '')}",
@@ -134,6 +132,30 @@ def test_what_is_no_number_is_refused_with_the_remedy(values):
 def test_a_single_value_is_no_column(value):
     with pytest.raises(ValueError, match=r"column 'a' is a single value, .*, not one for each row"):
         to_columns({"a": value})
+
+
+MISSING = {
+    "a list": [5, None, 7],
+    "an array of objects": np.array([5, None, 7], dtype=object),
+    "text": pd.Series(["a", pd.NA, "b"], dtype="string"),
+    "booleans": pd.Series([True, pd.NA, False], dtype="boolean"),
+    "dates": np.array(["2020-01-01", "NaT", "2020-01-02"], dtype="datetime64[D]"),
+    "lists": [[5], [None], [7]],
+}
+
+
+@pytest.mark.parametrize("kind", MISSING)
+def test_of_a_missing_value_column_and_row_are_named(kind):
+    with pytest.raises(TypeError, match=r"column 'user' holds .* row 1, but the value is miss"):
+        to_tensor(MISSING[kind], "user")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_array_of_arrow_may_have_missing_values_for_a_dense_feature(chunked):
+    values = pa.chunked_array([[1, None], [3]]) if chunked else pa.array([1, None, 3])
+    found = to_tensor(values, "price")
+    assert found.isnan().tolist() == [False, True, False]
+    assert found[[0, 2]].tolist() == [1, 3]
 
 
 @pytest.mark.parametrize("values", [[1, 2, 3], [1.0, 2.0, 3.0], ["a", "b", "c"]])

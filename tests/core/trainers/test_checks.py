@@ -7,8 +7,11 @@ from torch.utils.data import DataLoader, Subset
 from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
 from torch_rechub.basic.layers import EmbeddingLayer
 from torch_rechub.data.loader import PredictDataset, TableLoader, TorchDataset
+from torch_rechub.models.generative import RQVAEModel
 from torch_rechub.models.ranking import WideDeep
+from torch_rechub.trainers import CTRTrainer
 from torch_rechub.trainers.checks import check_binary, check_inputs, check_not_empty, check_table
+from torch_rechub.trainers.rqvae_trainer import Trainer as RQVAETrainer
 from torch_rechub.utils.data import SeqDataset
 
 X = {"user": torch.tensor([0, 1, 2, 9]), "age": torch.zeros(4)}
@@ -23,6 +26,31 @@ def model():
 def test_all_missing_columns_are_named_at_once(model):
     with pytest.raises(KeyError, match=r"no column 'age', 'user'.*columns there are: other"):
         check_inputs(model, {"other": torch.zeros(1)})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_a_dense_value_that_is_no_number_is_named_before_training(tmp_path, model, value, shuffled):
+    x = {**X, "age": torch.tensor([0, 1, value, 3])}
+    data, y = PredictDataset(x), torch.tensor([0.0, 1, 0, 1])
+    rows = [({name: v[i] for name, v in x.items()}, y[i]) for i in range(4)]
+    loaders = [TableLoader(TorchDataset(x, y), 2, shuffled), DataLoader(rows, 4, shuffle=shuffled)]
+    for loader in loaders:
+        before = {name: w.clone() for name, w in model.state_dict().items()}
+        trainer = CTRTrainer(model, n_epoch=1, model_path=tmp_path, progress=False)
+        with pytest.raises(ValueError, match=f"column 'age' holds {value:g} in row .*fillna"):
+            trainer.fit(loader)
+        assert all(torch.equal(before[name], w) for name, w in model.state_dict().items())
+    with pytest.raises(ValueError, match=f"column 'age' holds {value:g} in row 2"):
+        trainer.predict(model, TableLoader(data, 4))
+
+
+def test_embeddings_that_are_no_numbers_are_refused_by_the_trainer_of_codes(tmp_path):
+    vectors = torch.ones(4, 3)
+    vectors[2, 1] = torch.nan
+    trainer = RQVAETrainer(RQVAEModel(3, [2], 2, [3]), n_epoch=1, model_path=tmp_path)
+    with pytest.raises(ValueError, match="'inputs' holds nan in row 2"):
+        trainer.fit([vectors])
 
 
 def test_columns_that_no_feature_names_are_not_looked_at(model):

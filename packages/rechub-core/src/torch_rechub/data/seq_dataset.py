@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..basic.layers.inputs import as_ids
+from ..basic.layers.inputs import as_ids, check_finite
 from .table import Column, Index, check_tensors, to_column, to_tensor
 
 
@@ -41,6 +41,8 @@ class SeqDataset(Dataset[Any]):
         for name in ("seq_tokens", "seq_positions", "targets"):
             if isinstance(ids := getattr(self, name), Tensor):
                 as_ids(ids, name)
+        if isinstance(self.seq_time_diffs, Tensor):
+            check_finite(self.seq_time_diffs, "seq_time_diffs")
         if isinstance(self.seq_tokens, Tensor) and self.seq_tokens.dim() != 2:
             shape = tuple(self.seq_tokens.shape)
             raise ValueError(f"seq_tokens must have the shape (N, L), got {shape}")

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .._bounds import refuse_masked
+from ..basic.layers.inputs import VALUE_IS_MISSING
 from .padding import stacked
 from .raw_column import RawColumn
 
@@ -77,6 +78,7 @@ def to_tensor(values: Any, name: str) -> Tensor:
         rows = _regular(list(rows), name)
     array = np.asarray(rows)
     if array.dtype.kind not in "biuf":
+        _refuse_missing(array, name)
         raise TypeError(
             f"column {name!r} holds {array.dtype}, not numbers: map its values to ids from 0 first "
             "(scikit-learn's OrdinalEncoder, pandas' factorize)"
@@ -91,7 +93,9 @@ def to_tensor(values: Any, name: str) -> Tensor:
 
 def _rows_of(values: Any, name: str) -> Any:
     """The rows of a column as they were given: a list, a tuple, an array or a tensor."""
-    rows = values.to_numpy() if hasattr(values, "to_numpy") else values
+    # an array of Arrow refuses a copy by itself, which missing values need
+    copied = {"zero_copy_only": False} if hasattr(values, "buffers") else {}
+    rows = values.to_numpy(**copied) if hasattr(values, "to_numpy") else values
     refuse_masked(rows, f"column {name!r}")
     if isinstance(rows, Sequence) and not isinstance(rows, str | bytes | range):
         rows = rows if isinstance(rows, list | tuple) else list(rows)
@@ -116,6 +120,19 @@ def _regular(rows: list[Any], name: str) -> Any:
         "first, with torch_rechub.utils.data.pad_sequences, or load them with a "
         "torch.utils.data.DataLoader whose collate_fn pads each batch"
     )
+
+
+def _refuse_missing(array: np.ndarray[Any, Any], name: str) -> None:
+    """Name the row of the first value that is missing: None, pandas' NA, NaN or NaT.
+
+    Raises:
+        TypeError: There is one.
+    """
+    for place, value in np.ndenumerate(array):
+        if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
+            raise TypeError(
+                f"column {name!r} holds {value} in row {place[0]}, but {VALUE_IS_MISSING}"
+            )
 
 
 def df_to_dict(data: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ..basic.layers.inputs import tensor_of
 from ..basic.layers.precision import for_device, is_double
 from ..basic.tracking.streams import StandardStream
 from ..data.loader import TableLoader
-from .checks import check_moments, check_not_empty, check_table
+from .checks import check_dense, check_moments, check_not_empty, check_table
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -95,6 +95,8 @@ class BatchFeed:
             x, y = split_batch(batch)
             if labels and not verified and y is not None:
                 self.trainer.check_labels(tensor_of({"y": y}, "y"))
+            if not verified:
+                check_dense(model, x)
             if inputs:
                 self.trainer.check_inputs(model, x)
             yield to_device(batch, self.device, double)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import Subset, TensorDataset, default_collate, default_convert
 
 from ..basic.layers.embedding import EmbeddingLayer, input_columns
-from ..basic.layers.inputs import as_ids, check_column, missing_columns, tensor_of
+from ..basic.layers.inputs import as_ids, check_column, check_finite, missing_columns, tensor_of
 from ..data.loader import as_fetched
 from ..data.seq_dataset import SeqDataset
 from ..data.table import PredictDataset, TorchDataset, check_tensors
@@ -61,6 +61,20 @@ def check_inputs(model: nn.Module, x: Any, needed: Collection[str] | None = None
         values = tensor_of(x, name) if name in x else None
         if values is not None and vocab_size is not None:
             check_column(as_ids(values, name), name, vocab_size)
+
+
+def check_dense(model: nn.Module, x: Any) -> None:
+    """Refuse NaN and infinity in the dense columns that a model takes, or in inputs as a tensor.
+
+    Raises:
+        ValueError: Names the column and the row.
+    """
+    if isinstance(x, Tensor):
+        check_finite(x, "inputs")
+    elif isinstance(x, Mapping):
+        for name, feature in input_columns(model).items():
+            if feature[1] is None and name in x:
+                check_finite(tensor_of(x, name), name)
 
 
 def check_binary(y: Tensor, name: str = "y") -> None:
@@ -128,6 +142,7 @@ def check_table(
         return False
     x, y = table
     check_inputs(model, x)
+    check_dense(model, x)
     if check_labels is not None and y is not None:
         check_labels(y if rows is None else y[torch.as_tensor(rows)])
     return True

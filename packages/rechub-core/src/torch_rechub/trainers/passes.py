@@ -1,12 +1,16 @@
 """A pass of a model over data, without gradients."""
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import RandomSampler
 
 from .batches import BatchFeed, split_batch
+
+log = logging.getLogger("torch_rechub")
 
 
 def predictions_of(
@@ -29,6 +33,8 @@ def predictions_of(
         ValueError: Labels are wanted, and rows lack them.
     """
     model.eval()
+    if labels_of is None:
+        warn_if_shuffled(data_loader)
     truth, found = [torch.empty(0)], [torch.empty(0)]
     bar = feed.bar(feed.in_large_batches(data_loader), "predict")
     with torch.inference_mode():
@@ -40,6 +46,16 @@ def predictions_of(
                     raise ValueError("evaluation needs labels: the loader must yield (x, y)")
                 truth.append(labels_of(y).cpu())
     return _concatenated(truth), _concatenated(found)
+
+
+def warn_if_shuffled(data_loader: Iterable[Any]) -> None:
+    """Warn of a loader that is known to yield its rows in a random order."""
+    sampler = getattr(data_loader, "sampler", None)
+    if getattr(sampler, "shuffle", False) or isinstance(sampler, RandomSampler):
+        log.warning(
+            "The loader shuffles its rows, so the predictions are not in the order of the data: "
+            "predict with a loader that does not."
+        )
 
 
 def _concatenated(parts: list[Tensor]) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .._bounds import check_whole
 from ..basic.ranking_metric import ranking_metrics, top_ks
+from .passes import warn_if_shuffled
 from .settings import Folder, Settings, TrainerOptions
 from .trainer import Trainer
 
@@ -137,6 +138,7 @@ class TigerTrainer(Trainer):
         Raises:
             ValueError: `num_beams` is below 1.
         """
+        warn_if_shuffled(data_loader)
         batches = self.feed(data_loader, self.feed.bar(data_loader, "recommend"))
         return [items for batch in batches for items in self._search(batch, num_beams)]
 

@@ -9,6 +9,11 @@ from torch import Tensor
 
 from ..features import DenseFeature, Feature, IdFeature, SparseFeature
 
+VALUE_IS_MISSING = (
+    "the value is missing: map missing values to an id of their own, such as with pandas' fillna, "
+    "and count it in vocab_size"
+)
+
 
 def column(x: Mapping[str, Tensor], feature: Feature) -> Tensor:
     """The column of one feature: (B,) int64 sparse, (B, L) int64 sequence, (B, d) float dense.
@@ -76,13 +81,26 @@ def as_ids(values: Tensor, name: str) -> Tensor:
             first = float(values[wrong].flatten()[0])
             row = int(wrong.nonzero()[0, 0]) if wrong.dim() else 0
             remedy = (
-                "the value is missing: map missing values to an id of their own, such as with "
-                "pandas' fillna, and count it in vocab_size"
+                VALUE_IS_MISSING
                 if math.isnan(first)
                 else "ids are whole numbers: map its values to ids, or make it a DenseFeature"
             )
             raise ValueError(f"column {name!r} holds {first:g} in row {row}, but {remedy}")
     return values.long()
+
+
+def check_finite(values: Tensor, name: str) -> None:
+    """Refuse NaN and infinity, of which every loss is NaN and after a step every weight.
+
+    Raises:
+        ValueError: Names the column and the row.
+    """
+    if values.is_floating_point() and not values.isfinite().all():
+        place = (~values.isfinite()).nonzero()[0].tolist()
+        raise ValueError(
+            f"column {name!r} holds {float(values[tuple(place)]):g} in row {place[0]}, a missing "
+            "or infinite value: fill it first, such as with pandas' fillna, or leave its row out"
+        )
 
 
 def missing_columns(missing: Sequence[str], present: Mapping[str, object]) -> str:
