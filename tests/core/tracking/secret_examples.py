@@ -42,7 +42,8 @@ SECRET_NAMES = _words(
     proxy_authorization bearer cookie cookies session_cookie Set-Cookie jwt webhook
     slack_webhook SLACK_WEBHOOK credential credentials credentials_json AZURE_CREDENTIALS
     aws_credentials creds db_creds pin user_pin pin_code otp totp 密码 数据库密码 访问令牌 密钥
-    passwort
+    passwort APIkey HFtoken SSHkey GHtoken DBpass APItokens WANDBkey passWord PassWord dbPassWord
+    pass_word passCode pass_phrase passkey pword pincode
     """
 )
 
@@ -79,6 +80,7 @@ HARMLESS_NAMES = _words(
     pattern patience patch_size compatible spatial patient bearing forbearance cooking credit
     credits accredited hooked hooks_count learning_rate embedding_dim n_epoch weight_decay
     dropout optimizer scheduler device seed batch_size hidden_units activation model trainer
+    APIkeyboard TOKENdim numTOKENS pass_word_count passkeeper NNtokenizer first_pass_word
     name id user username user_id item_id login host port url database dataset columns label
     labels target monitor notes description
     """
@@ -139,6 +141,13 @@ SECRET_TEXTS = [
     (f'password="""{S}"""', ("password=",)),
     (f"password: {S}\nlr: 1", ("password: ", "\nlr: 1")),
     (f"API key: {S}, model: x", ("API key: ", ", model: x")),
+    (f"password is: {S} now", ("password is: ", " now")),
+    (f"token is : {S}", ("token is : ",)),
+    (f"密码：{S}，学习率：0.1", ("密码：", "，学习率：0.1")),
+    (f"password：{S}", ("password：",)),
+    (f"wandb login --relogin {LONG} x", ("wandb login --relogin ", " x")),
+    (f"swanlab login -k {LONG}", ("swanlab login -k ",)),
+    (f"APIkey={S}", ("APIkey=",)),
     (f"the access token is {S} today", ("the access token is ", " today")),
     (f"machine host login me password {S}", ("machine host login me password ",)),
     (f"ENV SECRET_KEY {S} x", ("ENV SECRET_KEY ", " x")),
@@ -229,6 +238,8 @@ _TEXTS = r"""
     sort_key=created_at|cache_key=user_v2|model_key=deepfm_v2|metric_key=val/auc|group_key=user
     stop_token=<|end|>|pad_token=<pad>|token_type=bearer|auth_type=oauth2|password_field=pwd
     token_url=https://h/oauth2/token|secret_name=prod/db|api_key_env=OPENAI_API_KEY|pin_memory=True
+    wandb login failed|run wandb login --relogin first|wandb login --host=https://api.host.org
+    token：统计长度|the token is: missing|APIkeyboard=qwerty2keys4all
     password_min_length=8|token_ttl: 3600|key_len=32|credentials_path=/etc/app/creds.json
 """
 HARMLESS_TEXTS = [

@@ -34,9 +34,9 @@ _NOUNS = _set(
 )
 # Nouns that name a secret wherever they occur. `secretary` and `secretion` do not contain one.
 _STRONG = re.compile(
-    r"password|passwd|passphrase|passcode|passwort|kennwort|credential|apikey|privatekey"
+    r"password|passwd|passphrase|passcode|passkey|passwort|kennwort|credential|apikey|privatekey"
     r"|secret(?!ar[yi]|ions?$|ed$|ive|ly$|ory)"
-    r"|^(?:pwd|creds?|t?otp|pin|authorization|bearer|cookies?|jwt|webhooks?)$"
+    r"|^(?:pwd|pword|creds?|t?otp|pin|pincode|authorization|bearer|cookies?|jwt|webhooks?)$"
 )
 _STRONG_CHINESE = re.compile("密码|口令|密钥|令牌|凭证")
 
@@ -82,6 +82,7 @@ _OVER_DATA = _COUNTS | _set(
     "all backward band by compiler eval first forward full high last low multi next one render "
     "second single test third train training two val"
 )
+_ENDS_OF_PASS = (["code"], ["phrase"], ["wd"], ["word"])  # passWord, pass_phrase
 # Words after a noun: those that are about the secret, not the secret.
 _DESCRIBES = _set(
     "age alg algorithm arn attempt audience backend class classes column count dim dir domain "
@@ -106,7 +107,9 @@ _QUALIFIERS = {
     "pat": _BEFORE_PAT,
     "auth": _set("basic http proxy"),
 }
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_WORDS = re.compile(  # at first APIkey and HFtoken, where a noun follows capitals in lower case
+    rf"[A-Z]{{2,}}(?=(?:{'|'.join(_NOUNS)})s?(?![a-z]))|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+"
+)
 _LOOKS = re.compile(  # ten or more in a row, letters and digits taking turns
     r"(?<![A-Za-z0-9])(?=[A-Za-z0-9]{10})(?:[A-Za-z]+\d+[A-Za-z]|\d+[A-Za-z]+\d)"
 )
@@ -199,8 +202,10 @@ def _graded(noun: str, before: list[str], after: list[str]) -> Grade:
     if noun == "key":
         return _key(kinds, before, after, describes)
     if noun in ("pass", "pw", "pat"):
-        if after or _OVER_DATA.intersection(before):
+        if (after and after not in _ENDS_OF_PASS) or _OVER_DATA.intersection(before):
             return Grade.PLAIN
+        if after:
+            return Grade.ANY
         if kinds & _QUALIFIERS[noun]:
             return Grade.ANY
         return Grade.TEXT if not before and noun != "pat" else Grade.DOUBTFUL

@@ -12,9 +12,9 @@ from .names import Grade, grade, is_secret, looks_secret
 _NAME = r"(?P<name>[^\W\d][\w.-]*)"
 _PAIR = re.compile(
     r"(?<![\w.-])(?P<dash>-{0,2})" + _NAME + r"(?P<quote>\\{0,3}[\"'`])?\]?"
-    r"(?:[ \t]{0,4}(?P<sign>={1,3}>?|:=|:(?![:/])|%3[Dd])(?:\s{1,40}(?=[\"'])|[ \t]{0,4})"
+    r"(?:[ \t]{0,4}(?P<sign>={1,3}>?|:=|:(?![:/])|[：＝]|%3[Dd])(?:\s{1,40}(?=[\"'])|[ \t]{0,4})"
     r"|(?<=[\"'`])(?P<comma>,)\s{0,4}(?=[\"'`])"
-    r"|[ \t]{1,4}(?P<prose>is[ \t]{1,4}|\(|(?=\w))"
+    r"|[ \t]{1,4}(?P<prose>is[ \t]{0,2}:?[ \t]{1,4}|\(|(?=\w))"
     r"|(?P<tag>>))"
 )
 _FLAG = re.compile(r"(?<![\w.-])(?P<dash>-{1,2})" + _NAME + r"[ \t]{1,4}(?![-=:\s])")
@@ -25,7 +25,8 @@ _USER_FLAG = re.compile(
 _TOOL = re.compile(  # options that are a password to these tools, and a port to others
     r"(\b(?:sshpass[ \t]+-p[ \t]*|(?:mysql|mariadb)\w*[ \t][^\n;|&]{0,200}?(?<=[ \t])-p(?=\S)"
     r"|docker[ \t]login[ \t][^\n;|&]{0,200}?(?<=[ \t])-p[ \t]+"
-    r"|redis-cli[ \t][^\n;|&]{0,200}?(?<=[ \t])-a[ \t]+))(\S+)"
+    r"|redis-cli[ \t][^\n;|&]{0,200}?(?<=[ \t])-a[ \t]+"
+    r"|(?:wandb|swanlab)[ \t]+login[ \t]+(?:-\S{1,200}[ \t]+){0,4}(?=\w{16})))(\S+)"
 )
 _NOUN = re.compile(  # quicker than the grammar of names, and more often true
     "pass|pw|secret|token|key|auth|cred|pin|otp|bearer|cookie|jwt|hook|pat|wort|sig|[密口令凭]",
@@ -36,8 +37,8 @@ _WORD_BEFORE = re.compile(r"([A-Za-z]{1,20}) $")
 _OPENING = re.compile(r"[bBfFrRuU]{0,2}(?:[\w.]{1,40}\(\s{0,4})?(\\{0,3}(?:\"\"\"|'''|[\"'`]))")
 _BRACKET = re.compile(r"[\[\](){}]")
 _BARE = re.compile(
-    rf"(?:{REDACTED}|(?!</)[^\s\"'`])+?"
-    r"(?=[&;,]\s?[\w.-]+\s?=|[,;.)\]}]{0,4}(?:[\s\"'`]|</|\Z))"
+    rf"(?:{REDACTED}|(?!</)[^\s\"'`，；。])+?"
+    r"(?=[&;,]\s?[\w.-]+\s?=|[,;.)\]}]{0,4}(?:[\s\"'`，；。]|</|\Z))"
 )
 _SCHEME = re.compile(r"(?:Basic|Bearer|Token|Negotiate|NTLM|ApiKey)[ \t]{1,4}(?=\S)", re.I)
 _LINE = re.compile(r"[^\r\n'`]+")
@@ -114,7 +115,7 @@ def _is_told(found: "re.Match[str]", text: str, start: int, end: int, name: str)
     prose = groups.get("prose")
     if prose is not None:
         return bool(_TELLING.search(value)) if prose.startswith("is") else looks_secret(value)
-    if groups.get("sign") == ":" and not groups.get("quote"):
+    if groups.get("sign") in (":", "：") and not groups.get("quote"):
         return _is_no_prose(text, start, end, name)
     return True
 
