@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from core.trainers.training_table import TRAINERS, fit
+from torch_rechub._streams import StandardStream, usable_streams
 from torch_rechub.basic.tracking import JSONLLogger
-from torch_rechub.basic.tracking.streams import StandardStream, usable_streams
 from torch_rechub.cli import main
 from torch_rechub.runs import read_runs
 

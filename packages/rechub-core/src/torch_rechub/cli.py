@@ -11,7 +11,7 @@ from importlib import metadata
 from typing import NoReturn
 
 from ._shown import shown
-from .basic.tracking.streams import usable_streams
+from ._streams import usable_streams
 from .runs import available_readers, compare, plot, read_runs
 from .runs.comparing import names_of_metrics
 from .runs.comparison import Comparison

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from torch_rechub.basic.tracking.streams import StandardStream
+from torch_rechub._streams import StandardStream
 
 
 def print_where_possible() -> None:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from .._streams import StandardStream
 from ..basic.layers.inputs import tensor_of
 from ..basic.layers.precision import for_device, is_double
-from ..basic.tracking.streams import StandardStream
 from ..data.loader import TableLoader
 from .checks import check_dense, check_moments, check_not_empty, check_table
 

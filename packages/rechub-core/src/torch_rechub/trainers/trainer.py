@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from .._paths import local_path
+from .._streams import usable_streams
 from ..basic.callback import EarlyStopper
 from ..basic.loss_func import RegularizationLoss
-from ..basic.tracking.streams import usable_streams
 from ..export import trained
 from .batches import BatchFeed, batch_rows
 from .best import BestWeights

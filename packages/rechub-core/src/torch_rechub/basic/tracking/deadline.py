@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from .streams import StandardStream
+from ..._streams import StandardStream
 
 
 class NoAnswer(TimeoutError):

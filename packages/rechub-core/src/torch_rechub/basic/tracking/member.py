@@ -4,11 +4,11 @@ import logging
 import os
 from typing import Any, Literal
 
+from ..._streams import usable_streams
 from .base import LoggerClosedError
 from .deadline import Deadline, NoAnswer, end_process_in_time
 from .foreign import error_text
 from .signals import raised_by_signal
-from .streams import usable_streams
 
 log = logging.getLogger("torch_rechub.tracking")
 
