@@ -25,7 +25,19 @@ def title(page: Path) -> str:
     return str(page.relative_to(REPOSITORY))
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=title)
+def in_chinese(page: Path) -> bool:
+    """Whether the page says in Chinese what another one says with the same code."""
+    return "zh" in page.parts or page.name.endswith(".zh.md")
+
+
+WITH_CODE = [
+    pytest.param(p, marks=pytest.mark.slow if in_chinese(p) else (), id=title(p))
+    for p in PAGES
+    if blocks(p)
+]
+
+
+@pytest.mark.parametrize("page", WITH_CODE)
 def test_every_python_block_of_a_page_runs(page, monkeypatch):
     # what a page sets in the environment must not outlive it
     monkeypatch.setattr(os, "environ", os.environ.copy())

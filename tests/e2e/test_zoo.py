@@ -271,6 +271,7 @@ def short_run(task, model, folder):
         return list(csv.DictReader(file)), list(logs.glob("*.run.jsonl"))
 
 
+@pytest.mark.slow
 def test_a_run_is_recorded_and_stands_in_the_table_beside_the_baselines(tmp_path):
     from torch_rechub.runs import read_runs
 

@@ -33,6 +33,7 @@ def test_the_process_is_as_before_when_runs_are_finished(tmp_path):
     assert json.loads(out.splitlines()[-1]) == []
 
 
+@pytest.mark.slow
 def test_a_forked_process_that_exits_ends_and_leaves_the_runs_alone(tmp_path):
     status, out, err = run(tmp_path, "fork")
     assert status == 0, err
