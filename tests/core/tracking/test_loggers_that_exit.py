@@ -155,14 +155,15 @@ def _send(number):
     threading.Event().wait(0.05)
 
 
+@pytest.mark.parametrize("error", [ConnectionError("no service"), SystemExit(1), Outcome()])
 @pytest.mark.parametrize("hook", ["log_metrics", "log_text", "log_failure", "closed"])
-def test_a_logger_that_fails_at_the_look_up_of_a_method_is_like_one_that_fails_in_it(hook):
+def test_a_logger_that_fails_at_the_look_up_of_a_method_is_like_one_that_fails_in_it(hook, error):
     class Lazy(BaseLogger):
         found = False
 
         def __getattribute__(self, name):
             if name == hook and object.__getattribute__(self, "found"):
-                raise ConnectionError("no service")
+                raise error
             return object.__getattribute__(self, name)
 
     logger = Lazy()

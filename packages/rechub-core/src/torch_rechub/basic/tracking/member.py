@@ -99,7 +99,9 @@ class Member:
     def _look_up(self, name: str) -> Any:
         try:
             return getattr(self.logger, name, None)
-        except Exception:  # of a logger that asks somebody else
+        except BaseException as error:  # of a logger that asks somebody else
+            if isinstance(error, KeyboardInterrupt) or raised_by_signal(error):
+                raise
             return None
 
     def _survive(self, method: str, *args: Any, **kwargs: Any) -> bool:
