@@ -73,6 +73,49 @@ def usable_streams() -> Iterator[None]:
                 setattr(sys, name, stream)
 
 
+class _Forgiving:
+    """A stream, less its errors of writing; in all else the stream itself."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def forgiving_streams() -> Iterator[None]:
+    """In this block what cannot be written to a standard stream is dropped.
+
+    For calls of an SDK that says something and dies of a broken pipe or a full disk meanwhile,
+    which no stream tells beforehand.
+
+    Example:
+        >>> with forgiving_streams():
+        ...     print("opened")
+        opened
+    """
+    given = {name: getattr(sys, name) for name in ("stdout", "stderr")}
+    forgiving = {name: _Forgiving(stream) for name, stream in given.items() if stream is not None}
+    for name, stream in forgiving.items():
+        setattr(sys, name, stream)
+    try:
+        yield
+    finally:
+        for name, stream in forgiving.items():
+            if getattr(sys, name) is stream:
+                setattr(sys, name, given[name])
+
+
 def _takes_text(stream: Any) -> bool:
     try:
         stream.write("")

@@ -20,6 +20,7 @@ from torch_rechub.basic.tracking.plugin import (
     without_secrets,
 )
 from torch_rechub.basic.tracking.presence import Presence
+from torch_rechub.basic.tracking.streams import forgiving_streams
 
 from .ending import is_written
 from .hooks import load_wandb
@@ -218,7 +219,8 @@ class WandbLogger(RunLogger):
     def close(self, failure: BaseException | None) -> None:
         """Finish the run, as failed if it died of something, and take wandb's hooks out again."""
         try:
-            self.run.finish(exit_code=exit_code(failure))
+            with forgiving_streams():
+                self.run.finish(exit_code=exit_code(failure))
         finally:
             release_when_closed(self._wandb)
         self._check_file()

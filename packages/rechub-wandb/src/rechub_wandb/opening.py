@@ -8,6 +8,7 @@ from typing import Any
 
 from torch_rechub.basic.tracking.foreign import undisturbed
 from torch_rechub.basic.tracking.plugin import local_directory
+from torch_rechub.basic.tracking.streams import forgiving_streams
 
 from .hooks import hooks_followed, leave_forked_processes_alone, release_hooks
 
@@ -48,7 +49,8 @@ def _init(wandb: Any, options: dict[str, Any]) -> Any:
     options["settings"] = _settings(wandb, options)
     _report_what_silence_hides(wandb)
     try:
-        return undisturbed(wandb.init)(**options)
+        with forgiving_streams():
+            return undisturbed(wandb.init)(**options)
     except wandb.Error as error:
         raise type(error)(
             f"{error} (WandbLogger could not open its run. Log in once with `wandb login` or set "
