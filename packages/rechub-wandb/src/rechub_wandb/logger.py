@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from torch_rechub.basic.tracking.streams import forgiving_streams
+
 from torch_rechub.basic.tracking.logger import RunLogger
 from torch_rechub.basic.tracking.names import distinct
 from torch_rechub.basic.tracking.plugin import (
@@ -20,7 +22,6 @@ from torch_rechub.basic.tracking.plugin import (
     without_secrets,
 )
 from torch_rechub.basic.tracking.presence import Presence
-from torch_rechub.basic.tracking.streams import forgiving_streams
 
 from .ending import is_written
 from .hooks import load_wandb

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from torch_rechub.basic.tracking.streams import forgiving_streams
+
 from torch_rechub.basic.tracking.foreign import undisturbed
 from torch_rechub.basic.tracking.plugin import local_directory
-from torch_rechub.basic.tracking.streams import forgiving_streams
 
 from .hooks import hooks_followed, leave_forked_processes_alone, release_hooks
 
