@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, MultiStepLR, OneCycleLR, StepLR
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LambdaLR,
+    MultiStepLR,
+    OneCycleLR,
+    ReduceLROnPlateau,
+    StepLR,
+)
 
 from torch_rechub.basic.features import SparseFeature
 from torch_rechub.models.ranking import DeepFM
@@ -264,6 +271,28 @@ def test_the_checkpoint_of_another_optimizer_is_refused(tmp_path, optimizer):
     message = f"another optimizer, Adam, not {optimizer.__name__}"
     with pytest.raises(CheckpointError, match=message):
         again.fit(train, val, resume=True)
+
+
+def test_numbers_of_numpy_are_read_back(tmp_path):
+    def of_numpy(n_epoch):
+        rate = {"optimizer_params": {"lr": np.float32(0.05), "weight_decay": np.float64(0)}}
+        plateau = {"patience": np.int64(0), "factor": np.float64(0.5)}
+        schedule = {"scheduler_fn": ReduceLROnPlateau, "scheduler_params": plateau}
+        trainer, train, val = make(tmp_path, n_epoch=n_epoch)
+        trainer = CTRTrainer(
+            trainer.model, n_epoch=n_epoch, model_path=tmp_path, **rate, **schedule
+        )
+        scores = iter(np.array([0.6, 0.5, 0.7, 0.8]))
+        trainer.evaluate_fn = lambda y, p: next(scores)
+        return trainer, train, val
+
+    first, train, val = of_numpy(2)
+    first.fit(train, val, resume=True)
+    again, train, val = of_numpy(4)
+    again.fit(train, val, resume=True)
+    lr = float(np.float32(0.05))
+    assert [row["val/auc"] for row in again.history] == [0.6, 0.5, 0.6, 0.5]
+    assert [row["learning_rate"] for row in again.history] == [lr, lr, lr / 2, lr / 4]
 
 
 def test_a_checkpoint_of_the_first_format_is_continued(tmp_path, sound):

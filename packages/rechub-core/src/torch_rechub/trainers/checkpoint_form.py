@@ -2,10 +2,12 @@
 
 import math
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +18,22 @@ if TYPE_CHECKING:
     from .trainer import Trainer
 
 REMEDY = "give another model_path, or remove the file to start afresh"
+
+
+def without_numpy(value: Any) -> Any:
+    """Return a state with Python's numbers for NumPy's, which torch refuses to read back.
+
+    Metrics of scikit-learn and settings computed with NumPy bring them into histories, schedules
+    and optimizers.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        plain = {without_numpy(key): without_numpy(part) for key, part in value.items()}
+        return Counter(plain) if isinstance(value, Counter) else plain
+    if type(value) in (list, tuple):
+        return type(value)(without_numpy(part) for part in value)
+    return value
 
 
 def check_history(path: Path, rows: list[Any], trainer: "Trainer") -> None:

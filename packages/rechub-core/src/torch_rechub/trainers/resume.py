@@ -12,7 +12,14 @@ from .checkpoint import (
     shapes,
 )
 from .checkpoint_form import REMEDY as _REMEDY
-from .checkpoint_form import check_form, check_history, form_of, refuse_nan, refuse_other_kinds
+from .checkpoint_form import (
+    check_form,
+    check_history,
+    form_of,
+    refuse_nan,
+    refuse_other_kinds,
+    without_numpy,
+)
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -49,6 +56,8 @@ def write_checkpoint(trainer: "Trainer", over: bool) -> None:
         "task": {name: part.state_dict() for name, part in trainer.stateful.items()},
         "random": random_state(),
     }
+    for name in ("optimizer", "scheduler", "history", "task"):
+        state[name] = without_numpy(state[name])
     state["form"] = form_of(state, trainer)
     save_weights(state, checkpoint_path(trainer))
 
