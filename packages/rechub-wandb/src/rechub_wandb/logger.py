@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from torch_rechub.basic.tracking.streams import forgiving_streams
-
+from torch_rechub._streams import forgiving_streams
 from torch_rechub.basic.tracking.logger import RunLogger
 from torch_rechub.basic.tracking.names import distinct
 from torch_rechub.basic.tracking.plugin import (

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from torch_rechub.basic.tracking.streams import forgiving_streams
-
+from torch_rechub._streams import forgiving_streams
 from torch_rechub.basic.tracking.foreign import undisturbed
 from torch_rechub.basic.tracking.plugin import local_directory
 
