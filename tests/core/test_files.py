@@ -1,5 +1,7 @@
 """A full disk names the file that could not be written, wherever a file is written."""
 
+import json
+import subprocess
 import sys
 
 import pytest
@@ -25,6 +27,55 @@ def test_an_error_that_names_a_file_already_is_left_alone(tmp_path):
     with pytest.raises(FileNotFoundError) as raised, naming("another"):
         missing.write_text("x")
     assert raised.value.filename == str(missing)
+
+
+LIMITED = """
+import json, resource, signal, sys, torch
+from torch_rechub.basic.features import SparseFeature
+from torch_rechub.basic.tracking import JSONLLogger
+from torch_rechub.models.ranking import LR
+from torch_rechub.serving.annoy import AnnoyBuilder
+from torch_rechub.serving.faiss import FaissBuilder
+from torch_rechub.trainers import CTRTrainer
+from torch_rechub.utils.quantization import quantize_model
+
+folder = sys.argv[1]
+logger = JSONLLogger("p", "n", dir=folder)
+logger.log_metrics({"loss": 1.0}, 0)
+vectors = torch.randn(500, 8)
+builders = {"annoy": AnnoyBuilder(8), "faiss": FaissBuilder()}
+trainer = CTRTrainer(LR([SparseFeature("user", 900)]), model_path=folder)
+trainer.export_onnx(f"{folder}/sound")
+WRITERS = {
+    "onnx": lambda file: trainer.export_onnx(file),
+    "fp16": lambda file: quantize_model(f"{folder}/sound", file, mode="fp16"),
+    "jsonl": lambda file: logger.log_hyperparams({"text": "x" * 3000}),
+    **{name: builder.build(vectors).save for name, builder in builders.items()},
+}
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1500, resource.RLIM_INFINITY))
+said = {"run": [logger.path]}
+for name, write in WRITERS.items():
+    try:
+        write(f"{folder}/{name}.file")
+    except OSError as error:
+        said[name] = str(error)
+print(json.dumps(said))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of a file's size is Linux's")
+def test_every_writer_names_its_file_when_the_disk_is_full(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, tmp_path], capture_output=True, text=True, timeout=120
+    )
+    said = json.loads(done.stdout.splitlines()[-1])
+    (run,) = said.pop("run")
+    assert run in said.pop("jsonl")
+    assert {name: str(tmp_path / f"{name}.file") in text for name, text in said.items()} == (
+        dict.fromkeys(("onnx", "fp16", "annoy", "faiss"), True)
+    )
+    assert all("File too large" in text for text in said.values())
 
 
 def test_the_kind_of_an_error_stays():

@@ -32,8 +32,10 @@ def naming(file: "FilePath") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is not None or error.errno is None:
+        if error.filename is not None:
             raise
+        if error.errno is None:  # a library's own, of text alone
+            raise OSError(f"{error}: {os.fspath(file)!r}") from error
         raise OSError(error.errno, error.strerror, os.fspath(file)) from error
 
 

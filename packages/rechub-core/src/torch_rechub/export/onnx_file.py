@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .._extras import require
+from .._files import naming
 from .._paths import local_path
 from ..basic.layers.precision import for_device, is_double
 from ..types import FilePath
@@ -55,12 +56,13 @@ def export_module(
     Raises:
         ImportError: onnx or onnxscript is missing.
         RuntimeError: It cannot be exported, or not with a free number of rows.
+        OSError: The file cannot be written, as on a full disk; the error names it.
     """
     for library in ("onnxscript", "onnx"):
         onnx = require(library, "export to ONNX", "onnx")
     target = local_path("output_path", output_path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=target.parent, prefix=".onnx-") as folder:
+    with naming(target), TemporaryDirectory(dir=target.parent, prefix=".onnx-") as folder:
         made = Path(folder, target.name)
         with _at_rest(module, device), torch.no_grad():
             inputs = {
@@ -115,6 +117,8 @@ def _write(
                 output_names=list(outputs),
                 **settings,
             )
+    except OSError:
+        raise
     except Exception as error:
         raise RuntimeError(f"{_name(module)} cannot be exported to ONNX: {error}") from error
 

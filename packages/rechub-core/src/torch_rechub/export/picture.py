@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from .._extras import require
+from .._files import naming
 from .._paths import local_path
 from ..types import FilePath
 from .inputs import as_columns, columns_of, generate_dummy_input_dict
@@ -72,7 +73,8 @@ def visualize_model(
     if save_path is not None:
         path = local_path("save_path", save_path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        graph.visual_graph.render(outfile=str(path), cleanup=True)
+        with naming(path):
+            graph.visual_graph.render(outfile=str(path), cleanup=True)
     return graph
 
 

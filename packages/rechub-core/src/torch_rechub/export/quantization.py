@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from .._extras import require
+from .._files import naming
 from .._paths import local_path
 from ..types import FilePath
 
@@ -63,23 +64,24 @@ def quantize_model(
     if mode == "fp16":
         float16 = require("onnxruntime.transformers.float16", "quantize_model", "onnx")
         model = onnx.load(str(input_path))
-        onnx.save(
-            float16.convert_float_to_float16(model, keep_io_types=keep_io_types), str(output_path)
-        )
+        model = float16.convert_float_to_float16(model, keep_io_types=keep_io_types)
+        with naming(output_path):
+            onnx.save(model, str(output_path))
         return str(output_path)
     if optimize_model:
         # the symbolic one of onnxruntime ends with an error where lengths of sequences are free
         quantization.quant_pre_process(str(input_path), str(output_path), skip_symbolic_shape=True)
         input_path = output_path
-    quantization.quantize_dynamic(
-        str(input_path),
-        str(output_path),
-        op_types_to_quantize=op_types_to_quantize,
-        per_channel=per_channel,
-        reduce_range=reduce_range,
-        weight_type=quantization.QuantType[_WEIGHTS[weight_type]],
-        nodes_to_quantize=nodes_to_quantize,
-        nodes_to_exclude=nodes_to_exclude,
-        extra_options=extra_options,
-    )
+    with naming(output_path):
+        quantization.quantize_dynamic(
+            str(input_path),
+            str(output_path),
+            op_types_to_quantize=op_types_to_quantize,
+            per_channel=per_channel,
+            reduce_range=reduce_range,
+            weight_type=quantization.QuantType[_WEIGHTS[weight_type]],
+            nodes_to_quantize=nodes_to_quantize,
+            nodes_to_exclude=nodes_to_exclude,
+            extra_options=extra_options,
+        )
     return str(output_path)

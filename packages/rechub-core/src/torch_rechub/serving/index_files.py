@@ -39,7 +39,7 @@ def write_index(path: FilePath, write: Callable[[str], object], **facts: Any) ->
     new, told = folder / "index", folder / "json"
     try:
         with naming(path):
-            write(str(new))
+            _run(write, str(new))
             record = {"sha256": _sha256(new), "bytes": new.stat().st_size, **facts}
             told.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
             # a crash before the last line leaves no checksum, not one of another index
@@ -50,6 +50,14 @@ def write_index(path: FilePath, write: Callable[[str], object], **facts: Any) ->
         for file in (new, told):
             file.unlink(missing_ok=True)
         folder.rmdir()
+
+
+def _run(write: Callable[[str], object], file: str) -> None:
+    """Have a library write a file; Faiss has an error of its own for a full disk."""
+    try:
+        write(file)
+    except RuntimeError as error:
+        raise OSError(f"cannot be written ({str(error).splitlines()[0][-200:]})") from error
 
 
 def verify_index(path: FilePath, **facts: Any) -> bool:

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from itertools import count
 from typing import Any, Literal
 
+from ..._files import naming
 from .claim import Claim
 from .json_lines import SUFFIX, VERSION, json_line, read_records, step_of
 from .logger import RunLogger
@@ -232,8 +233,9 @@ class JSONLLogger(RunLogger):
         line = json_line({"v": VERSION, "event": event, "time": now, **fields})
         rest = memoryview(b"\n" + line if self._torn else line)
         self._torn = True
-        while rest:  # a full disk takes a part and refuses the rest
-            rest = rest[self._file.write(rest) :]
+        with naming(self.path):
+            while rest:  # a full disk takes a part and refuses the rest
+                rest = rest[self._file.write(rest) :]
         self._torn = False
 
 
