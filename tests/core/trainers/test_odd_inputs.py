@@ -33,6 +33,8 @@ class Odd:
     equal: bool = False  # whether all rows are the same
     label: float | None = None  # of all rows
     single: bool = False  # whether each part of a model reads one feature
+    dtype: torch.dtype | None = None  # of every column and label
+    views: bool = False  # whether columns of the user have a second feature each
 
 
 ODD = {
@@ -50,6 +52,9 @@ ODD = {
     "negatives alone": Odd(label=0.0),
     "one feature": Odd(single=True),
     "no validation": Odd(n_val=0),
+    "whole numbers as floats of 64 bits": Odd(dtype=torch.float64),
+    "numbers of 8 bits": Odd(dtype=torch.int8),
+    "two features of one column": Odd(views=True),
 }
 
 
@@ -75,11 +80,13 @@ def table(odd, n):
     x = {name: ids(odd, shape) for name, shape in shapes.items()}
     x["history"] *= not odd.empty
     x["age"] = torch.randn(n)
+    x = {name: column.to(odd.dtype or column.dtype) for name, column in x.items()}
     return {name: c[:1].expand_as(c).clone() for name, c in x.items()} if odd.equal else x
 
 
 def labels(odd, n):
-    return torch.arange(n) % 2.0 if odd.label is None else torch.full((n,), odd.label)
+    y = torch.arange(n) % 2.0 if odd.label is None else torch.full((n,), odd.label)
+    return y.to(odd.dtype or y.dtype)
 
 
 def loaders(odd, n_task=0):
@@ -124,7 +131,9 @@ def sequence(odd, name, pooling="concat", owner="item"):
 
 def users(odd):
     user = [sparse(odd, "user")]
-    return user if odd.single else [*user, sequence(odd, "history", "mean"), DenseFeature("age")]
+    views = [DenseFeature("user"), sequence(odd, "history", "sum")] if odd.views else []
+    others = [sequence(odd, "history", "mean"), DenseFeature("age"), *views]
+    return user if odd.single else [*user, *others]
 
 
 def items(odd):
@@ -210,7 +219,8 @@ def test_retrieval(name, in_batch, odd, settings, caplog):
     scores, best = top_k(u, v, k=MANY)
     assert scores.shape == best.shape == (odd.n, odd.ids)
     assert torch.equal(best.sort(dim=1).values, torch.arange(odd.ids).expand(odd.n, -1))
-    assert evaluate_retrieval(u, v, x["item"].unsqueeze(1), topKs=[MANY])[f"hit@{MANY}"] == 1
+    liked = x["item"].long().unsqueeze(1)
+    assert evaluate_retrieval(u, v, liked, topKs=[MANY])[f"hit@{MANY}"] == 1
 
 
 def kinds(n_task):
@@ -255,8 +265,9 @@ def sequences(odd, n):
     """Tokens of which the first two sequences are empty where there are more."""
     tokens = ids(odd, (n, odd.length))
     tokens[:2] *= n < 3
-    columns = [torch.zeros_like(tokens), ids(odd, (n,))]
-    data = SequenceDataGenerator(tokens * (not odd.empty), *columns, torch.zeros_like(tokens))
+    zeros = torch.zeros_like(tokens)
+    columns = [tokens * (not odd.empty), zeros, ids(odd, (n,)), zeros]
+    data = SequenceDataGenerator(*(column.to(odd.dtype or column.dtype) for column in columns))
     return data.generate_dataloader(odd.batch_size)[0]
 
 
