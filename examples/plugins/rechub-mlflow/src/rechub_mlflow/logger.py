@@ -3,11 +3,13 @@
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from torch_rechub.basic.tracking import RunLogger
+from torch_rechub.basic.tracking.foreign import undisturbed
 from torch_rechub.basic.tracking.plugin import (
     LegalNames,
     ending,
@@ -24,6 +26,7 @@ from .values import CHANGED, ERROR, as_text
 DATABASE = "mlflow.db"
 
 _STATES = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+_TELEMETRY = "MLFLOW_DISABLE_TELEMETRY"  # which is read at import and when a run is made
 _ILLEGAL = re.compile(r"[^-\w. :/]", re.ASCII)
 _PARAMS_AT_ONCE = 100
 _LONGEST_NAME, _LONGEST_PARAM = 240, 6_000
@@ -63,17 +66,7 @@ class MLflowLogger(RunLogger):
         params = plain_config("MLflowLogger", config)
         called = without_secrets("MLflowLogger", {"project": project, "name": name})
         folder = Path(local_directory("MLflowLogger", "dir", dir)).resolve()
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # unless the user asks for it
-        tracking = load_sdk("mlflow.tracking", "rechub-mlflow")
-        folder.mkdir(parents=True, exist_ok=True)
-        self.client = tracking.MlflowClient(f"sqlite:///{folder / DATABASE}")
-        experiment = self.client.get_experiment_by_name(called["project"])
-        experiment_id = (
-            experiment.experiment_id
-            if experiment
-            else self.client.create_experiment(called["project"], (folder / "artifacts").as_uri())
-        )
-        self.run_id = self.client.create_run(experiment_id, run_name=called["name"]).info.run_id
+        self.client, self.run_id = _open(folder, called["project"], called["name"])
         self._names = LegalNames("MLflowLogger", _legal)
         self._params: dict[str, str] = {}
         self.write_hyperparams(params or {})
@@ -107,6 +100,34 @@ class MLflowLogger(RunLogger):
         if failure is not None:
             self.client.set_tag(self.run_id, ERROR, failure_text(failure))
         self.client.set_terminated(self.run_id, _STATES[ending(failure)])
+
+
+@undisturbed
+def _open(folder: Path, project: str, name: str | None) -> tuple[Any, str]:
+    """The client of the folder's database, and the id of a new run in it."""
+    with _without_telemetry():
+        tracking = load_sdk("mlflow.tracking", "rechub-mlflow")
+        folder.mkdir(parents=True, exist_ok=True)
+        client: Any = tracking.MlflowClient(f"sqlite:///{folder / DATABASE}")
+        experiment = client.get_experiment_by_name(project)
+        experiment_id = (
+            experiment.experiment_id
+            if experiment
+            else client.create_experiment(project, (folder / "artifacts").as_uri())
+        )
+        return client, client.create_run(experiment_id, run_name=name).info.run_id
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """MLflow reports nothing about the user, who may ask for it; the environment stays as it is."""
+    asked = os.environ.get(_TELEMETRY)
+    os.environ.setdefault(_TELEMETRY, "true")
+    try:
+        yield
+    finally:
+        if asked is None:
+            os.environ.pop(_TELEMETRY, None)
 
 
 def _legal(name: str) -> str:
