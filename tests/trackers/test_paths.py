@@ -63,14 +63,21 @@ def test_a_change_of_the_working_directory_moves_no_run(
         assert sorted(os.listdir(folders / name / "models")) == ["model.checkpoint", "model.pth"]
 
 
-@pytest.mark.parametrize("backend", [b for b in BACKENDS if b in ("wandb", "swanlab")])
-@pytest.mark.parametrize("how", ["environment", "settings"])
+SET_ELSEWHERE = [
+    (backend, how)
+    for backend in BACKENDS
+    for how in ("environment", "settings")
+    if backend in ("wandb", "swanlab")
+] or [("jsonl", "nothing")]  # which has no such setting
+
+
+@pytest.mark.parametrize(("backend", "how"), SET_ELSEWHERE)
 def test_so_it_is_with_a_folder_that_is_set_elsewhere(backend, how, folders, monkeypatch):
     options = {}
     if how == "environment":
         variable = {"wandb": "WANDB_DIR", "swanlab": "SWANLAB_LOG_DIR"}[backend]
         monkeypatch.setenv(variable, "runs")
-    else:
+    elif how == "settings":
         options["settings"] = {{"wandb": "root_dir", "swanlab": "log_dir"}[backend]: "runs"}
     for name in ("a", "b"):
         monkeypatch.chdir(folders / name)
