@@ -1,4 +1,4 @@
-"""Trainings that are looked at from their process: ``python process_scenarios.py NAME ARGS…``.
+"""Training runs that inspect their own process: ``python process_scenarios.py NAME ARGS…``.
 
 What a scenario returns is printed as the last line, as JSON.
 """
@@ -151,7 +151,7 @@ class Unprintable(Exception):
 
 
 def unprintable(folder):
-    """Trainings that die of errors without a text; whether these are what arrives."""
+    """Training runs that end with errors without a text; whether these are what arrives."""
     arrived = []
     for text in ("raises", "exits", "surrogates", "long"):
         error = Unprintable()

@@ -31,7 +31,7 @@ def files(folder):
 
 
 def train(backend, folders, leaves):
-    """A training that is told relative folders in each of two, and leaves for a third."""
+    """Train with relative folders in each of two folders, and change to a third meanwhile."""
     for name in ("a", "b"):
         os.chdir(folders / name)
         model, train, val = model_and_loaders()

@@ -106,35 +106,42 @@ def test_a_logger_that_is_still_open_keeps_its_run(backend, tmp_path, warnings_o
 
 
 PROCESS = """
-import sys, time
+import os, sys, time
 from pathlib import Path
-from torch_rechub.basic.tracking import JSONLLogger, TensorBoardXLogger
-folder, kind, start = sys.argv[1:]
-time.sleep(max(0, float(start) - time.time()))
-if kind == "tensorboardx": logger = TensorBoardXLogger(Path(folder) / "a")
-else: logger = JSONLLogger(dir=folder, id="a", resume="allow" if kind == "jsonl" else None)
+if sys.argv[2] == "tensorboardx": from torch_rechub.basic.tracking import TensorBoardXLogger
+else: from torch_rechub.basic.tracking import JSONLLogger
+folder, kind, meeting = sys.argv[1:]
+def meet(place):
+    Path(meeting, f"{place}-{os.getpid()}").touch()
+    while len(list(Path(meeting).glob(f"{place}-*"))) < 3: time.sleep(0.01)
+meet("imported")
+try:
+    if kind == "tensorboardx": logger = TensorBoardXLogger(Path(folder) / "a")
+    else: logger = JSONLLogger(dir=folder, id="a", resume="allow" if kind == "jsonl" else None)
+finally:
+    meet("opened")
 for step in range(5):
     logger.log_metrics({"a": step}, step)
-    time.sleep(0.1)
 logger.finish()
 """
 
 
 @pytest.mark.parametrize("kind", [*BACKENDS, "jsonl, new"])
 def test_three_processes_at_once_make_runs_of_their_own_or_are_refused(kind, tmp_path):
-    import time
-
-    command = [sys.executable, "-c", PROCESS, str(tmp_path), kind, str(time.time() + 4)]
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    folder = tmp_path / "runs"
+    command = [sys.executable, "-c", PROCESS, str(folder), kind, str(meeting)]
     started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     ends = [(process.communicate(timeout=120)[1], process.returncode) for process in started]
     runs = [[(step, float(step)) for step in range(5)]] * (3 if kind == "tensorboardx" else 1)
-    assert series(tmp_path, "a") == runs
+    assert series(folder, "a") == runs
     refused = [text for text, code in ends if code]
     assert len(refused) == 3 - len(runs)
     for text in refused:
         assert "BlockingIOError" in text or "FileExistsError" in text
     if kind == "tensorboardx":
-        shown = shown_by_tensorboard(tmp_path, "a")
+        shown = shown_by_tensorboard(folder, "a")
         assert sorted(shown.values()) == runs
         assert sum("another logger is writing" in text for text, _ in ends) == 2
 

@@ -1,4 +1,4 @@
-"""What SDKs raise beside errors: exits, cancellations, errors that cannot be shown."""
+"""Exceptions of SDKs other than errors: exits, cancellations, errors that cannot be shown."""
 
 import asyncio
 import math

@@ -43,7 +43,7 @@ def naming(file: "FilePath") -> Iterator[None]:
 def written_whole(file: "FilePath") -> Iterator[BinaryIO]:
     """A stream whose content takes the place of `file`, at once, when the block has ended.
 
-    It is written to a new file beside it, which no other writer has, in this process or another,
+    It is written to a new file in its folder, which no other writer has, in any process,
     and which is synced first. An error leaves what was there before, and nothing else.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Files of indexes: written whole, with a checksum beside them, and verified before they are read.
+"""Files of indexes: written whole, with a checksum file, and verified before they are read.
 
 The libraries that read them verify nothing: of a damaged file annoy ends the process or answers
 with other items.
@@ -31,7 +31,7 @@ def write_index(path: FilePath, write: Callable[[str], object], **facts: Any) ->
         OSError: It cannot be written; what was there before is whole.
     """
     path = local_path("path", path)
-    beside = checksum_file(path)
+    checksum = checksum_file(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # a folder of this writer's own: no other writes there, and nothing of it is left
     folder = path.parent / f".{path.name}.{os.urandom(6).hex()}"
@@ -43,9 +43,9 @@ def write_index(path: FilePath, write: Callable[[str], object], **facts: Any) ->
             record = {"sha256": _sha256(new), "bytes": new.stat().st_size, **facts}
             told.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
             # a crash before the last line leaves no checksum, not one of another index
-            beside.unlink(missing_ok=True)
+            checksum.unlink(missing_ok=True)
             os.replace(new, path)
-            os.replace(told, beside)
+            os.replace(told, checksum)
     finally:
         for file in (new, told):
             file.unlink(missing_ok=True)
@@ -74,23 +74,25 @@ def verify_index(path: FilePath, **facts: Any) -> bool:
         FileNotFoundError: There is no such file.
         ValueError: It is damaged, or holds another index than expected.
     """
-    path, beside = Path(path), checksum_file(path)
+    path, checksum = Path(path), checksum_file(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no index file {str(path)!r}")
-    if not beside.exists():
+    if not checksum.exists():
         log.warning(
             "%s has no checksum in %s, by which damage would be noticed: save the index again.",
             path,
-            beside.name,
+            checksum.name,
         )
         return False
     try:
-        record = json.loads(beside.read_text(encoding="utf-8"))
+        record = json.loads(checksum.read_text(encoding="utf-8"))
         expected = record["sha256"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{beside} is damaged: {_REMEDY}, or remove it") from error
+        raise ValueError(f"{checksum} is damaged: {_REMEDY}, or remove it") from error
     if record.get("bytes", path.stat().st_size) != path.stat().st_size or _sha256(path) != expected:
-        raise ValueError(f"{path} is damaged: its checksum is not that in {beside.name}: {_REMEDY}")
+        raise ValueError(
+            f"{path} is damaged: its checksum is not that in {checksum.name}: {_REMEDY}"
+        )
     for name, value in facts.items():
         if record.get(name) not in (None, value):
             raise ValueError(

@@ -189,7 +189,7 @@ def prediction(model: nn.Module, x: Any) -> Tensor:
 
 
 def interests_with_mask(model: nn.Module, x: Any) -> Tensor:
-    """The users' interests and, beside each, whether it is their own: (B, K, D + 1), on the CPU."""
+    """The users' interests, each with whether it is their own: (B, K, D + 1), on the CPU."""
     own: Tensor = model.own_interests(x).cpu()  # type: ignore[operator]
     interests = prediction(model, x)
     return torch.cat([interests, own.unsqueeze(2).to(interests.dtype)], dim=2)
