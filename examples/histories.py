@@ -8,9 +8,9 @@ from functools import partial
 
 import numpy as np
 
-from torch_rechub.basic.retrieval import evaluate_retrieval
 from torch_rechub.data.loader import TorchDataset
 from torch_rechub.data.public import movielens_100k
+from torch_rechub.metrics.retrieval import evaluate_retrieval
 
 LENGTH = 50
 N_USERS, N_ITEMS = 943, 1683  # films have the ids 1 to 1682; 0 is padding

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from histories import LENGTH, N_ITEMS, popularity, users_in_order
 
-from torch_rechub.basic.retrieval import evaluate_retrieval
 from torch_rechub.basic.tracking import TensorBoardXLogger
+from torch_rechub.metrics.retrieval import evaluate_retrieval
 from torch_rechub.models.generative import HSTUModel
 from torch_rechub.trainers import SeqTrainer
 from torch_rechub.utils.data import SequenceDataGenerator

@@ -7,7 +7,7 @@ from histories import LENGTH
 from torch.utils.data import DataLoader
 from transformers import T5Config
 
-from torch_rechub.basic.ranking_metric import ranking_metrics
+from torch_rechub.metrics.ranking import ranking_metrics
 from torch_rechub.models.generative import RQVAEModel, TIGERModel
 from torch_rechub.trainers import TigerTrainer, rqvae_trainer
 from torch_rechub.utils.data import TigerSeqDataset

@@ -6,7 +6,7 @@ import os
 import pytest
 import torch
 
-from torch_rechub.trainers.batches import to_device
+from torch_rechub.data.batch import to_device
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,7 +20,7 @@ from torch_rechub.basic.features import DenseFeature, SparseFeature
 from torch_rechub.basic.initializers import Pretrained
 from torch_rechub.basic.layers import CapsuleNetwork, EmbeddingLayer
 from torch_rechub.basic.layers.precision import leave_out, unit_length
-from torch_rechub.basic.softmax_loss import softmax_loss
+from torch_rechub.losses.blockwise_softmax import softmax_loss
 from torch_rechub.models.generative import HLLMModel
 
 # of rounding: the share of the largest number that outputs may be off by

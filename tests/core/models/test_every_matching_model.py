@@ -10,8 +10,8 @@ import torch
 from torch.nn import functional as F
 
 from core.models.matching_table import MODELS, inputs
-from torch_rechub.basic.retrieval import top_k
 from torch_rechub.data.loader import TableLoader, TorchDataset
+from torch_rechub.metrics.retrieval import top_k
 from torch_rechub.models import matching
 from torch_rechub.models.matching.two_tower import TwoTower
 from torch_rechub.trainers import MatchTrainer

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from torch_rechub.basic.retrieval import top_k
+from torch_rechub.metrics.retrieval import top_k
 from torch_rechub.utils.match import Annoy, Faiss, Milvus
 
 N, D, K = 300, 8, 5

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from torch_rechub.basic.features import SparseFeature
-from torch_rechub.basic.ranks import process_rank
 from torch_rechub.basic.tracking import BaseLogger, JSONLLogger
 from torch_rechub.basic.tracking.logger import RunLogger
 from torch_rechub.data.loader import TableLoader, TorchDataset
+from torch_rechub.distributed import process_rank
 from torch_rechub.models.ranking import LR
 from torch_rechub.runs import read_runs
 from torch_rechub.trainers import CTRTrainer, Recording

@@ -16,7 +16,7 @@ from torch_rechub.basic.features import DenseFeature, SparseFeature
 from torch_rechub.data.loader import PredictDataset, TableLoader, TorchDataset
 from torch_rechub.models.multi_task import AITM, ESMM, MMOE, PLE, SharedBottom
 from torch_rechub.trainers import CheckpointError, MTLTrainer
-from torch_rechub.trainers.settings import Settings
+from torch_rechub.training.settings import Settings
 from torch_rechub.utils.data import DataGenerator
 
 MIXED = ["classification", "regression"]

@@ -8,11 +8,11 @@ import torch
 
 from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
 from torch_rechub.basic.metric import gauc_score, ranking_metrics
-from torch_rechub.basic.retrieval import evaluate_retrieval, top_k
+from torch_rechub.metrics.retrieval import evaluate_retrieval, top_k
 from torch_rechub.models import matching, multi_task, ranking
 from torch_rechub.models.generative import HSTUModel
+from torch_rechub.objectives.balancing.strategies import STRATEGIES
 from torch_rechub.trainers import CTRTrainer, MatchTrainer, MTLTrainer, SeqTrainer
-from torch_rechub.trainers.balancing import STRATEGIES
 from torch_rechub.utils.data import DataGenerator, MatchDataGenerator, SequenceDataGenerator
 
 D, MANY = 4, 50  # the width of embeddings; a K above any catalogue here

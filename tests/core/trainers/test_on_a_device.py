@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from core.trainers.training_table import (
+from core.training.training_table import (
     ITEM,
     PARAMS,
     TRAININGS,
@@ -20,8 +20,8 @@ from core.trainers.training_table import (
     next_codes,
     rows,
 )
-from torch_rechub.basic.retrieval import evaluate_retrieval, top_k
 from torch_rechub.data.loader import TableLoader, TorchDataset
+from torch_rechub.metrics.retrieval import evaluate_retrieval, top_k
 from torch_rechub.models.generative import HSTUModel
 from torch_rechub.models.ranking import DeepFM
 from torch_rechub.trainers import CTRTrainer, SeqTrainer

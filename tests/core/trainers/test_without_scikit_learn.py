@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from torch_rechub.trainers.figures import roc_points
+from torch_rechub.training.reporting.plots import roc_points
 
 # The example of each trainer's docstring trains; RQ-VAE starts from cluster centers here, too.
 CODE = """

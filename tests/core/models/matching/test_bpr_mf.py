@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from torch_rechub.basic.features import SparseFeature
-from torch_rechub.basic.retrieval import top_k
+from torch_rechub.metrics.retrieval import top_k
 from torch_rechub.models.matching import BPRMF
 
 

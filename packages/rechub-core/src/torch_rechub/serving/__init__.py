@@ -1,6 +1,6 @@
 """Nearest-neighbour search over item embeddings, with libraries that extras install.
 
-Exact search needs none of them: `torch_rechub.basic.retrieval`.
+Exact search needs none of them: `torch_rechub.metrics.retrieval`.
 """
 
 from typing import Any

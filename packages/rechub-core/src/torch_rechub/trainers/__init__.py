@@ -1,10 +1,10 @@
 """Trainers: one loop, and for each task what its loss, its prediction and its metrics are."""
 
 from .._files import CheckpointError
+from ..training.reporting.recorder import Recording
 from .ctr_trainer import CTRTrainer
 from .match_trainer import MatchTrainer
 from .mtl_trainer import MTLTrainer
-from .recording import Recording
 from .seq_trainer import SeqTrainer
 from .tiger_trainer import TigerTrainer
 

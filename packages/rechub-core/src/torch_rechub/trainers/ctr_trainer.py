@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..basic.layers.precision import widened
-from ..basic.metric import auc_score
-from .batches import labelled_batch
-from .checks import check_binary, warn_of_one_class
-from .logits import logits_of
-from .passes import predictions_of
-from .settings import Folder, Settings, TrainerOptions
-from .trainer import Trainer
+from ..data.batch import labelled_batch
+from ..data.labels import check_binary, warn_of_one_class
+from ..metrics.prediction import auc_score
+from ..objectives.logits import logits_of
+from ..training.evaluation import predictions_of
+from ..training.settings import Folder, Settings, TrainerOptions
+from ..training.trainer import Trainer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -9,17 +9,18 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from .._paths import local_path
-from ..basic.metric import auc_score
+from ..data.batch import split_batch
+from ..data.labels import check_binary, warn_of_one_class
 from ..export.trained import export_tower_onnx
-from .batches import split_batch
-from .checkpoint import put_weights
-from .checks import check_binary, check_inputs, check_not_empty, warn_of_one_class
-from .hyperparams import describe_matching
-from .in_batch_objective import make_objective
-from .match_objectives import columns_in_use, interests_with_mask, one_tower, prediction
-from .passes import predictions_of
-from .settings import Folder, Settings, TrainerOptions
-from .trainer import Trainer
+from ..metrics.prediction import auc_score
+from ..objectives.in_batch import make_objective
+from ..objectives.matching import columns_in_use, interests_with_mask, one_tower, prediction
+from ..training.checkpoints.weights import put_weights
+from ..training.checks import check_inputs, check_not_empty
+from ..training.evaluation import predictions_of
+from ..training.reporting.hyperparams import describe_matching
+from ..training.settings import Folder, Settings, TrainerOptions
+from ..training.trainer import Trainer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -90,7 +91,9 @@ class MatchTrainer(Trainer):
         self.mode, self.in_batch_neg = mode, in_batch_neg
         sampling = (in_batch_neg_ratio, hard_negative, sampler_seed) if in_batch_neg else None
         self.recorded = describe_matching(mode, sampling, item_frequency is not None)
-        self.objective = make_objective(self.model, mode, sampling, item_frequency, settings)
+        self.objective = make_objective(
+            self.model, mode, sampling, item_frequency, settings.parallel, self.device
+        )
         self.stateful["negatives"] = self.objective
         self.criterion = self.objective.criterion
         self.evaluate_fn: Callable[[Any, Any], float] = auc_score

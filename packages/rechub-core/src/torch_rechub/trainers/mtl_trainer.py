@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from .batches import labelled_batch
-from .logits import logits_of
-from .passes import predictions_of
-from .settings import Folder, Settings, TrainerOptions
-from .tasks import MAX, Tasks, stopping_mode
-from .trainer import Trainer
+from ..data.batch import labelled_batch
+from ..objectives.logits import logits_of
+from ..objectives.multi_task import MAX, Tasks, stopping_mode
+from ..training.evaluation import predictions_of
+from ..training.settings import Folder, Settings, TrainerOptions
+from ..training.trainer import Trainer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

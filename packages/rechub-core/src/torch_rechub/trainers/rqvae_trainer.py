@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from .._bounds import check_whole, refuse_none
+from ..data.batch import split_batch
 from ..export.trained import export_codes_onnx
 from ..models.generative.rqvae import RQVAEModel
-from . import trainer
-from .batches import split_batch
-from .checkpoint import save_weights
-from .settings import Folder, Settings, TrainerOptions
+from ..training import trainer
+from ..training.checkpoints.weights import save_weights
+from ..training.settings import Folder, Settings, TrainerOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from ..basic.layers.inputs import check_column
 from ..export import trained
-from .next_item import Predictor, better_of, item_loss, require_mean
-from .settings import Folder, Settings, TrainerOptions
-from .trainer import Trainer
+from ..objectives.next_item import Predictor, better_of, item_loss, require_mean
+from ..training.settings import Folder, Settings, TrainerOptions
+from ..training.trainer import Trainer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

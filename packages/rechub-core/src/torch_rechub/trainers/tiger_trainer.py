@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from .._bounds import check_whole
-from ..basic.ranking_metric import ranking_metrics, top_ks
-from .passes import warn_if_shuffled
-from .settings import Folder, Settings, TrainerOptions
-from .trainer import Trainer
+from ..metrics.ranking import ranking_metrics, top_ks
+from ..training.evaluation import warn_if_shuffled
+from ..training.settings import Folder, Settings, TrainerOptions
+from ..training.trainer import Trainer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

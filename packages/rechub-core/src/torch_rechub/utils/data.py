@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from ..basic.features import get_auto_embedding_dim
-from ..basic.metric import auc_score, mse_score
 from ..data.embeddings import EmbDataset
 from ..data.generators import MatchDataGenerator, SequenceDataGenerator
 from ..data.loader import DataGenerator
@@ -18,6 +17,7 @@ from ..data.padding import pad_sequences
 from ..data.seq_dataset import SeqDataset
 from ..data.table import PredictDataset, TorchDataset, df_to_dict
 from ..data.trie import Trie
+from ..metrics.prediction import auc_score, mse_score
 
 if TYPE_CHECKING:
     from ..data.encoding import array_replace_with_dict

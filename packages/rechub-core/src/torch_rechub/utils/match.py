@@ -2,11 +2,11 @@
 
 from importlib.util import find_spec
 
-from ..basic.in_batch import gather_inbatch_logits, inbatch_negative_sampling
 from ..data.match_sequence import gen_model_input, generate_seq_feature_match
 from ..data.negative import negative_sample
 from ..data.padding import pad_sequences
 from ..data.table import df_to_dict
+from ..losses.in_batch import gather_inbatch_logits, inbatch_negative_sampling
 from ..serving.script_indexes import Annoy, Faiss, Milvus
 
 __all__ = [

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..ranks import process_rank
+from ...distributed import process_rank
 from .base import BaseLogger, LoggerClosedError
 from .names import MetricNames
 from .plain import plain_hyperparams, plain_metrics

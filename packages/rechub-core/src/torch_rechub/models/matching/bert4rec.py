@@ -12,7 +12,7 @@ from ...basic.layers.attention import MultiHeadSelfAttention
 from ...basic.layers.inputs import column
 from ...basic.layers.precision import leave_out
 from ...basic.layers.sequence import check_length, positions
-from ...basic.softmax_loss import softmax_loss
+from ...losses.blockwise_softmax import softmax_loss
 from .session import SessionModel
 
 

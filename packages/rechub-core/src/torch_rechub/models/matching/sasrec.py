@@ -8,11 +8,11 @@ from torch.nn import functional as F
 
 from ..._bounds import check_number, check_whole
 from ...basic.features import Feature, SequenceFeature, check_sequences
-from ...basic.in_batch import group_rows
 from ...basic.layers import EmbeddingLayer
 from ...basic.layers.attention import MultiHeadSelfAttention, PointWiseFeedForward
 from ...basic.layers.inputs import column
 from ...basic.layers.sequence import last_valid, positions
+from ...losses.in_batch import group_rows
 from .two_tower import TwoTower, share_tables
 
 

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from ..._bounds import check_number
 from ...basic.features import DenseFeature, Feature, SequenceFeature, check_sequences, flat_width
-from ...basic.in_batch import group_rows
 from ...basic.layers import MLP, EmbeddingLayer
 from ...basic.layers.inputs import column
 from ...basic.layers.precision import unit_length
+from ...losses.in_batch import group_rows
 
 
 class TwoTower(nn.Module):

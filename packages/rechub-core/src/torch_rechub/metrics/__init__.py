@@ -1,0 +1,1 @@
+"""Metrics as plain floats: of predictions, of recommended lists, of retrieval."""

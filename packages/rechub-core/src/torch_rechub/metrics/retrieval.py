@@ -1,0 +1,192 @@
+"""Exact retrieval: the best items of every user by inner product, and how good they are."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .._bounds import check_whole
+from .ranking import ranking_metrics_from_hits, top_ks
+
+_ITEMS_PER_USER = 64  # a block scores this many times as many items as users
+
+
+def top_k(
+    user_embeddings: Any,
+    item_embeddings: Any,
+    k: int,
+    seen: Any = None,
+    block_size: int = 512,
+) -> tuple[Tensor, Tensor]:
+    """The K items of highest score for each user, highest first: s_ui = max_j ⟨u_j, v_i⟩.
+
+    Of equal scores the item of lower index comes first. Nothing is approximated; users and items
+    are taken in blocks, so memory does not grow with their product.
+
+    Args:
+        user_embeddings: Shape (U, D), or (U, J, D) where users have J interests each.
+        item_embeddings: Shape (N, D).
+        k: K; all N items are returned where there are fewer.
+        seen: Items that are not to be returned: a sequence of item indices for each user, or those
+            sequences as a tuple (indptr, indices) or as a SciPy CSR matrix.
+        block_size: Users scored at once; 64 times as many items are.
+
+    Returns:
+        Scores and item indices, shape (U, min(K, N)) each. Where a user has fewer unseen items,
+        the score −∞ and the index −1 fill the row.
+
+    Raises:
+        ValueError: Shapes do not fit each other, an embedding is not finite, or k or block_size is
+            below 1.
+        IndexError: A seen item is none of the N.
+
+    Example:
+        >>> users, items = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 5.0], [3.0, 0], [2, 1]])
+        >>> top_k(users, items, k=2, seen=[[1]])
+        (tensor([[2., 1.]]), tensor([[2, 0]]))
+    """
+    users, items = _embeddings(user_embeddings, item_embeddings)
+    check_whole(1, k=k, block_size=block_size)
+    indptr, indices = _lists(seen, len(users), len(items), "seen", items.device)
+    found = [
+        _of_users(block, items, k, _within(indptr, indices, start, len(block)), block_size)
+        for start, block in zip(range(0, len(users), block_size), users.split(block_size))
+    ]
+    empty = torch.empty(0, min(k, len(items)), device=items.device)
+    scores, best = zip(*found) if found else ([empty.to(items.dtype)], [empty.long()])
+    return torch.cat(list(scores)), torch.cat(list(best))
+
+
+def evaluate_retrieval(
+    user_embeddings: Any,
+    item_embeddings: Any,
+    relevant: Any,
+    seen: Any = None,
+    topKs: Iterable[int] = (10,),
+    block_size: int = 512,
+) -> dict[str, float]:
+    """Metrics of exact retrieval over the whole catalogue, each a mean over users.
+
+    Args:
+        user_embeddings: Shape (U, D), or (U, J, D) where users have J interests each.
+        item_embeddings: Shape (N, D).
+        relevant: The items to find, in a form that `top_k` takes for `seen`. Users with none are
+            skipped. An item that is also seen cannot be found and counts as missed.
+        seen: Items that are not to be recommended; see `top_k`.
+        topKs: The Ks.
+        block_size: See `top_k`.
+
+    Returns:
+        {"hit@10": …, "recall@10": …, "ndcg@10": …, "mrr@10": …, "precision@10": …, "map@10": …};
+        see `ranking_metrics`. NaN, with a warning, where no user has a relevant item.
+
+    Raises:
+        ValueError: Shapes do not fit each other, an embedding is not finite, or a K is below 1.
+        IndexError: A seen or relevant item is none of the N.
+
+    Example:
+        >>> users, items = torch.eye(2), torch.eye(2)
+        >>> evaluate_retrieval(users, items, relevant=[[0], [0]], topKs=[1])["hit@1"]
+        0.5
+    """
+    users, items = _embeddings(user_embeddings, item_embeddings)
+    ks = top_ks(topKs)
+    indptr, wanted = _lists(relevant, len(users), len(items), "relevant", items.device)
+    owners = torch.repeat_interleave(torch.arange(len(users), device=items.device), indptr.diff())
+    pairs = torch.unique(owners * len(items) + wanted)
+    n_relevant = torch.bincount(pairs // max(len(items), 1), minlength=len(users))
+    best = top_k(users, items, max(ks), seen, block_size)[1]
+    keys = torch.arange(len(users), device=items.device).unsqueeze(1) * len(items) + best
+    hits = np.zeros((len(users), max(ks)), dtype=bool)
+    hits[:, : best.shape[1]] = (torch.isin(keys, pairs) & (best >= 0)).cpu().numpy()
+    return ranking_metrics_from_hits(hits, n_relevant.cpu().numpy(), ks)
+
+
+def _of_users(
+    users: Tensor, items: Tensor, k: int, seen: tuple[Tensor, Tensor], block_size: int
+) -> tuple[Tensor, Tensor]:
+    """The best items of one block of users, of one block of items after the other."""
+    best = torch.empty(len(users), 0, dtype=users.dtype, device=users.device)
+    index = torch.empty(len(users), 0, dtype=torch.long, device=users.device)
+    width = block_size * _ITEMS_PER_USER
+    for start in range(0, len(items), width):
+        block = items[start : start + width]
+        scores = users @ block.T
+        scores = scores.amax(dim=1) if scores.dim() == 3 else scores
+        row, item = seen
+        here = (item >= start) & (item < start + width)
+        scores[row[here], item[here] - start] = -torch.inf
+        numbers = torch.arange(start, start + len(block), device=users.device)
+        # what was found before comes first, and has the lower indices: ties stay in order
+        best, place = _first_k(torch.cat([best, scores], dim=1), k)
+        index = torch.cat([index, numbers.expand(len(users), -1)], dim=1).gather(1, place)
+    return best, index.masked_fill(best.isneginf(), -1)
+
+
+def _first_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The K highest of each row (U, M) and their columns; of equal ones, the leftmost."""
+    k = min(k, scores.shape[1])
+    best, column = scores.topk(min(k + 1, scores.shape[1]), dim=1)
+    if best.shape[1] > k:
+        cut = (best[:, k - 1] == best[:, k]).nonzero().squeeze(1)  # ties decide who is in
+        best, column = best[:, :k], column[:, :k].clone()
+        if len(cut):
+            column[cut] = _leftmost(scores[cut], best[cut, -1:], k)
+    column = column.sort(dim=1).values
+    best, order = scores.gather(1, column).sort(dim=1, descending=True, stable=True)
+    return best, column.gather(1, order)
+
+
+def _leftmost(scores: Tensor, threshold: Tensor, k: int) -> Tensor:
+    """The columns of all scores above a row's threshold and of the leftmost equal to it: (U, K)."""
+    above, equal = scores > threshold, scores == threshold
+    room = k - above.sum(dim=1, keepdim=True)
+    chosen = above | (equal & (equal.cumsum(dim=1) <= room))
+    return chosen.nonzero()[:, 1].reshape(-1, k)
+
+
+def _embeddings(users: Any, items: Any) -> tuple[Tensor, Tensor]:
+    users, items = torch.as_tensor(users), torch.as_tensor(items)
+    if users.dim() not in (2, 3) or items.dim() != 2 or users.shape[-1] != items.shape[1]:
+        raise ValueError(
+            "users must have shape (U, D) or (U, J, D) and items (N, D), got "
+            f"{tuple(users.shape)} and {tuple(items.shape)}"
+        )
+    for name, values in (("user", users), ("item", items)):
+        if not values.isfinite().all():
+            raise ValueError(f"{name}_embeddings hold values that are not finite")
+    return users.detach(), items.detach().to(users.dtype).to(users.device)
+
+
+def _lists(
+    lists: Any, n_users: int, n_items: int, name: str, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """One list of items a user, as (indptr, indices)."""
+    indptr, indices = _csr([[]] * n_users if lists is None else lists)
+    if len(indptr) != n_users + 1:
+        raise ValueError(f"{name} holds {len(indptr) - 1} lists for {n_users} users")
+    if len(indices) and (indices.min() < 0 or indices.max() >= n_items):
+        wrong = indices[(indices < 0) | (indices >= n_items)][0]
+        raise IndexError(f"{name} holds item {wrong}, but there are {n_items}, counted from 0")
+    return torch.as_tensor(indptr, device=device), torch.as_tensor(indices, device=device)
+
+
+def _csr(lists: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    if hasattr(lists, "indptr"):
+        lists = (lists.indptr, lists.indices)
+    if isinstance(lists, tuple):
+        indptr, indices = lists
+        return np.asarray(indptr, dtype=np.int64), np.asarray(indices, dtype=np.int64)
+    rows = [np.asarray(row, dtype=np.int64).reshape(-1) for row in lists]
+    indptr = np.cumsum([0, *(len(row) for row in rows)], dtype=np.int64)
+    return indptr, np.concatenate([np.empty(0, np.int64), *rows])
+
+
+def _within(indptr: Tensor, indices: Tensor, start: int, n: int) -> tuple[Tensor, Tensor]:
+    """The pairs (user counted from `start`, item) of n users."""
+    part = indptr[start : start + n + 1]
+    row = torch.repeat_interleave(torch.arange(n, device=indptr.device), part.diff())
+    return row, indices[int(part[0]) : int(part[-1])]

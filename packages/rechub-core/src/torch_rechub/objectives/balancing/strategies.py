@@ -1,0 +1,287 @@
+"""Balancing of several losses: how much each task counts in a step of the shared weights."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..._bounds import check_number
+from ...optim.meta_balance import MetaBalance
+from .shared_layers import gradnorm, last_shared_weights, shared_task_layers
+
+
+class Balancing(nn.Module):
+    """Computes the gradients of a step from the losses of tasks.
+
+    A strategy is a module of its own, so that its parameters never enter the model's state dict;
+    its own state dict is what it needs to go on after an interruption. Those that have a name in
+    `STRATEGIES` are made of a model and the types of the tasks, and their options.
+
+    Example:
+        >>> balancing = FixedWeights([1.0, 0.5])
+        >>> w = torch.nn.Parameter(torch.tensor([3.0, 4.0]))
+        >>> balancing.backward([w[0] ** 2, w[1] ** 2], further=0.1 * w.sum())
+        >>> w.grad
+        tensor([6.1000, 4.1000])
+    """
+
+    def backward(self, losses: Sequence[Tensor], further: Tensor | float) -> None:
+        """Add the gradients of a batch to `.grad`.
+
+        Args:
+            losses: A scalar for each task.
+            further: What is added to the loss whatever the weights, such as penalties.
+        """
+        raise NotImplementedError
+
+    def weights(self) -> Tensor:
+        """How much each task's loss counts now: (T,)."""
+        raise NotImplementedError
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """The parameters that the model's optimizer trains too."""
+        return []
+
+
+class FixedWeights(Balancing):
+    """Weights that do not change: Σ_i w_i L_i.
+
+    Args:
+        weights: w.
+    """
+
+    def __init__(self, weights: Sequence[float]) -> None:
+        super().__init__()
+        self.w: Tensor
+        self.register_buffer("w", torch.tensor(weights))
+
+    def backward(self, losses: Sequence[Tensor], further: Tensor | float) -> None:
+        """Add the gradients of Σ_i w_i L_i + further."""
+        (_weighted_sum(self.w, losses) + further).backward()
+
+    def weights(self) -> Tensor:
+        """W."""
+        return self.w
+
+
+class UncertaintyWeights(Balancing):
+    """Weights by how noisy each task is, learned with the model.
+
+    Σ_i e^{−s_i} L_i + s_i / 2 for classifications, Σ_i ½ e^{−s_i} L_i + s_i / 2 for regressions,
+    with s_i = log σ_i² learned from 0.
+
+    Args:
+        model: What is trained.
+        task_types: "classification" or "regression" for each task.
+
+    Example:
+        >>> UncertaintyWeights(nn.Linear(1, 2), ["classification", "regression"]).weights()
+        tensor([1.0000, 0.5000])
+
+    Reference:
+        Kendall, Gal and Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses for Scene
+        Geometry and Semantics, CVPR 2018, arXiv 1705.07115, equations 7 and 10.
+    """
+
+    def __init__(self, model: nn.Module, task_types: Sequence[str]) -> None:
+        super().__init__()
+        self.s = nn.Parameter(torch.zeros(len(task_types)))
+        self.c: Tensor
+        scales = [1.0 if task_type == "classification" else 0.5 for task_type in task_types]
+        self.register_buffer("c", torch.tensor(scales), persistent=False)
+
+    def backward(self, losses: Sequence[Tensor], further: Tensor | float) -> None:
+        """Add the gradients of the weighted sum, also those of s."""
+        weights = self.c * torch.exp(-self.s)
+        (_weighted_sum(weights, losses) + self.s.sum() / 2 + further).backward()
+
+    def weights(self) -> Tensor:
+        """e^{−s_i}, or half of it for regressions."""
+        return self.c * torch.exp(-self.s.detach())
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """S."""
+        return [self.s]
+
+
+class GradNormWeights(Balancing):
+    """Weights that make the tasks train at like rates; see `gradnorm` for the formula.
+
+    The weights start at 1, have an optimizer of their own (Adam), and sum to the number of tasks
+    after each step.
+
+    Args:
+        model: Names the layers that all tasks share, with a method `shared_layers`.
+        task_types: A type for each of the T tasks.
+        alpha: α: how strongly a task that lags behind is favoured; 0 gives all the same norm.
+        lr: Learning rate of the weights.
+
+    Raises:
+        ValueError: The model does not name its shared layers, or α or lr is negative.
+
+    Reference:
+        Chen et al., GradNorm: Gradient Normalization for Adaptive Loss Balancing in Deep Multitask
+        Networks, ICML 2018, arXiv 1711.02257.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        task_types: Sequence[str],
+        alpha: float = 0.16,
+        lr: float = 0.025,
+    ) -> None:
+        super().__init__()
+        check_number("[0, inf)", alpha=alpha, lr=lr)
+        self.layer, self.alpha = last_shared_weights(model), alpha
+        n_task = len(task_types)
+        self.w = nn.ParameterList(torch.ones(()) for _ in range(n_task))
+        self.initial: Tensor
+        self.register_buffer("initial", torch.full((n_task,), torch.nan))
+        self.optimizer = torch.optim.Adam(self.w.parameters(), lr=lr)
+
+    def backward(self, losses: Sequence[Tensor], further: Tensor | float) -> None:
+        """Add the gradients of Σ_i w_i L_i + further, and move w."""
+        now = torch.stack([loss.detach() for loss in losses])
+        self.initial = torch.where(self.initial.isfinite(), self.initial, now)
+        if isinstance(further, Tensor):
+            further.backward(retain_graph=True)
+        gradnorm(losses, list(self.w), self.layer, self.initial, self.alpha)
+        self.optimizer.step()
+        with torch.no_grad():
+            w = self.weights().clamp(min=1e-4)  # a step may have led below 0
+            for parameter, value in zip(self.w, len(w) * w / w.sum(), strict=True):
+                parameter.copy_(value)
+
+    def weights(self) -> Tensor:
+        """W."""
+        return torch.stack([w.detach() for w in self.w])
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The state of the optimizer of w."""
+        return self.optimizer.state_dict()
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take back what `get_extra_state` gave."""
+        self.optimizer.load_state_dict(state)
+
+
+class GradientBalance(Balancing):
+    """Brings the gradients of the other tasks to the size of the first one's; see `MetaBalance`.
+
+    Only the layers that all tasks share are balanced; towers get their plain gradients.
+
+    Args:
+        model: Names the layers that all tasks share, with a method `shared_layers`.
+        task_types: A type for each of the T tasks.
+        relax_factor: r: 0 only sums the gradients, 1 gives all the same norm.
+        beta: How slowly the norms move.
+
+    Raises:
+        ValueError: The model does not name its shared layers, or an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        task_types: Sequence[str],
+        relax_factor: float = 0.7,
+        beta: float = 0.9,
+    ) -> None:
+        super().__init__()
+        self.n_task, self.r = len(task_types), relax_factor
+        shared = [p for p in shared_task_layers(model)[0] if p.requires_grad]
+        self.optimizer = MetaBalance(shared, relax_factor, beta)
+
+    def backward(self, losses: Sequence[Tensor], further: Tensor | float) -> None:
+        """Add the balanced gradients of the losses, and the plain one of `further`."""
+        if isinstance(further, Tensor):
+            further.backward(retain_graph=True)
+        self.optimizer.step(losses)
+
+    def weights(self) -> Tensor:
+        """By how much each task's gradient is scaled, the mean over the shared parameters."""
+        norms = [state["norms"] for state in self.optimizer.state.values()]
+        if not norms:
+            return torch.ones(self.n_task)
+        m = torch.stack(norms)
+        scales = torch.nan_to_num(m[:, :1] / m, posinf=0.0) * self.r + 1 - self.r
+        scales[:, 0] = 1.0
+        return scales.mean(dim=0)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The moving norms."""
+        return self.optimizer.state_dict()
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take back what `get_extra_state` gave."""
+        self.optimizer.load_state_dict(state)
+
+
+STRATEGIES: dict[str, Callable[..., Balancing]] = {
+    "uwl": UncertaintyWeights,
+    "gradnorm": GradNormWeights,
+    "metabalance": GradientBalance,
+}
+
+
+def make_balancing(
+    params: Mapping[str, Any], model: nn.Module, task_types: Sequence[str]
+) -> Balancing:
+    """The strategy that `params` asks for.
+
+    Args:
+        params: "method": "uwl", "gradnorm" or "metabalance", and the strategy's own arguments.
+        model: What is trained.
+        task_types: "classification" or "regression" for each task to balance.
+
+    Raises:
+        ValueError: The method is unknown, or takes no such argument.
+    """
+    options = dict(params)
+    method = options.pop("method", None)
+    if method not in STRATEGIES:
+        raise ValueError(
+            f"adaptive_params['method'] must be one of {', '.join(STRATEGIES)}, got {method!r}"
+        )
+    try:
+        return STRATEGIES[method](model, task_types, **options)
+    except TypeError as error:
+        raise ValueError(f"adaptive_params do not fit {method!r}: {error}") from error
+
+
+def loss_weights_of(model: nn.Module, n_task: int) -> list[float]:
+    """How much the loss of each task counts: what the model says, or the same for each, in all 1.
+
+    Raises:
+        ValueError: The model says it of another number of tasks, or of none that is trained on.
+    """
+    weights = list(getattr(model, "loss_weights", [1 / n_task] * n_task))
+    if len(weights) != n_task or min(weights) < 0 or not any(weights):
+        raise ValueError(
+            f"{type(model).__name__}.loss_weights must be a number of at least 0 for each of the "
+            f"{n_task} tasks, not all 0, but is {weights}"
+        )
+    return weights
+
+
+def balancing_of(
+    params: Mapping[str, Any] | None, model: nn.Module, task_types: Sequence[str]
+) -> tuple[list[int], Balancing]:
+    """The numbers of the tasks that are trained on, and the strategy that balances their losses.
+
+    Args:
+        params: As `make_balancing`; None keeps the weights that the model says, or equal ones.
+        model: What is trained.
+        task_types: "classification" or "regression" for each task.
+    """
+    weights = loss_weights_of(model, len(task_types))
+    trained = [i for i, weight in enumerate(weights) if weight]
+    if params is None:
+        return trained, FixedWeights([weights[i] for i in trained])
+    return trained, make_balancing(params, model, [task_types[i] for i in trained])
+
+
+def _weighted_sum(weights: Tensor, losses: Sequence[Tensor]) -> Tensor:
+    return (weights * torch.stack(list(losses))).sum()

@@ -1,0 +1,1 @@
+"""Weights and training runs on disk: the best weights, and the state to continue from."""

@@ -1,0 +1,164 @@
+"""What is refused in a file that can be read: torch would load it, and train or crash with it."""
+
+import math
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..._files import CheckpointError
+from ...types import FilePath
+
+if TYPE_CHECKING:
+    from ..trainer import Trainer
+
+REMEDY = "give another model_path, or remove the file to start afresh"
+
+
+def without_numpy(value: Any) -> Any:
+    """Return a state with Python's numbers for NumPy's, which torch refuses to read back.
+
+    Metrics of scikit-learn and settings computed with NumPy bring them into histories, schedules
+    and optimizers.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        plain = {without_numpy(key): without_numpy(part) for key, part in value.items()}
+        return Counter(plain) if isinstance(value, Counter) else plain
+    if type(value) in (list, tuple):
+        return type(value)(without_numpy(part) for part in value)
+    return value
+
+
+def check_history(path: Path, rows: list[Any], trainer: "Trainer") -> None:
+    """Refuse a history without a row of numbers for each epoch, or without the trainer's losses.
+
+    Raises:
+        CheckpointError: Names the epoch.
+    """
+    for i, row in enumerate(rows):
+        if not isinstance(row, dict) or row.get("epoch") != i:
+            raise CheckpointError(f"{path} is damaged: its history lacks epochs: {REMEDY}")
+        if not all(isinstance(v, int | float) for v in row.values()):
+            raise CheckpointError(f"{path} is damaged: epoch {i} has no numbers: {REMEDY}")
+        if missing := set(trainer.loss_names) - row.keys():
+            raise CheckpointError(
+                f"{path} is damaged, or of another task: epoch {i} has no {min(missing)!r}: "
+                f"{REMEDY}"
+            )
+
+
+def _classes(trainer: "Trainer") -> dict[str, str]:
+    """What made the states of a checkpoint: torch loads one of another class without a word."""
+    parts = getattr(trainer.optimizer, "optimizers", [trainer.optimizer])
+    optimizer = " with ".join(type(part).__name__ for part in parts)
+    return {"optimizer": optimizer, "scheduler": type(trainer.scheduler).__name__}
+
+
+def form_of(state: Mapping[str, Any], trainer: "Trainer") -> dict[str, str]:
+    """The type of every value that torch loads unseen, by its path, and the shape of tensors.
+
+    With the classes of the optimizer and the schedule. An optimizer computes with moments of any
+    shape, which ends the process where they are shorter than the weights.
+    """
+    loaded = {name: state[name] for name in ("optimizer", "scheduler", "task")}
+    return _classes(trainer) | dict(_leaves(loaded, ""))
+
+
+def _leaves(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Tensor):
+        yield name, f"{value.dtype} {tuple(value.shape)}"
+    elif isinstance(value, Mapping | list | tuple):
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, part in items:
+            yield from _leaves(part, f"{name}.{key}")
+    else:
+        yield name, type(value).__name__
+
+
+def check_form(path: Path, state: dict[str, Any], trainer: "Trainer") -> None:
+    """Refuse a state that is not of the form in which it was written, or is another trainer's.
+
+    Raises:
+        CheckpointError: Names the entry.
+    """
+    written, own = state["form"], _classes(trainer)
+    for name, maker in own.items():
+        if written.get(name) != maker:
+            raise CheckpointError(
+                f"{path} is the checkpoint of another {name}, {written.get(name)}, not {maker}: "
+                f"{REMEDY}"
+            )
+    found = form_of(state, trainer)
+    for name in [*written, *found]:
+        if written.get(name) != found.get(name):
+            raise CheckpointError(
+                f"{path} is damaged: {str(name).lstrip('.')!r} is {found.get(name, 'missing')}, "
+                f"not {written.get(name, 'there')}: {REMEDY}"
+            )
+    if other := state["task"].keys() ^ trainer.stateful.keys():
+        raise CheckpointError(f"{path} is the checkpoint of another task: {min(other)!r}: {REMEDY}")
+
+
+def refuse_nan(values: Any, file: FilePath, name: str = "") -> None:
+    """Refuse NaN, alone and in tensors, and tensors without a number for each place.
+
+    Args:
+        values: What a file holds: a tensor, a number, or dicts, lists and tuples of them.
+        file: For the message.
+        name: Of the values there.
+
+    Raises:
+        CheckpointError: Names the first.
+    """
+    if isinstance(values, Tensor):
+        if values.layout != torch.strided or values.device.type == "meta":
+            raise CheckpointError(
+                f"{os.fspath(file)} holds no plain tensor in {name.lstrip('.')!r}, but one that is "
+                f"{'meta' if values.device.type == 'meta' else values.layout}: save "
+                "model.state_dict() there"
+            )
+        stored = values.untyped_storage().nbytes() // values.element_size()
+        if values.numel() > stored:  # one number that a file says is repeated
+            values = values.as_strided((stored,), (1,), 0)
+        blocks = values.reshape(-1).split(2**22) if values.is_floating_point() else ()
+        if any(block.isnan().any() for block in blocks):
+            raise _diverged(file, name)
+    elif isinstance(values, float) and math.isnan(values):
+        raise _diverged(file, name)
+    elif isinstance(values, Mapping):
+        for key, value in values.items():
+            refuse_nan(value, file, f"{name}.{key}")
+    elif isinstance(values, list | tuple):
+        for value in values:
+            refuse_nan(value, file, name)
+
+
+def refuse_other_kinds(weights: Mapping[str, Any], own: Mapping[str, Any], file: FilePath) -> None:
+    """Refuse weights that torch would convert and lose: whole or complex numbers for real ones.
+
+    Raises:
+        CheckpointError: Names the first.
+    """
+    for name, there in weights.items():
+        here = own.get(name)
+        if not (isinstance(there, Tensor) and isinstance(here, Tensor)):
+            continue
+        if there.is_floating_point() != here.is_floating_point() or there.is_complex():
+            raise CheckpointError(
+                f"{os.fspath(file)} holds {name!r} as {there.dtype}, which this model has as "
+                f"{here.dtype}: save model.state_dict() there"
+            )
+
+
+def _diverged(file: FilePath, name: str) -> CheckpointError:
+    return CheckpointError(
+        f"{os.fspath(file)} holds NaN in {name.lstrip('.')!r}: the run that wrote it "
+        "diverged. Remove it and train again, with a lower learning rate or max_grad_norm"
+    )

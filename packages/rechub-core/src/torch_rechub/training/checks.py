@@ -1,0 +1,145 @@
+"""What can be found wrong before the first step: empty loaders, columns, ids and labels."""
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Subset, TensorDataset, default_collate, default_convert
+
+from ..basic.layers.embedding import EmbeddingLayer, input_columns
+from ..basic.layers.inputs import as_ids, check_column, check_finite, missing_columns, tensor_of
+from ..data.loader import as_fetched
+from ..data.seq_dataset import SeqDataset
+from ..data.table import PredictDataset, TorchDataset, check_tensors
+
+log = logging.getLogger("torch_rechub")
+
+_COLLATE = (default_collate, default_convert, as_fetched)  # leave the columns what they are
+
+
+def check_not_empty(loader: Iterable[Any], name: str) -> None:
+    """Refuse a loader without batches, as far as its length is known.
+
+    Raises:
+        ValueError: It has none.
+    """
+    try:
+        empty = len(loader) == 0  # type: ignore[arg-type]
+    except TypeError:
+        return  # an iterable data set has no length
+    if empty:
+        raise ValueError(f"{name} has no batches: its data set is empty")
+
+
+def check_inputs(model: nn.Module, x: Any, needed: Collection[str] | None = None) -> None:
+    """Refuse columns that lack, or hold ids that no table has a row for; and tokens likewise.
+
+    Args:
+        model: A model built of features, or one of tokens, with a `vocab_size`.
+        x: The columns, whole or of one batch; or a tuple that tokens begin. Inputs of any other
+            form are left to the task.
+        needed: The columns that may not lack; None means all that the model looks up.
+
+    Raises:
+        KeyError: Columns are missing.
+        IndexError: An id is outside its vocabulary.
+        TypeError: A column is no tensor.
+        ValueError: An id is no whole number.
+    """
+    n_tokens: int | None = getattr(model, "vocab_size", None)
+    if isinstance(x, tuple) and n_tokens is not None:
+        check_column(as_ids(x[0], "tokens"), "tokens", n_tokens)
+    if not isinstance(x, Mapping):
+        return
+    columns = input_columns(model)
+    missing = [c for c in columns if c not in x and (needed is None or c in needed)]
+    if missing:
+        raise KeyError(missing_columns(missing, x))
+    for name, (_, vocab_size) in columns.items():
+        values = tensor_of(x, name) if name in x else None
+        if values is not None and vocab_size is not None:
+            check_column(as_ids(values, name), name, vocab_size)
+
+
+def check_dense(model: nn.Module, x: Any) -> None:
+    """Refuse NaN and infinity in the dense columns that a model takes, or in inputs as a tensor.
+
+    Raises:
+        ValueError: Names the column and the row.
+    """
+    if isinstance(x, Tensor):
+        check_finite(x, "inputs")
+    elif isinstance(x, Mapping):
+        for name, feature in input_columns(model).items():
+            if feature[1] is None and name in x:
+                check_finite(tensor_of(x, name), name)
+
+
+def check_moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Refuse an optimizer whose moments are of other rows than the embedding tables have now.
+
+    Raises:
+        RuntimeError: A table was frozen, or released, after steps of this optimizer.
+    """
+    for layer in model.modules():
+        if isinstance(layer, EmbeddingLayer):
+            for p in layer.parameters(recurse=False):
+                moments = optimizer.state.get(p, {}).values()
+                rows = [len(m) for m in moments if isinstance(m, Tensor) and m.dim() == p.dim()]
+                if any(n != len(p) for n in rows):
+                    raise RuntimeError(
+                        "an embedding table was frozen or released (requires_grad) after training "
+                        "began, so the optimizer has moments of other rows: make a new trainer of "
+                        "the model"
+                    )
+
+
+def check_table(
+    model: nn.Module,
+    loader: Iterable[Any],
+    check_labels: Callable[[Tensor], None] | None = None,
+    check_inputs: Callable[[nn.Module, Any], None] = check_inputs,
+) -> bool:
+    """Check a whole table before training, where the loader draws from one that is in memory.
+
+    Returns:
+        Whether it did; if not, each batch must be checked when it comes.
+    """
+    if getattr(loader, "collate_fn", default_collate) not in _COLLATE:
+        return False  # batches are what the user's function makes of the rows
+    dataset: Any = getattr(loader, "dataset", None)
+    rows = None
+    if isinstance(dataset, Subset):
+        dataset, rows = dataset.dataset, dataset.indices
+    table = _in_memory(dataset, input_columns(model))
+    if table is None:
+        return False
+    x, y = table
+    check_inputs(model, x)
+    check_dense(model, x)
+    if check_labels is not None and y is not None:
+        check_labels(y if rows is None else y[torch.as_tensor(rows)])
+    return True
+
+
+def _in_memory(dataset: Any, looked_up: Collection[str]) -> tuple[Any, Tensor | None] | None:
+    """The inputs and the labels of all rows, where they are in memory.
+
+    Raises:
+        TypeError: Labels, or a column that is looked up, hold what is no number.
+        ValueError: Their rows differ in length.
+    """
+    if isinstance(dataset, PredictDataset):
+        check_tensors(column for name, column in dataset.x.items() if name in looked_up)
+        x = {name: c for name, c in dataset.x.items() if isinstance(c, Tensor)}
+        return x, dataset.labels() if isinstance(dataset, TorchDataset) else None
+    if isinstance(dataset, SeqDataset):
+        dataset.check_tensors()
+        sequences = (dataset.seq_tokens, dataset.seq_positions, dataset.seq_time_diffs)
+        return sequences, dataset.targets
+    if isinstance(dataset, TensorDataset) and len(dataset.tensors) > 1:
+        *inputs, labels = dataset.tensors
+        return inputs[0] if len(inputs) == 1 else tuple(inputs), labels
+    return None

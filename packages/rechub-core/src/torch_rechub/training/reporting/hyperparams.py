@@ -1,0 +1,77 @@
+"""What a trainer tells its loggers of its settings."""
+
+import platform
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..settings import TrainerOptions
+
+if TYPE_CHECKING:
+    from ..trainer import Trainer
+
+# How a step is computed, not what it computes; and what is recorded under a name of its own.
+_IMPLEMENTATION = {"params", "capturable", "differentiable", "foreach", "fused"}
+_NAMED = {"lr", "initial_lr", "weight_decay"}
+
+
+def describe(trainer: "Trainer") -> dict[str, Any]:
+    """The settings that every trainer records when training starts."""
+    group, settings = trainer.optimizer.param_groups[0], trainer.settings
+    scheduler, optimizer_fn = trainer.scheduler, settings.optimizer_fn
+    others = sorted(group.keys() - _IMPLEMENTATION - _NAMED)
+    return {
+        "model": type(trainer.model).__name__,
+        "n_parameters": sum(p.numel() for p in trainer.model.parameters()),
+        "trainer": type(trainer).__name__,
+        "n_epoch": trainer.n_epoch,
+        "learning_rate": float(group["lr"]),
+        "optimizer": getattr(optimizer_fn, "__name__", type(trainer.optimizer).__name__),
+        "optimizer_params": {name: group[name] for name in others},
+        "weight_decay": group.get("weight_decay", 0.0),
+        "regularization_params": dict(settings.regularization_params or {}),
+        "scheduler": None if scheduler is None else type(scheduler).__name__,
+        "scheduler_params": dict(settings.scheduler_params or {}),
+        "earlystop_patience": trainer.early_stopper.patience,
+        "monitor": trainer.monitor,
+        "device": str(trainer.device),
+        "gpus": settings.gpus,
+        **{name: getattr(settings, name) for name in _options()},
+        "embedding_update": trainer.embedding_update,
+        "torch_seed": torch.initial_seed(),
+        "versions": _versions(),
+    }
+
+
+def describe_data(train_dataloader: Iterable[Any]) -> dict[str, Any]:
+    """What is recorded of the data that a training reads."""
+    return {"batch_size": getattr(train_dataloader, "batch_size", None)}
+
+
+def describe_matching(
+    mode: int, sampling: tuple[int | None, bool, int | None] | None, log_q_correction: bool
+) -> dict[str, Any]:
+    """What is recorded of how a matching model is trained.
+
+    Args:
+        mode: Of `MatchTrainer`.
+        sampling: Of negatives in the batch: their number, whether the hardest, a seed; or None.
+        log_q_correction: Whether they are corrected for their popularity.
+    """
+    names = ("in_batch_neg_ratio", "hard_negative", "sampler_seed")
+    drawn = {} if sampling is None else dict(zip(names, sampling, strict=True))
+    in_batch = {"in_batch_neg": sampling is not None, "log_q_correction": log_q_correction}
+    return {"loss_mode": mode, **in_batch, **drawn}
+
+
+def _options() -> list[str]:
+    """The options of every trainer that decide what is computed."""
+    shown = {"progress", "prefetch", "record"}
+    return [name for name in TrainerOptions.__annotations__ if name not in shown]
+
+
+def _versions() -> dict[str, str]:
+    names = ("rechub-core", "torch", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}

@@ -1,0 +1,196 @@
+"""What every trainer is told: its arguments, in one place, and what is made of them."""
+
+import logging
+import math
+import operator
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import torch
+from torch import nn
+
+from .._bounds import check_number, check_whole, refuse_none
+from ..distributed import warn_of_processes
+
+if TYPE_CHECKING:
+    from .reporting.recorder import Recording
+
+log = logging.getLogger("torch_rechub")
+
+Folder = str | os.PathLike[str]
+
+
+class TrainerOptions(TypedDict, total=False):
+    """What every trainer takes by keyword beside the arguments that its signature names.
+
+    Attributes:
+        scheduler_step: Whether the schedule moves each "epoch" (the default) or each "batch".
+        progress: Whether to show a progress bar; None, the default, means on a terminal.
+        embedding_update: How a step updates embedding tables. "dense": every row. "lazy": the rows
+            that the batch touched, so that its cost does not grow with the vocabulary; moments and
+            weight decay of other rows wait. "row_wise": the same, with one second moment a row.
+            "auto", the default: lazy where that is the same (SGD without momentum, Adagrad, both
+            without weight decay) and for tables of half a million numbers or more, else dense.
+        accumulate: Batches to a step of the optimizer: the mean of their gradients, as of one batch
+            of as many times the rows (batch normalisation still sees each batch alone).
+        max_grad_norm: The largest norm of all gradients together; larger ones are shrunk to it.
+        mixed_precision: "bf16" computes losses in bfloat16 where torch's autocast deems it safe;
+            weights stay in float32. Validation and prediction are in full precision.
+        compile: Whether to train on the model as `torch.compile` makes it.
+        eval_batch_size: Rows a batch in evaluation and prediction of rows; None, the default, takes
+            at least 4096 where the loader is one of `torch_rechub`'s, as its results do not depend
+            on it.
+        on_nan: Whether to "warn", the default, or to "raise" FloatingPointError after an epoch of
+            which the mean loss is NaN or infinite.
+        record: What to tell the loggers beside the metrics of each epoch: a `Recording`.
+        prefetch: Whether to copy the next batch to a GPU, from pinned memory, during a step.
+    """
+
+    accumulate: int
+    compile: bool
+    embedding_update: str
+    eval_batch_size: int | None
+    max_grad_norm: float | None
+    mixed_precision: str | None
+    on_nan: str
+    prefetch: bool
+    record: "Recording | None"
+    scheduler_step: str
+    progress: bool | None
+
+
+_CHOICES: dict[str, tuple[str | bool | None, ...]] = {
+    "earlystop_mode": ("max", "min"),
+    "compile": (False, True),
+    "mixed_precision": (None, "bf16"),
+    "on_nan": ("warn", "raise"),
+    "prefetch": (False, True),
+    "progress": (None, False, True),
+    "scheduler_step": ("epoch", "batch"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The arguments of a trainer; `CTRTrainer` and `TrainerOptions` say what each means."""
+
+    optimizer_fn: Callable[..., torch.optim.Optimizer]
+    optimizer_params: Mapping[str, Any] | None
+    scheduler_fn: Callable[..., Any] | None
+    scheduler_params: Mapping[str, Any] | None
+    n_epoch: int
+    earlystop_patience: int
+    device: str | torch.device
+    gpus: list[int] | None
+    model_path: Folder
+    model_logger: Any
+    regularization_params: Mapping[str, float] | None = None
+    earlystop_mode: str = "max"
+    scheduler_step: str = "epoch"
+    progress: bool | None = None
+    embedding_update: str = "auto"
+    accumulate: int = 1
+    max_grad_norm: float | None = None
+    mixed_precision: str | None = None
+    on_nan: str = "warn"
+    compile: bool = False
+    eval_batch_size: int | None = None
+    prefetch: bool = False
+    record: "Recording | None" = None
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any], options: TrainerOptions) -> "Settings":
+        """The settings among the arguments of a trainer, and its options.
+
+        Args:
+            arguments: By name, others among them.
+            options: Likewise, none but those of `TrainerOptions`.
+
+        Raises:
+            TypeError: There is no such option.
+        """
+        unknown = sorted(options.keys() - TrainerOptions.__annotations__.keys())
+        if unknown:
+            raise TypeError(
+                f"{type(arguments['self']).__name__} takes no argument {unknown[0]!r}; its options "
+                f"are {', '.join(TrainerOptions.__annotations__)}"
+            )
+        names = {field.name for field in fields(cls)}
+        own = {name: value for name, value in arguments.items() if name in names}
+        return cls(**own, **options)
+
+    def __post_init__(self) -> None:
+        warn_of_processes()
+        refuse_none(
+            n_epoch=self.n_epoch,
+            earlystop_patience=self.earlystop_patience,
+            accumulate=self.accumulate,
+        )
+        check_whole(0, n_epoch=self.n_epoch)
+        check_whole(1, accumulate=self.accumulate, eval_batch_size=self.eval_batch_size)
+        check_number("(0, inf]", max_grad_norm=self.max_grad_norm)
+        if self.earlystop_patience != math.inf:
+            check_whole(1, earlystop_patience=self.earlystop_patience)
+        for name, choices in _CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
+                known = " or ".join(map(repr, choices))
+                raise ValueError(f"{name} must be {known}, got {value!r}")
+        object.__setattr__(self, "gpus", _indices_of(self.gpus))
+        if self.gpus and not self._side_by_side() and str(self.device) != f"cuda:{self.gpus[0]}":
+            reason = "this machine has no CUDA" if len(self.gpus) > 1 else "it names one GPU"
+            log.warning("gpus=%s has no effect (%s): device=%r.", self.gpus, reason, self.device)
+
+    def _side_by_side(self) -> list[int]:
+        """The GPUs that share each batch; one alone is not among them, that is `device`."""
+        gpus = self.gpus or []
+        return gpus if len(gpus) > 1 and torch.cuda.is_available() else []
+
+    def main_device(self) -> torch.device:
+        """Where the model and its batches go."""
+        gpus = self._side_by_side()
+        return torch.device("cuda", gpus[0]) if gpus else torch.device(self.device)
+
+    def parallel(self, module: nn.Module) -> nn.Module:
+        """The module as it is called in training: compiled, spread over the GPUs, or as it is.
+
+        Raises:
+            ValueError: Both are wanted.
+        """
+        if len(self.gpus or []) > 1 and self.compile:
+            raise ValueError("compile=True goes with one device: leave out gpus, or compile")
+        gpus = self._side_by_side()
+        if gpus:
+            return nn.DataParallel(module, device_ids=gpus)
+        return torch.compile(module) if self.compile else module  # type: ignore[return-value]
+
+
+def _indices_of(gpus: Any) -> list[int] | None:
+    """A list of GPUs as whole numbers.
+
+    Raises:
+        TypeError: It is no list of whole numbers.
+        ValueError: A GPU is listed twice, or, where several are to be used, does not exist.
+    """
+    if gpus is None:
+        return None
+    try:
+        if isinstance(gpus, str):
+            raise TypeError
+        indices = [operator.index(gpu) for gpu in gpus]
+    except TypeError:
+        raise TypeError(
+            f"gpus must be a list of indices of GPUs, such as [0, 1], or None, got {gpus!r}"
+        ) from None
+    if len(indices) < 2:
+        return indices
+    if len(set(indices)) < len(indices):
+        raise ValueError(f"gpus must name each GPU once, got {indices}")
+    there = torch.cuda.device_count()
+    if torch.cuda.is_available() and not all(0 <= gpu < there for gpu in indices):
+        raise ValueError(
+            f"gpus={indices} names a GPU that is not there: this machine has {there}, "
+            f"{list(range(there))}"
+        )
+    return indices
