@@ -151,7 +151,8 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import test_runs_apart as tests
-from torch_rechub.trainers import Recording, trainer
+from torch_rechub.trainers import Recording
+from torch_rechub.training import trainer
 write, records = trainer.write_checkpoint, []
 def dies(*args, **kwargs):
     records.append(1)
