@@ -2,13 +2,14 @@
 
 What a card says is in the docstring of its model. What docstrings cannot say is beside this file:
 the words of the pages, en.json and zh.json, and in zh.json, under "models", a Chinese sentence for
-each model. Results come from docs/results/movielens-100k.csv, where that has rows of a model.
+each model; a model without one has the English sentence on both pages. Results come from
+docs/results/movielens-100k.csv, where that has rows of a model.
 """
 
 import csv
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ COLUMNS = ("task", "model", "metric", "mean", "sd", "seeds", "seconds", "paramet
 Rows = Sequence[Mapping[str, str]]
 
 
-def pages(results: Path = RESULTS) -> dict[Path, str]:
-    """The pages as they ought to be, by their paths."""
+def pages(results: Path = RESULTS, leave_out: Collection[str] = ()) -> dict[Path, str]:
+    """The pages as they ought to be, by their paths, without the models to leave out."""
     words = {language: read_words(language) for language in ("en", "zh")}
     rooms, measured = read_cards(words["zh"]["models"]), read_results(results)
+    rooms = {room: [c for c in found if c.name not in leave_out] for room, found in rooms.items()}
     return {
         DOCS / language / "models.md": page(language, words[language], rooms, measured)
         for language in words

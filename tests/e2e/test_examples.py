@@ -45,7 +45,7 @@ def test_retrieval_prints_its_metrics_above_those_of_popularity():
         assert all(f > p > 0 for f, p in zip(found, popular)), (found, popular)
 
 
-@pytest.mark.figures
+@pytest.mark.results
 @pytest.mark.parametrize(
     ("model", "published"),
     [
@@ -66,7 +66,7 @@ def test_each_model_of_retrieval_beats_popularity_by_a_fifth(model, published):
         assert all(f > floor for f, floor in zip(unmasked, floors)), unmasked
 
 
-@pytest.mark.figures
+@pytest.mark.results
 @pytest.mark.parametrize("model", ["bpr_mf", "light_gcn", "neumf"])
 def test_each_model_of_numbers_beats_popularity_where_films_seen_are_masked(model):
     ndcg, hit, popular_ndcg, popular_hit, *_ = results("matching.py", model, epochs=None)

@@ -237,7 +237,8 @@ def test_the_pages_show_what_the_file_says(zoo, language):
 # The command
 
 
-def test_every_model_has_a_line(zoo):
+@pytest.mark.results
+def test_every_model_is_measured_by_the_zoo(zoo):
     from torch_rechub.models import generative, matching, multi_task, ranking
 
     assert set(ranking.__all__) < set(zoo.ORDER["ctr"])
@@ -335,6 +336,7 @@ def means(task, metric):
     return {row["model"]: float(row["mean"]) for row in rows}
 
 
+@pytest.mark.results
 @pytest.mark.parametrize(
     ("task", "metric", "baseline"),
     [
@@ -352,6 +354,7 @@ def test_every_model_of_the_table_is_above_the_trivial_baseline(task, metric, ba
     assert below == {}
 
 
+@pytest.mark.results
 def test_logistic_regression_is_where_recbole_has_it_and_all_others_above():
     found = means("ctr", "AUC")
     assert found["LR"] == pytest.approx(0.7765, abs=0.005)
@@ -359,19 +362,21 @@ def test_logistic_regression_is_where_recbole_has_it_and_all_others_above():
     assert set(below) == {"film's mean label"}
 
 
+@pytest.mark.results
 def test_every_model_of_the_zoo_is_in_the_table(zoo):
     with CSV.open(newline="", encoding="utf-8") as file:
         measured = {(row["task"], row["model"]) for row in csv.DictReader(file)}
     assert measured == {(task, model) for task, models in zoo.ORDER.items() for model in models}
 
 
+@pytest.mark.results
 def test_models_of_sequences_are_where_recbole_and_replications_have_them():
     found = means("retrieval", "unmasked NDCG@10")
     assert found["GRU4Rec"] >= 0.051
     assert found["SASRec"] >= 0.05
 
 
-@pytest.mark.figures
+@pytest.mark.results
 def test_logistic_regression_and_fm_measured_again(tmp_path):
     run("--task", "ctr", "--models", "LR", "FM", "--out", tmp_path / "table.csv")
     with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:

@@ -75,7 +75,7 @@ def test_no_exception_escapes_and_what_was_taken_is_read_back(backend, sequence)
     check(backend, sequence)
 
 
-@pytest.mark.figures
+@pytest.mark.results
 @EACH
 @settings(max_examples=10_000, database=None, **UNTIMED)
 @drawn(sequence=SEQUENCES)

@@ -295,7 +295,7 @@ def port(request):
 @pytest.mark.parametrize(
     "port",
     # a minute and more until SDKs give up
-    ["refuses", "says 500", "speaks no TLS", pytest.param("stalls", marks=pytest.mark.figures)],
+    ["refuses", "says 500", "speaks no TLS", pytest.param("stalls", marks=pytest.mark.results)],
     indirect=True,
 )
 def test_a_server_that_cannot_be_used_is_told_before_training(

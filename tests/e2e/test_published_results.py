@@ -1,4 +1,4 @@
-"""The figures that the README states, measured again."""
+"""The results that the README states, measured again."""
 
 import re
 import statistics
@@ -11,7 +11,7 @@ import pytest
 DEMO = Path(__file__).parents[2] / "examples" / "demo.py"
 
 
-@pytest.mark.figures
+@pytest.mark.results
 def test_deepfm_reaches_the_stated_auc_on_movielens_and_beats_its_baseline_over_three_seeds():
     aucs, baselines = [], []
     for seed in range(3):
