@@ -152,14 +152,14 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 import test_runs_apart as tests
 from torch_rechub.trainers import Recording
-from torch_rechub.training import trainer
-write, records = trainer.write_checkpoint, []
+from torch_rechub.training.checkpoints.resume import TrainingState
+write, records = TrainingState.write, []
 def dies(*args, **kwargs):
     records.append(1)
     if len(records) == 2:  # recorded, and not in the checkpoint
         os._exit(9)
     write(*args, **kwargs)
-trainer.write_checkpoint = dies
+TrainingState.write = dies
 folder, backend = Path(sys.argv[1]), sys.argv[2]
 tests.train(tests.OPEN[backend](folder / "log"), folder, 4, True, record=Recording(every_n_steps=1))
 """

@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from torch_rechub.basic.loss_func import NCELoss
-from torch_rechub.objectives.next_item import item_loss, next_items, ranks_of, sequences
+from torch_rechub.data.batch import Batch
+from torch_rechub.objectives.next_item import item_loss, next_items, sequences
+from torch_rechub.objectives.next_item_metrics import ranks_of
 
 
 def naive_next(tokens, target):
@@ -17,6 +19,7 @@ def naive_next(tokens, target):
     return pairs + ([(last, target, True)] if last >= 0 and target else [])
 
 
+ONES = torch.ones(2)
 ROWS = [
     ([3, 4, 5], 6),
     ([0, 4, 5], 6),
@@ -49,14 +52,16 @@ def test_one_token_is_the_last():
 @pytest.mark.parametrize("shape", [(2,), (2, 1)])
 def test_a_batch_is_taken_apart(shape):
     batch = [torch.ones(2, 3), torch.zeros(2, 3), torch.full((2, 3), 5), torch.zeros(shape)]
-    tokens, times, targets = sequences(batch)
-    assert (tokens is batch[0], times is batch[2], targets.shape) == (True, True, (2,))
+    found = sequences(Batch.unpacked(batch))
+    assert found.tokens is batch[0]
+    assert found.time_diffs is batch[2]
+    assert found.targets.shape == (2,)
 
 
-@pytest.mark.parametrize("batch", [torch.ones(2), (torch.ones(2, 3), torch.ones(2)), {"a": 1}])
+@pytest.mark.parametrize("batch", [ONES, (torch.ones(2, 3), ONES), {"a": ONES}])
 def test_another_batch_is_refused(batch):
     with pytest.raises(ValueError, match=r"\(tokens, positions, time_diffs, targets\)"):
-        sequences(batch)
+        sequences(Batch.unpacked(batch))
 
 
 # Losses

@@ -9,7 +9,9 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 from torch.utils.data import DataLoader
 
+from core.training.batch_losses import loss_of
 from torch_rechub.data.loader import PredictDataset, TableLoader, TorchDataset
+from torch_rechub.metrics import Metric
 
 
 def binary_cross_entropy(probabilities, labels):
@@ -111,10 +113,10 @@ def test_a_logit_that_is_far_off_keeps_its_gradient(sgd, logit, label):
     on_logits, on_probabilities = sgd(Constant(logit)), sgd(Constant(logit))
     on_probabilities.criterion = nn.BCELoss()
     for trainer, gradient in ((on_logits, 1.0), (on_probabilities, 0.0)):
-        loss = trainer.losses(batch)
+        loss = loss_of(trainer, batch)
         loss.backward()
         assert abs(trainer.model.w.grad.item()) == gradient
-    assert on_logits.losses(batch).item() == 200.0
+    assert loss_of(on_logits, batch).item() == 200.0
 
 
 class WithoutLogits(nn.Module):
@@ -151,7 +153,7 @@ def test_a_further_loss_is_added(sgd, loaders):
     x, y = next(iter(loaders[0]))
     p = [1 / (1 + math.exp(-0.7 * price)) for price in x["price"].tolist()]
     expected = math.fsum(binary_cross_entropy(p, y.tolist())) / 10 + 3 * 0.7**2
-    assert trainer.losses((x, y)).item() == pytest.approx(expected, rel=1e-5)
+    assert loss_of(trainer, (x, y)).item() == pytest.approx(expected, rel=1e-5)
     trainer.fit(*loaders)
     assert trainer.model.w.item() < 0.7
     w = trainer.model.w.item()
@@ -288,12 +290,12 @@ def test_evaluation_needs_labels(make_trainer, loaders):
 
 def test_another_metric_may_take_the_place_of_the_auc(make_trainer, loaders):
     trainer = make_trainer()
-    trainer.evaluate_fn = lambda y, p: float(((p > 0.5) == y).mean())
+    trainer.evaluate_fn = Metric("right", lambda y, p: ((p > 0.5) == y).mean(), "max")
     trainer.fit(*loaders)
     p = trainer.predict(trainer.model, loaders[1])
     right = [(q > 0.5) == bool(y) for q, y in zip(p, loaders[1].dataset.y)]
     assert trainer.evaluate(trainer.model, loaders[1]) == sum(right) / 15
-    assert max(row["val/auc"] for row in trainer.history) == sum(right) / 15
+    assert max(row["val/right"] for row in trainer.history) == sum(right) / 15
 
 
 def test_predictions_that_are_all_nan_are_told_and_improve_nothing(make_trainer, loaders, caplog):

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 from torch.nn import functional as F
 
+from core.training.batch_losses import count_of, loss_of
 from torch_rechub.basic.features import SequenceFeature, SparseFeature
 from torch_rechub.basic.loss_func import HingeLoss
 from torch_rechub.data.loader import PredictDataset, TableLoader, TorchDataset
@@ -96,7 +97,7 @@ def test_points_train_on_logits_at_temperature_1(make):
         math.log1p(math.exp(-c)) if label else math.log1p(math.exp(c))
         for c, label in zip(cosines, y.tolist())
     ]
-    assert trainer.losses((x, y)).item() == pytest.approx(math.fsum(expected) / 50, rel=1e-5)
+    assert loss_of(trainer, (x, y)).item() == pytest.approx(math.fsum(expected) / 50, rel=1e-5)
 
 
 def test_points_of_a_model_without_logits_train_on_probabilities(make):
@@ -111,7 +112,7 @@ def test_points_of_a_model_without_logits_train_on_probabilities(make):
     x, y = table()
     trainer = make(Plain())
     expected = F.binary_cross_entropy((0.3 * x["item"]).sigmoid(), y.float())
-    torch.testing.assert_close(trainer.losses((x, y)), expected, check_dtype=False)
+    torch.testing.assert_close(loss_of(trainer, (x, y)), expected, check_dtype=False)
     trainer.fit(loader(), loader(seed=4))
     seen = roc_auc_score(table(seed=4)[1], table(seed=4)[0]["item"] * trainer.model.w.sign().item())
     assert trainer.history[-1]["val/auc"] == pytest.approx(seen, abs=0.02)  # ties of sigmoids
@@ -123,11 +124,11 @@ def test_pairs_train_on_bpr(make):
     x, y = table()
     pos, neg = (scores.tolist() for scores in trainer.model(x))
     expected = [math.log1p(math.exp(n - p)) for p, n in zip(pos, neg)]
-    assert trainer.losses((x, y)).item() == pytest.approx(math.fsum(expected) / 50, rel=1e-5)
-    assert trainer.losses(x).item() == trainer.losses((x, y * 0)).item()  # labels say nothing
+    assert loss_of(trainer, (x, y)).item() == pytest.approx(math.fsum(expected) / 50, rel=1e-5)
+    assert loss_of(trainer, x).item() == loss_of(trainer, (x, y * 0)).item()  # labels say nothing
     trainer.criterion = HingeLoss(margin=1)
     expected = [max(0.0, 1 - p + n) for p, n in zip(pos, neg)]
-    assert trainer.losses((x, y)).item() == pytest.approx(math.fsum(expected) / 50, rel=1e-5)
+    assert loss_of(trainer, (x, y)).item() == pytest.approx(math.fsum(expected) / 50, rel=1e-5)
 
 
 def test_pairs_of_sequences_leave_padding_out(make):
@@ -140,18 +141,17 @@ def test_pairs_of_sequences_leave_padding_out(make):
         for t in range(5)
         if x["seq"][i, t] != 0
     ]
-    found = trainer.losses(x).item()
+    found = loss_of(trainer, x).item()
     assert found == pytest.approx(math.fsum(expected) / len(expected), rel=1e-5)
-    assert trainer.loss_count(x) == len(expected)
+    assert count_of(trainer, x) == len(expected)
     wider = {k: F.pad(v, (0, 3)) if v.dim() == 2 else v for k, v in x.items()}
-    assert trainer.losses(wider).item() == pytest.approx(found, rel=1e-5)
+    assert loss_of(trainer, wider).item() == pytest.approx(found, rel=1e-5)
 
 
 def test_padding_alone_has_loss_0(make):
     trainer = make(sasrec(), mode=1)
-    loss = trainer.losses(
-        {k: torch.zeros(3, 5, dtype=torch.long) for k in ("seq", "pos", "neg_seq")}
-    )
+    columns = ("seq", "pos", "neg_seq")
+    loss = loss_of(trainer, {name: torch.zeros(3, 5, dtype=torch.long) for name in columns})
     loss.backward()
     assert loss.item() == 0
 
@@ -166,7 +166,7 @@ def test_lists_train_on_the_cross_entropy_of_the_positive(make, labels):
     expected = [
         math.log(math.fsum(math.exp(v) for v in row)) - row[c] for row, c in zip(logits, y.tolist())
     ]
-    loss = trainer.losses(x if labels == "none" else (x, y.float()))
+    loss = loss_of(trainer, x if labels == "none" else (x, y.float()))
     assert loss.item() == pytest.approx(math.fsum(expected) / 50, rel=1e-5)
 
 
@@ -196,8 +196,8 @@ def test_the_other_rows_items_are_negatives_but_the_same_item(make, mode):
     x, y = table()
     assert len(x["item"].unique()) < 20
     expected = in_batch_loss(trainer.model, x, 0.5)
-    assert trainer.losses((x, y * 0 + 1)).item() == pytest.approx(expected, rel=1e-5)
-    assert trainer.losses(x).item() == pytest.approx(expected, rel=1e-5)
+    assert loss_of(trainer, (x, y * 0 + 1)).item() == pytest.approx(expected, rel=1e-5)
+    assert loss_of(trainer, x).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_rows_without_a_click_are_no_positives_in_mode_0(make):
@@ -206,11 +206,11 @@ def test_rows_without_a_click_are_no_positives_in_mode_0(make):
         trainer = make(dssm(0.5), mode, in_batch_neg=True)
         trainer.model.eval()
         expected = in_batch_loss(trainer.model, x, 0.5, keep)
-        assert trainer.losses((x, y)).item() == pytest.approx(expected, rel=1e-5)
-        assert trainer.loss_count((x, y)) == (50 if keep is None else sum(keep))
+        assert loss_of(trainer, (x, y)).item() == pytest.approx(expected, rel=1e-5)
+        assert count_of(trainer, (x, y)) == (50 if keep is None else sum(keep))
         # where all are 0 there are no labels, as MatchDataGenerator makes them
         expected = in_batch_loss(trainer.model, x, 0.5)
-        assert trainer.losses((x, y * 0)).item() == pytest.approx(expected, rel=1e-5)
+        assert loss_of(trainer, (x, y * 0)).item() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("ratio", [1, 4, 500])
@@ -224,7 +224,7 @@ def test_hard_negatives_are_the_ratio_of_highest_score(make, ratio):
         others = [s for j, s in enumerate(row) if x["item"][j] != x["item"][i]]
         z = [row[i], *sorted(others, reverse=True)[:ratio]]
         losses.append(math.log(math.fsum(map(math.exp, z))) - row[i])
-    assert trainer.losses(x).item() == pytest.approx(math.fsum(losses) / 50, rel=1e-5)
+    assert loss_of(trainer, x).item() == pytest.approx(math.fsum(losses) / 50, rel=1e-5)
 
 
 @pytest.mark.parametrize("ratio", [None, 3])
@@ -298,7 +298,7 @@ def test_item_frequency_takes_ln_q_from_the_scores_of_training(make):
         trainer.model.eval()
         expected = in_batch_loss(trainer.model, x, 0.5, q=q)
         assert abs(expected - in_batch_loss(trainer.model, x, 0.5)) > 0.01
-        assert trainer.losses((x, y * 0 + 1)).item() == pytest.approx(expected, rel=1e-5)
+        assert loss_of(trainer, (x, y * 0 + 1)).item() == pytest.approx(expected, rel=1e-5)
         assert trainer.hyperparams()["log_q_correction"]
 
 
@@ -315,7 +315,7 @@ def test_item_frequency_chooses_hard_negatives_by_corrected_scores(make):
         others = [s for j, s in enumerate(row) if x["item"][j] != x["item"][i]]
         z = [row[i], *sorted(others, reverse=True)[:4]]
         losses.append(math.log(math.fsum(map(math.exp, z))) - row[i])
-    assert trainer.losses(x).item() == pytest.approx(math.fsum(losses) / 50, rel=1e-5)
+    assert loss_of(trainer, x).item() == pytest.approx(math.fsum(losses) / 50, rel=1e-5)
 
 
 def test_item_frequency_leaves_what_is_judged_alone(make):

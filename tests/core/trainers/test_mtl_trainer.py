@@ -12,6 +12,7 @@ from sklearn.metrics import mean_squared_error, roc_auc_score
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
+from core.training.batch_losses import loss_of
 from torch_rechub.basic.features import DenseFeature, SparseFeature
 from torch_rechub.data.loader import PredictDataset, TableLoader, TorchDataset
 from torch_rechub.models.multi_task import AITM, ESMM, MMOE, PLE, SharedBottom
@@ -231,7 +232,7 @@ class Constant(nn.Module):
 def test_a_logit_that_is_far_off_keeps_its_gradient(make, logit, label):
     batch = ({"user": torch.zeros(4).long()}, torch.full((4, 2), label))
     trainer = make(Constant(logit))
-    losses = trainer.losses(batch)
+    losses = loss_of(trainer, batch)
     assert losses[0].item() == 200.0
     losses[0].backward()
     assert abs(trainer.model.w.grad[0].item()) == 1.0

@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import lr_scheduler
 from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
+from core.training.batch_losses import count_of, loss_of
 from torch_rechub.models.generative import HSTUModel
 from torch_rechub.trainers import SeqTrainer
 from torch_rechub.utils.data import SequenceDataGenerator
@@ -162,8 +163,8 @@ def test_padding_neither_predicts_nor_is_predicted_at_either_end(make):
         )
         batch = (tokens, positions, times, whole[3])
         trainer = make(Bigram(torch.eye(V) * 3))
-        losses.append(trainer.losses(batch).item())
-        assert trainer.loss_count(batch) == N * L
+        losses.append(loss_of(trainer, batch).item())
+        assert count_of(trainer, batch) == N * L
     assert losses == pytest.approx([losses[0]] * 4, rel=1e-5)
 
 
@@ -188,7 +189,7 @@ def test_a_batch_without_predictions_changes_nothing(make, make_hstu, loaders):
     for model in (make_hstu(), Bigram()):
         trainer = make(model, optimizer_fn=torch.optim.SGD)
         before = copy.deepcopy(model.state_dict())
-        assert trainer.losses(empty).item() == 0
+        assert loss_of(trainer, empty).item() == 0
         plain = trainer.evaluate(loaders[1])
         assert trainer.evaluate([empty, *loaders[1], empty]) == pytest.approx(plain)
         with pytest.raises(ValueError, match="yielded no batch with anything to learn from"):
@@ -205,7 +206,7 @@ def test_the_loss_by_its_name(make, loaders, loss_type):
     )
     batch = next(iter(loaders[0]))
     scaled = Bigram(trainer.model.w.detach() * (2 if loss_type == "nce" else 1))
-    assert trainer.losses(batch).item() == pytest.approx(
+    assert loss_of(trainer, batch).item() == pytest.approx(
         naive_evaluation(scaled, [batch])[0], rel=1e-5
     )
 
@@ -218,7 +219,7 @@ def test_padding_is_no_candidate_and_gets_no_gradient(make, loss_type):
     for high in (-5.0, 8.0):
         logits[:, 0] = high  # what padding scores does not matter
         trainer = make(Bigram(logits.clone()), loss_type=loss_type)
-        loss = trainer.losses(batch)
+        loss = loss_of(trainer, batch)
         loss.backward()
         losses.append(loss.item())
         assert (trainer.model.w.grad[:, 0] == 0).all()
@@ -261,7 +262,7 @@ def test_a_replaced_loss_is_used(make, loaders):
 
     trainer.loss_fn = Spy()
     batch = next(iter(loaders[0]))
-    assert trainer.losses(batch).item() > 0
+    assert loss_of(trainer, batch).item() > 0
     assert seen == [((len(predictions(batch)), V), min(p[2] for p in predictions(batch)))]
 
 
@@ -412,7 +413,7 @@ def test_a_model_in_parts_is_asked_only_where_something_is_predicted(make, make_
     model.score_terms = lambda h: (rows.append(len(h)), terms(h))[1]
     batch = next(iter(loaders[0]))
     trainer = make(model)
-    trainer.losses(batch)
+    loss_of(trainer, batch)
     trainer.evaluate_topk([batch])
     targets = [p for p in predictions(batch) if p[3]]
     assert rows == [len(predictions(batch)), len(targets)]
@@ -522,7 +523,7 @@ def test_the_loss_decides_on_request(make, loaders, fake_logger, same_weights, s
 
 def test_what_decides_is_a_metric_of_validation(make):
     with pytest.raises(
-        ValueError, match=r"monitor must be 'val/accuracy' or 'val/loss', got 'auc'"
+        ValueError, match=r"monitor must be .*'val/loss', 'val/accuracy', 'train/loss', got 'auc'"
     ):
         make(monitor="auc")
 
@@ -650,7 +651,7 @@ def test_targets_of_one_column_and_batches_of_one_row(make, loaders):
     trainer = make(Bigram())
     batch = next(iter(loaders[0]))
     column = (*batch[:3], batch[3].unsqueeze(1))
-    assert trainer.losses(column).item() == trainer.losses(batch).item()
+    assert loss_of(trainer, column).item() == loss_of(trainer, batch).item()
     assert trainer.evaluate([column]) == trainer.evaluate([batch])
     one = loader(*tables(3), batch_size=1)
     assert len(make().fit(one, one)["train_loss"]) == 2
@@ -725,7 +726,7 @@ def test_training_without_logits_is_training_with_them(make, make_hstu, loaders,
     whole.__class__ = Whole
     losses = []
     for one in (model, whole):
-        loss_of_batch = make(one, **loss).losses(batch)
+        loss_of_batch = loss_of(make(one, **loss), batch)
         loss_of_batch.backward()
         losses.append(loss_of_batch.detach())
     torch.testing.assert_close(*losses)

@@ -122,8 +122,12 @@ def test_targets_are_ranked_among_the_items_not_left_out(
 
 def test_items_that_are_left_out_get_beams_of_their_own(make, load, monkeypatch):
     trainer, beams = make(), []
-    search = trainer._search
-    monkeypatch.setattr(trainer, "_search", lambda batch, n: beams.append(n) or search(batch, n))
+    generate = trainer.model.generate
+    monkeypatch.setattr(
+        trainer.model,
+        "generate",
+        lambda **kwargs: beams.append(kwargs["num_beams"]) or generate(**kwargs),
+    )
     trainer.evaluate_topk(load("test", batch_size=100), (2, 3))
     trainer.evaluate_topk(load("test", batch_size=100), (2, 3), exclude_seen=True)
     assert beams == [3, 3 + 4]  # histories have up to four items

@@ -8,7 +8,7 @@ import torch
 from torch_rechub.basic.features import DenseFeature, SparseFeature
 from torch_rechub.data.loader import TableLoader, TorchDataset
 from torch_rechub.models.ranking import WideDeep
-from torch_rechub.trainers import CTRTrainer
+from torch_rechub.trainers import CTRTrainer, Metric
 
 N = 50
 
@@ -59,7 +59,7 @@ class Scores:
 
     def __init__(self, trainer, scores):
         self.trainer, self.scores, self.weights = trainer, iter(scores), []
-        trainer.evaluate_fn = self
+        trainer.evaluate_fn = Metric("auc", self, "max")
 
     def __call__(self, y, p):
         self.weights.append(copy.deepcopy(self.trainer.model.state_dict()))

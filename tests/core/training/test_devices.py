@@ -1,10 +1,13 @@
 """Where the tensors of a training step are made: beside the model, wherever that is."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from torch_rechub.basic.features import SequenceFeature, SparseFeature
+from torch_rechub.data.batch import Batch
 from torch_rechub.models.generative import HSTUModel
 from torch_rechub.models.matching import BPRMF, DSSM, BERT4Rec, YoutubeDNN
 from torch_rechub.models.multi_task import AITM, ESCM2, SharedBottom
@@ -32,11 +35,10 @@ def step(tmp_path):
         trainer = trainer(model, model_path=tmp_path, progress=False, **kwargs)
         before = [p.detach().clone() for p in trainer.trained_parameters()]
         with torch.device("meta"):
-            found = trainer.losses(batch)
-            losses = list(found.reshape(-1)) if isinstance(found, torch.Tensor) else list(found)
-            trainer.steps.begin()
-            trainer.steps(trainer.backward, losses)
-            trainer.loss_count(batch)
+            loss = trainer.losses(Batch.unpacked(batch))
+            losses = loss.scalars()
+            trainer.steps.reset()
+            trainer.steps(partial(trainer.backward, losses, loss.auxiliary), losses)
         assert {loss.device.type for loss in losses} == {"cpu"}
         moved = [not torch.equal(a, b) for a, b in zip(trainer.trained_parameters(), before)]
         assert any(moved)

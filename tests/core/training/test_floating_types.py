@@ -181,11 +181,11 @@ def test_a_double_model_trains_in_double(training, tmp_path):
     torch.manual_seed(1)
     trainer, _ = training(**where)
     trainer.model.double()
-    for batch in trainer.feed(data, data):
-        assert all(t.dtype != torch.float32 for t in batches._tensors(batch))
-        found = trainer.losses(batch)
-        rounded = single.losses(batches.to_device(batch, torch.device("cpu")))
-        for loss, other in zip(flat(found), flat(rounded), strict=True):
+    for batch in trainer.batches(data, data):
+        tensors = (batch.inputs, batch.labels)
+        assert all(t.dtype != torch.float32 for t in batches._tensors(tensors))
+        rounded = single.losses(batch.to(torch.device("cpu"))).scalars()
+        for loss, other in zip(trainer.losses(batch).scalars(), rounded, strict=True):
             assert loss.dtype == torch.float64
             assert loss.item() == pytest.approx(other.item(), rel=1e-3)
     before = copy.deepcopy(trainer.model.state_dict())

@@ -207,13 +207,13 @@ def test_wide_rows_come_in_smaller_batches_and_own_loaders_as_they_are(tmp_path)
     x = {"seen": torch.zeros(10, 1000, dtype=torch.long), "age": torch.zeros(10)}
     loader = TableLoader(PredictDataset(x), 2)
     assert loader.width == 1001
-    assert trainer.feed.in_large_batches(loader).batch_size == 2**19 // 1001
+    assert trainer.batches.in_large_batches(loader).batch_size == 2**19 // 1001
     shuffled = TableLoader(PredictDataset(x), 2, shuffle=True)
-    assert trainer.feed.in_large_batches(shuffled) is shuffled
+    assert trainer.batches.in_large_batches(shuffled) is shuffled
     own = [x]
-    assert trainer.feed.in_large_batches(own) is own
+    assert trainer.batches.in_large_batches(own) is own
     large = TableLoader(PredictDataset(x), 9000)
-    assert trainer.feed.in_large_batches(large).batch_size == 9000
+    assert trainer.batches.in_large_batches(large).batch_size == 9000
 
 
 def test_evaluation_draws_as_much_from_the_random_state_as_before(tmp_path):

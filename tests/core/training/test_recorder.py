@@ -75,7 +75,7 @@ def test_without_it_a_logger_gets_the_epochs_and_nothing_else(tmp_path):
         *["log_metrics", "flush"] * 3,
         "finish",
     ]
-    assert trainer.steps.on_step is None
+    assert list(trainer.steps._listeners) == []
 
 
 def test_losses_of_every_n_th_step_have_an_axis_of_their_own(tmp_path):

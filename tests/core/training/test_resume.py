@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import (
 
 from torch_rechub.basic.features import SparseFeature
 from torch_rechub.models.ranking import DeepFM
-from torch_rechub.trainers import CheckpointError, CTRTrainer
+from torch_rechub.trainers import CheckpointError, CTRTrainer, Metric
 from torch_rechub.utils.data import DataGenerator
 
 EPOCHS = 5
@@ -283,7 +283,7 @@ def test_numbers_of_numpy_are_read_back(tmp_path):
             trainer.model, n_epoch=n_epoch, model_path=tmp_path, **rate, **schedule
         )
         scores = iter(np.array([0.6, 0.5, 0.7, 0.8]))
-        trainer.evaluate_fn = lambda y, p: next(scores)
+        trainer.evaluate_fn = Metric("scripted", lambda y, p: next(scores), "max")
         return trainer, train, val
 
     first, train, val = of_numpy(2)
@@ -291,7 +291,7 @@ def test_numbers_of_numpy_are_read_back(tmp_path):
     again, train, val = of_numpy(4)
     again.fit(train, val, resume=True)
     lr = float(np.float32(0.05))
-    assert [row["val/auc"] for row in again.history] == [0.6, 0.5, 0.6, 0.5]
+    assert [row["val/scripted"] for row in again.history] == [0.6, 0.5, 0.6, 0.5]
     assert [row["learning_rate"] for row in again.history] == [lr, lr, lr / 2, lr / 4]
 
 

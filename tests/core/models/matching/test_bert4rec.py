@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from core.models.matching_table import bert4rec
+from core.training.batch_losses import loss_of
 from torch_rechub.basic.features import RandomNormal, SequenceFeature
 from torch_rechub.models.matching import BERT4Rec
 from torch_rechub.trainers import MatchTrainer
@@ -189,7 +190,7 @@ def test_both_losses_are_trained_on(tmp_path):
     model, y = two_heads(), torch.tensor([5, 7, 8, 1, 2])
     trainer = MatchTrainer(model, mode=2, model_path=tmp_path, progress=False)
     torch.manual_seed(3)
-    found = trainer.losses((X, y))
+    found = loss_of(trainer, (X, y))
     torch.manual_seed(3)
     expected = F.cross_entropy(model(X), y) + model.auxiliary_loss(X)
     torch.testing.assert_close(found, expected)

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from core.models.matching_table import comirec_dr, comirec_sa, inputs, mind, sine
+from core.training.batch_losses import loss_of
 from torch_rechub.basic.features import SequenceFeature, SparseFeature
 from torch_rechub.models.matching import DSSM, MIND, SINE
 from torch_rechub.models.matching.mind import dynamic_interest_mask
@@ -253,7 +254,7 @@ def test_sine_keeps_concepts_apart(tmp_path):
     assert model.auxiliary_loss({}).item() == pytest.approx(expected, rel=1e-4)
     x, y = inputs(8), torch.zeros(8, dtype=torch.long)
     trainer = MatchTrainer(model, mode=2, model_path=tmp_path, progress=False)
-    loss = trainer.losses((x, y)).item()
+    loss = loss_of(trainer, (x, y)).item()
     assert loss == pytest.approx(F.cross_entropy(model(x), y).item() + expected, rel=1e-4)
 
 

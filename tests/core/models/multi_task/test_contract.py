@@ -55,11 +55,11 @@ def test_every_model_is_tested():
 
 
 def everything(model, x):
-    """A scalar that all of a model's outputs enter, its further loss among them."""
+    """A scalar that all of a model's outputs enter, its auxiliary loss among them."""
     p = model(x)
     y = torch.randint(0, 2, p.shape, device=p.device).float()
-    further = getattr(model, "further_loss", None)
-    return (p**2).sum() + (0 if further is None else further(p, y, x))
+    further = getattr(model, "auxiliary_loss", None)
+    return (p**2).sum() + (0 if further is None else further(x, p, y))
 
 
 @pytest.fixture(params=MODELS)

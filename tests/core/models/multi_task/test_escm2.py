@@ -56,7 +56,7 @@ def test_the_regularizer_is_its_formula(params, risk, weight, naive, randomized)
     for row in ROWS if params else []:
         v = parts.flat("embedding.", [USER, AGE], row) + parts.flat("embedding.", [ITEM], row)
         delta_hats.append(math.log(1 + math.exp(parts.mlp("tower_imp.mlp.", v, 1)[0])))
-    found = model.further_loss(torch.tensor(FOUND), torch.tensor(Y).float(), X).item()
+    found = model.auxiliary_loss(X, torch.tensor(FOUND), torch.tensor(Y).float()).item()
     assert found == pytest.approx(weight * risk(delta_hats), rel=1e-5)
 
 
@@ -70,7 +70,7 @@ def test_what_is_predicted_is_what_esmm_predicts():
 @pytest.mark.parametrize("params", [None, P])
 def test_no_gradient_of_the_regularizer_reaches_the_click_tower(params):
     model = make(params)
-    model.further_loss(model(X), torch.tensor(Y).float(), X).backward()
+    model.auxiliary_loss(X, model(X), torch.tensor(Y).float()).backward()
     gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     reached = {name.split(".")[0] for name, grad in gradients.items() if (grad != 0).any()}
     expected = {"embedding", "tower_cvr"} | ({"tower_imp"} if params else set())
@@ -80,15 +80,15 @@ def test_no_gradient_of_the_regularizer_reaches_the_click_tower(params):
 @pytest.mark.parametrize("params", [None, P])
 def test_the_label_of_a_conversion_without_a_click_is_not_read(params):
     model, y = make(params).eval(), torch.tensor(Y).float()
-    found = model.further_loss(model(X), y, X)
+    found = model.auxiliary_loss(X, model(X), y)
     y[3, 0] = 1 - y[3, 0]
-    assert torch.equal(model.further_loss(model(X), y, X), found)
+    assert torch.equal(model.auxiliary_loss(X, model(X), y), found)
 
 
 def test_a_prediction_that_rounds_to_0_or_1_keeps_the_loss_finite():
     p = torch.tensor([[1.0, 0.5, 0.5], [0.0, 0.0, 0.0]], requires_grad=True)
     y = torch.tensor([[0.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
-    loss = make().further_loss(p, y, X)
+    loss = make().auxiliary_loss(X, p, y)
     loss.backward()
     assert loss.isfinite()
     assert p.grad.isfinite().all()
@@ -114,7 +114,7 @@ def test_the_weights_of_the_losses_count(tmp_path):
     twin = make(counterfactual_weight=1.0).train()
     p = twin(X)
     bce = [torch.nn.functional.binary_cross_entropy(p[:, i], y[:, i]) for i in (1, 2)]
-    (bce[0] + 0.5 * bce[1] + 3.0 * twin.further_loss(p, y, X)).backward()
+    (bce[0] + 0.5 * bce[1] + 3.0 * twin.auxiliary_loss(X, p, y)).backward()
     for name, parameter in twin.named_parameters():
         torch.testing.assert_close(step[name], parameter.grad, rtol=1e-3, atol=1e-5)
 
@@ -129,7 +129,7 @@ def test_clicks_drawn_by_the_propensity_estimate_the_error_over_everything_shown
     for clicks in itertools.product([0.0, 1.0], repeat=len(Y)):
         o = torch.tensor(clicks)
         chance = torch.where(o == 1, p[:, 1], 1 - p[:, 1]).prod()
-        expected += chance * model.further_loss(p, torch.stack([r, o, r * o], dim=1), X)
+        expected += chance * model.auxiliary_loss(X, p, torch.stack([r, o, r * o], dim=1))
     delta = torch.tensor([error(row[0], cvr) for row, (cvr, *_) in zip(Y, FOUND)])
     risk = delta.mean()
     if params:  # and the error of the imputation, which is trained too

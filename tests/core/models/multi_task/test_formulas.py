@@ -164,10 +164,10 @@ def test_the_calibrator_counts_how_far_a_later_step_is_likelier():
     p = torch.tensor([[0.5, 0.7, 0.1], [0.5, 0.2, 0.6]])
     excess = [0.7 - 0.5, 0.0, 0.0, 0.6 - 0.2]
     model = AITM(FEATURES, 3, {"dims": [4]}, [{}] * 3)
-    assert model.further_loss(p, p, X).item() == pytest.approx(0.6 * sum(excess) / 2)
+    assert model.auxiliary_loss(X, p, p).item() == pytest.approx(0.6 * sum(excess) / 2)
     other = AITM(FEATURES, 3, {"dims": [4]}, [{}] * 3, calibrator_weight=2.0)
-    assert other.further_loss(p, p, X).item() == pytest.approx(2.0 * sum(excess) / 2)
-    assert AITM(FEATURES, 1, {"dims": [4]}, [{}]).further_loss(p[:, :1], p, X).item() == 0
+    assert other.auxiliary_loss(X, p, p).item() == pytest.approx(2.0 * sum(excess) / 2)
+    assert AITM(FEATURES, 1, {"dims": [4]}, [{}]).auxiliary_loss(X, p[:, :1], p).item() == 0
 
 
 def test_labels_against_the_funnel_switch_the_calibrator_off(caplog):
@@ -180,7 +180,7 @@ def test_labels_against_the_funnel_switch_the_calibrator_off(caplog):
         model.check_labels(funnel.flip(1))
     assert model.calibrator_weight == 0
     assert caplog.text.count("Column 1 of y has more positives than column 0") == 1
-    assert model.further_loss(torch.tensor([[0.1, 0.9]]), funnel, X).item() == 0
+    assert model.auxiliary_loss(X, torch.tensor([[0.1, 0.9]]), funnel).item() == 0
 
 
 def test_esmm(naive, randomized):

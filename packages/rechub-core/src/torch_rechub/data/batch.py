@@ -1,6 +1,7 @@
-"""Batches: what loaders yield, split into inputs and labels, and moved to a device."""
+"""Batches: what a loader yields, unpacked once into inputs, labels and groups."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -9,40 +10,59 @@ from torch import Tensor
 from ..basic.layers.precision import for_device
 
 
-def split_batch(batch: Any) -> tuple[Any, Tensor | None]:
-    """The inputs and the labels of a batch; the labels are None where a loader yields none."""
-    if isinstance(batch, Mapping | Tensor):
-        return batch, None
-    if len(batch) == 1:
-        return batch[0], None
-    *inputs, y = batch
-    return inputs[0] if len(inputs) == 1 else tuple(inputs), y
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A mini-batch.
 
+    Attributes:
+        inputs: What the model takes: a dict of tensors, a tensor, or a tuple of them.
+        rows: The number of rows: the length of the first tensor.
+        labels: The labels, one row each; None where the loader yields none.
+        groups: The group of each row, (B,), such as its user; None where none was asked for.
 
-def labelled_batch(batch: Any) -> tuple[Any, Tensor]:
-    """The inputs and the labels of a batch.
-
-    Raises:
-        ValueError: It has no labels.
+    Example:
+        >>> Batch.unpacked(({"user": torch.tensor([3, 4])}, torch.tensor([0, 1])), "user").groups
+        tensor([3, 4])
     """
-    x, y = split_batch(batch)
-    if y is None:
-        raise ValueError("training needs labels: the loader must yield (x, y)")
-    return x, y
 
+    inputs: Any
+    rows: int
+    labels: Tensor | None = None
+    groups: Tensor | None = None
 
-def batch_rows(batch: Any) -> int:
-    """The number of rows of a batch: the length of its first tensor."""
-    return next(map(len, _tensors(batch)))
+    @classmethod
+    def unpacked(cls, given: Any, group_column: str | None = None) -> "Batch":
+        """A batch from what a loader yields: x, (x,), (x, y) or (x_1, …, x_n, y).
 
+        Args:
+            given: What the loader yields.
+            group_column: The column of the groups, which stays among the inputs.
 
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """The tensors in dicts and sequences, in order."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping | list | tuple):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            yield from _tensors(item)
+        Raises:
+            KeyError: There is no such column.
+            ValueError: It does not hold one number a row, or there is no tensor at all.
+        """
+        x, y = _split(given)
+        first = next(_tensors(given), None)
+        if first is None:
+            raise ValueError(f"a batch holds no tensor, but {type(given).__name__}: collate it")
+        groups = None if group_column is None else _groups(x, group_column)
+        return cls(x, len(first), y, groups)
+
+    def labeled(self) -> Tensor:
+        """The labels.
+
+        Raises:
+            ValueError: There are none.
+        """
+        if self.labels is None:
+            raise ValueError("training needs labels: the loader must yield (x, y)")
+        return self.labels
+
+    def to(self, device: torch.device, double: bool = False) -> "Batch":
+        """The batch on a device; see `to_device`."""
+        x, y = to_device((self.inputs, self.labels), device, double)
+        return replace(self, inputs=x, labels=y)
 
 
 def to_device(value: Any, device: torch.device, double: bool = False) -> Any:
@@ -65,3 +85,34 @@ def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, list | tuple):
         return tuple(map_tensors(item, change) for item in value)
     return value  # such as a text, which a model of the user may read
+
+
+def _split(batch: Any) -> tuple[Any, Tensor | None]:
+    if isinstance(batch, Mapping | Tensor):
+        return batch, None
+    if len(batch) == 1:
+        return batch[0], None
+    *inputs, y = batch
+    return inputs[0] if len(inputs) == 1 else tuple(inputs), y
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """The tensors in dicts and sequences, in order."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _tensors(item)
+
+
+def _groups(x: Any, column: str) -> Tensor:
+    if not isinstance(x, Mapping) or column not in x:
+        there = ", ".join(map(str, x)) if isinstance(x, Mapping) else "none, as inputs are no dict"
+        raise KeyError(f"group_column={column!r} is not in the data; columns there are: {there}")
+    groups = x[column]
+    if not isinstance(groups, Tensor) or groups.dim() != 1:
+        form = f"shape {tuple(groups.shape)}" if isinstance(groups, Tensor) else "no numbers"
+        raise ValueError(
+            f"group_column={column!r} must hold one number a row, (B,), but has {form}"
+        )
+    return groups

@@ -1,7 +1,7 @@
-"""What trainers do with their model once it is trained: each function is a method of theirs."""
+"""Export methods of trainers: their model as an ONNX file, or as a picture."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,146 +14,158 @@ from .picture import visualize_model
 Device = str | torch.device | None
 
 
-class Trained(Protocol):
-    """What is asked of a trainer."""
+class ExportsRows:
+    """Export of a model of rows: a dict of tensors.
+
+    Attributes:
+        model: The model.
+        device: The device it is on.
+    """
 
     model: nn.Module
     device: torch.device
 
+    def export_onnx(
+        self,
+        output_path: FilePath,
+        dummy_input: Any = None,
+        batch_size: int = 2,
+        seq_length: int = 10,
+        opset_version: int = 14,
+        dynamic_batch: bool = True,
+        device: Device = None,
+        verbose: bool = False,
+        onnx_export_kwargs: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Write the model as an ONNX file; see `ONNXExporter.export`."""
+        return ONNXExporter(self.model, device or self.device).export(
+            output_path, None, dummy_input, batch_size, seq_length, opset_version, dynamic_batch,
+            verbose, onnx_export_kwargs,
+        )  # fmt: skip
 
-def export_onnx(
-    self: Trained,
-    output_path: FilePath,
-    dummy_input: Any = None,
-    batch_size: int = 2,
-    seq_length: int = 10,
-    opset_version: int = 14,
-    dynamic_batch: bool = True,
-    device: Device = None,
-    verbose: bool = False,
-    onnx_export_kwargs: Mapping[str, Any] | None = None,
-) -> bool:
-    """Write the model as an ONNX file; see `ONNXExporter.export`. None is the trainer's device."""
-    return ONNXExporter(self.model, device or self.device).export(
-        output_path, None, dummy_input, batch_size, seq_length, opset_version, dynamic_batch,
-        verbose, onnx_export_kwargs,
-    )  # fmt: skip
-
-
-def export_tower_onnx(
-    self: Trained,
-    output_path: FilePath,
-    mode: str | None = None,
-    dummy_input: Any = None,
-    batch_size: int = 2,
-    seq_length: int = 10,
-    opset_version: int = 14,
-    dynamic_batch: bool = True,
-    device: Device = None,
-    verbose: bool = False,
-    onnx_export_kwargs: Mapping[str, Any] | None = None,
-) -> bool:
-    """Write the model, or with mode "user" or "item" one tower; see `ONNXExporter.export`."""
-    return ONNXExporter(self.model, device or self.device).export(
-        output_path, mode, dummy_input, batch_size, seq_length, opset_version, dynamic_batch,
-        verbose, onnx_export_kwargs,
-    )  # fmt: skip
-
-
-def export_sequence_onnx(
-    self: Trained,
-    output_path: FilePath,
-    batch_size: int = 2,
-    seq_length: int = 50,
-    vocab_size: int | None = None,
-    opset_version: int = 14,
-    dynamic_batch: bool = True,
-    device: Device = None,
-    verbose: bool = False,
-    onnx_export_kwargs: Mapping[str, Any] | None = None,
-) -> bool:
-    """Write a model of tokens and times as an ONNX file; see `ONNXExporter.export`.
-
-    Its inputs are seq_tokens and seq_time_diffs, int64, and its output is "output", the logits.
-    Tokens to trace with are below `vocab_size`; None asks the model. The file refuses tokens that
-    the model has not.
-    """
-    x = _sequences(self.model, batch_size, seq_length, vocab_size)
-    sizes = {"seq_tokens": int(getattr(self.model, "vocab_size", None) or cast(int, vocab_size))}
-    export_module(
-        _Positional(self.model), x, output_path, device or self.device, opset_version,
-        dynamic_batch, verbose, onnx_export_kwargs, sequences=list(x), sizes=sizes,
-    )  # fmt: skip
-    return True
+    def visualization(
+        self,
+        input_data: Any = None,
+        batch_size: int = 2,
+        seq_length: int = 10,
+        depth: int = 3,
+        show_shapes: bool = True,
+        expand_nested: bool = True,
+        save_path: FilePath | None = None,
+        graph_name: str = "model",
+        device: Device = None,
+        dpi: int = 300,
+        **kwargs: Any,
+    ) -> Any:
+        """Draw the model; see `visualize_model`. None is the trainer's device."""
+        return visualize_model(
+            self.model, input_data, batch_size, seq_length, depth, show_shapes, expand_nested,
+            save_path, graph_name, device or self.device, dpi, **kwargs,
+        )  # fmt: skip
 
 
-def export_codes_onnx(
-    self: Trained,
-    output_path: FilePath,
-    batch_size: int = 2,
-    opset_version: int = 14,
-    dynamic_batch: bool = True,
-    device: Device = None,
-    verbose: bool = False,
-    onnx_export_kwargs: Mapping[str, Any] | None = None,
-) -> bool:
-    """Write an RQ-VAE as an ONNX file; see `ONNXExporter.export`.
+class ExportsTowers(ExportsRows):
+    """Export of a retrieval model, whole or one of its towers."""
 
-    Its input is embeddings, (B, in_dim); its outputs are "output", the reconstructions, "output_1",
-    the quantisation's loss, and "output_2", the codes, the nearest ones at each level.
-    """
-    x = {"embeddings": torch.randn(batch_size, cast(int, self.model.in_dim))}
-    export_module(
-        _Positional(self.model, use_sk=False), x, output_path, device or self.device, opset_version,
-        dynamic_batch, verbose, onnx_export_kwargs,
-    )  # fmt: skip
-    return True
-
-
-def visualization(
-    self: Trained,
-    input_data: Any = None,
-    batch_size: int = 2,
-    seq_length: int = 10,
-    depth: int = 3,
-    show_shapes: bool = True,
-    expand_nested: bool = True,
-    save_path: FilePath | None = None,
-    graph_name: str = "model",
-    device: Device = None,
-    dpi: int = 300,
-    **kwargs: Any,
-) -> Any:
-    """Draw the model; see `visualize_model`. None is the trainer's device."""
-    return visualize_model(
-        self.model, input_data, batch_size, seq_length, depth, show_shapes, expand_nested,
-        save_path, graph_name, device or self.device, dpi, **kwargs,
-    )  # fmt: skip
+    def export_onnx(  # type: ignore[override]
+        self,
+        output_path: FilePath,
+        mode: str | None = None,
+        dummy_input: Any = None,
+        batch_size: int = 2,
+        seq_length: int = 10,
+        opset_version: int = 14,
+        dynamic_batch: bool = True,
+        device: Device = None,
+        verbose: bool = False,
+        onnx_export_kwargs: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Write the model, or with mode "user" or "item" one tower; see `ONNXExporter.export`."""
+        return ONNXExporter(self.model, device or self.device).export(
+            output_path, mode, dummy_input, batch_size, seq_length, opset_version, dynamic_batch,
+            verbose, onnx_export_kwargs,
+        )  # fmt: skip
 
 
-def visualize_sequence_model(
-    self: Trained,
-    seq_length: int = 50,
-    vocab_size: int | None = None,
-    batch_size: int = 2,
-    depth: int = 3,
-    show_shapes: bool = True,
-    expand_nested: bool = True,
-    save_path: FilePath | None = None,
-    graph_name: str = "model",
-    device: Device = None,
-    dpi: int = 300,
-    **kwargs: Any,
-) -> Any:
-    """Draw a model of tokens and times; see `visualize_model`."""
-    x = _sequences(self.model, batch_size, seq_length, vocab_size)
-    return visualize_model(
-        self.model, tuple(x.values()), batch_size, seq_length, depth, show_shapes, expand_nested,
-        save_path, graph_name, device or self.device, dpi, **kwargs,
-    )  # fmt: skip
+class ExportsSequences:
+    """Export of a model of tokens and times."""
+
+    model: nn.Module
+    device: torch.device
+
+    def export_onnx(
+        self,
+        output_path: FilePath,
+        batch_size: int = 2,
+        seq_length: int = 50,
+        vocab_size: int | None = None,
+        opset_version: int = 14,
+        dynamic_batch: bool = True,
+        device: Device = None,
+        verbose: bool = False,
+        onnx_export_kwargs: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Write a model of tokens and times as an ONNX file; see `ONNXExporter.export`.
+
+        Its inputs are seq_tokens and seq_time_diffs, int64, and its output is "output", the logits.
+        Tokens to trace with are below `vocab_size`; None asks the model. The file refuses tokens
+        that the model has not.
+        """
+        x = _sequences(self.model, batch_size, seq_length, vocab_size)
+        n_tokens = getattr(self.model, "vocab_size", None) or cast(int, vocab_size)
+        sizes = {"seq_tokens": int(n_tokens)}
+        export_module(
+            _Positional(self.model), x, output_path, device or self.device, opset_version,
+            dynamic_batch, verbose, onnx_export_kwargs, sequences=list(x), sizes=sizes,
+        )  # fmt: skip
+        return True
+
+    def visualization(
+        self,
+        seq_length: int = 50,
+        vocab_size: int | None = None,
+        batch_size: int = 2,
+        depth: int = 3,
+        show_shapes: bool = True,
+        expand_nested: bool = True,
+        save_path: FilePath | None = None,
+        graph_name: str = "model",
+        device: Device = None,
+        dpi: int = 300,
+        **kwargs: Any,
+    ) -> Any:
+        """Draw a model of tokens and times; see `visualize_model`."""
+        x = _sequences(self.model, batch_size, seq_length, vocab_size)
+        return visualize_model(
+            self.model, tuple(x.values()), batch_size, seq_length, depth, show_shapes,
+            expand_nested, save_path, graph_name, device or self.device, dpi, **kwargs,
+        )  # fmt: skip
 
 
-OF_SEQUENCES = (export_sequence_onnx, visualize_sequence_model)
+class ExportsCodes(ExportsRows):
+    """Export of an RQ-VAE."""
+
+    def export_onnx(  # type: ignore[override]
+        self,
+        output_path: FilePath,
+        batch_size: int = 2,
+        opset_version: int = 14,
+        dynamic_batch: bool = True,
+        device: Device = None,
+        verbose: bool = False,
+        onnx_export_kwargs: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Write an RQ-VAE as an ONNX file; see `ONNXExporter.export`.
+
+        Its input is embeddings, (B, in_dim); its outputs are "output", the reconstructions,
+        "output_1", the loss of quantization, and "output_2", the nearest codes at each level.
+        """
+        x = {"embeddings": torch.randn(batch_size, cast(int, self.model.in_dim))}
+        export_module(
+            _Positional(self.model, use_sk=False), x, output_path, device or self.device,
+            opset_version, dynamic_batch, verbose, onnx_export_kwargs,
+        )  # fmt: skip
+        return True
 
 
 class _Positional(nn.Module):

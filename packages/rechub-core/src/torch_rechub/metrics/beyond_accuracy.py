@@ -51,10 +51,8 @@ def diversity_score(
     """
     ks = top_ks(topKs)
     lists = _cut(y_pred, max(ks))
-    vectors, rows = _vectors_and_rows(lists, item_embeddings)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
-    return {"Diversity": [as_text("Diversity", k, _mean_distance(unit, rows, k)) for k in ks]}
+    values = [(k, mean_diversity(lists, item_embeddings, k)) for k in ks]
+    return {"Diversity": [as_text("Diversity", k, value) for k, value in values]}
 
 
 def coverage_score(
@@ -82,9 +80,7 @@ def coverage_score(
     if not catalogue:
         raise ValueError("all_items is empty: there is no catalogue to cover")
     lists = _cut(y_pred, max(ks))
-    shown = ({item for items in lists for item in items[:k]} for k in ks)
-    shares = [len(catalogue & items) / len(catalogue) for items in shown]
-    return {"Coverage": [as_text("Coverage", k, share) for k, share in zip(ks, shares)]}
+    return {"Coverage": [as_text("Coverage", k, mean_coverage(lists, catalogue, k)) for k in ks]}
 
 
 def novelty_score(
@@ -120,12 +116,31 @@ def novelty_score(
             raise ValueError(
                 f"the popularity of item {item!r} is {p}; a share of all interactions is in 0 to 1"
             )
+    lists = _cut(y_pred, max(ks))
+    return {"Novelty": [as_text("Novelty", k, mean_novelty(lists, item_popularity, k)) for k in ks]}
+
+
+def mean_diversity(lists: list[list[Any]], item_embeddings: Any, k: int) -> float:
+    """The number of `diversity_score` at k, of lists of items."""
+    vectors, rows = _vectors_and_rows(lists, item_embeddings)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    return _mean_distance(unit, rows, k)
+
+
+def mean_coverage(lists: list[list[Any]], catalogue: set[Any], k: int) -> float:
+    """The number of `coverage_score` at k, of lists of items."""
+    shown = {item for items in lists for item in items[:k]}
+    return len(catalogue & shown) / len(catalogue)
+
+
+def mean_novelty(lists: list[list[Any]], item_popularity: Mapping[Any, float], k: int) -> float:
+    """The number of `novelty_score` at k, of lists of items."""
     bits = [
-        [-math.log2(max(item_popularity.get(item, 0.0), RAREST)) for item in items]
-        for items in _cut(y_pred, max(ks))
+        [-math.log2(max(item_popularity.get(item, 0.0), RAREST)) for item in items[:k]]
+        for items in lists
     ]
-    means = [_mean([sum(b[:k]) / len(b[:k]) for b in bits if b], "Novelty", k) for k in ks]
-    return {"Novelty": [as_text("Novelty", k, mean) for k, mean in zip(ks, means)]}
+    return _mean([sum(b) / len(b) for b in bits if b], "Novelty", k)
 
 
 def _cut(y_pred: Lists, k: int) -> list[list[Any]]:

@@ -34,7 +34,7 @@ def auc_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         >>> auc_score([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
         0.75
     """
-    labels, scores = _pair(y_true, y_pred)
+    labels, scores = labels_and_scores(y_true, y_pred)
     if len(labels) == 0 or labels.min() == labels.max():
         classes = f"only the label {labels[0]:g}" if len(labels) else "no rows"
         log.warning("AUC is undefined on %s: reported as NaN.", classes)
@@ -95,7 +95,7 @@ def gauc_score(
         Zhu et al., "Optimized Cost per Click in Taobao Display Advertising", KDD 2017,
         arXiv:1703.02091.
     """
-    labels, scores = _pair(y_true, y_pred)
+    labels, scores = labels_and_scores(y_true, y_pred)
     names, user = np.unique(_column(users, len(labels)), return_inverse=True)
     if not np.isin(labels, (0, 1)).all():
         raise ValueError(f"labels must be 0 or 1, got {labels[~np.isin(labels, (0, 1))][0]:g}")
@@ -139,7 +139,7 @@ def get_user_pred(
         >>> get_user_pred([0, 1, 1], [0.1, 0.2, 0.3], [7, 3, 7])
         {7: {'y_true': [0, 1], 'y_pred': [0.1, 0.3]}, 3: {'y_true': [1], 'y_pred': [0.2]}}
     """
-    labels, predictions = _pair(y_true, y_pred, dtype=None)
+    labels, predictions = labels_and_scores(y_true, y_pred, dtype=None)
     names, first, user = np.unique(
         _column(users, len(labels)), return_index=True, return_inverse=True
     )
@@ -168,7 +168,7 @@ def log_loss(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         >>> round(log_loss([1, 0], [0.9, 0.2]), 4)
         0.1643
     """
-    labels, p = _pair(y_true, y_pred)
+    labels, p = labels_and_scores(y_true, y_pred)
     if len(labels) == 0:
         return math.nan
     p = np.clip(p, 1e-15, 1 - 1e-15)
@@ -189,7 +189,7 @@ def mse_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         >>> mse_score([1.0, 2.0], [1.0, 4.0])
         2.0
     """
-    labels, predictions = _pair(y_true, y_pred)
+    labels, predictions = labels_and_scores(y_true, y_pred)
     return float(np.mean((labels - predictions) ** 2)) if len(labels) else math.nan
 
 
@@ -210,7 +210,32 @@ def rmse_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     return math.sqrt(mse_score(y_true, y_pred))
 
 
-def _pair(y_true: Any, y_pred: Any, dtype: Any = np.float64) -> tuple[NDArray[Any], NDArray[Any]]:
+def mae_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """Mean absolute error: (1/N) Σ |y − ŷ|.
+
+    Args:
+        y_true: Labels, shape (N,).
+        y_pred: Predictions, shape (N,).
+
+    Returns:
+        The error, in the unit of the labels; NaN where there is no row.
+
+    Example:
+        >>> mae_score([1.0, 2.0], [1.0, 4.0])
+        1.0
+    """
+    labels, predictions = labels_and_scores(y_true, y_pred)
+    return float(np.abs(labels - predictions).mean()) if len(labels) else math.nan
+
+
+def labels_and_scores(
+    y_true: Any, y_pred: Any, dtype: Any = np.float64
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Labels and scores as flat arrays of one length.
+
+    Raises:
+        ValueError: Lengths differ, or one of them is masked.
+    """
     refuse_masked(y_true, "y_true")
     refuse_masked(y_pred, "y_pred")
     labels = np.asarray(y_true, dtype=dtype).reshape(-1)

@@ -94,15 +94,62 @@ def evaluate_retrieval(
     """
     users, items = _embeddings(user_embeddings, item_embeddings)
     ks = top_ks(topKs)
-    indptr, wanted = _lists(relevant, len(users), len(items), "relevant", items.device)
-    owners = torch.repeat_interleave(torch.arange(len(users), device=items.device), indptr.diff())
-    pairs = torch.unique(owners * len(items) + wanted)
-    n_relevant = torch.bincount(pairs // max(len(items), 1), minlength=len(users))
     best = top_k(users, items, max(ks), seen, block_size)[1]
-    keys = torch.arange(len(users), device=items.device).unsqueeze(1) * len(items) + best
-    hits = np.zeros((len(users), max(ks)), dtype=bool)
-    hits[:, : best.shape[1]] = (torch.isin(keys, pairs) & (best >= 0)).cpu().numpy()
-    return ranking_metrics_from_hits(hits, n_relevant.cpu().numpy(), ks)
+    hits, n_relevant = hits_of(best, relevant, len(items), max(ks))
+    return ranking_metrics_from_hits(hits, n_relevant, ks)
+
+
+def hits_of(
+    best: Tensor, relevant: Any, n_items: int, k: int
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Whether the item at each rank is relevant (U, k), and the number of relevant items (U,).
+
+    Args:
+        best: Items, the best first, (U, K); −1 where there is none.
+        relevant: The items to find; see `top_k`.
+        n_items: The size of the catalogue.
+        k: The number of ranks; where K is smaller, the others hold no hit.
+
+    Raises:
+        ValueError: There is not one list for each user.
+        IndexError: A relevant item is not in the catalogue.
+    """
+    n_users, device = len(best), best.device
+    indptr, wanted = _lists(relevant, n_users, n_items, "relevant", device)
+    owners = torch.repeat_interleave(torch.arange(n_users, device=device), indptr.diff())
+    pairs = torch.unique(owners * n_items + wanted)
+    n_relevant = torch.bincount(pairs // max(n_items, 1), minlength=n_users)
+    keys = torch.arange(n_users, device=device).unsqueeze(1) * n_items + best
+    hits = np.zeros((n_users, k), dtype=bool)
+    hits[:, : best.shape[1]] = (torch.isin(keys, pairs) & (best >= 0)).cpu().numpy()[:, :k]
+    return hits, n_relevant.cpu().numpy()
+
+
+def best_of(scores: Tensor, k: int, seen: Any = None) -> Tensor:
+    """The K items of highest score for each user, highest first; −1 where there are fewer.
+
+    Of equal scores the item of lower index comes first.
+
+    Args:
+        scores: (U, N); the scores of seen items are overwritten.
+        k: K.
+        seen: Items that are not to be returned; see `top_k`.
+    """
+    indptr, indices = _lists(seen, len(scores), scores.shape[1], "seen", scores.device)
+    row, item = _within(indptr, indices, 0, len(scores))
+    scores[row, item] = -torch.inf
+    best, index = _first_k(scores, k)
+    return index.masked_fill(best.isneginf(), -1)
+
+
+def check_lists(lists: Any, n_users: int, n_items: int, name: str) -> None:
+    """Refuse lists of items that are not one for each user, or hold an item that is not there.
+
+    Raises:
+        ValueError: There is not one list for each user.
+        IndexError: An item is not in the catalogue.
+    """
+    _lists(lists, n_users, n_items, name, torch.device("cpu"))
 
 
 def _of_users(

@@ -1,6 +1,7 @@
 """Training on the items of the other rows of a batch as negatives."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -8,7 +9,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from .._bounds import check_whole
-from ..data.batch import batch_rows, split_batch
+from ..data.batch import Batch
+from ..losses import BatchLoss
 from ..losses.blockwise_softmax import softmax_loss
 from ..losses.in_batch import (
     gather_inbatch_logits,
@@ -17,14 +19,15 @@ from ..losses.in_batch import (
     nearest_interest,
     repeated_items,
 )
+from ..models.protocols import GroupsItems
 from .log_q import LogQ
 from .matching import (
-    Judged,
     ListWise,
     Objective,
     PairWise,
     PointWise,
-    pooled,
+    Scored,
+    positives_and_negatives,
     temperature_of,
 )
 
@@ -77,13 +80,16 @@ class InBatch(Objective):
         self.generator = None if seed is None else torch.Generator(device).manual_seed(seed)
         self.log_q = None if item_frequency is None else LogQ(item_frequency, model, device)
 
-    def loss(self, x: Any, y: Tensor | None, criterion: nn.Module) -> Tensor:
+    def loss(self, batch: Batch, criterion: nn.Module) -> BatchLoss:
         """The mean over the rows that are positives."""
-        if self.neg_ratio is None and criterion is self.criterion:
-            return self._softmax_of_all(x, y)
+        x, positive = batch.inputs, self._positive(batch.labels)
+        count = batch.rows if positive is None else positive.sum()
+        bias = None if self.log_q is None else -self.log_q(x)
+        if self.neg_ratio is None and _is_plain(criterion):
+            return BatchLoss(self._softmax_of_all(x, positive, bias), count)
         scores = self._scores(self.call, self.model, x)
-        if self.log_q is not None:
-            scores = scores - self.log_q(x)
+        if bias is not None:
+            scores = scores + bias
         if self.neg_ratio is None:
             target = torch.arange(len(scores), device=scores.device)
         else:
@@ -92,58 +98,52 @@ class InBatch(Objective):
             )
             scores = gather_inbatch_logits(scores, rows)
             target = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
-        positive = self._positive(y)
         if positive is not None:
             scores, target = scores[positive], target[positive]
-        loss: Tensor = criterion(scores, target)
-        return loss
+        return BatchLoss(criterion(scores, target), count)
 
-    def _softmax_of_all(self, x: Any, y: Tensor | None) -> Tensor:
+    def _softmax_of_all(self, x: Any, positive: Tensor | None, bias: Tensor | None) -> Tensor:
         """The same loss where all other rows are negatives, without their scores in memory."""
         user, item = self.call(x)
         user = nearest_interest(user / temperature_of(self.model), item)
-        groups: Any = getattr(self.model, "item_groups", None)
-        same = None if groups is None else repeated_items(groups(x))
-        positive = self._positive(y)
-        bias = None if self.log_q is None else -self.log_q(x)
+        grouped = isinstance(self.model, GroupsItems)
+        same = repeated_items(self.model.item_groups(x)) if grouped else None  # type: ignore[operator]
         weight = None if positive is None else positive.float()
         own = torch.arange(len(item), device=item.device)
         return softmax_loss(user, item, own, bias, weight, excluded=same)
 
-    def count(self, x: Any, y: Tensor | None) -> int | Tensor:
-        """The number of positives."""
-        positive = self._positive(y)
-        return batch_rows(x) if positive is None else positive.sum()
+    def scorer(self, model: nn.Module) -> Callable[[Batch], "_OfBatch"]:
+        """Maps a batch to the scores of its own items and of drawn ones of other rows.
 
-    @torch.inference_mode()
-    def judge(self, model: nn.Module, batches: Iterable[Any]) -> Judged:
-        """Clicks and other rows where y tells them; else each row's item and drawn ones of others.
-
-        The draw, of `neg_ratio` or 10 negatives a row, is the same each time.
+        The draw, of `neg_ratio` or 10 negatives a row, is the same for each scorer.
         """
-        model.eval()
-        generator = torch.Generator().manual_seed(0)
-        labels, own, others = ([torch.empty(0)] for _ in range(3))
-        towers = _TowersOf(model)
-        for batch in batches:
-            x, y = split_batch(batch)
-            scores = self._scores(towers, model, x).cpu()
+        generator, towers = torch.Generator().manual_seed(0), _TowersOf(model)
+
+        def score(batch: Batch) -> _OfBatch:
+            scores = self._scores(towers, model, batch.inputs).cpu()
             rows = inbatch_negative_sampling(scores, self.neg_ratio or 10, generator=generator)
-            negatives = scores.gather(1, rows)
-            own.append(scores.diagonal())
-            others.append(negatives[~negatives.isneginf()])
-            labels += [] if y is None else [y.reshape(-1).float().cpu()]
-        truth = torch.cat(labels)
+            negatives, y = scores.gather(1, rows), batch.labels
+            labels = None if y is None else y.reshape(-1).float().cpu()
+            return _OfBatch(scores.diagonal(), negatives[~negatives.isneginf()], labels)
+
+        return score
+
+    def pooled(self, results: Sequence["_OfBatch"]) -> Scored:
+        """Clicks and other rows where labels tell them; else own items and drawn ones."""
+        none = torch.empty(0)
+        own = torch.cat([none, *(result.own for result in results)])
+        labels = [result.labels for result in results if result.labels is not None]
+        truth = torch.cat([none, *labels])
         if self.labelled and len(truth) and truth.min() != truth.max():
-            return truth, torch.cat(own)
-        return pooled(torch.cat(own), torch.cat(others))
+            return Scored(truth, own)
+        return positives_and_negatives(own, torch.cat([none, *(r.others for r in results)]))
 
     def state_dict(self) -> dict[str, Any]:
         """The state of the generator that draws negatives."""
         return {} if self.generator is None else {"sampler": self.generator.get_state()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take it back."""
+        """Restore it."""
         if self.generator is not None:
             self.generator.set_state(state["sampler"])
 
@@ -151,10 +151,8 @@ class InBatch(Objective):
     def _scores(towers: nn.Module, model: nn.Module, x: Any) -> Tensor:
         """(B, B): row i's user with row j's item."""
         user, item = towers(x)
-        groups = getattr(model, "item_groups", None)
-        return in_batch_scores(
-            user / temperature_of(model), item, None if groups is None else groups(x)
-        )
+        groups = model.item_groups(x) if isinstance(model, GroupsItems) else None
+        return in_batch_scores(user / temperature_of(model), item, groups)
 
     def _positive(self, y: Tensor | None) -> Tensor | None:
         """Which rows are positives (B,); None for all of them."""
@@ -162,6 +160,26 @@ class InBatch(Objective):
             return None
         positive = y.reshape(-1) > 0
         return None if positive.all() or not positive.any() else positive
+
+
+@dataclass(frozen=True)
+class _OfBatch:
+    """The scores of a batch: its own items (B,), drawn negatives (n,), and labels (B,) or None."""
+
+    own: Tensor
+    others: Tensor
+    labels: Tensor | None
+
+
+def _is_plain(criterion: nn.Module) -> bool:
+    """Whether a loss is the mean of softmax losses, without weights or smoothing."""
+    return (
+        type(criterion) is nn.CrossEntropyLoss
+        and criterion.weight is None
+        and criterion.label_smoothing == 0
+        and criterion.reduction == "mean"
+        and criterion.ignore_index < 0
+    )
 
 
 def make_objective(

@@ -1,7 +1,7 @@
-"""What training for retrieval asks of a batch: its loss, and scores whose order can be judged."""
+"""Objectives of retrieval: the loss of a batch, and scores whose order can be evaluated."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,22 +9,41 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..basic.layers.precision import widened
-from ..data.batch import batch_rows, split_batch
-from ..losses.pairwise import BPRLoss
-from .logits import logits_of
+from ..data.batch import Batch
+from ..losses import BatchLoss, BinaryCrossEntropy, BPRLoss
+from ..losses.binary_cross_entropy import OnLogits
+from ..models.logits import logits_of
+from ..models.protocols import HasPairLoss, ValidatesPairs
 
-Judged = tuple[Tensor, Tensor]  # labels 0 and 1, and the scores that should put the 1s first
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores to evaluate, and labels that say which of them should be high.
+
+    Attributes:
+        labels: 0 and 1.
+        scores: Of the same shape.
+    """
+
+    labels: Tensor
+    scores: Tensor
+
+    def on_cpu(self) -> "Scored":
+        """The same, flat, in at least single precision, on the CPU."""
+        return Scored(
+            widened(self.labels.reshape(-1)).cpu(), widened(self.scores.reshape(-1)).cpu()
+        )
 
 
 class Objective:
-    """One way to train and to judge a retrieval model; what it asks of one, `TwoTower` says.
+    """One way to train and to evaluate a retrieval model.
 
     Args:
         model: The model being trained.
         parallel: Spreads a module over the GPUs, where there are several.
 
     Attributes:
-        criterion: The loss of what the model returns.
+        criterion: The loss of the model's output.
     """
 
     criterion: nn.Module
@@ -33,35 +52,31 @@ class Objective:
         self.model, self.parallel = model, parallel
         self.call = parallel(model)
 
-    def loss(self, x: Any, y: Tensor | None, criterion: nn.Module) -> Tensor:
-        """The loss of a batch."""
+    def loss(self, batch: Batch, criterion: nn.Module) -> BatchLoss:
+        """The loss of a batch, and the number of rows or pairs that it is the mean of."""
         raise NotImplementedError
 
-    def count(self, x: Any, y: Tensor | None) -> int | Tensor:
-        """How many losses that of a batch is the mean of."""
-        return batch_rows(x)
-
     def state_dict(self) -> dict[str, Any]:
-        """What it must keep to go on after an interruption."""
+        """The state to continue from after an interruption."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore what `state_dict` gave."""
 
-    def judged(self, model: nn.Module, x: Any, y: Tensor | None) -> Judged:
+    def scorer(self, model: nn.Module) -> Callable[[Batch], Any]:
+        """The step of an evaluation: maps a batch to its scores, on the CPU."""
+        return lambda batch: self.scored(model, batch).on_cpu()
+
+    def scored(self, model: nn.Module, batch: Batch) -> Scored:
         """The labels and scores of a batch."""
         raise NotImplementedError
 
-    @torch.inference_mode()
-    def judge(self, model: nn.Module, batches: Iterable[Any]) -> Judged:
-        """The labels and scores of all batches, on the CPU."""
-        model.eval()
-        parts = [(torch.empty(0), torch.empty(0))]
-        for batch in batches:
-            labels, scores = self.judged(model, *split_batch(batch))
-            parts.append((widened(labels.reshape(-1)).cpu(), widened(scores.reshape(-1)).cpu()))
-        labels, scores = (torch.cat(column) for column in zip(*parts))
-        return labels, scores
+    def pooled(self, results: Sequence[Any]) -> Scored:
+        """The labels and scores of all batches, from the results of `scorer`."""
+        empty = Scored(torch.empty(0), torch.empty(0))
+        parts = [empty, *results]
+        labels, scores = [part.labels for part in parts], [part.scores for part in parts]
+        return Scored(torch.cat(labels), torch.cat(scores))
 
 
 class PointWise(Objective):
@@ -74,24 +89,23 @@ class PointWise(Objective):
 
     def __init__(self, model: nn.Module, parallel: Callable[[nn.Module], nn.Module]) -> None:
         super().__init__(model, parallel)
-        self.criterion = nn.BCELoss()
+        self.criterion = BinaryCrossEntropy()
         logits = logits_of(model)
         self.logits = None if logits is None else parallel(logits)
 
-    def loss(self, x: Any, y: Tensor | None, criterion: nn.Module) -> Tensor:
-        """Binary cross-entropy, or what `criterion` makes of the probabilities."""
-        labels = _labels(y)
-        if self.logits is not None and criterion is self.criterion:
-            logits = widened(self.logits(x)) * temperature_of(self.model)
-            return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
-        scores = widened(_one_a_row(self.call(x), labels))
-        loss: Tensor = criterion(scores, labels.to(scores.dtype))
-        return loss
+    def loss(self, batch: Batch, criterion: nn.Module) -> BatchLoss:
+        """Binary cross-entropy, or the `criterion` of the probabilities."""
+        labels = _labels(batch)
+        if self.logits is not None and isinstance(criterion, OnLogits):
+            logits = widened(self.logits(batch.inputs)) * temperature_of(self.model)
+            return BatchLoss(criterion.on_logits(logits, labels.to(logits.dtype)), batch.rows)
+        scores = widened(_one_a_row(self.call(batch.inputs), labels))
+        return BatchLoss(criterion(scores, labels.to(scores.dtype)), batch.rows)
 
-    def judged(self, model: nn.Module, x: Any, y: Tensor | None) -> Judged:
+    def scored(self, model: nn.Module, batch: Batch) -> Scored:
         """The labels, and the logits where there are any: probabilities may tie at 1."""
-        labels = _labels(y)
-        return labels, _one_a_row((logits_of(model) or model)(x), labels)
+        labels = _labels(batch)
+        return Scored(labels, _one_a_row((logits_of(model) or model)(batch.inputs), labels))
 
 
 class PairWise(Objective):
@@ -99,37 +113,33 @@ class PairWise(Objective):
 
     def __init__(self, model: nn.Module, parallel: Callable[[nn.Module], nn.Module]) -> None:
         super().__init__(model, parallel)
-        self.criterion = getattr(model, "pair_loss", None) or BPRLoss()
+        self.criterion = model.pair_loss if isinstance(model, HasPairLoss) else BPRLoss()
 
-    def loss(self, x: Any, y: Tensor | None, criterion: nn.Module) -> Tensor:
+    def loss(self, batch: Batch, criterion: nn.Module) -> BatchLoss:
         """The mean over pairs that are no padding; 0 where there is none."""
-        pos, neg = self._pairs(self.model, self.call(x), x)
+        pos, neg, count = self._pairs(self.model, self.call(batch.inputs), batch)
         loss: Tensor = criterion(pos, neg) if len(pos) else pos.sum() + neg.sum()
-        return loss
+        return BatchLoss(loss, count)
 
-    def count(self, x: Any, y: Tensor | None) -> int | Tensor:
-        """The number of pairs."""
-        valid = getattr(self.model, "valid_pairs", None)
-        return batch_rows(x) if valid is None else valid(x).sum().clamp(min=1)
-
-    def judged(self, model: nn.Module, x: Any, y: Tensor | None) -> Judged:
-        """The positives, labelled 1, and the negatives, labelled 0."""
-        pos, neg = (scores.reshape(-1) for scores in self._pairs(model, model(x), x))
-        return pooled(pos, neg)
+    def scored(self, model: nn.Module, batch: Batch) -> Scored:
+        """The positives, labeled 1, and the negatives, labeled 0."""
+        pos, neg, _ = self._pairs(model, model(batch.inputs), batch)
+        return positives_and_negatives(pos.reshape(-1), neg.reshape(-1))
 
     @staticmethod
-    def _pairs(model: nn.Module, output: Any, x: Any) -> tuple[Tensor, Tensor]:
+    def _pairs(model: nn.Module, output: Any, batch: Batch) -> tuple[Tensor, Tensor, int]:
+        """The scores of positives and of negatives, and the number of pairs."""
         if not isinstance(output, tuple | list) or len(output) != 2:
             raise ValueError(
                 f"mode=1 trains models that return (positive scores, negative scores), not "
                 f"{_form(output)}: see the other modes of MatchTrainer"
             )
         pos, neg = output
-        valid = getattr(model, "valid_pairs", None)
-        if valid is None:
-            return pos, neg
-        mask = valid(x)
-        return pos[mask], neg[mask]
+        if not isinstance(model, ValidatesPairs):
+            return pos, neg, batch.rows
+        valid = model.valid_pairs(batch.inputs)
+        pos, neg = pos[valid], neg[valid]
+        return pos, neg, max(len(pos), 1)
 
 
 class ListWise(Objective):
@@ -137,62 +147,15 @@ class ListWise(Objective):
 
     criterion = nn.CrossEntropyLoss()
 
-    def loss(self, x: Any, y: Tensor | None, criterion: nn.Module) -> Tensor:
+    def loss(self, batch: Batch, criterion: nn.Module) -> BatchLoss:
         """The mean over rows."""
-        logits, target = _candidates(self.call(x), y)
-        loss: Tensor = criterion(logits, target)
-        return loss
+        logits, target = _candidates(self.call(batch.inputs), batch.labels)
+        return BatchLoss(criterion(logits, target), batch.rows)
 
-    def judged(self, model: nn.Module, x: Any, y: Tensor | None) -> Judged:
-        """The positives, labelled 1, and all other candidates, labelled 0."""
-        logits, target = _candidates(model(x), y)
-        return F.one_hot(target, logits.shape[1]), logits
-
-
-@contextmanager
-def one_tower(model: Any, mode: str) -> Iterator[None]:
-    """Let a model return the embeddings of its users or items in the block.
-
-    Raises:
-        AssertionError: The mode is neither "user" nor "item".
-    """
-    if mode not in ("user", "item"):
-        raise AssertionError(f"mode must be 'user' or 'item', got {mode!r}")
-    before = getattr(model, "mode", None)
-    model.mode = mode
-    try:
-        yield
-    finally:
-        model.mode = before
-
-
-def columns_in_use(model: nn.Module, in_batch: bool) -> list[str] | None:
-    """The columns that the mode of a model reads; None where all of the model's are needed."""
-    mode = getattr(model, "mode", None) or "score"
-    parts = ("user", "item") if in_batch and mode == "score" else (mode,)
-    inputs = [getattr(model, f"{part}_inputs", None) for part in parts]
-    return None if None in inputs else [f.name for features in inputs for f in features or ()]
-
-
-def prediction(model: nn.Module, x: Any) -> Tensor:
-    """What a model returns, on the CPU; of pairs, the first.
-
-    Probabilities are in double precision where there are logits: in single precision, many would
-    tie at 1 under a small temperature.
-    """
-    logits = logits_of(model)
-    if logits is not None and getattr(model, "mode", None) is None:
-        return torch.sigmoid(logits(x).cpu().double())
-    output = model(x)
-    first: Tensor = output[0] if isinstance(output, tuple | list) else output
-    return first.cpu()
-
-
-def interests_with_mask(model: nn.Module, x: Any) -> Tensor:
-    """The users' interests, each with whether it is their own: (B, K, D + 1), on the CPU."""
-    own: Tensor = model.own_interests(x).cpu()  # type: ignore[operator]
-    interests = prediction(model, x)
-    return torch.cat([interests, own.unsqueeze(2).to(interests.dtype)], dim=2)
+    def scored(self, model: nn.Module, batch: Batch) -> Scored:
+        """The positives, labeled 1, and all other candidates, labeled 0."""
+        logits, target = _candidates(model(batch.inputs), batch.labels)
+        return Scored(F.one_hot(target, logits.shape[1]), logits)
 
 
 def temperature_of(model: nn.Module) -> float:
@@ -200,10 +163,10 @@ def temperature_of(model: nn.Module) -> float:
     return float(getattr(model, "temperature", 1.0))
 
 
-def _labels(y: Tensor | None) -> Tensor:
-    if y is None:
+def _labels(batch: Batch) -> Tensor:
+    if batch.labels is None:
         raise ValueError("mode=0 needs labels: the loader must yield (x, y)")
-    return y.reshape(-1)
+    return batch.labels.reshape(-1)
 
 
 def _one_a_row(output: Any, labels: Tensor) -> Tensor:
@@ -227,9 +190,10 @@ def _candidates(output: Any, y: Tensor | None) -> tuple[Tensor, Tensor]:
     return output, y.reshape(-1).long()
 
 
-def pooled(pos: Tensor, neg: Tensor) -> Judged:
-    """Positives, labelled 1, and negatives, labelled 0."""
-    return torch.cat([torch.ones_like(pos), torch.zeros_like(neg)]), torch.cat([pos, neg])
+def positives_and_negatives(pos: Tensor, neg: Tensor) -> Scored:
+    """Positives, labeled 1, and negatives, labeled 0."""
+    labels = torch.cat([torch.ones_like(pos), torch.zeros_like(neg)])
+    return Scored(labels, torch.cat([pos, neg]))
 
 
 def _form(output: Any) -> str:

@@ -1,43 +1,51 @@
-"""Next items of sequences: which they are, what a model says of them, losses, ranks."""
+"""Next items of sequences: the items to predict, predictions, losses and ranks."""
 
-import logging
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..basic.layers.precision import leave_out, lowest_score
-from ..data.batch import split_batch
+from ..data.batch import Batch
+from ..losses import BatchLoss, NCELoss
 from ..losses.blockwise_softmax import softmax_loss
-from ..losses.nce import NCELoss
-from ..metrics.ranking import ranking_metrics_from_hits
-from ..metrics.ranking import top_ks as checked_top_ks
-from .logits import forward_has
-
-log = logging.getLogger("torch_rechub")
+from ..models.logits import forward_has
 
 PADDING = 0
 
 
-def sequences(batch: Any) -> tuple[Tensor, Tensor, Tensor]:
-    """The tokens (B, L), times (B, L) and targets (B,) of a batch.
+@dataclass(frozen=True)
+class Sequences:
+    """The sequences of a batch.
+
+    Attributes:
+        tokens: (B, L), padded with 0 at either end.
+        time_diffs: Times (B, L).
+        targets: The item after each sequence, (B,); 0 where there is none.
+    """
+
+    tokens: Tensor
+    time_diffs: Tensor
+    targets: Tensor
+
+
+def sequences(batch: Batch) -> Sequences:
+    """The sequences of a batch.
 
     Raises:
         ValueError: It is no batch of (tokens, positions, time_diffs, targets).
     """
-    x, targets = split_batch(batch)
+    x, targets = batch.inputs, batch.labels
     if targets is None or not isinstance(x, tuple) or len(x) != 3:
         raise ValueError(
             "SeqTrainer takes batches of (tokens, positions, time_diffs, targets), such as those "
             "that torch_rechub.utils.data.SequenceDataGenerator makes"
         )
     tokens, _, time_diffs = x
-    return tokens, time_diffs, targets.reshape(-1)
+    return Sequences(tokens, time_diffs, targets.reshape(-1))
 
 
 def next_items(tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,26 +72,6 @@ def next_items(tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     return items.masked_fill(~valid, PADDING).long(), last
 
 
-def ranks_of(scores: Tensor, items: Tensor, excluded: Tensor) -> Tensor:
-    """The rank, from 1, of one item a row among those not excluded; ties go to the lower id.
-
-    A score that is NaN counts as higher than any other item's.
-
-    Args:
-        scores: Scores (N, V).
-        items: The item (N,) whose rank is asked; it counts even where it is excluded.
-        excluded: Items left out of the ranking, (V,) or (N, V).
-
-    Example:
-        >>> ranks_of(torch.tensor([[9.0, 3.0, 5.0, 3.0]]), torch.tensor([3]), torch.arange(4) == 0)
-        tensor([3])
-    """
-    own, item = scores.gather(1, items.unsqueeze(1)), items.unsqueeze(1)
-    ids = torch.arange(scores.shape[1], device=scores.device)
-    behind = (scores < own) | ((scores == own) & (ids > item)) | (ids == item)
-    return 1 + (~(behind | excluded)).sum(dim=1)
-
-
 class ItemCrossEntropy(nn.CrossEntropyLoss):
     """Cross-entropy over items: `label_smoothing` spreads over them alone, and no row is no loss.
 
@@ -105,18 +93,6 @@ class ItemCrossEntropy(nn.CrossEntropyLoss):
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,
         )
-
-
-def better_of(monitor: str) -> str:
-    """Which values of a metric of validation are better, "max" or "min".
-
-    Raises:
-        ValueError: There is no such metric.
-    """
-    modes = {"val/accuracy": "max", "val/loss": "min"}
-    if monitor not in modes:
-        raise ValueError(f"monitor must be {' or '.join(map(repr, modes))}, got {monitor!r}")
-    return modes[monitor]
 
 
 def item_loss(loss_type: str, params: dict[str, Any]) -> nn.Module:
@@ -165,8 +141,8 @@ def _plain_softmax(loss_fn: nn.Module) -> float | None:
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """What a model says where there is something to predict, in a batch.
+class NextItems:
+    """The predictions of a batch, where there is something to predict.
 
     Attributes:
         logits: Of all items, (N, V); that of padding is so low that it is no candidate.
@@ -197,77 +173,29 @@ class Predictor:
         self.model: Any = model
         self.first = parallel(_EncodeOf(model) if self.in_parts else model)
 
-    def __call__(self, batch: Any, targets_only: bool = False) -> Predictions:
+    def __call__(self, given: Sequences, targets_only: bool = False) -> NextItems:
         """The predictions of a batch, or those of its targets alone."""
-        tokens, time_diffs, targets = sequences(batch)
-        items, last = next_items(tokens, targets)
+        items, last = next_items(given.tokens, given.targets)
         row, position = ((items != PADDING) & (last | (not targets_only))).nonzero(as_tuple=True)
-        found = self.first(tokens, time_diffs)[row, position]
+        found = self.first(given.tokens, given.time_diffs)[row, position]
         logits: Tensor = self.model.score(found) if self.in_parts else found
         with torch.no_grad():  # no gradient reaches a score that is as low
             logits[:, PADDING] = lowest_score(logits.dtype)
-        return Predictions(logits, items[row, position], last[row, position], row)
+        return NextItems(logits, items[row, position], last[row, position], row)
 
-    def loss(self, batch: Any, loss_fn: nn.Module) -> Tensor:
-        """The mean loss of what a batch predicts."""
-        tau = _plain_softmax(loss_fn) if self.in_terms else None
+    def loss(self, batch: Batch, loss_fn: nn.Module) -> BatchLoss:
+        """The mean loss of the predictions of a batch, and their number."""
+        tau, given = _plain_softmax(loss_fn) if self.in_terms else None, sequences(batch)
         if tau is None:
-            found = self(batch)
-            loss: Tensor = loss_fn(found.logits, found.items)
-            return loss
-        tokens, time_diffs, targets = sequences(batch)
-        items, _ = next_items(tokens, targets)
+            found = self(given)
+            return BatchLoss(loss_fn(found.logits, found.items), len(found.items))
+        items, _ = next_items(given.tokens, given.targets)
         row, position = (items != PADDING).nonzero(as_tuple=True)
-        hidden = self.first(tokens, time_diffs)[row, position]
+        hidden = self.first(given.tokens, given.time_diffs)[row, position]
         h, w, bias = self.model.score_terms(hidden)
         b = torch.zeros_like(w[:, 0]) if bias is None else bias / tau
         b = leave_out(b, torch.arange(len(w), device=w.device) == PADDING)
-        return softmax_loss(h / tau, w, items[row, position], b)
-
-    def ranks(self, batch: Any, exclude_seen: bool) -> Tensor:
-        """The rank of each target of a batch among all items, or those not in its sequence."""
-        found = self(batch, targets_only=True)
-        excluded = torch.zeros_like(found.logits, dtype=torch.bool)
-        if exclude_seen:
-            excluded.scatter_(1, sequences(batch)[0][found.row].long(), True)
-        excluded[:, PADDING] = True
-        return ranks_of(found.logits, found.items, excluded)
-
-    @staticmethod
-    def count(batch: Any) -> Tensor:
-        """How many predictions a batch has."""
-        tokens, _, targets = sequences(batch)
-        return (next_items(tokens, targets)[0] != PADDING).sum()
-
-    @torch.inference_mode()
-    def loss_and_accuracy(self, batches: Iterable[Any], loss_fn: nn.Module) -> tuple[float, float]:
-        """The mean loss of all predictions, and the share of targets that score highest; or NaN."""
-        self.model.eval()
-        losses, right, n = [torch.zeros(())], [torch.empty(0)], 0
-        for batch in batches:
-            found = self(batch)
-            weight = len(found.items) if reduction_of(loss_fn) == "mean" else 1
-            losses.append((loss_fn(found.logits, found.items).sum() * weight).cpu())
-            n += len(found.items)
-            right.append((found.logits[found.last].argmax(dim=1) == found.items[found.last]).cpu())
-        hits = torch.cat(right).double()
-        loss = float(torch.stack(losses).double().sum()) / n if n else math.nan
-        if not len(hits):
-            log.warning("Accuracy is undefined, no sequence has tokens and a target: it is NaN.")
-        return loss, float(hits.mean()) if len(hits) else math.nan
-
-    @torch.inference_mode()
-    def top_k_metrics(
-        self, batches: Iterable[Any], top_ks: Iterable[int], exclude_seen: bool
-    ) -> dict[str, float]:
-        """How high targets rank: hit@k, ndcg@k and mrr@k, each a mean over sequences."""
-        ks = checked_top_ks(top_ks)
-        self.model.eval()
-        ranks = [self.ranks(batch, exclude_seen).cpu() for batch in batches]
-        rank = torch.cat([torch.empty(0, dtype=torch.int64), *ranks])
-        hits = rank.unsqueeze(1) == torch.arange(1, max(ks) + 1)
-        metrics = ranking_metrics_from_hits(hits.numpy(), np.ones(len(rank)), ks)
-        return {f"{m}@{k}": metrics[f"{m}@{k}"] for k in ks for m in ("hit", "ndcg", "mrr")}
+        return BatchLoss(softmax_loss(h / tau, w, items[row, position], b), len(row))
 
 
 class _EncodeOf(nn.Module):

@@ -1,7 +1,10 @@
 """Trainers: one loop, and for each task what its loss, its prediction and its metrics are."""
 
 from .._files import CheckpointError
-from ..training.reporting.recorder import Recording
+from ..metrics.monitor import Metric
+from ..objectives.retrieval import RetrievalData
+from ..training.callbacks import Callback
+from ..training.reporting.recording import Recording
 from .ctr_trainer import CTRTrainer
 from .match_trainer import MatchTrainer
 from .mtl_trainer import MTLTrainer
@@ -10,10 +13,13 @@ from .tiger_trainer import TigerTrainer
 
 __all__ = [
     "CTRTrainer",
+    "Callback",
     "CheckpointError",
     "MTLTrainer",
     "MatchTrainer",
+    "Metric",
     "Recording",
+    "RetrievalData",
     "SeqTrainer",
     "TigerTrainer",
 ]

@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..basic.layers.precision import widened
-from ..data.batch import labelled_batch
+from ..data.batch import Batch
 from ..data.labels import check_binary, warn_of_one_class
-from ..metrics.prediction import auc_score
-from ..objectives.logits import logits_of
-from ..training.evaluation import predictions_of
-from ..training.settings import Folder, Settings, TrainerOptions
+from ..losses import BatchLoss, BinaryCrossEntropy
+from ..losses.binary_cross_entropy import OnLogits
+from ..metrics.computing import of_predictions
+from ..models.logits import logits_of
+from ..models.protocols import HasAuxiliaryLoss
+from ..training.evaluation import Predictions
+from ..training.monitoring import EvaluateFn
+from ..training.settings import Folder, Settings, TrainerOptions, known_options
 from ..training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -36,11 +39,12 @@ class CTRTrainer(Trainer):
         scheduler_fn: Class of the learning-rate schedule: any of torch's; None means none.
         scheduler_params: Its arguments.
         n_epoch: Number of epochs at most.
-        earlystop_patience: Epochs without a better validation AUC after which training stops.
+        earlystop_patience: Epochs without a better value of the monitored metric, by default the
+            validation AUC, after which training stops.
         device: Where to train.
         gpus: Indices of two or more GPUs to share each batch, in place of `device`; fewer, or a
             machine without CUDA, leave it at `device`, with a warning.
-        loss_mode: False if the model returns (prediction, a further loss to add).
+        loss_mode: False if the model returns (prediction, auxiliary loss).
         model_path: Folder for `model.pth`, the weights of the best epoch; created if need be.
         model_logger: A logger, or a list of them; None records nothing and costs nothing.
         options: See `TrainerOptions`.
@@ -66,7 +70,7 @@ class CTRTrainer(Trainer):
         20
     """
 
-    monitor = "val/auc"
+    evaluate_fn = EvaluateFn()
 
     def __init__(
         self,
@@ -85,66 +89,88 @@ class CTRTrainer(Trainer):
         model_logger: Any = None,
         **options: "Unpack[TrainerOptions]",
     ) -> None:
-        settings = Settings.of(locals(), options)
+        settings = Settings(
+            optimizer_fn=optimizer_fn, optimizer_params=optimizer_params,
+            scheduler_fn=scheduler_fn, scheduler_params=scheduler_params,
+            regularization_params=regularization_params, n_epoch=n_epoch,
+            earlystop_patience=earlystop_patience, device=device, gpus=gpus,
+            model_path=model_path, model_logger=model_logger,
+            **known_options("CTRTrainer", options),
+        )  # fmt: skip
         super().__init__(model, settings)
         self.loss_mode = loss_mode
         self.recorded = {"loss_mode": loss_mode}
-        self.evaluate_fn: Callable[[Any, Any], float] = auc_score
-        self.criterion: nn.Module = _BCE
+        self.criterion: nn.Module = BinaryCrossEntropy()
         self._probabilities = settings.parallel(self.model)
         logits = logits_of(model)
         self._logits = None if logits is None else settings.parallel(logits)
 
-    def losses(self, batch: Any) -> Tensor:
-        """Binary cross-entropy of a batch, and the model's further loss where it returns one."""
-        x, y = labelled_batch(batch)
-        on_logits = self._logits is not None and self.criterion is _BCE
-        output = self._logits(x) if on_logits else self._probabilities(x)  # type: ignore[misc]
-        prediction, further = (output, 0.0) if self.loss_mode else output
-        loss_fn = F.binary_cross_entropy_with_logits if on_logits else self.criterion
+    def losses(self, batch: Batch) -> BatchLoss:
+        """Binary cross-entropy of a batch, and the model's auxiliary loss where it has one."""
+        x, y, criterion = batch.inputs, batch.labeled().reshape(-1), self.criterion
+        on_logits = self._logits is not None and isinstance(criterion, OnLogits)
+        output = (self._logits if on_logits else self._probabilities)(x)  # type: ignore[misc]
+        prediction, auxiliary = (output, 0.0) if self.loss_mode else output
         prediction = widened(prediction.reshape(-1))
-        loss: Tensor = loss_fn(prediction, y.reshape(-1).to(prediction.dtype)) + further
-        return loss
+        loss_fn: Any = criterion.on_logits if on_logits else criterion
+        loss = loss_fn(prediction, y.to(prediction.dtype))
+        if isinstance(self.model, HasAuxiliaryLoss):
+            auxiliary = auxiliary + self.model.auxiliary_loss(x, prediction, y)
+        return BatchLoss(loss + auxiliary, batch.rows)
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
         """Refuse labels other than 0 and 1; warn where those to validate on are all the same."""
         check_binary(y)
-        if validation:
+        if validation and self.monitor == "val/auc":
             warn_of_one_class(y)
 
-    def evaluate(self, model: nn.Module, data_loader: Iterable[Any]) -> float:
-        """The AUC of a model over (x, y); NaN, with a warning, where only one class occurs.
+    def measure(self, model: nn.Module, data_loader: Iterable[Any]) -> dict[str, float]:
+        """The metrics of a model over (x, y), by name.
 
         Raises:
             ValueError: There are no labels, or others than 0 and 1.
         """
-        return self.evaluate_fn(*self.labelled_predictions(model, data_loader))
+        if len(self.metrics) == 1:
+            return {self.metrics[0].name: self.evaluate(model, data_loader)}
+        found = self._predictions(model, data_loader, self.settings.group_column)
+        return of_predictions(self.metrics, *found.as_numpy())
 
-    def labelled_predictions(
-        self, model: nn.Module, data_loader: Iterable[Any]
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """The labels and the probabilities (N,) of a model over (x, y).
+    def evaluate(self, model: nn.Module, data_loader: Iterable[Any]) -> float:
+        """The first metric of a model over (x, y), its AUC unless another was chosen.
+
+        NaN, with a warning, where it is undefined, as AUC is where only one class occurs.
 
         Raises:
-            ValueError: There are no labels.
+            ValueError: There are no labels, or others than 0 and 1.
         """
-        found = predictions_of(self.feed, model, data_loader, self._of(model), _flat)
-        labels, predictions = (widened(part).numpy() for part in found)
-        return labels, predictions
+        first = self.metrics[:1]
+        group_column = self.settings.group_column if first[0].needs != "predictions" else None
+        found = self._predictions(model, data_loader, group_column)
+        return of_predictions(first, *found.as_numpy())[first[0].name]
 
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[float]:
         """The probability of each row of x or (x, y), of which y is not used."""
-        found = predictions_of(self.feed, model, data_loader, self._of(model))[1]
-        probabilities: list[float] = widened(found).tolist()
+        found = self.evaluation.predictions(model, data_loader, self._predictor(model))
+        probabilities: list[float] = widened(found.scores).tolist()
         return probabilities
 
-    def _of(self, model: nn.Module) -> Callable[[Any], Tensor]:
-        """What maps x to the probabilities (B,) of a model."""
+    def to_plot(self, val_dataloader: Any) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """The labels and the probabilities of the validation data."""
+        if val_dataloader is None:
+            return None
+        labels, probabilities, _ = self._predictions(self.model, val_dataloader).as_numpy()
+        return labels, probabilities
+
+    def _predictions(
+        self, model: nn.Module, data_loader: Iterable[Any], group_column: str | None = None
+    ) -> Predictions:
+        predict = self._predictor(model)
+        return self.evaluation.predictions(model, data_loader, predict, _flat, group_column)
+
+    def _predictor(self, model: nn.Module) -> Callable[[Any], Tensor]:
+        """A function from x to the probabilities (B,) of a model."""
         return lambda x: _flat(model(x) if self.loss_mode else model(x)[0])
 
 
 def _flat(values: Tensor) -> Tensor:
     return values.reshape(-1)
-
-
-_BCE = nn.BCELoss()

@@ -1,6 +1,7 @@
 """Training of models that retrieve items for users."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -8,25 +9,28 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from .._paths import local_path
-from ..data.batch import split_batch
+from ..data.batch import Batch
 from ..data.labels import check_binary, warn_of_one_class
-from ..export.trained import export_tower_onnx
-from ..metrics.prediction import auc_score
+from ..export.trained import ExportsTowers
+from ..losses import BatchLoss
+from ..metrics.computing import of_predictions
+from ..metrics.monitor import Metric, metric_named
+from ..models.protocols import HasAuxiliaryLoss
+from ..models.towers import columns_in_use, prediction
 from ..objectives.in_batch import make_objective
-from ..objectives.matching import columns_in_use, interests_with_mask, one_tower, prediction
-from ..training.checkpoints.weights import put_weights
-from ..training.checks import check_inputs, check_not_empty
-from ..training.evaluation import predictions_of
+from ..objectives.retrieval import RetrievalData
+from ..training.checks import check_inputs
+from ..training.monitoring import EvaluateFn
 from ..training.reporting.hyperparams import describe_matching
-from ..training.settings import Folder, Settings, TrainerOptions
+from ..training.settings import Folder, Settings, TrainerOptions, known_options
+from ..training.tower_inference import InfersTowers
 from ..training.trainer import Trainer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class MatchTrainer(Trainer):
+class MatchTrainer(InfersTowers, ExportsTowers, Trainer):
     """Trains a retrieval model on single rows, pairs, lists, or the items of a batch.
 
     Recorded each epoch: train/loss, learning_rate, val/auc, the chance that a positive scores above
@@ -45,7 +49,10 @@ class MatchTrainer(Trainer):
         item_frequency: Corrects in-batch negatives, which are drawn by popularity and so unteach
             it (logQ correction): {column of item ids: how often each id occurs in training}, as
             `{"item": np.bincount(items, minlength=vocab_size)}`. `val/auc` judges the uncorrected
-            scores against such negatives; measure retrieval with `evaluate_retrieval`.
+            scores against such negatives; validate by `retrieval` instead.
+        retrieval: Users, catalogue, relevant and seen items to validate retrieval on, each epoch:
+            val/ndcg@k, val/hit@k, val/recall@k and val/mrr@k, or the `metrics` given, the first of
+            them monitored; and val/auc where `fit` is given validation data.
 
     Example:
         >>> import tempfile
@@ -60,8 +67,7 @@ class MatchTrainer(Trainer):
         torch.Size([5, 8])
     """
 
-    monitor = "val/auc"
-    export_onnx = export_tower_onnx  # type: ignore[assignment]
+    evaluate_fn = EvaluateFn()
 
     def __init__(
         self,
@@ -84,9 +90,18 @@ class MatchTrainer(Trainer):
         model_logger: Any = None,
         *,
         item_frequency: Mapping[str, ArrayLike] | None = None,
+        retrieval: RetrievalData | None = None,
         **options: "Unpack[TrainerOptions]",
     ) -> None:
-        settings = Settings.of(locals(), options)
+        settings = Settings(
+            optimizer_fn=optimizer_fn, optimizer_params=optimizer_params,
+            scheduler_fn=scheduler_fn, scheduler_params=scheduler_params,
+            regularization_params=regularization_params, n_epoch=n_epoch,
+            earlystop_patience=earlystop_patience, device=device, gpus=gpus,
+            model_path=model_path, model_logger=model_logger,
+            **known_options("MatchTrainer", options),
+        )  # fmt: skip
+        self.retrieval, self.item_frequency = retrieval, item_frequency
         super().__init__(model, settings)
         self.mode, self.in_batch_neg = mode, in_batch_neg
         sampling = (in_batch_neg_ratio, hard_negative, sampler_seed) if in_batch_neg else None
@@ -96,17 +111,14 @@ class MatchTrainer(Trainer):
         )
         self.stateful["negatives"] = self.objective
         self.criterion = self.objective.criterion
-        self.evaluate_fn: Callable[[Any, Any], float] = auc_score
 
-    def losses(self, batch: Any) -> Tensor:
-        """The loss of a batch, by the mode; and the model's `auxiliary_loss`, if it has one."""
-        x, y = split_batch(batch)
-        auxiliary: Callable[..., Any] = getattr(self.model, "auxiliary_loss", lambda x: 0.0)
-        return torch.add(self.objective.loss(x, y, self.criterion), auxiliary(x))
-
-    def loss_count(self, batch: Any) -> int | Tensor:
-        """How many rows or pairs the loss of a batch is the mean of."""
-        return self.objective.count(*split_batch(batch))
+    def losses(self, batch: Batch) -> BatchLoss:
+        """The loss of a batch, by the mode, and the model's auxiliary loss where it has one."""
+        loss = self.objective.loss(batch, self.criterion)
+        if isinstance(self.model, HasAuxiliaryLoss):
+            auxiliary = self.model.auxiliary_loss(batch.inputs, None, batch.labels)
+            return replace(loss, losses=loss.scalars()[0] + auxiliary)
+        return loss
 
     def check_inputs(self, model: nn.Module, x: Any) -> None:
         """Refuse inputs as every trainer does; columns that no tower in use reads may lack."""
@@ -125,65 +137,51 @@ class MatchTrainer(Trainer):
         With in-batch negatives they are items of other rows, unless mode 0 finds both labels. NaN,
         with a warning, where only one class occurs.
         """
-        batches = self.feed(data_loader, self.feed.bar(data_loader, "evaluate"), model=model)
-        return self.evaluate_fn(*(part.numpy() for part in self.objective.judge(model, batches)))
+        first = [m for m in self.metrics if m.needs == "predictions"] or [metric_named("auc")]
+        return self._of_scores(model, data_loader, first[:1])[first[0].name]
 
-    def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[Any]:
-        """What a model returns for each row, a probability or scores; of pairs, the positives'."""
-        found = predictions_of(self.feed, model, data_loader, partial(prediction, model))[1]
-        return list(found.tolist())
+    def choose_metrics(self) -> tuple[Metric, ...]:
+        """The metrics given; by default those of retrieval, if any, and the AUC."""
+        if self.retrieval is not None:
+            self.measured = ("predictions", "hits", "lists")
+            self.default_metrics = (*self.retrieval.default_metrics(), "auc")
+        return super().choose_metrics()
 
-    def inference_embedding(
-        self, model: nn.Module, mode: str, data_loader: Iterable[Any], model_path: Folder
-    ) -> Tensor:
-        """The embeddings (N, D) of users or items, on the CPU, by the weights in `model_path`.
-
-        Args:
-            model: Takes the weights; its `mode` is afterwards what it was.
-            mode: "user" or "item"; AssertionError if another.
-            data_loader: Yields dicts of tensors; those of the other tower may lack.
-            model_path: Folder of `model.pth`.
-        """
-        return self._of_tower(model, mode, data_loader, model_path, prediction)
-
-    def inference_interests(
-        self, model: nn.Module, data_loader: Iterable[Any], model_path: Folder
-    ) -> tuple[Tensor, Tensor]:
-        """The interests of users, and which are their own; the others are copies of the first.
-
-        With `users, own` so given, `users[own]` are the rows of an index that holds each interest
-        once, and `own.nonzero()[:, 0]` the user of each row.
-
-        Args:
-            model: A model of several interests; otherwise as in `inference_embedding`.
-            data_loader: Yields dicts of tensors.
-            model_path: Folder of `model.pth`.
-
-        Returns:
-            Interests (N, K, D) and a mask (N, K), on the CPU. The mask has a False only in `MIND`
-            with `dynamic_interest`.
+    def validates(self, val_dataloader: Any) -> bool:
+        """Whether there is something to validate on.
 
         Raises:
-            ValueError: The model has one embedding a user.
+            ValueError: A metric is asked for that needs validation data.
         """
-        if not hasattr(model, "own_interests"):
-            raise ValueError(
-                f"{type(model).__name__} has one embedding a user, no interests: use "
-                "inference_embedding"
-            )
-        found = self._of_tower(model, "user", data_loader, model_path, interests_with_mask)
-        return found[..., :-1], found[..., -1].bool()
+        of_scores = [metric.name for metric in self.metrics if metric.needs == "predictions"]
+        if self.retrieval is None or val_dataloader is not None:
+            return val_dataloader is not None
+        if of_scores and self.settings.metrics is not None:
+            raise ValueError(f"metric {of_scores[0]!r} needs val_dataloader: give it to fit")
+        return True
 
-    def _of_tower(
-        self,
-        model: nn.Module,
-        mode: str,
-        data_loader: Iterable[Any],
-        model_path: Folder,
-        output: Callable[[nn.Module, Any], Tensor],
-    ) -> Tensor:
-        with one_tower(model, mode):
-            check_not_empty(data_loader, "data_loader")
-            put_weights(model, local_path("model_path", model_path) / self.weights_file)
-            model.to(self.device)
-            return predictions_of(self.feed, model, data_loader, partial(output, model))[1]
+    def measure(self, model: nn.Module, data_loader: Any) -> dict[str, float]:
+        """The metrics of a model, by name: those of retrieval, and those of `evaluate`."""
+        of_scores = [m for m in self.metrics if m.needs == "predictions"]
+        values: dict[str, float] = {}
+        if self.retrieval is not None:
+            ranking = [m for m in self.metrics if m.needs != "predictions"]
+            predictions = self.evaluation.predictions
+            values |= self.retrieval.measure(ranking, model, predictions, self.item_frequency)
+        if data_loader is not None and len(of_scores) == 1:
+            values[of_scores[0].name] = self.evaluate(model, data_loader)
+        elif data_loader is not None and of_scores:
+            values |= self._of_scores(model, data_loader, of_scores)
+        return values
+
+    def _of_scores(
+        self, model: nn.Module, data_loader: Iterable[Any], metrics: Sequence[Metric]
+    ) -> dict[str, float]:
+        results = self.evaluation(model, data_loader, self.objective.scorer(model))
+        found = self.objective.pooled(results)
+        return of_predictions(metrics, found.labels.numpy(), found.scores.numpy())
+
+    def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[Any]:
+        """The output of a model for each row, a probability or scores; of pairs, the positives'."""
+        found = self.evaluation.predictions(model, data_loader, partial(prediction, model))
+        return list(found.scores.tolist())

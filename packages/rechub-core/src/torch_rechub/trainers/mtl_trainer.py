@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ..data.batch import labelled_batch
-from ..objectives.logits import logits_of
-from ..objectives.multi_task import MAX, Tasks, stopping_mode
-from ..training.evaluation import predictions_of
-from ..training.settings import Folder, Settings, TrainerOptions
+from ..data.batch import Batch
+from ..losses import BatchLoss
+from ..metrics.computing import check_needs, of_predictions
+from ..metrics.monitor import Metric
+from ..models.logits import logits_of
+from ..objectives.multi_task import Tasks
+from ..objectives.task_metrics import BY_TASK, TaskMetrics
+from ..training.monitoring import available_needs
+from ..training.settings import Folder, Settings, TrainerOptions, known_options
 from ..training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -67,20 +71,27 @@ class MTLTrainer(Trainer):
         gpus: list[int] | None = None,
         model_path: Folder = "./",
         model_logger: Any = None,
-        earlystop_mode: str = MAX,
+        earlystop_mode: str = BY_TASK,
         **options: "Unpack[TrainerOptions]",
     ) -> None:
         self.tasks = Tasks(model, task_types, adaptive_params)
-        earlystop_mode = stopping_mode(earlystop_mode, earlystop_taskid, task_types)
-        settings = Settings.of(locals(), options)
+        self.loss_names = self.tasks.loss_names
+        self.of_tasks = TaskMetrics(self.tasks.types, earlystop_taskid, earlystop_mode)
+        self.evaluate_fns = self.of_tasks.default_functions
+        settings = Settings(
+            optimizer_fn=optimizer_fn, optimizer_params=optimizer_params,
+            scheduler_fn=scheduler_fn, scheduler_params=scheduler_params,
+            regularization_params=regularization_params, n_epoch=n_epoch,
+            earlystop_patience=earlystop_patience, device=device, gpus=gpus,
+            model_path=model_path, model_logger=model_logger,
+            **known_options("MTLTrainer", options),
+        )  # fmt: skip
         super().__init__(model, settings)
-        self.stateful["balancing"], self.loss_names = self.tasks.balancing, self.tasks.loss_names
+        self.stateful["balancing"] = self.tasks.balancing
         self.task_types, self.earlystop_taskid = self.tasks.types, earlystop_taskid
-        self.monitor = self.tasks.score_names[earlystop_taskid]
-        self.loss_fns, self.evaluate_fns = self.tasks.functions()
+        self.loss_fns = self.tasks.loss_functions()
         self._outputs = settings.parallel(logits_of(self.model) or self.model)
-        self.recorded = self.tasks.settings()
-        self.recorded |= {"earlystop_taskid": earlystop_taskid, "earlystop_mode": earlystop_mode}
+        self.recorded = self.tasks.hyperparams() | {"earlystop_taskid": earlystop_taskid}
 
     @property
     def loss_weight(self) -> Tensor | None:
@@ -102,19 +113,17 @@ class MTLTrainer(Trainer):
         """
         self.weights_file = f"model_{mode}_{seed}.pth"
         super().fit(train_dataloader, val_dataloader, resume=resume)
-        names = [*self.loss_names, *self.tasks.score_names]
+        names = [*self.loss_names, *(f"val/{name}" for name in self.named_metrics())]
         return [[row[name] for name in names if name in row] for row in self.history]
 
-    def losses(self, batch: Any) -> list[Tensor]:
-        """The loss of each task, and the model's further loss where it has one."""
-        x, y = labelled_batch(batch)
-        outputs = self.tasks.columns(self._outputs(x), "the model's output")
-        return self.tasks.losses(outputs, self.tasks.columns(y), x, self.loss_fns)
+    def losses(self, batch: Batch) -> BatchLoss:
+        """The loss of each task, and the model's auxiliary loss where it has one."""
+        return self.tasks.losses(self._outputs(batch.inputs), batch, self.loss_fns)
 
-    def backward(self, losses: Sequence[Tensor]) -> None:
-        """Compute gradients as the balancing strategy has it."""
-        further = sum(losses[self.tasks.n :], start=self.regularization(self.model))
-        self.tasks.balancing.backward([losses[i] for i in self.tasks.trained], further)
+    def backward(self, losses: Sequence[Tensor], auxiliary: Tensor | float) -> None:
+        """Compute gradients by the balancing strategy."""
+        auxiliary = auxiliary + self.regularization(self.model)
+        self.tasks.balancing.backward([losses[i] for i in self.tasks.trained], auxiliary)
 
     def trained_parameters(self) -> Iterable[Any]:
         """The parameters of the model, and those of the balancing strategy."""
@@ -126,23 +135,56 @@ class MTLTrainer(Trainer):
         weights = [] if self.loss_weight is None else self.loss_weight.tolist()
         return {f"loss_weight/task_{i}": weight for i, weight in enumerate(weights)}
 
+    def choose_metrics(self) -> tuple[Metric, ...]:
+        """The metrics of all tasks, one after the other."""
+        metrics = self.of_tasks.choose(self.settings.metrics)
+        available = available_needs("MTLTrainer", self.settings, self.measured)
+        check_needs(metrics, available, "MTLTrainer")
+        return tuple(metrics)
+
+    def named_metrics(self) -> dict[str, Metric]:
+        """The metrics of all tasks; by default the score of each, as `evaluate_fns` says."""
+        return self.of_tasks.named(self.evaluate_fns)
+
+    def default_monitor(self) -> str:
+        """The first metric of the task that decides."""
+        return f"val/{self.of_tasks.first}"
+
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
         """Refuse labels that are none of their task; warn where those that decide are all one."""
-        self.tasks.check(y, self.evaluate_fns, self.earlystop_taskid if validation else None)
+        name = self.monitor.removeprefix("val/")
+        metric = self.named_metrics().get(name) if validation else None
+        by_auc = metric is not None and metric.name == "auc"
+        self.tasks.check(y, self.of_tasks.of_tasks[name][0] if by_auc else None)
 
-    def validate(self, data_loader: Iterable[Any]) -> dict[str, float]:
-        """The score of each task."""
-        scores = self.evaluate(self.model, data_loader)
-        return dict(zip(self.tasks.score_names, scores, strict=True))
+    def measure(self, model: nn.Module, data_loader: Iterable[Any]) -> dict[str, float]:
+        """The metrics of all tasks over (x, y), y of shape (B, T), by name."""
+        if self.settings.metrics is None:
+            return dict(zip(self.named_metrics(), self.evaluate(model, data_loader), strict=True))
+        labels, predictions, groups = self._predictions(model, data_loader)
+        values = {}
+        for name, (i, metric) in self.of_tasks.of_tasks.items():
+            of_task = of_predictions([metric], labels[:, i], predictions[:, i], groups)
+            values[name] = of_task[metric.name]
+        return values
 
     def evaluate(self, model: nn.Module, data_loader: Iterable[Any]) -> list[float]:
         """The score of each task, AUC or mean squared error, over (x, y), y of shape (B, T)."""
-        of, labels_of = self.tasks.predictor(model), self.tasks.columns
-        found = predictions_of(self.feed, model, data_loader, of, labels_of)
-        return self.tasks.scores(*found, self.evaluate_fns)
+        labels, predictions, _ = self._predictions(model, data_loader)
+        columns = zip(self.evaluate_fns, labels.T, predictions.T, strict=True)
+        return [float(evaluate(y, p)) for evaluate, y, p in columns]
+
+    def _predictions(self, model: nn.Module, data_loader: Iterable[Any]) -> tuple[Any, Any, Any]:
+        """Labels (N, T), predictions (N, T) and groups, where there are any."""
+        predict, labels_of = self.tasks.predictor(model), self.tasks.columns
+        group_column = self.settings.group_column
+        found = self.evaluation.predictions(model, data_loader, predict, labels_of, group_column)
+        labels, predictions, groups = found.as_numpy()
+        return labels.reshape(-1, self.tasks.n), predictions.reshape(-1, self.tasks.n), groups
 
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[list[float]]:
         """The predictions of each row of x or (x, y), of which y is not used: a list of T each."""
-        of = self.tasks.predictor(model)
-        found: list[list[float]] = predictions_of(self.feed, model, data_loader, of)[1].tolist()
-        return found
+        predict = self.tasks.predictor(model)
+        found = self.evaluation.predictions(model, data_loader, predict).scores
+        predictions: list[list[float]] = found.tolist()
+        return predictions

@@ -8,18 +8,20 @@ import torch
 from torch import Tensor
 
 from .._bounds import check_whole, refuse_none
-from ..data.batch import split_batch
-from ..export.trained import export_codes_onnx
+from ..data.batch import Batch
+from ..export.trained import ExportsCodes
+from ..losses import BatchLoss
+from ..metrics.monitor import Metric
 from ..models.generative.rqvae import RQVAEModel
 from ..training import trainer
 from ..training.checkpoints.weights import save_weights
-from ..training.settings import Folder, Settings, TrainerOptions
+from ..training.settings import Folder, Settings, TrainerOptions, known_options
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class Trainer(trainer.Trainer):
+class Trainer(ExportsCodes, trainer.Trainer):
     """Trains an RQ-VAE on embeddings of items; looks at how many of them share their codes.
 
     Every `eval_step` epochs, and after the last one, it computes the collision rate: the share of
@@ -49,10 +51,8 @@ class Trainer(trainer.Trainer):
     """
 
     loss_names = ("train/loss", "train/recon_loss")
-    monitor = "train/loss"
     weights_file = "model_best_loss.pth"
     collision_file = "model_best_collision_rate.pth"
-    export_onnx = export_codes_onnx  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -71,8 +71,12 @@ class Trainer(trainer.Trainer):
         refuse_none(n_epoch=n_epoch, eval_step=eval_step)
         check_whole(0, n_epoch=n_epoch)
         check_whole(1, eval_step=eval_step)
-        gpus, earlystop_mode, earlystop_patience = None, "min", max(1, n_epoch)  # never stops early
-        settings = Settings.of(locals(), options)
+        settings = Settings(
+            optimizer_fn=optimizer_fn, optimizer_params=optimizer_params,
+            scheduler_fn=scheduler_fn, scheduler_params=scheduler_params,
+            n_epoch=n_epoch, earlystop_patience=max(1, n_epoch), device=device, gpus=None,
+            model_path=model_path, model_logger=model_logger, **known_options("Trainer", options),
+        )  # fmt: skip
         super().__init__(model, settings)
         self.eval_step, self.recorded = eval_step, {"eval_step": eval_step}
         self._forward = settings.parallel(self.model)
@@ -84,36 +88,53 @@ class Trainer(trainer.Trainer):
         super().fit(train_dataloader, train_dataloader, resume=resume)
         return self._lowest("train/loss"), self._lowest("val/collision_rate")
 
-    def losses(self, batch: Any) -> Sequence[Tensor]:
+    def losses(self, batch: Batch) -> BatchLoss:
         """The loss of a batch, and its reconstruction's part, recorded without a gradient."""
-        x, _ = split_batch(batch)
+        x = batch.inputs
         out, quant_loss, _ = self._forward(x)
         loss, reconstruction = self.model.compute_loss(out, quant_loss, x)  # type: ignore[operator]
-        return loss, reconstruction.detach()
+        return BatchLoss([loss, reconstruction.detach()], batch.rows)
 
-    def validate(self, data_loader: Iterable[Any]) -> dict[str, float]:
+    def choose_metrics(self) -> tuple[Metric, ...]:
+        """The collision rate."""
+        if self.settings.metrics not in (None, "collision_rate", ("collision_rate",)):
+            raise ValueError(
+                f"an RQ-VAE has one metric, 'collision_rate', got {self.settings.metrics!r}"
+            )
+        return (Metric("collision_rate", collision_rate, "min"),)
+
+    def default_monitor(self) -> str:
+        """The training loss."""
+        return "train/loss"
+
+    def validate(self, val_dataloader: Any) -> dict[str, float]:
         """The collision rate, in the epochs in which it is computed."""
         epoch = len(self.history)
         if (epoch + 1) % self.eval_step and epoch + 1 < self.n_epoch:
             return {}
-        rate = self.evaluate(data_loader)
+        rate = self.evaluate(val_dataloader)
         if rate < self._lowest("val/collision_rate"):
             save_weights(self.model.state_dict(), self.best.path.with_name(self.collision_file))
         return {"val/collision_rate": rate}
 
-    @torch.no_grad()
     def evaluate(self, data_loader: Iterable[Any]) -> float:
         """The collision rate of the items of a loader: 1 − different codes / items, NaN of none."""
-        self.model.eval()
-        codes = [
-            self.model.get_indices(split_batch(batch)[0]).cpu()  # type: ignore[operator]
-            for batch in self.feed(data_loader, self.feed.bar(data_loader, "evaluate"))
-        ]
-        if not codes:
-            return math.nan
-        found = torch.cat(codes)
-        return 1 - len(found.unique(dim=0)) / len(found)
+        model: Any = self.model
+
+        def step(batch: Batch) -> Tensor:
+            codes: Tensor = model.get_indices(batch.inputs).cpu()
+            return codes
+
+        return collision_rate(self.evaluation(model, data_loader, step))
 
     def _lowest(self, name: str) -> float:
         values = (row[name] for row in self.history if name in row)
         return min((value for value in values if not math.isnan(value)), default=math.inf)
+
+
+def collision_rate(codes: Sequence[Tensor]) -> float:
+    """1 − different codes / items, from the codes (n, levels) of batches; NaN of no item."""
+    if not codes:
+        return math.nan
+    found = torch.cat(list(codes))
+    return 1 - len(found.unique(dim=0)) / len(found)

@@ -1,36 +1,44 @@
 """Training of models that predict the next item of a sequence."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from ..basic.layers.inputs import check_column
-from ..export import trained
-from ..objectives.next_item import Predictor, better_of, item_loss, require_mean
-from ..training.settings import Folder, Settings, TrainerOptions
+from ..data.batch import Batch
+from ..export.trained import ExportsSequences
+from ..losses import BatchLoss
+from ..metrics.computing import RankedLists, of_lists
+from ..metrics.monitor import Metric, Needs, metric_named
+from ..metrics.ranking import top_ks
+from ..objectives.next_item import Predictor, item_loss, require_mean
+from ..objectives.next_item_metrics import (
+    SEQUENCE_METRICS,
+    Evaluated,
+    evaluate_batch,
+    hits_of,
+    mean_loss,
+)
+from ..training.settings import Folder, Settings, TrainerOptions, known_options
 from ..training.trainer import Trainer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class SeqTrainer(Trainer):
+class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
     """Trains a model to predict, at each position of a sequence, the token that follows.
 
     L = −(1/|P|) Σ_{(b,t) ∈ P} ln softmax(ŷ_{b,t})[token_{b,t+1}]
 
     The last token of a sequence predicts its target. Token 0, padding at either end, neither
     predicts nor is predicted, nor is it a candidate. P are the predictions of a batch; an epoch's
-    loss is the mean over all predictions. Validates by that loss and the accuracy, the share of
-    targets that get the highest score. Recorded each epoch: train/loss, learning_rate, val/loss,
-    val/accuracy.
-
-    Where the model has `encode(tokens, time_diffs)`, its hidden states, and `score(hidden)`, their
-    logits, it is asked for logits only where something is predicted; where it has
-    `score_terms(hidden)`, what logits are a linear function of, training does not keep them.
-    The arguments not listed here are those of `CTRTrainer`.
+    loss is the mean over all predictions. Recorded each epoch: train/loss, learning_rate, val/loss,
+    and val/accuracy, the share of targets that get the highest score. A model that is one of
+    `EncodesSequences` or `ScoresLinearly` (`models.protocols`) is trained without keeping all
+    logits. The arguments not listed here are those of `CTRTrainer`.
 
     Args:
         model: Maps tokens (B, L) and times (B, L) to logits (B, L, V).
@@ -38,11 +46,14 @@ class SeqTrainer(Trainer):
         loss_params: Arguments of `CrossEntropyLoss`, or of `NCELoss`. A `reduction` of "sum" or
             "none" is for losses computed by hand, `trainer.loss_fn(logits, items)`; `fit` needs
             the mean.
-        monitor: What decides on the best epoch: "val/accuracy", or "val/loss", which is steadier.
+        exclude_seen: Whether ranking metrics of validation, such as "ndcg@10", leave the other
+            items of a sequence out of its ranking.
+        options: See `TrainerOptions`. `metrics` may be "loss", "accuracy" and ranking metrics at k;
+            `monitor` is "val/accuracy" by default, and "val/loss" is steadier.
 
     Raises:
-        ValueError: `monitor`, `loss_type` or `reduction` is another; in `fit`, a reduction other
-            than the mean.
+        ValueError: `loss_type` or `reduction` is another; in `fit`, a reduction other than the
+            mean.
 
     Example:
         >>> import tempfile
@@ -59,7 +70,9 @@ class SeqTrainer(Trainer):
         ['hit@5', 'mrr@5', 'ndcg@5']
     """
 
-    export_onnx, visualization = trained.OF_SEQUENCES  # type: ignore[assignment]
+    default_metrics = ("loss", "accuracy")
+    own_metrics = SEQUENCE_METRICS
+    measured: tuple[Needs, ...] = ("hits",)
 
     def __init__(
         self,
@@ -77,12 +90,18 @@ class SeqTrainer(Trainer):
         loss_params: Mapping[str, Any] | None = None,
         model_logger: Any = None,
         *,
-        monitor: str = "val/accuracy",
+        exclude_seen: bool = False,
         **options: "Unpack[TrainerOptions]",
     ) -> None:
-        settings = Settings.of({**locals(), "earlystop_mode": better_of(monitor)}, options)
+        settings = Settings(
+            optimizer_fn=optimizer_fn, optimizer_params=optimizer_params,
+            scheduler_fn=scheduler_fn, scheduler_params=scheduler_params,
+            n_epoch=n_epoch, earlystop_patience=earlystop_patience, device=device, gpus=gpus,
+            model_path=model_path, model_logger=model_logger,
+            **known_options("SeqTrainer", options),
+        )  # fmt: skip
         super().__init__(model, settings)
-        self.monitor = monitor
+        self.exclude_seen = exclude_seen
         self.recorded = {"loss_type": loss_type, "loss_params": dict(loss_params or {})}
         self.loss_fn = item_loss(loss_type, dict(loss_params or {})).to(self.device)
         self._predict = Predictor(self.model, settings.parallel)
@@ -100,43 +119,45 @@ class SeqTrainer(Trainer):
         names = ("train/loss", "val/loss", "val/accuracy")
         return {n.replace("/", "_"): [r[n] for r in self.history if n in r] for n in names}
 
-    def losses(self, batch: Any) -> Tensor:
-        """The mean loss of what a batch predicts."""
+    def losses(self, batch: Batch) -> BatchLoss:
+        """The mean loss of the predictions of a batch."""
         require_mean(self.loss_fn)
         return self._predict.loss(batch, self.loss_fn)
 
-    def loss_count(self, batch: Any) -> Tensor:
-        """How many predictions a batch has."""
-        return self._predict.count(batch)
+    def default_monitor(self) -> str:
+        """The accuracy, if it is measured; else the first metric."""
+        return "val/accuracy" if "accuracy" in self.named_metrics() else super().default_monitor()
 
-    def validate(self, data_loader: Iterable[Any]) -> dict[str, float]:
-        """The loss and the accuracy of a validation pass."""
-        return dict(zip(("val/loss", "val/accuracy"), self.evaluate(data_loader), strict=True))
+    def measure(self, model: nn.Module, data_loader: Iterable[Any]) -> dict[str, float]:
+        """The metrics of the model, by name; `model` must be the one being trained."""
+        if tuple(metric.name for metric in self.metrics) == self.default_metrics:
+            return dict(zip(self.default_metrics, self.evaluate(data_loader), strict=True))
+        results, ranked = self._evaluated(data_loader, self.metrics, self.exclude_seen)
+        values = of_lists([m for m in self.metrics if m.name != "loss"], ranked)
+        values["loss"] = mean_loss(results)
+        return {metric.name: values[metric.name] for metric in self.metrics}
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
         """Refuse targets outside the model's vocabulary."""
         check_column(y, "targets", getattr(self.model, "vocab_size", None))
 
     def evaluate(self, data_loader: Iterable[Any]) -> tuple[float, float]:
-        """The loss and the top-1 accuracy of the model.
+        """The mean loss of all predictions, and the share of targets with the highest score.
 
         Args:
-            data_loader: Yields (tokens, positions, time_diffs, targets).
-
-        Returns:
-            The mean loss of all predictions, those inside the sequences among them; and the share
-            of sequences whose last token gives the target the highest score of all items.
-            Sequences without tokens, or with target 0, do not count; NaN, and a warning, if none.
+            data_loader: Yields (tokens, positions, time_diffs, targets). Sequences without tokens,
+                or with target 0, do not count; NaN, with a warning, if none does.
         """
-        batches = self.feed(data_loader, self.feed.bar(data_loader, "evaluate"))
-        return self._predict.loss_and_accuracy(batches, self.loss_fn)
+        loss, accuracy = SEQUENCE_METRICS["loss"], SEQUENCE_METRICS["accuracy"]
+        results, ranked = self._evaluated(data_loader, (loss, accuracy))
+        return mean_loss(results), of_lists([accuracy], ranked)["accuracy"]
 
     def evaluate_topk(
         self, data_loader: Iterable[Any], topKs: Iterable[int] = (10,), exclude_seen: bool = False
     ) -> dict[str, float]:
         """How high the targets rank among all items, each a mean over sequences.
 
-        With r the rank of a target, items of one score ranked by id: where r ≤ K, hit@K is 1,
+        With r the rank of a target, of equal scores the lower id first: where r ≤ K, hit@K is 1,
         ndcg@K is 1/log₂(r + 1) and mrr@K is 1/r; elsewhere they are 0.
 
         Args:
@@ -150,5 +171,19 @@ class SeqTrainer(Trainer):
         Raises:
             ValueError: A K is below 1, or none is given.
         """
-        batches = self.feed(data_loader, self.feed.bar(data_loader, "evaluate"))
-        return self._predict.top_k_metrics(batches, topKs, exclude_seen)
+        metrics = [metric_named(f"{m}@{k}") for k in top_ks(topKs) for m in ("hit", "ndcg", "mrr")]
+        return of_lists(metrics, self._evaluated(data_loader, metrics, exclude_seen)[1])
+
+    def _evaluated(
+        self, data_loader: Iterable[Any], metrics: Sequence[Metric], exclude_seen: bool = False
+    ) -> tuple[list[Evaluated], RankedLists]:
+        """The results of all batches, as far as metrics need them, and the hits of targets."""
+        k = max([1, *(metric.k or 1 for metric in metrics)])
+        loss_fn = self.loss_fn if any(metric.name == "loss" for metric in metrics) else None
+        ranked = k > 1 or any(metric.name != "accuracy" for metric in metrics if metric.k)
+
+        def step(batch: Batch) -> Evaluated:
+            return evaluate_batch(self._predict, batch, loss_fn, ranked, exclude_seen)
+
+        results = self.evaluation(self.model, data_loader, step)
+        return results, hits_of(results, k)

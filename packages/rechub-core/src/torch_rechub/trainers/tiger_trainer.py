@@ -1,16 +1,22 @@
 """Training of TIGER, which generates the semantic id of the next item, and its recommendations."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .._bounds import check_whole
-from ..metrics.ranking import ranking_metrics, top_ks
+from ..data.batch import Batch
+from ..losses import BatchLoss
+from ..metrics.computing import of_lists
+from ..metrics.monitor import Metric, Needs, metric_named
+from ..metrics.ranking import top_ks
+from ..objectives.beam_search import BeamSearch, lists_of
+from ..objectives.next_item_metrics import SEQUENCE_METRICS
 from ..training.evaluation import warn_if_shuffled
-from ..training.settings import Folder, Settings, TrainerOptions
+from ..training.settings import Folder, Settings, TrainerOptions, known_options
 from ..training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -27,14 +33,14 @@ class TigerTrainer(Trainer):
 
     L = −(1/|P|) Σ_{m ∈ P} ln softmax(ŷ_m / τ)[y_m],  P: the tokens of the labels of a batch
 
-    An epoch's loss is the mean over all tokens, whatever batches they came in. Validates by the
-    same loss, the lower the better. Recorded each epoch: train/loss, learning_rate, val/loss.
-    The arguments not listed here are those of `CTRTrainer`.
+    An epoch's loss is the mean over all tokens. Recorded each epoch: train/loss, learning_rate,
+    val/loss. The arguments not listed here are those of `CTRTrainer`.
 
     Args:
         model: The TIGER, whose vocabulary has `len(tokenizer)` tokens.
         data: Any part of the data: says which tokens an item has.
         tokenizer: The tokenizer of the loaders' batches.
+        exclude_seen, num_beams: For ranking metrics of validation, as in `evaluate_topk`.
 
     Raises:
         ValueError: The tokenizer does not know a token of the items.
@@ -66,7 +72,9 @@ class TigerTrainer(Trainer):
         arXiv 2305.05065.
     """
 
-    monitor = "val/loss"
+    default_metrics = ("loss",)
+    own_metrics = SEQUENCE_METRICS
+    measured: tuple[Needs, ...] = ("hits",)
 
     def __init__(
         self,
@@ -82,65 +90,68 @@ class TigerTrainer(Trainer):
         device: str | torch.device = "cpu",
         model_path: Folder = "./",
         model_logger: Any = None,
+        *,
+        exclude_seen: bool = False,
+        num_beams: int | None = None,
         **options: "Unpack[TrainerOptions]",
     ) -> None:
-        gpus, earlystop_mode = None, "min"
-        settings = Settings.of(locals(), options)
+        settings = Settings(
+            optimizer_fn=optimizer_fn, optimizer_params=optimizer_params,
+            scheduler_fn=scheduler_fn, scheduler_params=scheduler_params,
+            n_epoch=n_epoch, earlystop_patience=earlystop_patience, device=device, gpus=None,
+            model_path=model_path, model_logger=model_logger,
+            **known_options("TigerTrainer", options),
+        )  # fmt: skip
         super().__init__(model, settings)
+        self.ranking = {"exclude_seen": exclude_seen, "num_beams": num_beams}
         self._forward = settings.parallel(self.model)
-        self._allowed = data.get_prefix_allowed_tokens_fn(tokenizer)
-        self._items = data.get_items_fn(tokenizer)
-        ids = list(data.indices.values())
-        self._n_items, self._longest = len(ids), max(map(len, ids), default=0)
+        self.search = BeamSearch(self.model, data, tokenizer)
 
-    def losses(self, batch: Any) -> Tensor:
-        """The mean loss of the tokens of a batch."""
-        loss: Tensor = self._forward(**batch, use_cache=False).loss
-        return loss
+    def losses(self, batch: Batch) -> BatchLoss:
+        """The mean loss of the tokens of a batch, and the number of tokens."""
+        loss: Tensor = self._forward(**batch.inputs, use_cache=False).loss
+        return BatchLoss(loss, (batch.inputs["labels"] != IGNORED).sum())
 
-    def loss_count(self, batch: Any) -> Tensor:
-        """How many tokens a batch has to write."""
-        labels: Tensor = batch["labels"]
-        return (labels != IGNORED).sum()
+    def measure(self, model: nn.Module, data_loader: Iterable[Any]) -> dict[str, float]:
+        """The metrics of the model, by name; `model` must be the one being trained."""
+        ranking = [m for m in self.metrics if m.name != "loss"]
+        values = {}
+        if len(ranking) < len(self.metrics):
+            values["loss"] = self.evaluate(data_loader)
+        if ranking:
+            values |= self._ranked(data_loader, ranking, **self.ranking)
+        return {metric.name: values[metric.name] for metric in self.metrics}
 
-    def validate(self, data_loader: Iterable[Any]) -> dict[str, float]:
-        """The loss of a validation pass."""
-        return {"val/loss": self.evaluate(data_loader)}
-
-    @torch.inference_mode()
     def evaluate(self, data_loader: Iterable[Any]) -> float:
         """The mean loss of all tokens of the labels.
 
         Args:
             data_loader: Yields what `TigerSeqDataset.get_collate_fn` makes.
         """
-        self.model.eval()
-        total, count = torch.zeros((), dtype=torch.float64), 0
-        for batch in self.feed(data_loader, self.feed.bar(data_loader, "evaluate")):
-            n = int(self.loss_count(batch))
-            total += n * self.losses(batch).cpu().double()
-            count += n
-        return float(total) / count if count else math.nan
+        found = self.evaluation(self.model, data_loader, self.losses)
+        count = sum(int(loss.count) for loss in found)
+        total = sum(int(loss.count) * float(loss.scalars()[0]) for loss in found)
+        return total / count if count else math.nan
 
     def recommend(self, data_loader: Iterable[Any], num_beams: int = 20) -> list[list[Any]]:
         """The most probable next items of each history, the best first, by a beam search.
 
-        A search of at least as many beams as there are items misses none; a smaller one may miss
-        an item whose first codes are improbable.
-
         Args:
             data_loader: Yields what `TigerSeqDataset.get_collate_fn` makes, in order.
-            num_beams: How many ids the search keeps at each code, and items it gives.
-
-        Returns:
-            For each history `num_beams` items, or all, named as in `indices_json`.
+            num_beams: How many ids the search holds at each code, and items it gives, named as in
+                `indices_json`. A search of fewer beams than there are items may miss some.
 
         Raises:
             ValueError: `num_beams` is below 1.
         """
         warn_if_shuffled(data_loader)
-        batches = self.feed(data_loader, self.feed.bar(data_loader, "recommend"))
-        return [items for batch in batches for items in self._search(batch, num_beams)]
+        check_whole(1, num_beams=num_beams)
+
+        def step(batch: Batch) -> list[list[Any]]:
+            return self.search(batch.inputs, num_beams)
+
+        batches = self.evaluation(self.model, data_loader, step, "recommend")
+        return [items for batch in batches for items in batch]
 
     def evaluate_topk(
         self,
@@ -151,52 +162,28 @@ class TigerTrainer(Trainer):
     ) -> dict[str, float]:
         """How high the targets are among what is recommended, each a mean over histories.
 
-        With r the rank of a target: where r ≤ K, hit@K is 1, ndcg@K is 1/log₂(r + 1) and mrr@K is
-        1/r; elsewhere, as where the search does not find the target, they are 0.
+        See `SeqTrainer.evaluate_topk`; a target that the search does not find has no rank.
 
         Args:
             data_loader: Yields what `TigerSeqDataset.get_collate_fn` makes.
             topKs: The Ks.
-            exclude_seen: Whether the items of a history are left out of its ranking; they take up
-                beams all the same.
-            num_beams: See `recommend`; None means the largest K, and with `exclude_seen` as many
-                more as the longest history of the batch has items.
+            exclude_seen: Whether the items of a history are left out of its ranking.
+            num_beams: See `BeamSearch.hits`.
 
         Returns:
             {"hit@10": …, "ndcg@10": …, "mrr@10": …}; NaN without histories.
-
-        Raises:
-            ValueError: A K is below 1, or none is given, or `num_beams` is below 1.
         """
-        ks = top_ks(topKs)
-        targets: list[Any] = []
-        ranked: list[list[Any]] = []
-        for batch in self.feed(data_loader, self.feed.bar(data_loader, "evaluate")):
-            targets += [self._items(row)[0] for row in batch["labels"].tolist()]
-            seen = [self._items(row) if exclude_seen else [] for row in batch["input_ids"].tolist()]
-            beams = max(ks) + max(map(len, seen)) if num_beams is None else num_beams
-            for left_out, items in zip(seen, self._search(batch, beams), strict=True):
-                own = targets[len(ranked)]
-                ranked.append([item for item in items if item == own or item not in left_out])
-        of_rows = ({i: [item] for i, item in enumerate(targets)}, dict(enumerate(ranked)))
-        metrics = ranking_metrics(*of_rows, ks)
-        return {f"{m}@{k}": metrics[f"{m}@{k}"] for k in ks for m in ("hit", "ndcg", "mrr")}
+        metrics = [metric_named(f"{m}@{k}") for k in top_ks(topKs) for m in ("hit", "ndcg", "mrr")]
+        return self._ranked(data_loader, metrics, exclude_seen, num_beams)
 
-    @torch.inference_mode()
-    def _search(self, batch: Any, num_beams: int) -> list[list[Any]]:
-        """The items of the beams of each history of a batch, the best first."""
+    def _ranked(
+        self, data_loader: Any, metrics: Sequence[Metric], exclude_seen: Any, num_beams: Any
+    ) -> dict[str, float]:
         check_whole(1, num_beams=num_beams)
-        self.model.eval()
-        n = min(num_beams, self._n_items)
-        found = self.model.generate(  # type: ignore[operator]
-            input_ids=batch["input_ids"],
-            attention_mask=batch["attention_mask"],
-            max_new_tokens=self._longest + 1,
-            do_sample=False,
-            num_beams=n,
-            num_return_sequences=n,
-            length_penalty=0.0,  # the probability of an item, however long its id is
-            prefix_allowed_tokens_fn=self._allowed,
-        )
-        items = [self._items(row)[0] for row in found.tolist()]
-        return [items[i : i + n] for i in range(0, len(items), n)]
+        k = max(metric.k or 1 for metric in metrics)
+
+        def step(batch: Batch) -> list[list[bool]]:
+            return self.search.hits(batch.inputs, k, exclude_seen, num_beams)
+
+        results = self.evaluation(self.model, data_loader, step)
+        return of_lists(metrics, lists_of(results, k))

@@ -1,52 +1,123 @@
-"""A pass of a model over data, without gradients."""
+"""The evaluation loop: a model over data, without gradients, for validation, test, prediction."""
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import RandomSampler
 
-from ..data.batch import split_batch
-from .data_feed import BatchFeed
+from ..basic.layers.precision import widened
+from ..data.batch import Batch
+from .device_loader import DeviceLoader
 
 log = logging.getLogger("torch_rechub")
 
+Result = TypeVar("Result")
 
-def predictions_of(
-    feed: BatchFeed,
-    model: nn.Module,
-    data_loader: Iterable[Any],
-    predict: Callable[[Any], Tensor],
-    labels_of: Callable[[Tensor], Tensor] | None = None,
-) -> tuple[Tensor, Tensor]:
-    """The labels and what a model predicts for every row, on the CPU, in the order of the loader.
+
+@dataclass(frozen=True)
+class Predictions:
+    """The results of an evaluation, on the CPU, in the order of the rows.
+
+    Attributes:
+        scores: The predictions, (N, ...).
+        labels: Their labels, (N, ...); empty where they were not asked for.
+        groups: The group of each row, (N,); None where none was asked for.
+    """
+
+    scores: Tensor
+    labels: Tensor
+    groups: Tensor | None = None
+
+    def as_numpy(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+        """Labels, scores and groups as NumPy arrays, in at least single precision."""
+        groups = None if self.groups is None else self.groups.numpy()
+        return widened(self.labels).numpy(), widened(self.scores).numpy(), groups
+
+
+class Evaluation:
+    """Runs a step on each batch of a loader, in evaluation mode and without gradients.
+
+    Every trainer validates, tests and predicts with it.
 
     Args:
-        feed: Hands out the batches.
-        model: Is put into evaluation mode.
-        data_loader: Yields x or (x, y).
-        predict: Maps x to predictions (B, ...).
-        labels_of: Maps y to labels (B, ...); None leaves y alone, and no labels are returned.
-
-    Raises:
-        ValueError: Labels are wanted, and rows lack them.
+        batches: Hands out the batches.
     """
-    model.eval()
-    if labels_of is None:
-        warn_if_shuffled(data_loader)
-    truth, found = [torch.empty(0)], [torch.empty(0)]
-    bar = feed.bar(feed.in_large_batches(data_loader), "predict")
-    with torch.inference_mode():
-        for batch in feed(data_loader, bar, model=model, labels=labels_of is not None):
-            x, y = split_batch(batch)
-            found.append(predict(x).cpu())
-            if labels_of is not None:
-                if y is None:
-                    raise ValueError("evaluation needs labels: the loader must yield (x, y)")
-                truth.append(labels_of(y).cpu())
-    return _concatenated(truth), _concatenated(found)
+
+    def __init__(self, batches: DeviceLoader) -> None:
+        self.batches = batches
+
+    def __call__(
+        self,
+        model: nn.Module,
+        data_loader: Iterable[Any],
+        step: Callable[[Batch], Result],
+        title: str = "evaluate",
+        *,
+        labels: bool = True,
+        group_column: str | None = None,
+    ) -> list[Result]:
+        """The results of the step, one for each batch, in the order of the loader.
+
+        Args:
+            model: The model that the step calls.
+            data_loader: Yields batches.
+            step: Maps a batch on the device to a result.
+            title: The title of the progress bar.
+            labels: Whether the step reads labels.
+            group_column: The column of groups that the step reads.
+        """
+        model.eval()
+        bar = self.batches.bar(data_loader, title)
+        batches = self.batches(
+            data_loader, bar, model=model, labels=labels, group_column=group_column
+        )
+        with torch.inference_mode():
+            return [step(batch) for batch in batches]
+
+    def predictions(
+        self,
+        model: nn.Module,
+        data_loader: Iterable[Any],
+        predict: Callable[[Any], Tensor],
+        labels_of: Callable[[Tensor], Tensor] | None = None,
+        group_column: str | None = None,
+    ) -> Predictions:
+        """The predictions for every row, with labels and groups where they are asked for.
+
+        Args:
+            model: The model that `predict` calls.
+            data_loader: Yields x or (x, y).
+            predict: Maps x to predictions (B, ...).
+            labels_of: Maps y to labels (B, ...); None leaves labels out.
+            group_column: The column of groups; None leaves them out.
+
+        Raises:
+            ValueError: Labels are asked for, and rows lack them.
+        """
+        if labels_of is None:
+            warn_if_shuffled(data_loader)
+
+        def step(batch: Batch) -> tuple[Tensor, Tensor | None, Tensor | None]:
+            scores = predict(batch.inputs).cpu()
+            if labels_of is None:
+                return scores, None, None
+            if batch.labels is None:
+                raise ValueError("evaluation needs labels: the loader must yield (x, y)")
+            return scores, labels_of(batch.labels).cpu(), batch.groups
+
+        large = self.batches.in_large_batches(data_loader)
+        needs_labels = labels_of is not None
+        results = self(model, large, step, labels=needs_labels, group_column=group_column)
+        scores, labels, groups = map(_concatenated, zip(*results)) if results else [None] * 3
+        empty = torch.empty(0)
+        return Predictions(
+            empty if scores is None else scores, empty if labels is None else labels, groups
+        )
 
 
 def warn_if_shuffled(data_loader: Iterable[Any]) -> None:
@@ -59,6 +130,6 @@ def warn_if_shuffled(data_loader: Iterable[Any]) -> None:
         )
 
 
-def _concatenated(parts: list[Tensor]) -> Tensor:
-    """The parts after the first, which is empty, one behind the other."""
-    return torch.cat(parts[1:] or parts)
+def _concatenated(parts: tuple[Tensor | None, ...]) -> Tensor | None:
+    present = [part for part in parts if part is not None]
+    return torch.cat(present) if present else None

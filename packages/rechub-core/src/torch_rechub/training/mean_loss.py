@@ -43,12 +43,14 @@ class MeanLosses:
             losses: Scalars.
             count: What each is the mean of.
         """
+        self.batches += 1
+        if isinstance(count, int) and count == 0:
+            return  # no example and no loss, whatever it says
         found = torch.stack([loss.detach() for loss in losses[: len(self.total)]])
-        if isinstance(count, Tensor):  # of a batch without rows there is no loss, whatever it says
+        if isinstance(count, Tensor):  # the same, without reading it back
             found = torch.where(count > 0, found, torch.zeros_like(found))
         self.total += found * count
         self.count += count
-        self.batches += 1
 
     def show(self, bar: Any) -> None:
         """Show the mean so far beside a progress bar, every so many batches."""

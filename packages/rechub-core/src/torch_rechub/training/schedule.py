@@ -35,11 +35,11 @@ class Schedule:
                 "ReduceLROnPlateau moves by the score of an epoch: leave out scheduler_step='batch'"
             )
 
-    def begin(self, better: str) -> None:
-        """Have a schedule that waits for a plateau wait for one of what it will be given.
+    def reset(self, better: str) -> None:
+        """Set the direction of `ReduceLROnPlateau` to that of the values it will be given.
 
         Args:
-            better: Which values of that are better, "max" or "min".
+            better: Whether larger ("max") or smaller ("min") values are better.
 
         Raises:
             ValueError: The user wants it to wait for the contrary.

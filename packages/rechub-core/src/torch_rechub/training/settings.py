@@ -1,11 +1,11 @@
-"""What every trainer is told: its arguments, in one place, and what is made of them."""
+"""Settings: the arguments that all trainers share, checked in one place."""
 
 import logging
 import math
 import operator
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
@@ -15,7 +15,8 @@ from .._bounds import check_number, check_whole, refuse_none
 from ..distributed import warn_of_processes
 
 if TYPE_CHECKING:
-    from .reporting.recorder import Recording
+    from ..metrics.monitor import Metric
+    from .reporting.recording import Recording
 
 log = logging.getLogger("torch_rechub")
 
@@ -23,9 +24,17 @@ Folder = str | os.PathLike[str]
 
 
 class TrainerOptions(TypedDict, total=False):
-    """What every trainer takes by keyword beside the arguments that its signature names.
+    """Options of every trainer, given by keyword.
 
     Attributes:
+        metrics: The metrics of validation, by name or as `Metric`, such as ("auc", "log_loss");
+            None takes the trainer's own. They are recorded as ``val/auc``, …, and nothing else is.
+        monitor: The recorded metric that decides on the best epoch, early stopping and
+            `ReduceLROnPlateau`, such as "val/log_loss"; None takes the first of `metrics`. Whether
+            larger or smaller values are better is a property of the metric.
+        min_delta: An epoch is better only if it exceeds the best by more than this.
+        group_column: The column of groups, such as users, that "gauc" and ranking metrics need.
+        callbacks: Objects with methods of `Callback`, which training calls.
         scheduler_step: Whether the schedule moves each "epoch" (the default) or each "batch".
         progress: Whether to show a progress bar; None, the default, means on a terminal.
         embedding_update: How a step updates embedding tables. "dense": every row. "lazy": the rows
@@ -49,11 +58,16 @@ class TrainerOptions(TypedDict, total=False):
     """
 
     accumulate: int
+    callbacks: Sequence[Any]
     compile: bool
     embedding_update: str
     eval_batch_size: int | None
+    group_column: str | None
     max_grad_norm: float | None
+    metrics: "Sequence[str | Metric] | None"
+    min_delta: float
     mixed_precision: str | None
+    monitor: str | None
     on_nan: str
     prefetch: bool
     record: "Recording | None"
@@ -62,7 +76,6 @@ class TrainerOptions(TypedDict, total=False):
 
 
 _CHOICES: dict[str, tuple[str | bool | None, ...]] = {
-    "earlystop_mode": ("max", "min"),
     "compile": (False, True),
     "mixed_precision": (None, "bf16"),
     "on_nan": ("warn", "raise"),
@@ -87,7 +100,11 @@ class Settings:
     model_path: Folder
     model_logger: Any
     regularization_params: Mapping[str, float] | None = None
-    earlystop_mode: str = "max"
+    metrics: "Sequence[str | Metric] | None" = None
+    monitor: str | None = None
+    min_delta: float = 0.0
+    group_column: str | None = None
+    callbacks: Sequence[Any] = ()
     scheduler_step: str = "epoch"
     progress: bool | None = None
     embedding_update: str = "auto"
@@ -100,27 +117,6 @@ class Settings:
     prefetch: bool = False
     record: "Recording | None" = None
 
-    @classmethod
-    def of(cls, arguments: Mapping[str, Any], options: TrainerOptions) -> "Settings":
-        """The settings among the arguments of a trainer, and its options.
-
-        Args:
-            arguments: By name, others among them.
-            options: Likewise, none but those of `TrainerOptions`.
-
-        Raises:
-            TypeError: There is no such option.
-        """
-        unknown = sorted(options.keys() - TrainerOptions.__annotations__.keys())
-        if unknown:
-            raise TypeError(
-                f"{type(arguments['self']).__name__} takes no argument {unknown[0]!r}; its options "
-                f"are {', '.join(TrainerOptions.__annotations__)}"
-            )
-        names = {field.name for field in fields(cls)}
-        own = {name: value for name, value in arguments.items() if name in names}
-        return cls(**own, **options)
-
     def __post_init__(self) -> None:
         warn_of_processes()
         refuse_none(
@@ -131,6 +127,7 @@ class Settings:
         check_whole(0, n_epoch=self.n_epoch)
         check_whole(1, accumulate=self.accumulate, eval_batch_size=self.eval_batch_size)
         check_number("(0, inf]", max_grad_norm=self.max_grad_norm)
+        check_number("[0, inf)", min_delta=self.min_delta)
         if self.earlystop_patience != math.inf:
             check_whole(1, earlystop_patience=self.earlystop_patience)
         for name, choices in _CHOICES.items():
@@ -164,6 +161,25 @@ class Settings:
         if gpus:
             return nn.DataParallel(module, device_ids=gpus)
         return torch.compile(module) if self.compile else module  # type: ignore[return-value]
+
+
+def known_options(owner: str, options: TrainerOptions) -> TrainerOptions:
+    """The options of a trainer, if there are no others.
+
+    Args:
+        owner: The trainer's class, for the message.
+        options: By name.
+
+    Raises:
+        TypeError: There is no such option.
+    """
+    unknown = sorted(options.keys() - TrainerOptions.__annotations__.keys())
+    if unknown:
+        raise TypeError(
+            f"{owner} takes no argument {unknown[0]!r}; its options are "
+            f"{', '.join(TrainerOptions.__annotations__)}"
+        )
+    return options
 
 
 def _indices_of(gpus: Any) -> list[int] | None:

@@ -1,7 +1,7 @@
 """One step of training: gradients of one or several batches, their norm, the optimizer."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -23,8 +23,6 @@ class Steps:
 
     Attributes:
         count: The steps taken so far.
-        on_step: Is given the number of each step, from 1, and its losses; None, the default, asks
-            for nothing and costs nothing.
     """
 
     def __init__(self, optimizer: Optimizer, schedule: Schedule, settings: Settings) -> None:
@@ -33,12 +31,25 @@ class Steps:
         self.mixed_precision = settings.mixed_precision
         self.device_type = settings.main_device().type
         self.count = 0
-        self.on_step: Callable[[int, Tensor], None] | None = None
+        self._listeners: Sequence[Callable[[int, Tensor], object]] = ()
         self._batches = 0
         self._losses: list[Tensor] = []
 
-    def begin(self) -> None:
-        """Start a pass: nothing is left of an earlier one that was interrupted."""
+    @contextmanager
+    def heard_by(self, listeners: Sequence[Callable[[int, Tensor], object]]) -> Iterator[None]:
+        """Call each listener after each step in this block; without listeners that costs nothing.
+
+        Args:
+            listeners: Called with the number of the step, from 1, and its losses (n,).
+        """
+        self._listeners = listeners
+        try:
+            yield
+        finally:
+            self._listeners = ()
+
+    def reset(self) -> None:
+        """Forget the batches of an epoch that was interrupted."""
         self._batches, self._losses = 0, []
 
     def precision(self) -> AbstractContextManager[object]:
@@ -47,15 +58,18 @@ class Steps:
             return nullcontext()
         return torch.autocast(self.device_type, dtype=torch.bfloat16)
 
-    def __call__(
-        self, backward: Callable[[Sequence[Tensor]], None], losses: Sequence[Tensor]
-    ) -> None:
-        """Take the losses of a batch; step if it is the last one of as many as make a step."""
+    def __call__(self, backward: Callable[[], None], losses: Sequence[Tensor]) -> None:
+        """Compute the gradients of a batch; step if it is the last of those that make a step.
+
+        Args:
+            backward: Computes the gradients.
+            losses: The losses of the batch, for those who listen.
+        """
         if self._batches == 0:
             self.optimizer.zero_grad()
-        backward(losses)
+        backward()
         self._batches += 1
-        if self.on_step is not None:
+        if self._listeners:
             self._losses.append(torch.stack([loss.detach() for loss in losses]))
         if self._batches == self.accumulate:
             self._step()
@@ -72,8 +86,10 @@ class Steps:
         self._batches = 0
         self.count += 1
         self.schedule.after_batch()
-        if self.on_step is not None:
-            self.on_step(self.count, torch.stack(self._losses).mean(dim=0))
+        if self._listeners:
+            losses = torch.stack(self._losses).mean(dim=0)
+            for listener in self._listeners:
+                listener(self.count, losses)
             self._losses = []
 
 

@@ -117,7 +117,9 @@ class BERT4Rec(SessionModel):
         """Return [e_i, b_i] of the vocabulary's items (V, D + 1)."""
         return torch.cat([super().all_items(), self.item_bias.unsqueeze(1)], dim=1)
 
-    def auxiliary_loss(self, x: Mapping[str, Tensor]) -> Tensor:
+    def auxiliary_loss(
+        self, x: Mapping[str, Tensor], predictions: None = None, y: Tensor | None = None
+    ) -> Tensor:
         """Return the loss of items masked at random, the mean over them; 0 where there are none."""
         e, valid = self.session(x)
         gaps = valid & (torch.rand(valid.shape, device=valid.device) < self.mask_rate)

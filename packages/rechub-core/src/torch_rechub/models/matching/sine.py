@@ -149,7 +149,9 @@ class SINE(ListWise):
         chosen: Tensor = self.concept_embedding(index)
         return chosen * s.sigmoid().unsqueeze(2)
 
-    def auxiliary_loss(self, x: Mapping[str, Tensor]) -> Tensor:
+    def auxiliary_loss(
+        self, x: Mapping[str, Tensor], predictions: None = None, y: Tensor | None = None
+    ) -> Tensor:
         """Return the loss that keeps concepts apart, a scalar, whatever x."""
         c = self.concept_embedding.weight
         c = c - c.mean(dim=1, keepdim=True)

@@ -27,7 +27,7 @@ class TwoTower(nn.Module):
       of pairs in place of BPR.
     * `user_inputs`, `item_inputs`, `score_inputs`: the features that each tower, and `forward` in
       mode None, reads; all of the model's where there is None.
-    * `auxiliary_loss(x)`: added to the loss of each training batch.
+    * `auxiliary_loss(x, predictions, y)`: added to the loss of each training batch.
     * `item_groups(x)`: equal numbers for rows with the same item, which is no negative of itself.
 
     Export to ONNX uses `longest_history`, the most items of a history, where there is a limit, and

@@ -7,8 +7,8 @@ Each takes a dict of tensors to predictions (B, T). Beside `forward`, a model ma
   not saturate;
 * `loss_weights`: for each column, how much its loss counts; 0 is a column that is predicted but
   not trained on. Without it, the mean over the columns is trained on;
-* `further_loss(predictions, y, x)`: a scalar to add to the loss of a batch, from its predictions
-  and labels (B, T) and its inputs;
+* `auxiliary_loss(x, predictions, y)`: a scalar to add to the loss of a batch, from its inputs, its
+  predictions and labels (B, T);
 * `check_labels(y)`: looks at labels (N, T) before training;
 * `shared_layers()`: the layers that every task's loss reaches, the first one first, for the
   balancing methods "gradnorm" and "metabalance".

@@ -95,7 +95,7 @@ class AITM(nn.Module):
         y: Tensor = self.towers(z)
         return y
 
-    def further_loss(self, predictions: Tensor, y: Tensor, x: Mapping[str, Tensor]) -> Tensor:
+    def auxiliary_loss(self, x: Mapping[str, Tensor], predictions: Tensor, y: Tensor) -> Tensor:
         """The calibrator of probabilities (B, T): α Σ_t mean max(ŷ_t − ŷ_{t−1}, 0)."""
         excess = (predictions[:, 1:] - predictions[:, :-1]).relu()
         return self.calibrator_weight * excess.mean(dim=0).sum()

@@ -85,7 +85,7 @@ class ESCM2(ESMM):
             dim = flat_width(user_features) + flat_width(item_features)
             self.tower_imp = MLP(dim, **{**imputation_params, "output_layer": True})
 
-    def further_loss(self, predictions: Tensor, y: Tensor, x: Mapping[str, Tensor]) -> Tensor:
+    def auxiliary_loss(self, x: Mapping[str, Tensor], predictions: Tensor, y: Tensor) -> Tensor:
         """Return λ_c R of predictions and labels (B, 3), and of inputs, which DR alone reads."""
         r_hat, o_hat, _ = predictions.unbind(dim=1)
         r, o, _ = y.unbind(dim=1)

@@ -1,12 +1,13 @@
-"""The best weights of a training: on disk as soon as they are found, in the model at the end."""
+"""The best weights of a training run: on disk as soon as found, in the model at the end."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from torch import nn
 
+from ...metrics.monitor import Direction
 from .early_stopping import EarlyStopper
 from .weights import save_weights
 
@@ -14,47 +15,55 @@ log = logging.getLogger("torch_rechub")
 
 
 class BestWeights:
-    """Keeps the weights of the best epoch, and says when no better ones are to be expected.
+    """Saves the weights of the best epoch, and stops training when no better ones are in sight.
 
     Args:
-        model: What is trained.
-        early_stopper: Judges each epoch.
+        model: The model being trained.
+        early_stopper: Scores each epoch. A trainer has no other.
     """
 
     def __init__(self, model: nn.Module, early_stopper: EarlyStopper) -> None:
         self.model, self.early_stopper = model, early_stopper
-        self.path = Path()
+        self.path, self.monitor = Path(), ""
 
-    def begin(self, path: Path) -> None:
-        """Forget an earlier training; write to `path` from now on."""
+    def reset(self, path: Path, monitor: str, direction: Direction) -> None:
+        """Forget an earlier run.
+
+        Args:
+            path: The file to write to from now on.
+            monitor: The metric that decides.
+            direction: Whether larger or smaller values of it are better.
+        """
+        self.path, self.monitor, self.early_stopper.mode = path, monitor, direction
         self.early_stopper.reset()
-        self.path = path
 
-    def stops(self, score: float) -> bool:
-        """Take the score of an epoch; write its weights if it is the best; say whether to stop."""
-        stop = self.early_stopper.stop_training(score, self.model.state_dict())
+    def on_epoch_end(self, row: Mapping[str, float]) -> bool:
+        """Save the weights if the epoch is the best so far; whether to stop training."""
+        if self.monitor not in row:
+            return False
+        stop = self.early_stopper.stop_training(row[self.monitor], self.model.state_dict())
         if self.early_stopper.improved and self.early_stopper.best_weights is not None:
             save_weights(self.early_stopper.best_weights, self.path)
         return stop
 
     @contextmanager
-    def kept(self, trained: Callable[[], bool]) -> Iterator[None]:
-        """However the block ends, put the best weights into the model then.
+    def restored(self, trained: Callable[[], bool]) -> Iterator[None]:
+        """However the block ends, load the best weights into the model then.
 
         Args:
-            trained: Without any best ones: whether the last weights are worth writing.
+            trained: Without any best weights: whether the last ones are worth saving.
         """
         try:
             yield
         except BaseException:
             try:
-                self._keep(trained())
+                self._restore(trained())
             except Exception:  # the error that ended training is the one to raise
-                log.exception("The best weights could not be kept.")
+                log.exception("The best weights could not be restored.")
             raise
-        self._keep(trained())
+        self._restore(trained())
 
-    def _keep(self, trained: bool) -> None:
+    def _restore(self, trained: bool) -> None:
         if self.early_stopper.best_weights is not None:
             self.model.load_state_dict(self.early_stopper.best_weights)
         elif trained:

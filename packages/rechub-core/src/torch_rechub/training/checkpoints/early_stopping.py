@@ -4,7 +4,7 @@ import copy
 import math
 from typing import Any
 
-from ..._bounds import check_whole
+from ..._bounds import check_number, check_whole
 
 
 class EarlyStopper:
@@ -13,6 +13,7 @@ class EarlyStopper:
     Args:
         patience: How many calls in a row without improvement stop training; 1 stops at the first.
         mode: "max" if larger scores are better, "min" if smaller ones are.
+        min_delta: A score is better only if it exceeds the best by more than this.
 
     Attributes:
         best_auc: The best score so far (whatever the metric is); ∓inf before the first.
@@ -28,12 +29,13 @@ class EarlyStopper:
         0.7
     """
 
-    def __init__(self, patience: int, mode: str = "max") -> None:
+    def __init__(self, patience: float, mode: str = "max", *, min_delta: float = 0.0) -> None:
         if mode not in ("max", "min"):
             raise ValueError(f"mode must be 'max' or 'min', got {mode!r}")
         if patience != math.inf:
             check_whole(1, patience=patience)
-        self.patience = patience
+        check_number("[0, inf)", min_delta=min_delta)
+        self.patience, self.min_delta = patience, min_delta
         self.mode = mode
         self.reset()
 
@@ -54,8 +56,8 @@ class EarlyStopper:
         Returns:
             Whether to stop now.
         """
-        better = val_auc > self.best_auc if self.mode == "max" else val_auc < self.best_auc
-        self.improved = bool(better)
+        gain = val_auc - self.best_auc if self.mode == "max" else self.best_auc - val_auc
+        self.improved = bool(gain > self.min_delta)
         if self.improved:
             self.best_auc = val_auc
             self.best_weights = {name: _copy_to_cpu(value) for name, value in weights.items()}

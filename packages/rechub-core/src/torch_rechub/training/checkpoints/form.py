@@ -3,9 +3,9 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +13,6 @@ from torch import Tensor
 
 from ..._files import CheckpointError
 from ...types import FilePath
-
-if TYPE_CHECKING:
-    from ..trainer import Trainer
 
 REMEDY = "give another model_path, or remove the file to start afresh"
 
@@ -36,8 +33,8 @@ def without_numpy(value: Any) -> Any:
     return value
 
 
-def check_history(path: Path, rows: list[Any], trainer: "Trainer") -> None:
-    """Refuse a history without a row of numbers for each epoch, or without the trainer's losses.
+def check_history(path: Path, rows: list[Any], loss_names: Sequence[str]) -> None:
+    """Refuse a history without a row of numbers for each epoch, or without the task's losses.
 
     Raises:
         CheckpointError: Names the epoch.
@@ -47,28 +44,32 @@ def check_history(path: Path, rows: list[Any], trainer: "Trainer") -> None:
             raise CheckpointError(f"{path} is damaged: its history lacks epochs: {REMEDY}")
         if not all(isinstance(v, int | float) for v in row.values()):
             raise CheckpointError(f"{path} is damaged: epoch {i} has no numbers: {REMEDY}")
-        if missing := set(trainer.loss_names) - row.keys():
+        if missing := set(loss_names) - row.keys():
             raise CheckpointError(
                 f"{path} is damaged, or of another task: epoch {i} has no {min(missing)!r}: "
                 f"{REMEDY}"
             )
 
 
-def _classes(trainer: "Trainer") -> dict[str, str]:
-    """What made the states of a checkpoint: torch loads one of another class without a word."""
-    parts = getattr(trainer.optimizer, "optimizers", [trainer.optimizer])
-    optimizer = " with ".join(type(part).__name__ for part in parts)
-    return {"optimizer": optimizer, "scheduler": type(trainer.scheduler).__name__}
+def classes_of(optimizer: Any, scheduler: Any) -> dict[str, str]:
+    """The classes whose states a checkpoint holds: torch loads one of another class silently."""
+    parts = getattr(optimizer, "optimizers", [optimizer])
+    name = " with ".join(type(part).__name__ for part in parts)
+    return {"optimizer": name, "scheduler": type(scheduler).__name__}
 
 
-def form_of(state: Mapping[str, Any], trainer: "Trainer") -> dict[str, str]:
+def form_of(state: Mapping[str, Any], classes: Mapping[str, str]) -> dict[str, str]:
     """The type of every value that torch loads unseen, by its path, and the shape of tensors.
 
-    With the classes of the optimizer and the schedule. An optimizer computes with moments of any
-    shape, which ends the process where they are shorter than the weights.
+    An optimizer computes with moments of any shape, which ends the process where they are shorter
+    than the weights.
+
+    Args:
+        state: The entries of a checkpoint.
+        classes: Those of its optimizer and schedule, which are part of the form.
     """
     loaded = {name: state[name] for name in ("optimizer", "scheduler", "task")}
-    return _classes(trainer) | dict(_leaves(loaded, ""))
+    return dict(classes) | dict(_leaves(loaded, ""))
 
 
 def _leaves(value: Any, name: str) -> Iterator[tuple[str, str]]:
@@ -82,27 +83,35 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, str]]:
         yield name, type(value).__name__
 
 
-def check_form(path: Path, state: dict[str, Any], trainer: "Trainer") -> None:
+def check_form(
+    path: Path, state: dict[str, Any], classes: Mapping[str, str], parts: Mapping[str, Any]
+) -> None:
     """Refuse a state that is not of the form in which it was written, or is another trainer's.
+
+    Args:
+        path: The file, for the message.
+        state: Its entries.
+        classes: See `form_of`.
+        parts: The stateful parts of the task, by name.
 
     Raises:
         CheckpointError: Names the entry.
     """
-    written, own = state["form"], _classes(trainer)
-    for name, maker in own.items():
+    written = state["form"]
+    for name, maker in classes.items():
         if written.get(name) != maker:
             raise CheckpointError(
                 f"{path} is the checkpoint of another {name}, {written.get(name)}, not {maker}: "
                 f"{REMEDY}"
             )
-    found = form_of(state, trainer)
+    found = form_of(state, classes)
     for name in [*written, *found]:
         if written.get(name) != found.get(name):
             raise CheckpointError(
                 f"{path} is damaged: {str(name).lstrip('.')!r} is {found.get(name, 'missing')}, "
                 f"not {written.get(name, 'there')}: {REMEDY}"
             )
-    if other := state["task"].keys() ^ trainer.stateful.keys():
+    if other := state["task"].keys() ^ parts.keys():
         raise CheckpointError(f"{path} is the checkpoint of another task: {min(other)!r}: {REMEDY}")
 
 

@@ -1,100 +1,151 @@
-"""Continuing a training: everything that decides the next step, written whole after an epoch."""
+"""Continuing a training run: all that decides the next step, written whole after each epoch."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import nn
 
 from ..._files import CheckpointError
+from ..steps import Steps
+from .early_stopping import EarlyStopper
 from .form import REMEDY as _REMEDY
 from .form import (
     check_form,
     check_history,
+    classes_of,
     form_of,
     refuse_nan,
     refuse_other_kinds,
     without_numpy,
 )
-from .weights import (
-    load_weights,
-    random_state,
-    restore_random_state,
-    save_weights,
-    shapes,
-)
-
-if TYPE_CHECKING:
-    from ..trainer import Trainer
+from .weights import load_weights, random_state, restore_random_state, save_weights, shapes
 
 _FORMAT = 2  # 1 had no "form"
 
 
-def checkpoint_path(trainer: "Trainer") -> Path:
-    """Where the checkpoint of a training lies: beside the weights, named after them."""
-    return trainer.best.path.with_suffix(".checkpoint")
-
-
-def write_checkpoint(trainer: "Trainer", over: bool) -> None:
-    """Write the state after the last completed epoch; the file before it is replaced at once.
+class TrainingState:
+    """The state of a training run between two epochs.
 
     Args:
-        trainer: What is training.
-        over: Whether training stopped early, so that there is nothing to continue.
+        model: The model being trained.
+        optimizer: Its optimizer.
+        scheduler: Its learning-rate schedule, or None.
+        early_stopper: Scores the epochs.
+        steps: Counts the steps.
+        parts: The stateful parts of the task, by name.
+        loss_names: The names of the recorded losses.
+        path: The file of the checkpoint.
     """
-    stopper = trainer.early_stopper
-    state: dict[str, Any] = {
-        "format": _FORMAT,
-        "over": over,
-        "model": trainer.model.state_dict(),
-        "optimizer": trainer.optimizer.state_dict(),
-        "scheduler": None if trainer.scheduler is None else trainer.scheduler.state_dict(),
-        "early_stopper": {
-            "best_auc": float(stopper.best_auc),
-            "best_weights": stopper.best_weights,
-            "trial_counter": stopper.trial_counter,
-        },
-        "history": trainer.history,
-        "steps": trainer.steps.count,
-        "task": {name: part.state_dict() for name, part in trainer.stateful.items()},
-        "random": random_state(),
-    }
-    for name in ("optimizer", "scheduler", "history", "task"):
-        state[name] = without_numpy(state[name])
-    state["form"] = form_of(state, trainer)
-    save_weights(state, checkpoint_path(trainer))
 
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        scheduler: Any,
+        early_stopper: EarlyStopper,
+        steps: Steps,
+        parts: Mapping[str, Any],
+        loss_names: Sequence[str],
+        path: Path,
+    ) -> None:
+        self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
+        self.early_stopper, self.steps, self.parts = early_stopper, steps, parts
+        self.loss_names, self.path = loss_names, path
+        self._classes = classes_of(optimizer, scheduler)
 
-def read_checkpoint(trainer: "Trainer") -> int:
-    """Put a training run back to where its checkpoint left it, or leave it as it is.
+    def write(self, history: Sequence[Mapping[str, float]], over: bool) -> None:
+        """Write the state after the last completed epoch; the file before it is replaced at once.
 
-    Returns:
-        The epoch to go on with: 0 where there is no checkpoint, `n_epoch` where nothing is left.
+        Args:
+            history: A row for each epoch.
+            over: Whether training stopped early, so that there is nothing to continue.
+        """
+        stopper = self.early_stopper
+        state: dict[str, Any] = {
+            "format": _FORMAT,
+            "over": over,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "early_stopper": {
+                "best_auc": float(stopper.best_auc),
+                "best_weights": stopper.best_weights,
+                "trial_counter": stopper.trial_counter,
+            },
+            "history": list(history),
+            "steps": self.steps.count,
+            "task": {name: part.state_dict() for name, part in self.parts.items()},
+            "random": random_state(),
+        }
+        for name in ("optimizer", "scheduler", "history", "task"):
+            state[name] = without_numpy(state[name])
+        state["form"] = form_of(state, self._classes)
+        save_weights(state, self.path)
 
-    Raises:
-        CheckpointError: The checkpoint is damaged, of another format, or of another model.
-    """
-    path = checkpoint_path(trainer)
-    if not path.exists():
-        return 0
-    state = _read(path, trainer)
-    before = random_state()
-    try:
-        restore_random_state(state["random"])
-        for name, part in trainer.stateful.items():
-            part.load_state_dict(state["task"][name])
-        trainer.optimizer.load_state_dict(state["optimizer"])
-        if trainer.scheduler is not None:
-            trainer.scheduler.load_state_dict(state["scheduler"])
-        trainer.model.load_state_dict(state["model"])
-    except Exception as error:  # whatever an entry of another form makes torch raise
-        restore_random_state(before)
-        raise CheckpointError(
-            f"{path} is the checkpoint of another optimizer, schedule or task, or is damaged "
-            f"({type(error).__name__}: {error}): {_REMEDY}"
-        ) from error
-    stopper, kept = trainer.early_stopper, state["early_stopper"]
-    stopper.best_auc, stopper.trial_counter = kept["best_auc"], kept["trial_counter"]
-    stopper.best_weights = kept["best_weights"]
-    trainer.history, trainer.steps.count = list(state["history"]), state["steps"]
-    return trainer.n_epoch if state["over"] else len(trainer.history)
+    def restore(self) -> tuple[list[dict[str, float]], bool]:
+        """Restore the state of the checkpoint, or leave everything as it is.
+
+        Returns:
+            The history, empty where there is no checkpoint; and whether training is over.
+
+        Raises:
+            CheckpointError: The checkpoint is damaged, of another format, or of another model.
+        """
+        if not self.path.exists():
+            return [], False
+        state = self._read()
+        before = random_state()
+        try:
+            restore_random_state(state["random"])
+            for name, part in self.parts.items():
+                part.load_state_dict(state["task"][name])
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.scheduler is not None:
+                self.scheduler.load_state_dict(state["scheduler"])
+            self.model.load_state_dict(state["model"])
+        except Exception as error:  # whatever an entry of another form makes torch raise
+            restore_random_state(before)
+            raise CheckpointError(
+                f"{self.path} is the checkpoint of another optimizer, schedule or task, or is "
+                f"damaged ({type(error).__name__}: {error}): {_REMEDY}"
+            ) from error
+        stopper, saved = self.early_stopper, state["early_stopper"]
+        stopper.best_auc, stopper.trial_counter = saved["best_auc"], saved["trial_counter"]
+        stopper.best_weights, self.steps.count = saved["best_weights"], state["steps"]
+        return list(state["history"]), state["over"]
+
+    def _read(self) -> dict[str, Any]:
+        """A checkpoint with every entry in its form, and weights that fit the model.
+
+        Raises:
+            CheckpointError: It is none.
+        """
+        path, state = self.path, load_weights(self.path)
+        if state.get("format") not in (1, _FORMAT):
+            raise CheckpointError(f"{path} is no checkpoint of this version: {_REMEDY}")
+        _check_entries(path, state, _ENTRIES)
+        _check_entries(path, state["early_stopper"], _EARLY_STOPPER)
+        if min(state["steps"], state["early_stopper"]["trial_counter"]) < 0:
+            raise CheckpointError(f"{path} is damaged: it counts below 0: {_REMEDY}")
+        check_history(path, state["history"], self.loss_names)
+        if state["format"] == _FORMAT:
+            _check_entries(path, state, {"form": dict})
+            check_form(path, state, self._classes, self.parts)
+        own = shapes(self.model.state_dict())
+        for weights in (state["model"], state["early_stopper"]["best_weights"]):
+            found = own if weights is None else shapes(weights)
+            if found != own:
+                name = next(n for n in [*own, *found] if own.get(n) != found.get(n))
+                raise CheckpointError(
+                    f"{path} is the checkpoint of another model: {name!r} is "
+                    f"{_shape(found, name)} there, {_shape(own, name)} here: {_REMEDY}"
+                )
+            if weights is not None:
+                refuse_other_kinds(weights, self.model.state_dict(), path)
+        refuse_nan({name: value for name, value in state.items() if name != "history"}, path)
+        return state
 
 
 _ENTRIES: dict[str, type | tuple[type, ...]] = {
@@ -113,38 +164,6 @@ _EARLY_STOPPER: dict[str, type | tuple[type, ...]] = {
     "best_weights": (dict, type(None)),
     "trial_counter": int,
 }
-
-
-def _read(path: Path, trainer: "Trainer") -> dict[str, Any]:
-    """A checkpoint with every entry in its form, and weights that fit the model.
-
-    Raises:
-        CheckpointError: It is none.
-    """
-    state = load_weights(path)
-    if state.get("format") not in (1, _FORMAT):
-        raise CheckpointError(f"{path} is no checkpoint of this version: {_REMEDY}")
-    _check_entries(path, state, _ENTRIES)
-    _check_entries(path, state["early_stopper"], _EARLY_STOPPER)
-    if min(state["steps"], state["early_stopper"]["trial_counter"]) < 0:
-        raise CheckpointError(f"{path} is damaged: it counts below 0: {_REMEDY}")
-    check_history(path, state["history"], trainer)
-    if state["format"] == _FORMAT:
-        _check_entries(path, state, {"form": dict})
-        check_form(path, state, trainer)
-    own = shapes(trainer.model.state_dict())
-    for weights in (state["model"], state["early_stopper"]["best_weights"]):
-        found = own if weights is None else shapes(weights)
-        if found != own:
-            name = next(n for n in [*own, *found] if own.get(n) != found.get(n))
-            raise CheckpointError(
-                f"{path} is the checkpoint of another model: {name!r} is "
-                f"{_shape(found, name)} there, {_shape(own, name)} here: {_REMEDY}"
-            )
-        if weights is not None:
-            refuse_other_kinds(weights, trainer.model.state_dict(), path)
-    refuse_nan({name: value for name, value in state.items() if name != "history"}, path)
-    return state
 
 
 def _check_entries(

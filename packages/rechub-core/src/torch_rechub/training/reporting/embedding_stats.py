@@ -1,4 +1,4 @@
-"""Whether the rows of embedding tables are trained, and how large they become."""
+"""Embedding statistics: how large the rows of tables become, and how many are trained."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ _BINS = 30
 
 
 @dataclass(frozen=True)
-class Health:
-    """Of one table.
+class TableStats:
+    """The statistics of one table.
 
     Attributes:
         values: "norm", the mean Euclidean norm of its rows; "unchanged", the share of rows whose
@@ -27,28 +27,28 @@ class Health:
     edges: list[float]
 
 
-class TableHealth:
-    """Looks at the embedding tables of a model, with one number a row kept from the start.
+class EmbeddingStats:
+    """The statistics of the embedding tables of a model; stores one number a row from the start.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature
-        >>> model, health = EmbeddingLayer([SparseFeature("user", 4, embed_dim=2)]), TableHealth()
-        >>> health.begin(model)
+        >>> model, stats = EmbeddingLayer([SparseFeature("user", 4, embed_dim=2)]), EmbeddingStats()
+        >>> stats.start(model)
         >>> _ = model.table("user")[1].data.fill_(3.0)
-        >>> health.look(model)["user"].values["unchanged"]
+        >>> stats.of(model)["user"].values["unchanged"]
         0.75
     """
 
     def __init__(self) -> None:
         self._before: dict[str, Tensor] = {}
 
-    def begin(self, model: nn.Module) -> None:
-        """Remember the norms of all rows."""
+    def start(self, model: nn.Module) -> None:
+        """Store the norms of all rows."""
         self._before = dict(_norms(model))
 
-    def look(self, model: nn.Module) -> dict[str, Health]:
-        """The health of each table, by its feature's name."""
-        return {name: _health(norms, self._before[name]) for name, norms in _norms(model)}
+    def of(self, model: nn.Module) -> dict[str, TableStats]:
+        """The statistics of each table, by its feature's name."""
+        return {name: _stats(norms, self._before[name]) for name, norms in _norms(model)}
 
 
 def _norms(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -59,10 +59,10 @@ def _norms(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
             yield name, torch.linalg.vector_norm(layer.table(feature).detach().float(), dim=1).cpu()
 
 
-def _health(norms: Tensor, before: Tensor) -> Health:
+def _stats(norms: Tensor, before: Tensor) -> TableStats:
     low, high = float(norms.min()), float(norms.max())
     high = high if high > low else low + 1.0
     counts, edges = torch.histogram(norms, _BINS, range=(low, high))
     unchanged = float((norms == before).float().mean())
     values = {"norm": float(norms.mean()), "unchanged": unchanged}
-    return Health(values, [int(count) for count in counts.tolist()], edges.tolist())
+    return TableStats(values, [int(count) for count in counts.tolist()], edges.tolist())

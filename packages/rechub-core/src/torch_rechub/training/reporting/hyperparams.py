@@ -1,59 +1,67 @@
-"""What a trainer tells its loggers of its settings."""
+"""Hyper-parameters: what a trainer records of its settings."""
 
 import platform
 from collections.abc import Iterable
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch import nn
+from torch.optim import Optimizer
 
-from ..settings import TrainerOptions
-
-if TYPE_CHECKING:
-    from ..trainer import Trainer
+from ..settings import Settings, TrainerOptions
 
 # How a step is computed, not what it computes; and what is recorded under a name of its own.
 _IMPLEMENTATION = {"params", "capturable", "differentiable", "foreach", "fused"}
 _NAMED = {"lr", "initial_lr", "weight_decay"}
 
 
-def describe(trainer: "Trainer") -> dict[str, Any]:
-    """The settings that every trainer records when training starts."""
-    group, settings = trainer.optimizer.param_groups[0], trainer.settings
-    scheduler, optimizer_fn = trainer.scheduler, settings.optimizer_fn
+def describe(
+    settings: Settings,
+    model: nn.Module,
+    optimizer: Optimizer,
+    scheduler: Any,
+    embedding_update: str,
+) -> dict[str, Any]:
+    """The hyper-parameters that every trainer records when training starts.
+
+    Args:
+        settings: The arguments of the trainer.
+        model: The model being trained.
+        optimizer: Its optimizer.
+        scheduler: Its learning-rate schedule, or None.
+        embedding_update: How a step updates embedding tables.
+    """
+    group, optimizer_fn = optimizer.param_groups[0], settings.optimizer_fn
     others = sorted(group.keys() - _IMPLEMENTATION - _NAMED)
     return {
-        "model": type(trainer.model).__name__,
-        "n_parameters": sum(p.numel() for p in trainer.model.parameters()),
-        "trainer": type(trainer).__name__,
-        "n_epoch": trainer.n_epoch,
+        "model": type(model).__name__,
+        "n_parameters": sum(p.numel() for p in model.parameters()),
         "learning_rate": float(group["lr"]),
-        "optimizer": getattr(optimizer_fn, "__name__", type(trainer.optimizer).__name__),
+        "optimizer": getattr(optimizer_fn, "__name__", type(optimizer).__name__),
         "optimizer_params": {name: group[name] for name in others},
         "weight_decay": group.get("weight_decay", 0.0),
         "regularization_params": dict(settings.regularization_params or {}),
         "scheduler": None if scheduler is None else type(scheduler).__name__,
         "scheduler_params": dict(settings.scheduler_params or {}),
-        "earlystop_patience": trainer.early_stopper.patience,
-        "monitor": trainer.monitor,
-        "device": str(trainer.device),
+        "device": str(settings.main_device()),
         "gpus": settings.gpus,
         **{name: getattr(settings, name) for name in _options()},
-        "embedding_update": trainer.embedding_update,
+        "embedding_update": embedding_update,
         "torch_seed": torch.initial_seed(),
         "versions": _versions(),
     }
 
 
 def describe_data(train_dataloader: Iterable[Any]) -> dict[str, Any]:
-    """What is recorded of the data that a training reads."""
+    """The hyper-parameters of the training data."""
     return {"batch_size": getattr(train_dataloader, "batch_size", None)}
 
 
 def describe_matching(
     mode: int, sampling: tuple[int | None, bool, int | None] | None, log_q_correction: bool
 ) -> dict[str, Any]:
-    """What is recorded of how a matching model is trained.
+    """The hyper-parameters of the objective of a matching model.
 
     Args:
         mode: Of `MatchTrainer`.
@@ -68,8 +76,8 @@ def describe_matching(
 
 def _options() -> list[str]:
     """The options of every trainer that decide what is computed."""
-    shown = {"progress", "prefetch", "record"}
-    return [name for name in TrainerOptions.__annotations__ if name not in shown]
+    others = {"progress", "prefetch", "record", "callbacks", "metrics", "monitor"}
+    return [name for name in TrainerOptions.__annotations__ if name not in others]
 
 
 def _versions() -> dict[str, str]:

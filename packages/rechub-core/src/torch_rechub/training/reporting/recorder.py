@@ -1,173 +1,140 @@
-"""What a trainer tells its loggers: always the epochs, on request much more."""
+"""The recorder: feeds the loggers of a trainer while it fits."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from ..._bounds import check_whole
 from ...basic.tracking import LoggerGroup
-from .embedding_stats import TableHealth
-from .hyperparams import describe_data
-from .plots import calibration, confusion, require_matplotlib, roc, task_weights
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from ..trainer import Trainer
+from .embedding_stats import EmbeddingStats
+from .plots import calibration, confusion, roc, task_weights
+from .recording import Recording
 
 STEP_AXIS = "global_step"
+_NOT_METRICS = ("epoch", "seconds")
 
-
-@dataclass(frozen=True, kw_only=True)
-class Recording:
-    """What is recorded on request, beside the hyper-parameters and the metrics of each epoch.
-
-    Attributes:
-        every_n_steps: The losses of every n-th step of the optimizer, as ``train/loss_step``, …, at
-            the number of the step, counted from 1 through all epochs.
-        best: Each epoch, the best value so far of what decides (``best/val/auc``) and its epoch
-            (``best/epoch``): the last of them is what a tracker shows of the run.
-        figures: At the end, of the best weights on the validation data of `CTRTrainer`: the ROC
-            curve, the calibration and the confusion matrix; of balanced tasks their weights.
-            Needs matplotlib.
-        embeddings: Each epoch, for each embedding table, the mean norm of its rows and the share of
-            rows whose norm training has not changed (``embedding/<table>/norm``, ``…/unchanged``);
-            and a histogram of the norms. Rows that never occur in the data stay unchanged where
-            tables are updated lazily.
-        architecture: At the start, the model's modules as text.
-        checkpoint: At the end, the file of the best weights, where a tracker keeps files.
-
-    Raises:
-        ValueError: `every_n_steps` is below 1.
-        ImportError: `figures` without matplotlib.
-
-    Example:
-        >>> Recording(every_n_steps=100, best=True).best
-        True
-    """
-
-    every_n_steps: int | None = None
-    best: bool = False
-    figures: bool = False
-    embeddings: bool = False
-    architecture: bool = False
-    checkpoint: bool = False
-
-    def __post_init__(self) -> None:
-        check_whole(1, every_n_steps=self.every_n_steps)
-        for name in ("best", "figures", "embeddings", "architecture", "checkpoint"):
-            if (value := getattr(self, name)) not in (False, True):
-                raise ValueError(f"{name} must be True or False, got {value!r}")
-        if self.figures:
-            require_matplotlib()
+Labeled = tuple[NDArray[Any], NDArray[Any]]
 
 
 class Recorder:
-    """Feeds the loggers of a trainer while it fits.
+    """Records a training run: its settings, each epoch, and on request much more.
 
     Args:
-        trainer: What is training.
-        loggers: Its loggers.
-        wanted: What to record beside the epochs.
+        loggers: The loggers.
+        recording: What to record in addition to the epochs.
+        model: The model being trained.
     """
 
-    def __init__(self, trainer: "Trainer", loggers: LoggerGroup, wanted: Recording) -> None:
-        self.trainer, self.loggers, self.wanted = trainer, loggers, wanted
-        self._tables = TableHealth()
+    def __init__(self, loggers: LoggerGroup, recording: Recording, model: nn.Module) -> None:
+        self.loggers, self.recording, self.model = loggers, recording, model
+        self.loss_names: Sequence[str] = ()
+        self._embeddings = EmbeddingStats()
+        self._history: Sequence[Mapping[str, float]] = ()
+        self._monitor, self._sign = "", 1
 
-    @classmethod
-    def of(cls, trainer: "Trainer") -> "Recorder | None":
-        """The recorder that a trainer's settings ask for; None without a logger.
+    def step_listeners(self) -> list[Any]:
+        """What is called after each step: nothing unless the losses of steps are recorded."""
+        return [] if self.recording.every_n_steps is None else [self._on_step]
 
-        Raises:
-            ValueError: There is something to record and no logger.
-        """
-        loggers, wanted = trainer.settings.model_logger, trainer.settings.record
-        if not isinstance(wanted, Recording | None):
-            raise TypeError(f"record must be a Recording, got {wanted!r}")
-        if loggers is not None:
-            return cls(trainer, LoggerGroup.of(loggers), wanted or Recording())
-        if wanted is not None:
-            raise ValueError("record says what to tell loggers: give model_logger too")
-        return None
-
-    def __enter__(self) -> "Recorder":
-        self.loggers.__enter__()
-        return self
-
-    def __exit__(
+    def begin(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: "TracebackType | None",
+        hyperparams: dict[str, Any],
+        history: Sequence[Mapping[str, float]],
+        steps: int,
+        loss_names: Sequence[str],
+        resume: bool,
     ) -> None:
-        self.trainer.steps.on_step = None
-        self.loggers.__exit__(kind, error, traceback)
+        """Record the settings before the first epoch.
 
-    def begin(self, train_dataloader: Iterable[Any], first: int, resume: bool) -> None:
-        """Record the settings, before epoch `first`, in a run that is continued if `resume`."""
-        trainer, wanted = self.trainer, self.wanted
-        others: dict[str, int] = {}
-        if wanted.every_n_steps is not None:
-            names = [f"{name}_step" for name in trainer.loss_names]
+        Args:
+            hyperparams: The hyper-parameters, the monitored metric and its direction among them.
+            history: The epochs so far, to which the trainer adds each epoch before it is recorded.
+            steps: The steps taken so far.
+            loss_names: The names of the recorded losses.
+            resume: Whether this continues the run that is recorded already.
+        """
+        recording, first, others = self.recording, len(history), {}
+        self._history, self.loss_names = history, loss_names
+        self._monitor = str(hyperparams["monitor"])
+        self._sign = 1 if hyperparams["monitor_direction"] == "max" else -1
+        if recording.every_n_steps is not None:
+            names = [f"{name}_step" for name in self.loss_names]
             self.loggers.offer("define_axis", STEP_AXIS, names)
-            trainer.steps.on_step = self._step
-            others = {STEP_AXIS: trainer.steps.count + 1}
+            others = {STEP_AXIS: steps + 1}
         if resume:
             self.loggers.offer("resume_at", first, others)
-        self.loggers.log_hyperparams({**trainer.hyperparams(), **describe_data(train_dataloader)})
-        if wanted.architecture:
-            self.loggers.offer("log_text", "model", str(trainer.model), first)
-        if wanted.embeddings:
-            self._tables.begin(trainer.model)
+        self.loggers.log_hyperparams(hyperparams)
+        if recording.architecture:
+            self.loggers.offer("log_text", "model", str(self.model), first)
+        if recording.embeddings:
+            self._embeddings.start(self.model)
 
-    def epoch(self, record: dict[str, float], epoch: int) -> None:
-        """Record the metrics of an epoch."""
-        further: dict[str, float] = {}
-        if self.wanted.best:
-            further |= self._best()
-        if self.wanted.embeddings:
-            for name, health in self._tables.look(self.trainer.model).items():
-                further |= {f"embedding/{name}/{key}": v for key, v in health.values.items()}
-                self.loggers.offer(
-                    "log_histogram", f"embedding/{name}/norms", health.counts, health.edges, epoch
-                )
-        self.loggers.log_metrics({**record, **further}, step=epoch)
+    def on_epoch_end(self, row: Mapping[str, float]) -> None:
+        """Record an epoch, a row of the history."""
+        epoch = int(row["epoch"])
+        metrics = {name: value for name, value in row.items() if name not in _NOT_METRICS}
+        if self.recording.best:
+            metrics |= self._best()
+        if self.recording.embeddings:
+            for name, stats in self._embeddings.of(self.model).items():
+                metrics |= {f"embedding/{name}/{key}": v for key, v in stats.values.items()}
+                histogram = (stats.counts, stats.edges, epoch)
+                self.loggers.offer("log_histogram", f"embedding/{name}/norms", *histogram)
+        self.loggers.log_metrics(metrics, step=epoch)
         self.loggers.offer("flush")
 
-    def end(self, val_dataloader: Iterable[Any] | None) -> None:
-        """Record what is known when training has ended, with the best weights in the model."""
-        trainer, last = self.trainer, max(0, len(self.trainer.history) - 1)
-        if self.wanted.figures:
-            for name, figure in self._figures(val_dataloader):
-                self.loggers.offer("log_figure", name, figure, last)
-        if self.wanted.checkpoint and trainer.best.path.is_file():
-            name = type(trainer.model).__name__
-            self.loggers.offer("log_artifact", name, str(trainer.best.path), "model")
+    def end(self, weights: Path, predictions: Callable[[], Labeled | None]) -> None:
+        """Record what is known when training has ended.
 
-    def _step(self, number: int, losses: Tensor) -> None:
-        if number % (self.wanted.every_n_steps or 1) == 0:
-            values = zip(self.trainer.loss_names, losses.tolist(), strict=False)
+        Args:
+            weights: The file of the best weights.
+            predictions: Computes labels 0 and 1 and probabilities of the validation data, to plot;
+                None where there are none.
+        """
+        last = max(0, len(self._history) - 1)
+        if self.recording.figures:
+            for name, figure in self._plots(predictions()):
+                self.loggers.offer("log_figure", name, figure, last)
+        if self.recording.checkpoint and weights.is_file():
+            name = type(self.model).__name__
+            self.loggers.offer("log_artifact", name, str(weights), "model")
+
+    def _on_step(self, number: int, losses: Tensor) -> None:
+        if number % (self.recording.every_n_steps or 1) == 0:
+            values = zip(self.loss_names, losses.tolist(), strict=False)
             self.loggers.log_metrics({f"{name}_step": v for name, v in values}, step=number)
 
     def _best(self) -> dict[str, float]:
-        monitor = self.trainer.monitor
-        sign = 1 if self.trainer.early_stopper.mode == "max" else -1
-        rows = [r for r in self.trainer.history if not math.isnan(r.get(monitor, math.nan))]
+        name = self._monitor
+        rows = [r for r in self._history if not math.isnan(r.get(name, math.nan))]
         if not rows:
             return {}
-        best = max(rows, key=lambda row: sign * row[monitor])
-        return {f"best/{monitor}": best[monitor], "best/epoch": best["epoch"]}
+        best = max(rows, key=lambda row: self._sign * row[name])
+        return {f"best/{name}": best[name], "best/epoch": best["epoch"]}
 
-    def _figures(self, val_dataloader: Iterable[Any] | None) -> Iterable[tuple[str, Any]]:
-        predict = getattr(self.trainer, "labelled_predictions", None)
-        if predict is not None and val_dataloader is not None:
-            labels, predictions = predict(self.trainer.model, val_dataloader)
+    def _plots(self, predictions: Labeled | None) -> Iterable[tuple[str, Any]]:
+        if predictions is not None:
             for draw in (roc, calibration, confusion):
-                yield f"val/{draw.__name__}", draw(labels, predictions)
-        weights = task_weights(self.trainer.history)
+                yield f"val/{draw.__name__}", draw(*predictions)
+        weights = task_weights(self._history)
         if weights is not None:
             yield "loss_weight", weights
+
+
+def recorder_of(loggers: Any, recording: Any, model: nn.Module) -> Recorder | None:
+    """The recorder for the arguments `model_logger` and `record`; None without a logger.
+
+    Raises:
+        TypeError: `record` is no `Recording`.
+        ValueError: There is something to record and no logger.
+    """
+    if not isinstance(recording, Recording | None):
+        raise TypeError(f"record must be a Recording, got {recording!r}")
+    if loggers is not None:
+        return Recorder(LoggerGroup.of(loggers), recording or Recording(), model)
+    if recording is not None:
+        raise ValueError("record says what loggers receive: give model_logger too")
+    return None

@@ -1,7 +1,7 @@
-"""What loaders yield: inputs with or without labels, checked and moved to a device."""
+"""The device loader: batches of a loader, unpacked, checked, and moved to the device."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -10,25 +10,36 @@ from tqdm.auto import tqdm
 from .._streams import StandardStream
 from ..basic.layers.inputs import tensor_of
 from ..basic.layers.precision import for_device, is_double
-from ..data.batch import batch_rows, map_tensors, split_batch, to_device
+from ..data.batch import Batch, map_tensors, to_device
 from ..data.loader import TableLoader
-from .checks import check_dense, check_moments, check_not_empty, check_table
-
-if TYPE_CHECKING:
-    from .trainer import Trainer
+from .checks import check_dense, check_not_empty, check_table
+from .settings import Settings
 
 
-class BatchFeed:
-    """Hands a trainer the batches of a loader: behind a progress bar, checked, on its device.
+class Checks(Protocol):
+    """The checks of a task, which a trainer has."""
 
-    As a context manager it lets go, at the end, of the loaders that were verified.
+    def check_inputs(self, model: nn.Module, x: Any) -> None:
+        """Raise what is wrong with inputs, of a table or of one batch, that `model` will take."""
+
+    def check_labels(self, y: Tensor, validation: bool = False) -> None:
+        """Raise ValueError if these are no labels of the task."""
+
+
+class DeviceLoader:
+    """Hands out the batches of a loader: unpacked, checked, on the device of training.
+
+    As a context manager it releases, at the end, the loaders that were verified.
 
     Args:
-        trainer: Says what is wrong with inputs and labels, and where batches go.
+        model: The model being trained.
+        settings: Give the device, the size of batches in evaluation and the progress bar.
+        checks: The checks of the task.
     """
 
-    def __init__(self, trainer: "Trainer") -> None:
-        self.trainer, self.device = trainer, trainer.device
+    def __init__(self, model: nn.Module, settings: Settings, checks: Checks) -> None:
+        self.model, self.settings, self.checks = model, settings, checks
+        self.device = settings.main_device()
         self.verified: tuple[Any, ...] = ()  # loaders whose whole table was checked
 
     def verify(
@@ -36,11 +47,10 @@ class BatchFeed:
     ) -> None:
         """Raise what is wrong with the data before the first step, as far as it can be known."""
         check_not_empty(loader, name)
-        check_moments(self.trainer.model, self.trainer.optimizer)
-        if check_table(self.trainer.model, loader, check_labels, self.trainer.check_inputs):
+        if check_table(self.model, loader, check_labels, self.checks.check_inputs):
             self.verified += (loader,)
 
-    def __enter__(self) -> "BatchFeed":
+    def __enter__(self) -> "DeviceLoader":
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -48,7 +58,7 @@ class BatchFeed:
 
     def bar(self, data_loader: Iterable[Any], title: str) -> Any:
         """The batches of a loader, behind a progress bar, unless there is nowhere to show one."""
-        progress = self.trainer.settings.progress
+        progress = self.settings.progress
         disable = None if progress is None else not progress
         # tqdm itself takes a closed or broken stream for an error of the loop
         stream = StandardStream("stderr")
@@ -60,7 +70,7 @@ class BatchFeed:
         As many rows as `eval_batch_size` says; where it does not, and the loader draws in order
         from a table in memory, 4096 rows, or those of half a million numbers if these are fewer.
         """
-        rows = self.trainer.settings.eval_batch_size
+        rows = self.settings.eval_batch_size
         if not isinstance(data_loader, TableLoader) or data_loader.shuffle:
             return data_loader
         if rows is None:
@@ -74,33 +84,33 @@ class BatchFeed:
         *,
         model: nn.Module | None = None,
         labels: bool = True,
-    ) -> Iterator[Any]:
+        group_column: str | None = None,
+    ) -> Iterator[Batch]:
         """The batches on the device, each checked unless the whole table was.
 
         Args:
             data_loader: Yields batches.
             bar: The same, behind a progress bar.
-            model: What takes the inputs; None means the model being trained.
+            model: Takes the inputs; None means the model being trained.
             labels: Whether labels, where there are any, will be used.
+            group_column: The column of groups to unpack; None unpacks none.
         """
-        trained = self.trainer.model
-        model = trained if model is None else model
-        verified = model is trained and any(data_loader is one for one in self.verified)
-        settings = self.trainer.settings
+        model = self.model if model is None else model
+        verified = model is self.model and any(data_loader is one for one in self.verified)
         # on the CPU, the lookup itself checks inputs, unless it is compiled
-        inputs = not verified and (self.device.type != "cpu" or settings.compile)
+        inputs = not verified and (self.device.type != "cpu" or self.settings.compile)
         double = is_double(model)
-        for batch in _ahead(bar, self.device, double) if settings.prefetch else bar:
-            if batch_rows(batch) == 0:
-                continue  # of no row there is no loss and no score
-            x, y = split_batch(batch)
-            if labels and not verified and y is not None:
-                self.trainer.check_labels(tensor_of({"y": y}, "y"))
+        for given in _ahead(bar, self.device, double) if self.settings.prefetch else bar:
+            batch = Batch.unpacked(given, group_column)
+            if batch.rows == 0:
+                continue  # no row, no loss and no score
+            if labels and not verified and batch.labels is not None:
+                self.checks.check_labels(tensor_of({"y": batch.labels}, "y"))
             if not verified:
-                check_dense(model, x)
+                check_dense(model, batch.inputs)
             if inputs:
-                self.trainer.check_inputs(model, x)
-            yield to_device(batch, self.device, double)
+                self.checks.check_inputs(model, batch.inputs)
+            yield batch.to(self.device, double)
 
 
 def _ahead(batches: Iterable[Any], device: torch.device, double: bool) -> Iterator[Any]:

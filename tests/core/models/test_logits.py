@@ -4,12 +4,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from core.training.batch_losses import loss_of
 from torch_rechub.basic.features import SparseFeature
 from torch_rechub.models.generative import HSTUModel
+from torch_rechub.models.logits import forward_has
 from torch_rechub.models.matching import DSSM
 from torch_rechub.models.multi_task import SharedBottom
 from torch_rechub.models.ranking import DCN
-from torch_rechub.objectives.logits import forward_has
 from torch_rechub.trainers import CTRTrainer, MatchTrainer, MTLTrainer, SeqTrainer
 
 USER, ITEM = [SparseFeature("user", 9, 4)], [SparseFeature("item", 9, 4)]
@@ -64,7 +65,7 @@ def test_a_subclass_that_replaces_forward_is_trained_on_what_it_returns(
 ):
     model = make(subclass).eval()
     made = trainer(model, *arguments, model_path=tmp_path)
-    losses = made.losses((X, y))
+    losses = loss_of(made, (X, y))
     loss = losses[0] if isinstance(losses, list) else losses
     torch.testing.assert_close(loss, F.binary_cross_entropy(model(X).reshape(-1), Y))
     found = torch.tensor(made.predict(model, [X])).reshape(-1)
@@ -80,7 +81,7 @@ def test_a_sequence_model_too(tmp_path):
     model = EvenHSTU(10, d_model=8, n_heads=2, n_layers=1, dqk=4, dv=4, max_seq_len=3).eval()
     tokens = torch.tensor([[1, 2, 3]])
     made = SeqTrainer(model, model_path=tmp_path)
-    loss = made.losses((tokens, tokens, tokens, torch.tensor([4])))
+    loss = loss_of(made, (tokens, tokens, tokens, torch.tensor([4])))
     assert loss.item() == pytest.approx(torch.tensor(9.0).log().item())  # any of 9 items
 
 

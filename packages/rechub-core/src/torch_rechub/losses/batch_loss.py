@@ -1,0 +1,26 @@
+"""The loss of a batch, with the number of examples that it is the mean of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLoss:
+    """The losses of a batch.
+
+    Attributes:
+        losses: A scalar for each recorded loss; or several as one tensor (n,).
+        count: The number of examples that each is the mean of: its weight in the epoch's mean.
+        auxiliary: Trained on as well, and not recorded.
+    """
+
+    losses: Tensor | Sequence[Tensor]
+    count: int | Tensor
+    auxiliary: Tensor | float = 0.0
+
+    def scalars(self) -> list[Tensor]:
+        """The losses, one by one."""
+        losses = self.losses
+        return list(losses.reshape(-1) if isinstance(losses, Tensor) else losses)

@@ -1,0 +1,80 @@
+"""Recommendation by generation: a beam search over the semantic ids of items."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import nn
+
+from ..metrics.computing import RankedLists
+
+if TYPE_CHECKING:
+    from ..data.semantic_ids import TigerSeqDataset
+
+
+class BeamSearch:
+    """Finds the most probable items after histories.
+
+    Args:
+        model: A model with the method `generate` of transformers.
+        data: Any part of the data: says which tokens an item has.
+        tokenizer: The tokenizer of the batches.
+
+    Raises:
+        ValueError: The tokenizer does not know a token of the items.
+    """
+
+    def __init__(self, model: nn.Module, data: "TigerSeqDataset", tokenizer: Any) -> None:
+        self.model: Any = model
+        self.allowed = data.get_prefix_allowed_tokens_fn(tokenizer)
+        self.items = data.get_items_fn(tokenizer)
+        ids = list(data.indices.values())
+        self.n_items, self.longest = len(ids), max(map(len, ids), default=0)
+
+    def __call__(self, x: Any, num_beams: int) -> list[list[Any]]:
+        """The items of the beams of each history, the best first.
+
+        Args:
+            x: The batch that `TigerSeqDataset.get_collate_fn` makes.
+            num_beams: The number of ids that the search holds at each code.
+        """
+        n = min(num_beams, self.n_items)
+        found = self.model.generate(
+            input_ids=x["input_ids"],
+            attention_mask=x["attention_mask"],
+            max_new_tokens=self.longest + 1,
+            do_sample=False,
+            num_beams=n,
+            num_return_sequences=n,
+            length_penalty=0.0,  # the probability of an item, however long its id is
+            prefix_allowed_tokens_fn=self.allowed,
+        )
+        items = [self.items(row)[0] for row in found.tolist()]
+        return [items[i : i + n] for i in range(0, len(items), n)]
+
+    def hits(
+        self, x: Any, k: int, exclude_seen: bool, num_beams: int | None = None
+    ) -> list[list[bool]]:
+        """Whether the item at each of the first k ranks is the target, for each history.
+
+        Args:
+            x: The batch.
+            k: The number of ranks.
+            exclude_seen: Whether the items of a history are left out of its ranking.
+            num_beams: See `__call__`; None takes k, and with `exclude_seen` as many more as the
+                longest history of the batch has items.
+        """
+        targets = [self.items(row)[0] for row in x["labels"].tolist()]
+        seen = [self.items(row) if exclude_seen else [] for row in x["input_ids"].tolist()]
+        beams = k + max(map(len, seen)) if num_beams is None else num_beams
+        hits = []
+        for target, left_out, items in zip(targets, seen, self(x, beams), strict=True):
+            ranked = [item for item in items if item == target or item not in left_out]
+            hits.append([i < len(ranked) and ranked[i] == target for i in range(k)])
+        return hits
+
+
+def lists_of(results: Sequence[list[list[bool]]], k: int) -> RankedLists:
+    """The lists of all histories, from the hits of batches; each history has one target."""
+    hits = np.array([row for batch in results for row in batch], dtype=bool).reshape(-1, k)
+    return RankedLists(hits, np.ones(len(hits), dtype=np.int64))

@@ -1,0 +1,116 @@
+"""The evaluation of next items: the loss of predictions, and the ranks of targets."""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..data.batch import Batch
+from ..metrics.computing import RankedLists
+from ..metrics.monitor import Metric
+from .next_item import PADDING, Predictor, reduction_of, sequences
+
+log = logging.getLogger("torch_rechub")
+
+
+def ranks_of(scores: Tensor, items: Tensor, excluded: Tensor) -> Tensor:
+    """The rank, from 1, of one item a row among those not excluded; ties go to the lower id.
+
+    A score that is NaN counts as higher than any other item's.
+
+    Args:
+        scores: Scores (N, V).
+        items: The item (N,) whose rank is asked; it counts even where it is excluded.
+        excluded: Items left out of the ranking, (V,) or (N, V).
+
+    Example:
+        >>> ranks_of(torch.tensor([[9.0, 3.0, 5.0, 3.0]]), torch.tensor([3]), torch.arange(4) == 0)
+        tensor([3])
+    """
+    own, item = scores.gather(1, items.unsqueeze(1)), items.unsqueeze(1)
+    ids = torch.arange(scores.shape[1], device=scores.device)
+    behind = (scores < own) | ((scores == own) & (ids > item)) | (ids == item)
+    return 1 + (~(behind | excluded)).sum(dim=1)
+
+
+def _accuracy(hits: NDArray[Any], n_relevant: NDArray[Any]) -> float:
+    """The share of targets that rank first; NaN, with a warning, of none."""
+    if len(hits):
+        return float(hits[:, 0].mean())
+    log.warning("Accuracy is undefined, no sequence has tokens and a target: it is NaN.")
+    return math.nan
+
+
+def _computed_by_batch(*args: Any) -> float:
+    raise NotImplementedError("the loss is computed by batch, see `mean_loss`")
+
+
+SEQUENCE_METRICS = {
+    "loss": Metric("loss", _computed_by_batch, "min", needs="hits", k=1),
+    "accuracy": Metric("accuracy", _accuracy, "max", needs="hits", k=1),
+}
+"""Metrics that sequence trainers have under a name of their own."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The evaluation of a batch, on the CPU.
+
+    Attributes:
+        loss: The summed loss of its predictions; None where it was not asked for.
+        count: The number of predictions.
+        ranks: The rank of each target, (n,), from 1; all above 1 are 2 where only the first rank
+            was asked for.
+    """
+
+    loss: Tensor | None
+    count: int
+    ranks: Tensor
+
+
+def evaluate_batch(
+    predict: Predictor, batch: Batch, loss_fn: nn.Module | None, ranked: bool, exclude_seen: bool
+) -> Evaluated:
+    """The loss of the predictions of a batch, and the ranks of its targets among all items.
+
+    Args:
+        predict: Asks the model.
+        batch: The batch.
+        loss_fn: The loss; None asks for none.
+        ranked: Whether exact ranks are asked for, or only whether they are the first.
+        exclude_seen: Whether the other items of a sequence are left out of its ranking.
+    """
+    given = sequences(batch)
+    found = predict(given, targets_only=loss_fn is None)
+    count, loss = len(found.items), None
+    if loss_fn is not None:
+        weight = count if reduction_of(loss_fn) == "mean" else 1
+        loss = (loss_fn(found.logits, found.items).sum() * weight).cpu()
+    logits, items, row = found.logits[found.last], found.items[found.last], found.row[found.last]
+    if not ranked:
+        return Evaluated(loss, count, (1 + (logits.argmax(dim=1) != items).long()).cpu())
+    excluded = torch.zeros_like(logits, dtype=torch.bool)
+    if exclude_seen:
+        excluded.scatter_(1, given.tokens[row].long(), True)
+    excluded[:, PADDING] = True
+    return Evaluated(loss, count, ranks_of(logits, items, excluded).cpu())
+
+
+def mean_loss(results: Sequence[Evaluated]) -> float:
+    """The mean loss of all predictions; NaN of none."""
+    losses = [torch.zeros(()), *(r.loss for r in results if r.loss is not None)]
+    n = sum(r.count for r in results)
+    return float(torch.stack(losses).double().sum()) / n if n else math.nan
+
+
+def hits_of(results: Sequence[Evaluated], k: int) -> RankedLists:
+    """The hits of the targets at the first k ranks: one list for each sequence with a target."""
+    ranks = torch.cat([torch.empty(0, dtype=torch.int64), *(r.ranks for r in results)])
+    hits = ranks.unsqueeze(1) == torch.arange(1, k + 1)
+    return RankedLists(hits.numpy(), np.ones(len(ranks), dtype=np.int64))

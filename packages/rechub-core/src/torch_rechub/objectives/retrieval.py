@@ -1,0 +1,169 @@
+"""Validation by retrieval: the users, the catalogue, and the items that should be found."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from .._bounds import check_whole
+from ..data.loader import TableLoader
+from ..data.table import PredictDataset
+from ..metrics.computing import RankedLists, of_lists
+from ..metrics.monitor import Metric
+from ..metrics.retrieval import best_of, check_lists, hits_of, top_k
+from ..models.protocols import HasTowers
+from ..models.towers import one_tower, prediction
+
+_BATCH_SIZE = 1024
+_PAIRS = 2**17  # users and items scored at once, by a model without towers
+
+
+class PredictsRows(Protocol):
+    """The evaluation loop of a trainer, as far as it predicts."""
+
+    def __call__(self, model: nn.Module, data_loader: Any, predict: Any) -> Any:
+        """An object whose `scores` are the predictions, in the order of the rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievalData:
+    """The data that `MatchTrainer` validates retrieval on, over the whole catalogue.
+
+    Attributes:
+        users: The columns of the users, a dict or a frame; or a loader of such, which does not
+            shuffle.
+        items: Likewise those of the catalogue, each item once.
+        relevant: The items to find: a sequence of rows of `items`, counted from 0, for each user,
+            or those sequences as (indptr, indices) or as a SciPy CSR matrix. Users without any do
+            not count.
+        seen: Items that are not to be recommended, in the same form; None excludes none.
+        k: The number of recommendations, or several numbers.
+
+    Raises:
+        ValueError: There is not one list for each user, or a k is below 1.
+        IndexError: A relevant or seen item is not in the catalogue.
+
+    Example:
+        >>> data = RetrievalData(
+        ...     users={"user": [0, 1]},
+        ...     items={"item": [4, 5, 6]},
+        ...     relevant=[[2], [0, 1]],
+        ...     seen=[[0], []],
+        ... )
+        >>> data.ks
+        (10,)
+    """
+
+    users: Any
+    items: Any
+    relevant: Any
+    seen: Any = None
+    k: int | Sequence[int] = 10
+
+    def __post_init__(self) -> None:
+        for k in self.ks or (0,):
+            check_whole(1, k=k)
+        n_users, n_items = _rows(self.users), _rows(self.items)
+        if n_users is not None and n_items is not None:
+            check_lists(self.relevant, n_users, n_items, "relevant")
+            check_lists(self.seen, n_users, n_items, "seen")
+
+    @property
+    def ks(self) -> tuple[int, ...]:
+        """The numbers of recommendations."""
+        return (self.k,) if isinstance(self.k, int) else tuple(self.k)
+
+    def default_metrics(self) -> tuple[str, ...]:
+        """The names of the metrics that are recorded where the user names none."""
+        return tuple(f"{name}@{k}" for k in self.ks for name in ("ndcg", "hit", "recall", "mrr"))
+
+    def measure(
+        self,
+        metrics: Sequence[Metric],
+        model: nn.Module,
+        predictions: PredictsRows,
+        item_frequency: Mapping[str, ArrayLike] | None = None,
+    ) -> dict[str, float]:
+        """Metrics of the best items of each user, by the product of towers, or by scores.
+
+        Args:
+            metrics: The metrics, of hits or of lists.
+            model: The model, of two towers; the scores of every pair are computed of another.
+            predictions: The evaluation loop.
+            item_frequency: How often each id occurs in training, for novelty.
+        """
+        if not metrics:
+            return {}
+        k, popularity = max(metric.k or 1 for metric in metrics), None
+        if isinstance(model, HasTowers):
+            users = self._embeddings(model, "user", self.users, predictions)
+            items = self._embeddings(model, "item", self.items, predictions)
+            best, vectors = top_k(users, items, k, self.seen)[1], items.numpy()
+            n_items = len(items)
+        else:
+            scores, vectors = self._scores(model, predictions), None
+            best, n_items = best_of(scores, k, self.seen), scores.shape[1]
+        if item_frequency is not None and isinstance(self.items, Mapping):
+            column, frequency = next(iter(item_frequency.items()))
+            n = np.asarray(frequency, dtype=np.float64)
+            popularity = n[np.asarray(self.items[column])] / n.sum()
+        hits, n_relevant = hits_of(best, self.relevant, n_items, k)
+        lists = RankedLists(hits, n_relevant, best.numpy(), n_items, vectors, popularity)
+        return of_lists(metrics, lists)
+
+    @staticmethod
+    def _embeddings(
+        model: nn.Module, tower: str, columns: Any, predictions: PredictsRows
+    ) -> Tensor:
+        with one_tower(model, tower):
+            found = predictions(model, _loader(columns), partial(prediction, model))
+        embeddings: Tensor = found.scores.cpu()
+        return embeddings
+
+    def _scores(self, model: nn.Module, predictions: PredictsRows) -> Tensor:
+        """The scores of every user with every item, (U, N), in blocks of users."""
+        users, items = _table(self.users, "users"), _table(self.items, "items")
+        n_users, n_items = len(next(iter(users.values()))), len(next(iter(items.values())))
+        step = max(1, _PAIRS // max(n_items, 1))
+        scores = [torch.empty(0, n_items)]
+        for start in range(0, n_users, step):
+            block = {name: column[start : start + step] for name, column in users.items()}
+            n = len(next(iter(block.values())))
+            pairs = {name: column.repeat_interleave(n_items, 0) for name, column in block.items()}
+            for name, column in items.items():
+                pairs[name] = column.repeat(n, *[1] * (column.dim() - 1))
+            found = predictions(model, _loader(pairs), partial(prediction, model))
+            scores.append(found.scores.reshape(n, n_items).cpu())
+        return torch.cat([part.to(scores[-1].dtype) for part in scores])
+
+
+def _loader(columns: Any) -> Any:
+    """A loader of columns, in order; a loader as it is."""
+    if isinstance(columns, Mapping) or hasattr(columns, "columns"):
+        return TableLoader(PredictDataset(columns), _BATCH_SIZE)
+    return columns
+
+
+def _table(columns: Any, name: str) -> dict[str, Tensor]:
+    """The columns as tensors."""
+    loader = _loader(columns)
+    dataset = getattr(loader, "dataset", None)
+    if not isinstance(dataset, PredictDataset):
+        raise ValueError(
+            f"retrieval of a model without towers needs {name} as a dict or a frame, got "
+            f"{type(columns).__name__}"
+        )
+    return {key: column for key, column in dataset.x.items() if isinstance(column, Tensor)}
+
+
+def _rows(columns: Any) -> int | None:
+    """The number of rows, where it is known."""
+    try:
+        return len(_loader(columns).dataset)
+    except (AttributeError, TypeError):
+        return None

@@ -1,0 +1,130 @@
+"""The metrics of the tasks of a multi-task model, and which of them decides."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from .._bounds import check_whole
+from ..metrics.monitor import Direction, Metric, as_metrics, metric_named, metric_of_function
+
+log = logging.getLogger("torch_rechub")
+
+SCORES = {"classification": "auc", "regression": "mse"}
+
+
+class ByTask(str):
+    """The default of `earlystop_mode`: reads "max", as that of 0.9, and means the task's own."""
+
+    __slots__ = ()
+
+
+BY_TASK = ByTask("max")
+
+
+class TaskMetrics:
+    """The metrics that a multi-task trainer validates by.
+
+    Args:
+        task_types: "classification" or "regression" for each task.
+        task: The task that decides.
+        mode: "max" or "min", which of its scores are better; `BY_TASK` leaves it to the metric.
+
+    Attributes:
+        default_functions: The default score of each task, from (labels, predictions).
+
+    Raises:
+        ValueError: There is no such task, or mode.
+    """
+
+    def __init__(self, task_types: Sequence[str], task: int, mode: str) -> None:
+        check_whole(0, earlystop_taskid=task)
+        if task not in range(len(task_types)):
+            raise ValueError(f"earlystop_taskid must be 0 to {len(task_types) - 1}, got {task!r}")
+        self.types, self.task, self.mode = task_types, task, _checked(mode)
+        if self.mode is None and task_types[task] == "regression":
+            log.info("Task %d is a regression: early stopping takes less as better (min).", task)
+        self.default_functions: list[Callable[[Any, Any], float]] = [
+            metric_named(SCORES[kind]).function for kind in task_types
+        ]
+        self.of_tasks: dict[str, tuple[int, Metric]] = {}
+        self._default = True
+
+    def choose(self, given: Sequence[Any] | None) -> list[Metric]:
+        """Choose the metrics; see `metrics_of_tasks`. Returns those of all tasks."""
+        self._default = given is None
+        self.of_tasks = metrics_of_tasks(given, self.types)
+        return [metric for _, metric in self.of_tasks.values()]
+
+    def named(self, functions: Sequence[Callable[[Any, Any], float]]) -> dict[str, Metric]:
+        """The metrics by name, their functions by default those of `evaluate_fns`."""
+        found = {name: metric for name, (_, metric) in self.of_tasks.items()}
+        if self._default:
+            scores = [score_of(f, kind) for f, kind in zip(functions, self.types, strict=True)]
+            found = dict(zip(found, scores, strict=True))
+        if self.mode is not None:
+            found[self.first] = replace(found[self.first], direction=self.mode)
+        return found
+
+    @property
+    def first(self) -> str:
+        """The first metric of the task that decides."""
+        return next(name for name, (task, _) in self.of_tasks.items() if task == self.task)
+
+
+def metrics_of_tasks(
+    given: Sequence[Any] | None, task_types: Sequence[str]
+) -> dict[str, tuple[int, Metric]]:
+    """The metrics of tasks by name: the task that each is of, and the metric.
+
+    Args:
+        given: Names or metrics: each task takes those that its labels allow; or a sequence of them
+            for each task. None takes the AUC of classifications and the squared error of
+            regressions, named ``task_0_score``, ….
+        task_types: "classification" or "regression" for each task.
+
+    Raises:
+        ValueError: A task is left without a metric, or has one that its labels do not allow.
+
+    Example:
+        >>> sorted(metrics_of_tasks(("auc", "mse"), ["classification", "regression"]))
+        ['task_0_auc', 'task_0_mse', 'task_1_mse']
+    """
+    if given is None:
+        scores = [metric_named(SCORES[kind]) for kind in task_types]
+        return {f"task_{i}_score": (i, metric) for i, metric in enumerate(scores)}
+    each = not isinstance(given, str | Metric) and any(isinstance(m, list | tuple) for m in given)
+    if each and len(given) != len(task_types):
+        raise ValueError(
+            f"metrics has {len(given)} lists for {len(task_types)} tasks: give one for each task"
+        )
+    found: dict[str, tuple[int, Metric]] = {}
+    for i, kind in enumerate(task_types):
+        of_task = as_metrics(given[i] if each else given)
+        allowed = [m for m in of_task if m.labels == "real" or kind == "classification"]
+        if not allowed or (each and len(allowed) < len(of_task)):
+            names = ", ".join(m.name for m in of_task if m not in allowed)
+            raise ValueError(
+                f"task {i} is a {kind}, and its labels do not allow {names}: give it a metric that "
+                f"they allow, such as {SCORES[kind]!r}"
+            )
+        found |= {f"task_{i}_{m.name}": (i, m) for m in allowed}
+    return found
+
+
+def score_of(function: Callable[[Any, Any], float], task_type: str) -> Metric:
+    """The score of a task from its function in `evaluate_fns`.
+
+    The direction of a function that is neither ours nor scikit-learn's is that of the default score
+    of such tasks, as in torch-rechub 0.9.
+    """
+    metric, known = metric_of_function(function)
+    return metric if known else replace(metric, direction=metric_named(SCORES[task_type]).direction)
+
+
+def _checked(mode: str) -> Direction | None:
+    if isinstance(mode, ByTask):
+        return None
+    if mode in ("max", "min"):
+        return cast(Direction, mode)
+    raise ValueError(f"earlystop_mode must be 'max' or 'min', got {mode!r}")

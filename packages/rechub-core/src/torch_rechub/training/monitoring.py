@@ -1,0 +1,121 @@
+"""Monitoring: which recorded metric decides on the best epoch, and in which direction."""
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from ..metrics.computing import check_needs
+from ..metrics.monitor import Direction, Metric, Needs, as_metrics, metric_of_function
+from .settings import Settings
+
+log = logging.getLogger("torch_rechub")
+
+
+def chosen_metrics(
+    owner: str,
+    settings: Settings,
+    measured: Collection[Needs],
+    default: Sequence[str],
+    own: Mapping[str, Metric],
+) -> tuple[Metric, ...]:
+    """The metrics that a trainer validates by.
+
+    Args:
+        owner: The trainer's class, for messages.
+        settings: Name the metrics, and the column of groups.
+        measured: What the task's metrics may be computed from.
+        default: The metrics where the user names none.
+        own: Metrics that the task has under a name of its own.
+
+    Raises:
+        ValueError: The task cannot compute one of them.
+    """
+    named: Any = default if settings.metrics is None else settings.metrics
+    if not isinstance(named, str | Metric) and isinstance(named, Iterable):
+        named = [own.get(one, one) if isinstance(one, str) else one for one in named]
+    elif isinstance(named, str):
+        named = own.get(named, named)
+    metrics = as_metrics(named)
+    check_needs(metrics, available_needs(owner, settings, measured), owner)
+    return metrics
+
+
+def available_needs(owner: str, settings: Settings, measured: Collection[Needs]) -> set[Needs]:
+    """What metrics may be computed from: `measured`, and groups where there is a column of them.
+
+    Raises:
+        ValueError: There is one, and the metrics of this trainer are not of rows.
+    """
+    available = set(measured)
+    if settings.group_column is None:
+        return available
+    if "predictions" not in available or "hits" in available:
+        raise ValueError(
+            f"group_column={settings.group_column!r} has no effect in {owner}, whose metrics are "
+            "not of rows: leave it out"
+        )
+    return available | {"groups", "hits"}
+
+
+def direction_to_monitor(
+    monitor: str, metrics: Mapping[str, Metric], loss_names: Sequence[str]
+) -> Direction:
+    """Whether larger or smaller values of the monitored metric are better.
+
+    Args:
+        monitor: The recorded name, such as "val/auc".
+        metrics: The metrics of validation by name, without ``val/``.
+        loss_names: The recorded losses, such as "train/loss".
+
+    Raises:
+        ValueError: No such metric is recorded, or it is best neither large nor small.
+    """
+    names = [*(f"val/{name}" for name in metrics), *loss_names]
+    if monitor not in names:
+        raise ValueError(
+            f"monitor must be one of the recorded metrics, {', '.join(map(repr, names))}, got "
+            f"{monitor!r}: add it to metrics, or monitor another"
+        )
+    if monitor in loss_names:
+        return "min"
+    direction = metrics[monitor.removeprefix("val/")].direction
+    if direction is None:
+        raise ValueError(
+            f"{monitor!r} can be recorded, not monitored: neither larger nor smaller values of it "
+            "are better. Monitor another metric"
+        )
+    return direction
+
+
+class EvaluateFn:
+    """The attribute `evaluate_fn` of torch-rechub 0.9: the function of the first metric of scores.
+
+    Assigning a function, or a `Metric`, replaces that metric; it is then recorded under the name of
+    the new one. The direction of a function that is neither ours nor scikit-learn's is taken from
+    its name, else as larger is better, with a warning.
+    """
+
+    def __get__(self, trainer: Any, owner: type) -> Callable[..., float]:
+        function: Callable[..., float] = trainer.metrics[_of_predictions(trainer.metrics)].function
+        return function
+
+    def __set__(self, trainer: Any, given: "Callable[..., float] | Metric") -> None:
+        metric, known = (given, True) if isinstance(given, Metric) else metric_of_function(given)
+        if not known:
+            log.warning(
+                "evaluate_fn: %s values of %r are taken as better. If that is wrong, or to silence "
+                "this, set evaluate_fn = Metric(%r, function, 'max' or 'min'), with Metric from "
+                "torch_rechub.metrics.",
+                "larger" if metric.direction == "max" else "smaller",
+                metric.name,
+                metric.name,
+            )
+        metrics, place = list(trainer.metrics), _of_predictions(trainer.metrics)
+        metrics[place] = metric
+        trainer.metrics = tuple(metrics)
+
+
+def _of_predictions(metrics: Sequence[Metric]) -> int:
+    """The place of the first metric of predictions; the first place where there is none."""
+    places = [i for i, metric in enumerate(metrics) if metric.needs == "predictions"]
+    return places[0] if places else 0

@@ -1,0 +1,50 @@
+"""Recording: the options that say what loggers receive in addition to the metrics."""
+
+from dataclasses import dataclass
+
+from ..._bounds import check_whole
+from .plots import require_matplotlib
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """Options of recording, in addition to the hyper-parameters and the metrics of each epoch.
+
+    Attributes:
+        every_n_steps: The losses of every n-th step of the optimizer, as ``train/loss_step``, …, at
+            the number of the step, counted from 1 through all epochs.
+        best: Each epoch, the best value so far of what decides (``best/val/auc``) and its epoch
+            (``best/epoch``): the last of them is what a tracker shows of the run.
+        figures: At the end, of the best weights on the validation data of `CTRTrainer`: the ROC
+            curve, the calibration and the confusion matrix; of balanced tasks their weights.
+            Needs matplotlib.
+        embeddings: Each epoch, for each embedding table, the mean norm of its rows and the share of
+            rows whose norm training has not changed (``embedding/<table>/norm``, ``…/unchanged``);
+            and a histogram of the norms. Rows that never occur in the data stay unchanged where
+            tables are updated lazily.
+        architecture: At the start, the model's modules as text.
+        checkpoint: At the end, the file of the best weights, where a tracker keeps files.
+
+    Raises:
+        ValueError: `every_n_steps` is below 1.
+        ImportError: `figures` without matplotlib.
+
+    Example:
+        >>> Recording(every_n_steps=100, best=True).best
+        True
+    """
+
+    every_n_steps: int | None = None
+    best: bool = False
+    figures: bool = False
+    embeddings: bool = False
+    architecture: bool = False
+    checkpoint: bool = False
+
+    def __post_init__(self) -> None:
+        check_whole(1, every_n_steps=self.every_n_steps)
+        for name in ("best", "figures", "embeddings", "architecture", "checkpoint"):
+            if (value := getattr(self, name)) not in (False, True):
+                raise ValueError(f"{name} must be True or False, got {value!r}")
+        if self.figures:
+            require_matplotlib()

@@ -1,0 +1,105 @@
+"""The task of a trainer: the methods that say what is minimized, measured and recorded."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..data.batch import Batch
+from ..losses.batch_loss import BatchLoss
+from ..losses.regularization import RegularizationLoss
+from ..metrics.monitor import Direction, Metric, Needs
+from .checks import check_inputs
+from .monitoring import chosen_metrics, direction_to_monitor
+from .settings import Settings
+
+
+class Task:
+    """The methods that a trainer overrides; the loop of `Trainer` calls them.
+
+    Attributes:
+        loss_names: The recorded losses.
+        weights_file: The file of the best weights, in `model_path`.
+        default_metrics: The metrics where the user names none.
+        own_metrics: Metrics that this task has under a name of its own.
+        measured: What the task's metrics may be computed from.
+        metrics: The metrics of validation.
+    """
+
+    loss_names: Sequence[str] = ("train/loss",)
+    weights_file: str = "model.pth"
+    default_metrics: Sequence[str] = ("auc",)
+    own_metrics: Mapping[str, Metric] = {}
+    measured: tuple[Needs, ...] = ("predictions",)
+
+    model: nn.Module
+    metrics: tuple[Metric, ...]
+    settings: Settings
+    regularization: RegularizationLoss
+
+    def losses(self, batch: Batch) -> BatchLoss:
+        """The losses of a batch, one for each of `loss_names`."""
+        raise NotImplementedError
+
+    def backward(self, losses: Sequence[Tensor], auxiliary: Tensor | float) -> None:
+        """Compute gradients from the losses of a batch, scalars, and its auxiliary loss."""
+        penalty = self.regularization(self.model)
+        (torch.stack(list(losses)).sum() + auxiliary + penalty).backward()
+
+    def trained_parameters(self) -> Iterable[Any]:
+        """The parameters to train: those of the model, and what the task adds."""
+        return self.model.parameters()
+
+    def check_inputs(self, model: nn.Module, x: Any) -> None:
+        """Raise what is wrong with inputs, of a table or of one batch, that `model` will take."""
+        check_inputs(model, x)
+
+    def check_labels(self, y: Tensor, validation: bool = False) -> None:
+        """Raise ValueError if these are no labels of this task, or, if so, to validate on."""
+
+    def measure(self, model: nn.Module, data_loader: Any) -> dict[str, float]:
+        """The metrics of a model on data, by the names of `named_metrics`."""
+        raise NotImplementedError
+
+    def choose_metrics(self) -> tuple[Metric, ...]:
+        """The metrics that the settings ask for."""
+        names = (self.measured, self.default_metrics, self.own_metrics)
+        return chosen_metrics(type(self).__name__, self.settings, *names)
+
+    def named_metrics(self) -> dict[str, Metric]:
+        """The metrics by the names under which they are recorded, without ``val/``."""
+        return {metric.name: metric for metric in self.metrics}
+
+    def default_monitor(self) -> str:
+        """The recorded metric to monitor where the user names none."""
+        return f"val/{next(iter(self.named_metrics()))}"
+
+    @property
+    def monitor(self) -> str:
+        """The recorded metric that decides on the best epoch."""
+        return self.settings.monitor or self.default_monitor()
+
+    def direction(self) -> Direction:
+        """Whether larger or smaller values of the monitored metric are better.
+
+        Raises:
+            ValueError: It is not recorded, or has no direction.
+        """
+        return direction_to_monitor(self.monitor, self.named_metrics(), self.loss_names)
+
+    def validates(self, val_dataloader: Any) -> bool:
+        """Whether there is something to validate on."""
+        return val_dataloader is not None
+
+    def validate(self, val_dataloader: Any) -> dict[str, float]:
+        """The metrics of validation by their recorded names."""
+        return {f"val/{k}": v for k, v in self.measure(self.model, val_dataloader).items()}
+
+    def extra_metrics(self) -> dict[str, float]:
+        """Metrics recorded each epoch in addition to the losses and those of validation."""
+        return {}
+
+    def to_plot(self, val_dataloader: Any) -> tuple[Any, Any] | None:
+        """Labels 0 and 1 and probabilities of the validation data, where the task has them."""
+        return None

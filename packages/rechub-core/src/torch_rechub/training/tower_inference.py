@@ -1,0 +1,85 @@
+"""Embeddings of users and items, by the towers of a trained retrieval model."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .._paths import local_path
+from ..models.protocols import HasInterests
+from ..models.towers import interests_with_mask, one_tower, prediction
+from .checkpoints.weights import put_weights
+from .checks import check_not_empty
+from .evaluation import Evaluation
+from .settings import Folder
+
+
+class InfersTowers:
+    """Inference of a trainer of retrieval models.
+
+    Attributes:
+        evaluation: The evaluation loop.
+        device: The device of the model.
+        weights_file: The file of the weights.
+    """
+
+    evaluation: Evaluation
+    device: torch.device
+    weights_file: str
+
+    def inference_embedding(
+        self, model: nn.Module, mode: str, data_loader: Iterable[Any], model_path: Folder
+    ) -> Tensor:
+        """The embeddings (N, D) of users or items, on the CPU, by the weights in `model_path`.
+
+        Args:
+            model: Takes the weights; its `mode` is afterwards what it was.
+            mode: "user" or "item"; AssertionError if another.
+            data_loader: Yields dicts of tensors; those of the other tower may lack.
+            model_path: Folder of `model.pth`.
+        """
+        return self._of_tower(model, mode, data_loader, model_path, prediction)
+
+    def inference_interests(
+        self, model: nn.Module, data_loader: Iterable[Any], model_path: Folder
+    ) -> tuple[Tensor, Tensor]:
+        """The interests of users, and which are their own; the others are copies of the first.
+
+        With `users, own` so given, `users[own]` are the rows of an index that holds each interest
+        once, and `own.nonzero()[:, 0]` the user of each row.
+
+        Args:
+            model: A model of several interests; otherwise as in `inference_embedding`.
+            data_loader: Yields dicts of tensors.
+            model_path: Folder of `model.pth`.
+
+        Returns:
+            Interests (N, K, D) and a mask (N, K), on the CPU. The mask has a False only in `MIND`
+            with `dynamic_interest`.
+
+        Raises:
+            ValueError: The model has one embedding a user.
+        """
+        if not isinstance(model, HasInterests):
+            raise ValueError(
+                f"{type(model).__name__} has one embedding a user, no interests: use "
+                "inference_embedding"
+            )
+        found = self._of_tower(model, "user", data_loader, model_path, interests_with_mask)
+        return found[..., :-1], found[..., -1].bool()
+
+    def _of_tower(
+        self,
+        model: nn.Module,
+        mode: str,
+        data_loader: Iterable[Any],
+        model_path: Folder,
+        output: Callable[[nn.Module, Any], Tensor],
+    ) -> Tensor:
+        with one_tower(model, mode):
+            check_not_empty(data_loader, "data_loader")
+            put_weights(model, local_path("model_path", model_path) / self.weights_file)
+            model.to(self.device)
+            return self.evaluation.predictions(model, data_loader, partial(output, model)).scores
