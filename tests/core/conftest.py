@@ -8,6 +8,8 @@ import torch
 
 from torch_rechub.data.batch import to_device
 
+pytest.register_assert_rewrite("torch_rechub.testing")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():

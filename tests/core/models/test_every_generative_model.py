@@ -1,6 +1,5 @@
 """What holds for every generative model. A new one joins by a row of the table."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from transformers import T5Config
 
 from torch_rechub.models import generative
 from torch_rechub.models.generative import HLLMModel, HSTUModel, RQVAEModel, TIGERModel
+from torch_rechub.testing import ModelContract
 from torch_rechub.trainers import SeqTrainer, TigerTrainer
 from torch_rechub.trainers.rqvae_trainer import Trainer as RQVAETrainer
 from torch_rechub.utils.data import SequenceDataGenerator, TigerSeqDataset
@@ -164,37 +164,30 @@ def test_every_exported_model_has_a_row():
     assert all(type(row.make()).__name__ == name for name, row in TABLE.items())
 
 
-@EVERY
-@pytest.mark.parametrize("n", [1, 4])
-def test_outputs_have_their_shape_and_are_finite(name, n):
-    row = TABLE[name]
-    for training in (True, False):
-        found = row.outputs(row.make().train(training), *row.inputs(n))
-        assert found.shape == row.shape(n)
-        assert found.isfinite().all()
+class TestEveryGenerativeModel(ModelContract):
+    @pytest.fixture(autouse=True, params=TABLE)
+    def row(self, request):
+        self.table_row = TABLE[request.param]
+        # transformers reads the values of its masks
+        self.reads_values = request.param == "TIGERModel"
 
+    def make_model(self):
+        return self.table_row.make()
 
-@EVERY
-def test_a_row_is_the_same_alone_and_in_a_batch(name):
-    row = TABLE[name]
-    model, inputs = row.make().eval(), row.inputs(5)
-    whole = row.outputs(model, *inputs)
-    for i in range(5):
-        alone = row.outputs(model, *(x[i : i + 1] for x in inputs))
-        torch.testing.assert_close(alone[0], whole[i], atol=1e-5, rtol=1e-4)
+    def make_inputs(self, n):
+        return self.table_row.inputs(n)
 
+    def call(self, model, inputs):
+        return self.table_row.outputs(model, *inputs)
 
-@EVERY
-def test_a_gradient_reaches_every_parameter(name):
-    row = TABLE[name]
-    model = row.make().eval()
-    if name == "RQVAEModel":  # entries that no vector is near to get none
-        with torch.no_grad():
-            for level in model.rq.vq_layers:
-                level.embedding.weight.normal_()
-    row.loss(model, *row.inputs(40)).backward()
-    without = [n for n, p in model.named_parameters() if p.grad is None or (p.grad == 0).all()]
-    assert without == []
+    def loss(self, model, inputs):
+        return self.table_row.loss(model, *inputs)
+
+    def output_shapes(self, n):
+        return [self.table_row.shape(n)]
+
+    def ids(self, inputs):
+        return [0] if self.table_row.sequential else []
 
 
 @EVERY_SEQUENTIAL
@@ -229,27 +222,6 @@ def test_a_step_never_sees_a_later_one(name):
 
 
 @EVERY
-def test_a_state_dict_makes_the_same_model(name, tmp_path):
-    row = TABLE[name]
-    model, other, inputs = row.make().eval(), row.make().eval(), row.inputs(3)
-    torch.save(model.state_dict(), tmp_path / "model.pth")
-    assert not row.outputs(other, *inputs).equal(row.outputs(model, *inputs))
-    other.load_state_dict(torch.load(tmp_path / "model.pth", weights_only=True))
-    assert row.outputs(other, *inputs).equal(row.outputs(model, *inputs))
-
-
-@EVERY
-def test_a_seed_makes_the_same_model(name):
-    row = TABLE[name]
-    inputs, found = row.inputs(3), []
-    for seed in (1, 1, 2):
-        torch.manual_seed(seed)
-        found.append(row.outputs(row.make(), *inputs))
-    assert found[0].equal(found[1])
-    assert not found[0].equal(found[2])
-
-
-@EVERY
 def test_it_learns_a_planted_signal(name, tmp_path, device):
     row = TABLE[name]
     assert row.learn(row.make(), model_path=tmp_path, device=device) > 0.9
@@ -267,37 +239,9 @@ def test_a_seed_trains_the_same_model(name, seed_decides, tmp_path):
     seed_decides(train)
 
 
-# transformers reads the values of its masks, which the meta device does not have
-@pytest.mark.parametrize("name", [name for name in TABLE if name != "TIGERModel"])
-def test_it_goes_wherever_it_is_moved(name):
-    row = TABLE[name]
-    model = row.make().to("meta")  # a tensor made on the CPU inside the model would fail here
-    found = row.outputs(model, *(x.to("meta") for x in row.inputs(3)))
-    assert found.device.type == "meta"
-    assert found.shape == row.shape(3)
-
-
 @EVERY
 def test_it_computes_the_same_on_another_device(name, on_device, same_on_device):
     row = TABLE[name]
     model, inputs = row.make().eval(), row.inputs(3)
     found = row.outputs(on_device(model), *on_device(inputs))
     same_on_device(found, row.outputs(model, *inputs))
-
-
-@EVERY
-def test_it_makes_tensors_where_its_inputs_are(name):
-    row = TABLE[name]
-    model, inputs = row.make(), row.inputs(5)
-    with torch.device("meta"):  # where a tensor goes whose device is not said
-        loss = row.loss(model, *inputs)
-        loss.backward()
-    assert loss.device.type == "cpu"
-
-
-@EVERY
-def test_a_compiled_model_computes_the_same(name):
-    row = TABLE[name]
-    model, inputs = row.make().eval(), row.inputs(3)
-    compiled = torch.compile(copy.deepcopy(model), backend="eager")
-    torch.testing.assert_close(row.outputs(compiled, *inputs), row.outputs(model, *inputs))

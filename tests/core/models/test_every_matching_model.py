@@ -1,6 +1,5 @@
 """What holds for every retrieval model, whatever its formula."""
 
-import copy
 import inspect
 import pkgutil
 from importlib import import_module
@@ -10,10 +9,12 @@ import torch
 from torch.nn import functional as F
 
 from core.models.matching_table import MODELS, inputs
+from torch_rechub.basic.layers.embedding import input_columns
 from torch_rechub.data.loader import TableLoader, TorchDataset
 from torch_rechub.metrics.retrieval import top_k
 from torch_rechub.models import matching
 from torch_rechub.models.matching.two_tower import TwoTower
+from torch_rechub.testing import ModelContract
 from torch_rechub.trainers import MatchTrainer
 
 NAMES = sorted(MODELS)
@@ -142,24 +143,34 @@ def test_the_temperature_divides_the_cosine(make, name, make_inputs):
             make(temperature=wrong)
 
 
-def test_a_row_is_scored_the_same_alone_and_in_a_batch(model, name, make_inputs):
-    x = make_inputs(6)
-    whole = outputs(model.eval(), x)
-    alone = [outputs(model, one(x, i)) for i in range(6)]
-    if name == "YoutubeSBC":  # whose negatives are the batch's other rows
-        whole = [scores[:, :1] for scores in whole]
-    for found, expected in zip(zip(*alone), whole):
-        torch.testing.assert_close(torch.cat(list(found)), expected)
+WAYS = {name: row.make for name, row in MODELS.items()} | {
+    f"{name}, trained": row.trained for name, row in MODELS.items() if row.trained
+}
 
 
-def test_a_gradient_reaches_every_weight(model, make_inputs):
-    # in evaluation, as batch normalisation takes any effect from the bias before it
-    scores = outputs(model.eval(), make_inputs(60))
-    sum(
-        (i + 1) * (score * torch.randn_like(score)).sum() for i, score in enumerate(scores)
-    ).backward()
-    without = [n for n, p in model.named_parameters() if p.grad is None or (p.grad == 0).all()]
-    assert without == []
+class TestEveryMatchingModel(ModelContract):
+    @pytest.fixture(autouse=True, params=WAYS)
+    def row(self, request):
+        self.name, _, self.trained = request.param.partition(", ")
+        self.make_model = WAYS[request.param]
+        # YoutubeSBC compares the items of rows
+        self.reads_values = self.name == "YoutubeSBC"
+
+    def make_inputs(self, n):
+        read = input_columns(self.make_model())
+        return {name: column for name, column in inputs(n).items() if name in read}
+
+    def call(self, model, x):
+        scores = outputs(model, x)
+        if self.name == "YoutubeSBC":  # whose other scores are of negatives from the batch
+            scores = [scores[0][:, :1]]
+        return scores if self.trained else [*scores, *towers(model, self.name, x)]
+
+    def loss(self, model, x):
+        loss = super().loss(model, x)
+        if hasattr(model, "auxiliary_loss") and not loss.is_meta:  # it reads the values of its mask
+            loss = loss + model.auxiliary_loss(x)
+        return loss
 
 
 @pytest.mark.parametrize("name", OF_TOWERS)
@@ -208,35 +219,6 @@ def test_the_same_item_is_known_by_its_columns(model, name, make_inputs):
     assert torch.equal(same, expected)
 
 
-def test_a_seed_gives_the_same_model(make, seed_decides):
-    seed_decides(make)
-
-
-def test_weights_survive_a_file_and_copies_are_independent(model, make, make_inputs, tmp_path):
-    x = make_inputs(5)
-    torch.save(model.state_dict(), tmp_path / "w.pth")
-    other = make().eval()
-    other.load_state_dict(torch.load(tmp_path / "w.pth", weights_only=True))
-    expected = outputs(model.eval(), x)
-    assert all(torch.equal(a, b) for a, b in zip(outputs(other, x), expected))
-    twin = copy.deepcopy(model)
-    with torch.no_grad():
-        for parameter in twin.parameters():
-            parameter.zero_()
-    assert all(torch.equal(a, b) for a, b in zip(outputs(model, x), expected))
-
-
-# YoutubeSBC compares the items of rows, whose values the meta device does not have
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "YoutubeSBC"])
-def test_it_goes_wherever_it_is_moved(model, name, trained, make_inputs):
-    model, trained = model.to("meta"), trained.to("meta")
-    x = {name: column.to("meta") for name, column in make_inputs(5).items()}
-    found = [*outputs(trained, x), *outputs(model, x), *towers(model, name, x)]
-    sum(part.sum() for part in found).backward()
-    tensors = found + [p.grad for p in model.parameters() if p.grad is not None]
-    assert {tensor.device.type for tensor in tensors} == {"meta"}
-
-
 def test_it_computes_the_same_on_another_device(
     model, name, trained, make_inputs, on_device, same_on_device
 ):
@@ -252,33 +234,10 @@ def test_it_computes_the_same_on_another_device(
         same_on_device(*pair)
 
 
-def test_it_makes_tensors_where_its_inputs_are(model, name, trained, make_inputs):
-    x = make_inputs(5)
-    with torch.device("meta"):  # where a tensor goes whose device is not said
-        found = [*outputs(trained, x), *outputs(model, x)]
-        found += towers(model, name, x)
-        if hasattr(model, "auxiliary_loss"):
-            found.append(model.auxiliary_loss(x))
-        sum(part.sum() for part in found).backward()
-        if MODELS[name].towers:
-            found.append(model.item_groups(x))
-    tensors = found + [p.grad for p in model.parameters() if p.grad is not None]
-    assert {tensor.device.type for tensor in tensors} == {"cpu"}
-
-
 def test_embeddings_of_positions_do_not_drown_the_items_they_are_added_to(make):
     for name, module in make().named_modules():
         if "position" in name:
             assert module.weight.std() < 0.05
-
-
-def test_a_compiled_model_computes_the_same(model, name, make_inputs):
-    x = make_inputs(5)
-    compiled = torch.compile(copy.deepcopy(model).eval(), backend="eager")
-    for mode in (None, "user", "item") if MODELS[name].towers else (None,):
-        model.mode = compiled.mode = mode
-        for found, expected in zip(outputs(compiled, x), outputs(model.eval(), x)):
-            torch.testing.assert_close(found, expected)
 
 
 # Learning

@@ -1,8 +1,5 @@
 """What holds for every ranking model, whatever its formula."""
 
-import copy
-import pickle
-
 import numpy as np
 import pytest
 import torch
@@ -13,6 +10,7 @@ from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFea
 from torch_rechub.basic.layers.embedding import input_columns
 from torch_rechub.data.loader import TableLoader, TorchDataset
 from torch_rechub.models import ranking
+from torch_rechub.testing import ModelContract
 from torch_rechub.trainers import CTRTrainer
 from torch_rechub.utils.data import DataGenerator
 
@@ -108,37 +106,35 @@ def model(make, randomized):
     return randomized(make())
 
 
-def test_predictions_are_one_probability_a_row(model):
-    x = inputs(9)
-    for batch in (x, {name: column[:1] for name, column in x.items()}):
-        for mode in (model.train(), model.eval()):
-            p = probabilities(mode(batch))
-            assert p.shape == (len(batch["user"]),)
-            assert ((p > 0) & (p < 1)).all()
-    p, logits = probabilities(model(x)), probabilities(model.logits(x))
-    torch.testing.assert_close(p, 1 / (1 + torch.exp(-logits)))
+class TestEveryRankingModel(ModelContract):
+    output_range = (0, 1)
+
+    @pytest.fixture(autouse=True, params=MODELS)
+    def row(self, request):
+        self.name = request.param
+        self.read = input_columns(self.make_model())
+        self.sequences = [name for name in SEQUENCES if name in self.read]
+        # DIN picks the valid steps, whose number varies; the compiler knows no nn.GRU
+        self.reads_values = self.name == "DIN"
+        self.compiles_whole = self.name not in ("DIN", "DIEN")
+
+    def make_model(self):
+        return MODELS[self.name]()
+
+    def make_inputs(self, n):
+        return {name: column for name, column in inputs(n).items() if name in self.read}
+
+    def output_shapes(self, n):
+        return [(n,), ()] if self.name == "DIEN" else [(n,)]
+
+    def test_probabilities_are_those_of_the_logits(self, model):
+        x = inputs(9)
+        p, logits = probabilities(model(x)), probabilities(model.logits(x))
+        torch.testing.assert_close(p, 1 / (1 + torch.exp(-logits)))
 
 
-def test_a_row_is_predicted_the_same_alone_and_in_a_batch(model):
-    x = inputs(6)
-    whole = probabilities(model.eval()(x))
-    rows = [{name: column[i : i + 1] for name, column in x.items()} for i in range(6)]
-    alone = [probabilities(model(row)) for row in rows]
-    torch.testing.assert_close(torch.cat(alone), whole)
-
-
-def test_a_gradient_reaches_every_weight(model, randomized):
-    # in evaluation, as batch normalisation takes any effect from the bias before it; with several
-    # weights, as those of a ReLU that is off for every row have no gradient
-    for _ in range(3):
-        everything(randomized(model).eval()(inputs(60))).log().sum().backward()
-    without = [n for n, p in model.named_parameters() if p.grad is None or (p.grad == 0).all()]
-    assert without == []
-
-
-@pytest.mark.parametrize("training", [False, True])
-def test_padding_says_nothing(model, training):
-    model.train(training)
+def test_padding_says_nothing_in_training_either(model):
+    model.train()
     x = inputs(5)
     expected = everything(model(x))
     for left, right in ((0, 3), (2, 0)):
@@ -156,10 +152,6 @@ def test_every_input_counts(model):
         assert (everything(model({**x, name: changed})) != before).any(), name
 
 
-def test_a_seed_gives_the_same_model(make, seed_decides):
-    seed_decides(make)
-
-
 def test_a_seed_trains_the_same_model(make, seed_decides, tmp_path):
     x = inputs(128)
     y = (torch.arange(128) % 2).float()
@@ -174,34 +166,6 @@ def test_a_seed_trains_the_same_model(make, seed_decides, tmp_path):
         return model
 
     seed_decides(train)
-
-
-def test_weights_survive_a_file(model, make, tmp_path):
-    x = inputs(5)
-    torch.save(model.state_dict(), tmp_path / "w.pth")
-    other = make().eval()
-    expected = everything(model.eval()(x))
-    assert not torch.equal(everything(other(x)), expected)
-    other.load_state_dict(torch.load(tmp_path / "w.pth", weights_only=True))
-    assert torch.equal(everything(other(x)), expected)
-
-
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])  # noqa: S301
-def test_a_copy_predicts_the_same_and_is_independent(model, copied):
-    x = inputs(5)
-    before = everything(model.eval()(x))
-    twin = copied(model)
-    assert torch.equal(everything(twin(x)), before)
-    with torch.no_grad():
-        for parameter in twin.parameters():
-            parameter.zero_()
-    assert torch.equal(everything(model(x)), before)
-
-
-def test_two_models_of_the_same_features_share_no_weights(make):
-    first, second = make(), make()
-    storages = {p.untyped_storage().data_ptr() for p in first.parameters()}
-    assert storages.isdisjoint(p.untyped_storage().data_ptr() for p in second.parameters())
 
 
 def test_arguments_are_left_as_they_were(make):
@@ -264,40 +228,7 @@ def test_it_learns_what_the_history_says_of_the_target(name, tmp_path, device):
     assert found > 0.5 + 0.85 * (best - 0.5)
 
 
-# DIN picks the valid steps by their values, which the meta device does not have
-@pytest.mark.parametrize("name", [name for name in MODELS if name != "DIN"])
-def test_it_goes_wherever_it_is_moved(name):
-    model = MODELS[name]().to("meta")
-    found = everything(model({k: column.to("meta") for k, column in inputs(5).items()}))
-    found.sum().backward()
-    assert {found.device.type, *(p.grad.device.type for p in model.parameters())} == {"meta"}
-
-
 def test_it_computes_the_same_on_another_device(model, on_device, same_on_device):
     x = inputs(7)
     found = everything(on_device(model.eval())(on_device(x)))
     same_on_device(found, everything(model(x)))
-
-
-def test_it_makes_tensors_where_its_inputs_are(model):
-    x = inputs(5)
-    with torch.device("meta"):  # where a tensor goes whose device is not said
-        found = everything(model(x))
-        found.sum().backward()
-    assert {found.device.type, *(p.grad.device.type for p in model.parameters())} == {"cpu"}
-
-
-# the backend "eager" runs what was captured; to generate code for it takes twenty times as long
-@pytest.mark.parametrize("name", MODELS)
-def test_a_compiled_model_computes_the_same(name, randomized):
-    plain = randomized(MODELS[name]())
-    # DIN picks the valid steps, whose number varies; the compiler knows no nn.GRU
-    whole = name not in ("DIN", "DIEN")
-    compiled = torch.compile(copy.deepcopy(plain), backend="eager", fullgraph=whole)
-    x = inputs(7)
-    results = [everything(compiled(x)), everything(plain(x))]
-    torch.testing.assert_close(*results)
-    for result in results:
-        result.sum().backward()
-    for key, parameter in plain.named_parameters():
-        torch.testing.assert_close(compiled.get_parameter(f"_orig_mod.{key}").grad, parameter.grad)

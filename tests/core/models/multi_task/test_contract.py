@@ -1,14 +1,12 @@
 """What holds for every multi-task model, whatever its formula."""
 
-import copy
-import pickle
-
 import pytest
 import torch
 from torch.nn import functional as F
 
 from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
 from torch_rechub.models import multi_task
+from torch_rechub.testing import ModelContract
 from torch_rechub.trainers import MTLTrainer
 from torch_rechub.utils.data import DataGenerator
 
@@ -88,32 +86,32 @@ def test_a_prediction_for_each_row_and_task(make, n_task):
         torch.testing.assert_close(model(x)[:, i], expected)
 
 
-def test_a_training_step_on_one_row(model):
-    x = {name: column[:1] for name, column in inputs(2).items()}
-    everything(model.train(), x).backward()
-    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+class TestEveryMultiTaskModel(ModelContract):
+    sequences = ("h",)
+    compiles_whole = True
+
+    @pytest.fixture(autouse=True, params=MODELS)
+    def row(self, request):
+        self.name = request.param
+
+    def make_model(self):
+        return MODELS[self.name](3)
+
+    def make_inputs(self, n):
+        return inputs(n)
+
+    def output_shapes(self, n):
+        return [(n, 3)]
+
+    def loss(self, model, x):
+        return everything(model, x)
 
 
-def test_a_row_is_predicted_the_same_alone_and_in_a_batch(model):
-    x = inputs(6)
-    whole = model.eval()(x)
-    alone = [model({name: column[i : i + 1] for name, column in x.items()}) for i in range(6)]
-    torch.testing.assert_close(torch.cat(alone), whole)
-
-
-def test_a_gradient_reaches_every_weight(model):
-    # in evaluation, as batch normalisation takes any effect from the bias before it
-    everything(model.eval(), inputs(200)).backward()
-    without = [n for n, p in model.named_parameters() if p.grad is None or (p.grad == 0).all()]
-    assert without == []
-
-
-@pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(("left", "right"), [(0, 3), (2, 0)])
-def test_padding_says_nothing(model, left, right, training):
+def test_padding_says_nothing_in_training_either(model, left, right):
     x = inputs(6)
     longer = {**x, "h": F.pad(x["h"], (left, right))}
-    model.train(training)
+    model.train()
     torch.testing.assert_close(model(longer), model(x))
 
 
@@ -135,10 +133,6 @@ def test_every_input_counts(model):
         assert (model({**x, name: changed}) != before).any(), name
 
 
-def test_a_seed_gives_the_same_model(make, seed_decides):
-    seed_decides(lambda: make(2))
-
-
 def test_a_seed_trains_the_same_model(make, seed_decides, tmp_path):
     x = inputs(120)
 
@@ -152,26 +146,6 @@ def test_a_seed_trains_the_same_model(make, seed_decides, tmp_path):
         return model
 
     seed_decides(train)
-
-
-def test_weights_survive_a_file(model, make, tmp_path):
-    x = inputs(5)
-    torch.save(model.state_dict(), tmp_path / "w.pth")
-    other = make(3).eval()
-    other.load_state_dict(torch.load(tmp_path / "w.pth", weights_only=True))
-    assert torch.equal(other(x), model.eval()(x))
-
-
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])  # noqa: S301
-def test_a_copy_predicts_the_same(model, copied):
-    x = inputs(5)
-    assert torch.equal(copied(model.eval())(x), model(x))
-
-
-def test_two_models_of_the_same_features_share_no_weights(make):
-    first, second = make(2), make(2)
-    storages = {p.untyped_storage().data_ptr() for p in first.parameters()}
-    assert storages.isdisjoint(p.untyped_storage().data_ptr() for p in second.parameters())
 
 
 def test_arguments_are_left_as_they_were(make):
@@ -195,30 +169,9 @@ def test_an_output_layer_among_the_parameters_changes_nothing(make):
             PARAMS["output_layer"], TOWERS[0]["output_layer"] = False, True
 
 
-def test_it_goes_wherever_it_is_moved(model):
-    model = model.to("meta")
-    found = everything(model, {name: column.to("meta") for name, column in inputs(5).items()})
-    found.backward()
-    assert {found.device.type, *(p.grad.device.type for p in model.parameters())} == {"meta"}
-
-
 def test_it_computes_the_same_on_another_device(model, on_device, same_on_device):
     x = inputs(7)
     same_on_device(on_device(model.eval())(on_device(x)), model(x))
-
-
-def test_it_makes_tensors_where_its_inputs_are(model):
-    x = inputs(5)
-    with torch.device("meta"):  # where a tensor goes whose device is not said
-        found = everything(model, x)
-        found.backward()
-    assert {found.device.type, *(p.grad.device.type for p in model.parameters())} == {"cpu"}
-
-
-def test_a_compiled_model_computes_the_same(model):
-    compiled = torch.compile(copy.deepcopy(model.eval()), backend="eager", fullgraph=True)
-    x = inputs(7)
-    torch.testing.assert_close(compiled(x), model(x))
 
 
 def planted(model, x):

@@ -16,6 +16,8 @@ import pytest
 from torch_rechub.basic.tracking import BaseLogger, LoggerClosedError, LoggerGroup
 from torch_rechub.runs import Run
 
+from .contract import Contract
+
 __all__ = ["LoggerContract", "RecordedRun"]
 
 _SECRET = "contract-secret-1f9c2a"
@@ -51,7 +53,7 @@ class RecordedRun:
     failed: bool | None = None
 
 
-class LoggerContract:
+class LoggerContract(Contract):
     """What trainers and users rely on in every logger, as tests: subclass it for your tracker.
 
     Each test writes through a logger, reads back what your tracker stored, and compares. You say

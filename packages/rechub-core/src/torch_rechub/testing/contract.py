@@ -1,0 +1,40 @@
+"""What the published contracts have in common: their tests cannot be overridden."""
+
+from typing import Any
+
+
+class Contract:
+    """A pytest class that publishes tests; whoever subclasses it says how, not whether, they pass.
+
+    Example:
+        >>> class Even(Contract):
+        ...     def test_it_is_even(self): ...
+        >>> class TestMine(Even):
+        ...     test_it_is_even = None
+        Traceback (most recent call last):
+        TypeError: TestMine replaces test_it_is_even, a test of the contract Even: ...
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse a class that replaces a test of a contract, or has pytest ignore it.
+
+        Raises:
+            TypeError: A test of the contract is defined again, by the class or one it inherits
+                from, or set to None; or the class sets ``__test__``.
+        """
+        super().__init_subclass__(**kwargs)
+        contracts = [base for base in cls.__mro__[1:] if Contract in base.__bases__]
+        for contract in contracts:
+            for name, test in vars(contract).items():
+                if name.startswith("test_") and getattr(cls, name) is not test:
+                    raise TypeError(
+                        f"{cls.__name__} replaces {name}, a test of the contract "
+                        f"{contract.__name__}: add tests under names of their own, and make "
+                        f"what is tested pass this one"
+                    )
+            collected = getattr(cls, "__test__", True)
+            if collected is not True:
+                raise TypeError(
+                    f"{cls.__name__} sets __test__ = {collected!r}, which has pytest ignore the "
+                    f"contract {contract.__name__}: leave it out"
+                )
