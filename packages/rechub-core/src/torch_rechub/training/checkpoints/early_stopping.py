@@ -4,22 +4,31 @@ import copy
 import math
 from typing import Any
 
-from ..._bounds import check_number, check_whole
+from ..._bounds import check_number, check_whole, refuse_none
+from ..._errors import UnknownChoiceError
 
 
 class EarlyStopper:
-    """Stops training when a score has not improved for `patience` calls, and keeps the best.
+    """Stops training after `patience` calls in a row without an improvement of the score.
 
     Args:
-        patience: How many calls in a row without improvement stop training; 1 stops at the first.
-        mode: "max" if larger scores are better, "min" if smaller ones are.
-        min_delta: A score is better only if it exceeds the best by more than this.
+        patience: How many calls in a row without improvement stop training; 1 stops at the first,
+            infinity never.
+        mode: "max" if larger scores are better, "min" if smaller ones are. It may be assigned anew,
+            followed by `reset`.
+        min_delta: A score is an improvement where it is better than the best one by more than this,
+            at least 0, in the unit of the score.
 
     Attributes:
-        best_auc: The best score so far (whatever the metric is); ∓inf before the first.
-        best_weights: A copy, on the CPU, of the weights given with the best score, or None.
-        trial_counter: Calls since the best score.
-        improved: Whether the last call brought the best score so far.
+        best_auc: The score of the last improvement (of any metric); ∓inf before the first.
+        best_weights: A copy, on the CPU, of the weights given with that score, or None.
+        trial_counter: Calls since that score.
+        improved: Whether the last score was an improvement.
+
+    Raises:
+        TypeError: patience or min_delta is no number.
+        UnknownChoiceError: The mode is another.
+        ValueError: patience is below 1, or min_delta is negative or not finite.
 
     Example:
         >>> stopper = EarlyStopper(patience=2)
@@ -30,17 +39,23 @@ class EarlyStopper:
     """
 
     def __init__(self, patience: float, mode: str = "max", *, min_delta: float = 0.0) -> None:
-        if mode not in ("max", "min"):
-            raise ValueError(f"mode must be 'max' or 'min', got {mode!r}")
         if patience != math.inf:
             check_whole(1, patience=patience)
+        refuse_none(min_delta=min_delta)
         check_number("[0, inf)", min_delta=min_delta)
-        self.patience, self.min_delta = patience, min_delta
+        self.patience = patience
         self.mode = mode
+        self.min_delta = min_delta
         self.reset()
 
     def reset(self) -> None:
-        """Forget every score."""
+        """Forget every score.
+
+        Raises:
+            UnknownChoiceError: The mode is neither "max" nor "min".
+        """
+        if self.mode not in ("max", "min"):
+            raise UnknownChoiceError(f"mode must be 'max' or 'min', got {self.mode!r}")
         self.best_auc = -math.inf if self.mode == "max" else math.inf
         self.best_weights: dict[str, Any] | None = None
         self.trial_counter = 0
@@ -51,7 +66,7 @@ class EarlyStopper:
 
         Args:
             val_auc: The score; NaN is never an improvement.
-            weights: The model's state dict; copied if the score is the best so far.
+            weights: The model's state dict; copied if the score is an improvement.
 
         Returns:
             Whether to stop now.
