@@ -8,6 +8,7 @@ import torch
 from sklearn import metrics as sklearn_metrics
 
 from torch_rechub.basic.metric import auc_score, log_loss, mse_score, rmse_score
+from torch_rechub.metrics.prediction import mae_score
 
 
 def pairs_won(y, p):
@@ -104,7 +105,15 @@ def test_mse_and_rmse_are_scikit_learns():
     assert math.isnan(mse_score([], []))
 
 
-@pytest.mark.parametrize("metric", [auc_score, log_loss, mse_score, rmse_score])
+def test_mae_is_scikit_learns():
+    rng = np.random.default_rng(1)
+    y, p = rng.normal(size=50), rng.normal(size=50)
+    assert mae_score(y, p) == pytest.approx(sklearn_metrics.mean_absolute_error(y, p), rel=1e-12)
+    assert type(mae_score(y.tolist(), torch.tensor(p))) is float
+    assert math.isnan(mae_score([], []))
+
+
+@pytest.mark.parametrize("metric", [auc_score, log_loss, mae_score, mse_score, rmse_score])
 def test_labels_and_predictions_must_be_of_one_length(metric):
     with pytest.raises(ValueError, match="2 labels, but 3 predictions"):
         metric([0, 1], [0.1, 0.2, 0.3])

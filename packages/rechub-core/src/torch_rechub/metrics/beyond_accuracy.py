@@ -1,19 +1,13 @@
 """Metrics of recommended lists beyond accuracy: how varied, wide and new they are, as text."""
 
-import logging
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .lists import as_floats, catalogue_coverage, mean_diversity, mean_novelty
 from .ranking import Lists, as_items, as_text, top_ks
-
-log = logging.getLogger("torch_rechub")
-
-RAREST = 1e-10
-"""The popularity of an item that was never seen, so that its novelty is finite: 33.2 bits."""
 
 
 def diversity_score(
@@ -51,8 +45,10 @@ def diversity_score(
     """
     ks = top_ks(topKs)
     lists = _cut(y_pred, max(ks))
-    values = [(k, mean_diversity(lists, item_embeddings, k)) for k in ks]
-    return {"Diversity": [as_text("Diversity", k, value) for k, value in values]}
+    vectors, row_of = _vectors_and_rows(lists, item_embeddings)
+    rows = _as_rows(lists, max(ks), row_of)
+    values = [mean_diversity(rows[:, :k], vectors) for k in ks]
+    return {"Diversity": [as_text("Diversity", k, value) for k, value in zip(ks, values)]}
 
 
 def coverage_score(
@@ -76,11 +72,12 @@ def coverage_score(
         {'Coverage': ['Coverage@1: 0.5', 'Coverage@2: 0.5']}
     """
     ks = top_ks(topKs)
-    catalogue = set(as_items(all_items))
+    catalogue = {item: row for row, item in enumerate(dict.fromkeys(as_items(all_items)))}
     if not catalogue:
         raise ValueError("all_items is empty: there is no catalogue to cover")
-    lists = _cut(y_pred, max(ks))
-    return {"Coverage": [as_text("Coverage", k, mean_coverage(lists, catalogue, k)) for k in ks]}
+    rows = _as_rows(_cut(y_pred, max(ks)), max(ks), catalogue)
+    shares = [catalogue_coverage(rows[:, :k], len(catalogue)) for k in ks]
+    return {"Coverage": [as_text("Coverage", k, share) for k, share in zip(ks, shares)]}
 
 
 def novelty_score(
@@ -117,76 +114,44 @@ def novelty_score(
                 f"the popularity of item {item!r} is {p}; a share of all interactions is in 0 to 1"
             )
     lists = _cut(y_pred, max(ks))
-    return {"Novelty": [as_text("Novelty", k, mean_novelty(lists, item_popularity, k)) for k in ks]}
-
-
-def mean_diversity(lists: list[list[Any]], item_embeddings: Any, k: int) -> float:
-    """The number of `diversity_score` at k, of lists of items."""
-    vectors, rows = _vectors_and_rows(lists, item_embeddings)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
-    return _mean_distance(unit, rows, k)
-
-
-def mean_coverage(lists: list[list[Any]], catalogue: set[Any], k: int) -> float:
-    """The number of `coverage_score` at k, of lists of items."""
-    shown = {item for items in lists for item in items[:k]}
-    return len(catalogue & shown) / len(catalogue)
-
-
-def mean_novelty(lists: list[list[Any]], item_popularity: Mapping[Any, float], k: int) -> float:
-    """The number of `novelty_score` at k, of lists of items."""
-    bits = [
-        [-math.log2(max(item_popularity.get(item, 0.0), RAREST)) for item in items[:k]]
-        for items in lists
-    ]
-    return _mean([sum(b) / len(b) for b in bits if b], "Novelty", k)
+    row_of = _numbered(lists)
+    popularity = [item_popularity.get(item, 0.0) for item in row_of]
+    rows = _as_rows(lists, max(ks), row_of)
+    means = [mean_novelty(rows[:, :k], popularity) for k in ks]
+    return {"Novelty": [as_text("Novelty", k, mean) for k, mean in zip(ks, means)]}
 
 
 def _cut(y_pred: Lists, k: int) -> list[list[Any]]:
     return [as_items(items)[:k] for items in y_pred.values()]
 
 
-def _mean(values: list[float], title: str, k: int) -> float:
-    if not values:
-        log.warning("%s@%d is undefined, no list is long enough: reported as NaN.", title, k)
-        return math.nan
-    return sum(values) / len(values)
+def _as_rows(lists: list[list[Any]], k: int, row_of: Mapping[Any, int]) -> NDArray[np.int64]:
+    """Lists as an array (U, k) of the rows of their items, −1 where there is none."""
+    rows = np.full((len(lists), k), -1, dtype=np.int64)
+    for row, items in zip(rows, lists, strict=True):
+        row[: len(items)] = [row_of.get(item, -1) for item in items]
+    return rows
+
+
+def _numbered(lists: list[list[Any]]) -> dict[Any, int]:
+    """Each item of the lists → its number in the order of appearance."""
+    items = dict.fromkeys(item for items in lists for item in items)
+    return {item: row for row, item in enumerate(items)}
 
 
 def _vectors_and_rows(
     lists: list[list[Any]], embeddings: Any
-) -> tuple[NDArray[np.float64], list[list[int]]]:
-    """The vectors as an array, and each list as rows of it."""
-    items = list(dict.fromkeys(item for items in lists for item in items))
+) -> tuple[NDArray[np.float64], dict[Any, int]]:
+    """The vectors as an array, and the row of each item of the lists."""
+    row_of = _numbered(lists)
     if isinstance(embeddings, Mapping):
-        for item in items:
+        for item in row_of:
             if item not in embeddings:
                 raise KeyError(f"item {item!r} has no vector in item_embeddings")
-        row_of = {item: row for row, item in enumerate(items)}
-        rows = [[row_of[item] for item in items] for items in lists]
-        found = [_array(embeddings[item]) for item in items]
-        return np.stack(found) if found else np.zeros((0, 1)), rows
-    vectors = _array(embeddings)
-    for item in items:
+        found = [as_floats(embeddings[item]) for item in row_of]
+        return np.stack(found) if found else np.zeros((0, 1)), row_of
+    vectors = as_floats(embeddings)
+    for item in row_of:
         if not 0 <= item < len(vectors):
             raise IndexError(f"item {item} is outside item_embeddings of {len(vectors)} rows")
-    return vectors, lists
-
-
-def _array(values: Any) -> NDArray[np.float64]:
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
-    return np.asarray(values, dtype=np.float64)
-
-
-def _mean_distance(unit: NDArray[np.float64], rows: list[list[int]], k: int) -> float:
-    distances = []
-    for row in rows:
-        v = unit[row[:k]]
-        n = len(v)
-        if n > 1:
-            total = v.sum(axis=0)  # ‖Σ v‖² = Σ ‖v‖² + 2 Σ_{i<j} cos_ij
-            cosines = float(total @ total - (v * v).sum())
-            distances.append(max(0.0, 1 - cosines / (n * (n - 1))))
-    return _mean(distances, "Diversity", k)
+    return vectors, {item: item for item in row_of}

@@ -1,4 +1,4 @@
-"""Metrics of calibration: whether predicted probabilities are right on average."""
+"""Metrics of probabilities: how much they tell, and whether they are what they say."""
 
 import logging
 import math
@@ -6,84 +6,107 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .prediction import labels_and_scores, log_loss
+from .._bounds import check_whole
+from .columns import binary_pair
+from .prediction import log_loss
 
 log = logging.getLogger("torch_rechub")
 
 
 def normalized_entropy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Log loss over that of the constant prediction p, the share of positives: below 1 is better.
+    """Log loss over that of the constant prediction p̄, the mean label: below 1 it tells more.
 
-    NE = log loss / −(p ln p + (1 − p) ln(1 − p))
+    NE = (1/N) Σ −(y ln p + (1 − y) ln(1 − p)) / −(p̄ ln p̄ + (1 − p̄) ln(1 − p̄)).
+
+    Args:
+        y_true: Labels 0 and 1, shape (N,).
+        y_pred: Probabilities, shape (N,); clipped as in `log_loss`.
+
+    Returns:
+        The ratio, at least 0; NaN with a warning where it is undefined: one class only, or no row.
+
+    Raises:
+        ValueError: Lengths differ, or a label is neither 0 nor 1.
+
+    Example:
+        >>> normalized_entropy([1, 0, 0, 0], [0.25, 0.25, 0.25, 0.25])
+        1.0
+
+    Reference:
+        He et al., "Practical Lessons from Predicting Clicks on Ads at Facebook", ADKDD 2014.
+    """
+    labels, p = binary_pair(y_true, y_pred)
+    if len(labels) == 0 or labels.min() == labels.max():
+        classes = f"only the label {labels[0]:g}" if len(labels) else "no rows"
+        log.warning("Normalized entropy is undefined on %s: reported as NaN.", classes)
+        return math.nan
+    return log_loss(labels, p) / log_loss(labels, np.full(len(p), labels.mean()))
+
+
+def calibration_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """The mean prediction over the mean label: Σ p / Σ y; 1 is best, above 1 is too much.
 
     Args:
         y_true: Labels 0 and 1, shape (N,).
         y_pred: Probabilities, shape (N,).
 
     Returns:
-        The ratio; NaN, with a warning, where only one class occurs.
+        The ratio; NaN with a warning where there is no positive.
+
+    Raises:
+        ValueError: Lengths differ, or a label is neither 0 nor 1.
 
     Example:
-        >>> round(normalized_entropy([1, 0], [0.9, 0.2]), 4)
-        0.237
+        >>> calibration_score([1, 0, 0, 0], [0.5, 0.25, 0.25, 0.5])
+        1.5
 
     Reference:
         He et al., "Practical Lessons from Predicting Clicks on Ads at Facebook", ADKDD 2014.
     """
-    labels, scores = labels_and_scores(y_true, y_pred)
-    p = float(labels.mean()) if len(labels) else math.nan
-    if not 0 < p < 1:
-        log.warning("Normalized entropy is undefined on one class: reported as NaN.")
-        return math.nan
-    return log_loss(labels, scores) / -(p * math.log(p) + (1 - p) * math.log1p(-p))
-
-
-def calibration_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """The mean prediction over the mean label: 1 is best, more means that too much is predicted.
-
-    Args:
-        y_true: Labels, shape (N,).
-        y_pred: Predictions, shape (N,).
-
-    Returns:
-        The ratio; NaN, with a warning, where the labels sum to 0.
-
-    Example:
-        >>> calibration_score([1, 0, 0, 1], [0.75, 0.25, 0.5, 1.0])
-        1.25
-    """
-    labels, scores = labels_and_scores(y_true, y_pred)
+    labels, p = binary_pair(y_true, y_pred)
     if labels.sum() == 0:
-        log.warning("Calibration is undefined, no label is positive: reported as NaN.")
+        log.warning("Calibration is undefined without a positive label: reported as NaN.")
         return math.nan
-    return float(scores.sum() / labels.sum())
+    return float(p.sum() / labels.sum())
 
 
-def calibration_error(y_true: ArrayLike, y_pred: ArrayLike, bins: int = 10) -> float:
-    """Expected calibration error: Σ_b (n_b / N) |mean prediction_b − mean label_b|.
+def calibration_error(y_true: ArrayLike, y_pred: ArrayLike, n_bins: int = 10) -> float:
+    """The expected calibration error: Σ_b (n_b / N) |mean prediction of b − mean label of b|.
 
-    The bins b hold equally many rows each, in the order of the predictions.
+    The bins have equal mass: the rows, ordered by prediction, are split into n_bins runs whose
+    lengths differ by at most one. Rows of one prediction count as its mean label each, so that the
+    order of the rows does not matter.
 
     Args:
-        y_true: Labels, shape (N,).
-        y_pred: Predictions, shape (N,).
-        bins: The number of bins, at most one for each row.
+        y_true: Labels 0 and 1, shape (N,).
+        y_pred: Probabilities, shape (N,).
+        n_bins: How many bins; N where there are fewer rows.
 
     Returns:
-        The error, 0 at best; NaN where there is no row.
+        The error, in 0 to 1 for probabilities; NaN where there is no row, and with a warning where
+        a prediction is NaN.
+
+    Raises:
+        ValueError: Lengths differ, a label is neither 0 nor 1, or n_bins is below 1.
 
     Example:
-        >>> calibration_error([0, 1, 0, 1], [0.25, 0.5, 0.75, 1.0], bins=2)
-        0.25
+        >>> calibration_error([0, 0, 1, 1], [0.25, 0.25, 0.5, 0.5], n_bins=2)
+        0.375
 
     Reference:
-        Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian
-        Binning", AAAI 2015.
+        Nixon et al., "Measuring Calibration in Deep Learning", CVPR Workshops 2019,
+        arXiv:1904.01685.
     """
-    labels, scores = labels_and_scores(y_true, y_pred)
+    labels, p = binary_pair(y_true, y_pred)
+    check_whole(1, n_bins=n_bins)
+    if np.isnan(p).any():
+        log.warning(
+            "Calibration error is undefined, %d scores are NaN: reported as NaN.", np.isnan(p).sum()
+        )
+        return math.nan
     if len(labels) == 0:
         return math.nan
-    order = np.argsort(scores, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if part.size]
-    gaps = [part.size * abs(scores[part].mean() - labels[part].mean()) for part in parts]
-    return float(sum(gaps) / len(labels))
+    of_row = np.unique(p, return_inverse=True)[1]
+    shared = (np.bincount(of_row, weights=labels) / np.bincount(of_row))[of_row]
+    gaps = (p - shared)[np.argsort(p, kind="stable")]
+    return sum(abs(float(b.sum())) for b in np.array_split(gaps, min(n_bins, len(p)))) / len(p)

@@ -1,161 +1,197 @@
-"""Computing metrics: of predictions, of predictions within groups, and of ranked lists."""
+"""Computes metrics of predictions and of recommended lists, and refuses those that it cannot."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+import logging
+import math
+from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .beyond_accuracy import mean_coverage, mean_diversity, mean_novelty
+from .columns import of_length, pair
+from .lists import RankedLists
 from .monitor import Metric, Needs
-from .ranking import ranking_metrics_from_hits
+from .ranking import metric_of_hits, ranking_metrics_from_hits
 
+log = logging.getLogger("torch_rechub")
 
-@dataclass(frozen=True)
-class RankedLists:
-    """The recommendations of an evaluation: one list for each user.
-
-    Attributes:
-        hits: Whether the item at each rank is relevant, the best rank first, (U, K).
-        n_relevant: The number of relevant items of each user, (U,).
-        items: The items, (U, K), by their row in the catalogue; −1 where there is none.
-        n_items: The size of the catalogue.
-        item_embeddings: The vectors of the catalogue, (n_items, D).
-        popularity: The share of each item in all interactions, (n_items,).
-    """
-
-    hits: NDArray[np.bool_]
-    n_relevant: NDArray[np.int64]
-    items: NDArray[np.int64] | None = None
-    n_items: int | None = None
-    item_embeddings: NDArray[Any] | None = None
-    popularity: NDArray[Any] | None = None
-
-
-def check_needs(metrics: Sequence[Metric], available: Collection[Needs], owner: str) -> None:
-    """Refuse metrics that cannot be computed.
-
-    Args:
-        metrics: The metrics.
-        available: The forms of data that there will be.
-        owner: The trainer, for the message.
-
-    Raises:
-        ValueError: Names the metric and the remedy.
-    """
-    for metric in metrics:
-        if metric.needs in available:
-            continue
-        remedy = f"{owner} has no data of that kind"
-        if "predictions" in available and metric.needs in ("groups", "hits"):
-            remedy = "give group_column, such as the column of users"
-        elif metric.needs in ("hits", "lists") and owner == "MatchTrainer":
-            remedy = "give retrieval=RetrievalData(…)"
-        raise ValueError(f"metric {metric.name!r} needs {metric.needs}: {remedy}")
+__all__ = ["RankedLists", "check_needs", "hits_within_groups", "of_lists", "of_predictions"]
 
 
 def of_predictions(
-    metrics: Sequence[Metric],
-    labels: NDArray[Any],
-    scores: NDArray[Any],
-    groups: NDArray[Any] | None = None,
+    metrics: Sequence[Metric], labels: ArrayLike, scores: ArrayLike, groups: ArrayLike | None = None
 ) -> dict[str, float]:
-    """Metrics of predictions, by name.
+    """Compute metrics of rows; those of hits within groups.
+
+    For metrics that need hits, the rows of each group are its list, of descending score, ties in
+    the order of the rows; a row is relevant where its label is above 0.
 
     Args:
-        metrics: The metrics. Ranking metrics rank the rows of each group by falling score, ties in
-            the order of the rows; rows with a label above 0 are relevant.
-        labels: (N,).
-        scores: (N,).
-        groups: The group of each row, (N,), where a metric needs it.
+        metrics: They need "predictions", "groups" or "hits".
+        labels: Shape (N,).
+        scores: Shape (N,).
+        groups: The group of each row, such as its user, shape (N,); numbers or strings.
+
+    Returns:
+        Name → value, in the order of the metrics.
 
     Raises:
-        ValueError: Groups are missing.
+        ValueError: A metric needs groups and none are given, a metric needs lists, or lengths
+            differ.
 
     Example:
-        >>> from torch_rechub.metrics import metric_named
-        >>> y, p = np.array([0, 1, 1, 0]), np.array([0.9, 0.8, 0.4, 0.1])
-        >>> users = np.array([1, 1, 2, 2])
-        >>> of_predictions([metric_named("auc"), metric_named("mrr@2")], y, p, users)
-        {'auc': 0.5, 'mrr@2': 0.75}
+        >>> from torch_rechub.metrics.monitor import as_metrics
+        >>> of_predictions(as_metrics(["auc", "hit@1"]), [0, 1, 1], [0.1, 0.2, 0.3], [7, 7, 8])
+        {'auc': 1.0, 'hit@1': 1.0}
     """
-    ranked = [metric for metric in metrics if metric.needs == "hits"]
-    by_name = {}
-    if ranked:
-        k = max(metric.k or 1 for metric in ranked)
-        by_name = of_lists(ranked, _within_groups(labels, scores, _given(ranked[0], groups), k))
+    available: set[Needs] = {"predictions"} if groups is None else {"predictions", "groups"}
+    check_needs(metrics, available, "of_predictions")
+    found: dict[str, float] = {}
     for metric in metrics:
         if metric.needs == "predictions":
-            by_name[metric.name] = float(metric.function(labels, scores))
+            found[metric.name] = float(metric.function(labels, scores))
         elif metric.needs == "groups":
-            by_name[metric.name] = float(metric.function(labels, scores, _given(metric, groups)))
-        elif metric.needs == "lists":
-            raise ValueError(f"metric {metric.name!r} needs lists of a catalogue, not predictions")
-    return {metric.name: by_name[metric.name] for metric in metrics}
+            found[metric.name] = float(metric.function(labels, scores, groups))
+    of_hits = [metric for metric in metrics if metric.needs == "hits"]
+    if of_hits and groups is not None:
+        found |= _within_groups(of_hits, labels, scores, groups)
+    return {metric.name: found[metric.name] for metric in metrics}
 
 
 def of_lists(metrics: Sequence[Metric], ranked: RankedLists) -> dict[str, float]:
-    """Metrics of ranked lists, by name.
+    """Compute metrics of recommended lists.
 
     Args:
-        metrics: The metrics, each of hits or of lists.
-        ranked: Lists at least as long as the largest k.
-    """
-    values = {}
-    for metric in metrics:
-        if metric.needs == "lists":
-            values[metric.name] = float(metric.function(ranked))
-        else:
-            hits = ranked.hits[:, : metric.k]
-            values[metric.name] = float(metric.function(hits, ranked.n_relevant))
-    return values
+        metrics: They need "hits" or "lists".
+        ranked: The lists, of at least as many ranks as the largest k.
 
-
-def from_hits(name: str, k: int, hits: ArrayLike, n_relevant: ArrayLike) -> float:
-    """A metric of `ranking_metrics`, such as "ndcg", at k."""
-    return ranking_metrics_from_hits(hits, n_relevant, [k])[f"{name}@{k}"]
-
-
-def from_lists(name: str, k: int, ranked: RankedLists) -> float:
-    """Coverage, diversity or novelty of the lists cut at k.
+    Returns:
+        Name → value, in the order of the metrics.
 
     Raises:
-        ValueError: Something that it needs is missing.
+        ValueError: A metric needs predictions or groups, the lists are too short, or lack what a
+            metric needs, such as `item_embeddings`.
+
+    Example:
+        >>> from torch_rechub.metrics.monitor import as_metrics
+        >>> ranked = RankedLists([[True, False]], [1], items=[[2, 0]], n_items=4)
+        >>> of_lists(as_metrics(["mrr@2", "coverage@2"]), ranked)
+        {'mrr@2': 1.0, 'coverage@2': 0.5}
     """
-    needed: Any = {
-        "coverage": ranked.n_items,
-        "diversity": ranked.item_embeddings,
-        "novelty": ranked.popularity,
-    }[name]
-    if ranked.items is None or needed is None:
-        remedy = "give item_frequency" if name == "novelty" else "the model has no item tower"
-        raise ValueError(f"metric '{name}@{k}' cannot be computed: {remedy}")
-    lists = [[int(item) for item in row if item >= 0] for row in ranked.items[:, :k]]
-    if name == "coverage":
-        return mean_coverage(lists, set(range(int(ranked.n_items or 0))), k)
-    if name == "diversity":
-        return mean_diversity(lists, needed, k)
-    return mean_novelty(lists, dict(enumerate(map(float, needed))), k)
+    check_needs(metrics, ("hits", "lists"), "of_lists")
+    ours = {metric.name: k for metric in metrics if (k := _k_of_ours(metric))}
+    shared: dict[str, float] = {}
+    if ours:  # all Ks share the counts
+        longest = ranked.first(max(ours.values()))
+        ks = sorted(set(ours.values()))
+        shared = ranking_metrics_from_hits(longest.hits, longest.n_relevant, ks)
+    return {
+        metric.name: shared[metric.name] if metric.name in ours else _of_one(metric, ranked)
+        for metric in metrics
+    }
 
 
-def _given(metric: Metric, groups: NDArray[Any] | None) -> NDArray[Any]:
-    if groups is None:
-        raise ValueError(f"metric {metric.name!r} needs groups: give group_column")
-    return groups
+def hits_within_groups(
+    labels: ArrayLike, scores: ArrayLike, groups: ArrayLike, k: int
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """The hits and the numbers of relevant rows of each group, for `ranking_metrics_from_hits`.
+
+    Args:
+        labels: A row is relevant where its label is above 0, shape (N,).
+        scores: Shape (N,); ties stay in the order of the rows.
+        groups: Shape (N,).
+        k: The ranks; where a group has fewer rows, the others are misses.
+
+    Returns:
+        Hits, shape (U, k), and relevant rows, shape (U,), of the U groups in ascending order.
+
+    Raises:
+        ValueError: Lengths differ, or a score is NaN.
+
+    Example:
+        >>> hits_within_groups([1, 0, 1], [0.1, 0.2, 0.3], ["ann", "ann", "bob"], k=2)
+        (array([[False,  True],
+               [ True, False]]), array([1, 1]))
+    """
+    y, s = pair(labels, scores)
+    if np.isnan(s).any():
+        raise ValueError(f"{np.isnan(s).sum()} scores are NaN: rows of a group have no order")
+    names, group = np.unique(of_length(groups, len(y)), return_inverse=True)
+    order = np.lexsort((-s, group))  # stable: equal scores stay in the order of the rows
+    sizes = np.bincount(group, minlength=len(names))
+    rank = np.arange(len(y)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    relevant = y[order] > 0
+    hits = np.zeros((len(names), k), dtype=bool)
+    within = rank < k
+    hits[group[order][within], rank[within]] = relevant[within]
+    return hits, np.bincount(group, weights=y > 0, minlength=len(names)).astype(np.int64)
+
+
+def check_needs(metrics: Iterable[Metric], available: Collection[Needs], owner: str) -> None:
+    """Refuse metrics that cannot be computed, before training.
+
+    Args:
+        metrics: The metrics.
+        available: What can be computed from; groups of predictions have hits.
+        owner: What computes, such as "CTRTrainer", for the message.
+
+    Raises:
+        ValueError: Names the metric, what it needs and the remedy.
+
+    Example:
+        >>> from torch_rechub.metrics.monitor import as_metrics
+        >>> check_needs(as_metrics("gauc"), ["predictions"], "CTRTrainer")
+        Traceback (most recent call last):
+        ValueError: CTRTrainer cannot compute gauc, which needs the group of each row: give ...
+    """
+    for metric in metrics:
+        by_group = metric.needs == "hits" and "groups" in available
+        if metric.needs not in available and not by_group:
+            needed = _needed(metric, "predictions" in available, owner)
+            raise ValueError(f"{owner} cannot compute {metric.name}, which needs {needed}")
+
+
+def _needed(metric: Metric, has_rows: bool, owner: str) -> str:
+    """What a metric lacks, and the remedy."""
+    retrieval = "give retrieval=RetrievalData(…)" if owner == "MatchTrainer" else ""
+    if metric.needs == "lists":
+        return f"recommended lists: {retrieval or 'only retrieval from a catalogue makes them'}"
+    if metric.needs == "hits" and not has_rows:
+        return f"ranked lists: {retrieval or 'this task makes none'}"
+    if not has_rows:
+        return "a label and a prediction of each row: give metrics of lists, such as ndcg@10"
+    what = "the group of each row" if metric.needs == "groups" else "lists to rank"
+    either = f"{retrieval}, or " if metric.needs == "hits" and retrieval else ""
+    return f'{what}: {either}give group_column=, such as "user_id"'
+
+
+def _k_of_ours(metric: Metric) -> int | None:
+    function = metric.function
+    ours = isinstance(function, partial) and function.func is metric_of_hits
+    # a name of the user's own is not among those that are computed together
+    if ours and metric.name == f"{function.keywords['name']}@{metric.k}":  # type: ignore[attr-defined]
+        return metric.k
+    return None
 
 
 def _within_groups(
-    labels: NDArray[Any], scores: NDArray[Any], groups: NDArray[Any], k: int
-) -> RankedLists:
-    """The hits of each group, its rows ranked by score."""
-    names, group = np.unique(groups, return_inverse=True)
-    order = np.lexsort((-scores, group))  # stable: ties stay in the order of the rows
-    relevant, group = labels[order] > 0, group[order]
-    sizes = np.bincount(group, minlength=len(names))
-    rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    hits = np.zeros((len(names), k), dtype=bool)
-    within = rank < k
-    hits[group[within], rank[within]] = relevant[within]
-    n_relevant = np.bincount(group, weights=relevant, minlength=len(names)).astype(np.int64)
-    return RankedLists(hits, n_relevant)
+    metrics: Sequence[Metric], labels: ArrayLike, scores: ArrayLike, groups: ArrayLike
+) -> dict[str, float]:
+    if n := int(np.isnan(np.asarray(scores, dtype=np.float64)).sum()):
+        log.warning("Ranking metrics are undefined, %d scores are NaN: reported as NaN.", n)
+        return {metric.name: math.nan for metric in metrics}
+    hits, n_relevant = hits_within_groups(labels, scores, groups, max(map(_k, metrics)))
+    return of_lists(metrics, RankedLists(hits, n_relevant))
+
+
+def _of_one(metric: Metric, ranked: RankedLists) -> float:
+    cut = ranked.first(_k(metric))
+    if metric.needs == "hits":
+        return float(metric.function(cut.hits, cut.n_relevant))
+    return float(metric.function(cut))
+
+
+def _k(metric: Metric) -> int:
+    k: Any = metric.k  # `Metric` refuses None for metrics of lists
+    return int(k)

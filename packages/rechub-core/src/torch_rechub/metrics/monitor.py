@@ -1,195 +1,175 @@
-"""Metrics: the one place that knows their names, their directions and their needs.
+"""Metrics by name: the function, the direction and the needs of each, known in this place alone.
 
-Light to import, for readers of recorded runs: a metric's function is imported when it is asked for.
+Importing this module imports neither NumPy nor torch, since `rechub compare` reads directions from
+it; a function is imported when its metric is asked for.
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any
 
-from .._bounds import check_number, check_whole
+from .._bounds import check_number
 from .._errors import UnknownChoiceError
-
-Direction = Literal["max", "min"]
-Needs = Literal["predictions", "groups", "hits", "lists"]
-Labels = Literal["binary", "real"]
-
-_NEEDS = ("predictions", "groups", "hits", "lists")
-_NAME = re.compile(r"[\w.@-]+")
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A metric of validation.
-
-    Attributes:
-        name: Its name in the records, such as "auc" in ``val/auc``.
-        function: Computes it: from (labels, scores), arrays (N,); with needs="groups" from (labels,
-            scores, groups); with needs="hits" from (hits, n_relevant), whether the item at each of
-            the first k ranks is relevant (U, k), and the number of relevant items (U,); with
-            needs="lists" from `RankedLists`.
-        direction: "max" if larger values are better, "min" if smaller ones are; None if neither,
-            and then it is recorded and cannot be monitored.
-        needs: The form of data that it is computed from.
-        k: The number of ranks it reads; with needs="hits" and "lists" only.
-        labels: "binary" where it is defined on labels 0 and 1 only, else "real".
-
-    Raises:
-        TypeError: `function` cannot be called.
-        ValueError: Another argument is none of these.
-
-    Example:
-        >>> worst = Metric("worst", lambda labels, scores: max(abs(labels - scores)), "min")
-        >>> worst.name, worst.direction
-        ('worst', 'min')
-    """
-
-    name: str
-    function: Callable[..., float]
-    direction: Direction | None
-    needs: Needs = "predictions"
-    k: int | None = None
-    labels: Labels = "real"
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            raise ValueError(
-                f"the name of a metric must be letters, digits and _ . @ -, got {self.name!r}"
-            )
-        if not callable(self.function):
-            raise TypeError(f"metric {self.name!r} needs a function, got {self.function!r}")
-        for attribute, choices in (
-            ("direction", ("max", "min", None)),
-            ("needs", _NEEDS),
-            ("labels", ("binary", "real")),
-        ):
-            if (value := getattr(self, attribute)) not in choices:
-                known = " or ".join(map(repr, choices))
-                raise ValueError(
-                    f"{attribute} of metric {self.name!r} must be {known}, got {value!r}"
-                )
-        ranked = self.needs in ("hits", "lists")
-        if ranked != (self.k is not None):
-            with_k = "needs k, the number of ranks" if ranked else "reads no ranks: leave out k"
-            raise ValueError(f"metric {self.name!r} with needs={self.needs!r} {with_k}")
-        check_whole(1, k=self.k)
-
-
-# name: module, function, direction, needs, labels
-_OF_ROWS: dict[str, tuple[str, str, Direction | None, Needs, Labels]] = {
-    "auc": ("prediction", "auc_score", "max", "predictions", "binary"),
-    "gauc": ("prediction", "gauc_score", "max", "groups", "binary"),
-    "log_loss": ("prediction", "log_loss", "min", "predictions", "binary"),
-    "ne": ("calibration", "normalized_entropy", "min", "predictions", "binary"),
-    "calibration": ("calibration", "calibration_score", None, "predictions", "binary"),
-    "calibration_error": ("calibration", "calibration_error", "min", "predictions", "binary"),
-    "mse": ("prediction", "mse_score", "min", "predictions", "real"),
-    "rmse": ("prediction", "rmse_score", "min", "predictions", "real"),
-    "mae": ("prediction", "mae_score", "min", "predictions", "real"),
-    "accuracy": ("threshold", "accuracy_at", "max", "predictions", "binary"),
-    "precision": ("threshold", "precision_at", "max", "predictions", "binary"),
-    "recall": ("threshold", "recall_at", "max", "predictions", "binary"),
-    "f1": ("threshold", "f1_at", "max", "predictions", "binary"),
-}
-_AT_THRESHOLD = ("accuracy", "precision", "recall", "f1")
-HITS = ("hit", "recall", "ndcg", "mrr", "precision", "map")
-_LISTS: dict[str, Direction] = {"coverage": "max", "diversity": "max", "novelty": "max"}
-_ALIASES = {"logloss": "log_loss", "normalized_entropy": "ne"}
-
-_SMALLER_IS_BETTER = {
-    "loss", "logloss", "error", "mse", "rmse", "mae", "mape", "nll", "perplexity", "ece", "brier",
-    "entropy", "deviance", "collision", "regret",
-}  # fmt: skip
-_LARGER_IS_BETTER = {
-    "auc", "gauc", "accuracy", "precision", "recall", "f1", "ndcg", "mrr", "map", "hit", "hr",
-    "r2", "score",
-}  # fmt: skip
+from .metric import Metric
+from .names import (
+    AT_K,
+    AT_THRESHOLD,
+    OF_ROWS,
+    Direction,
+    Entry,
+    Needs,
+    direction_of,
+    entry_of,
+    is_undirected,
+    names_of_metrics,
+    parsed,
+)
 
 _OF_SKLEARN = {
     "roc_auc_score": "auc",
+    "log_loss": "log_loss",
     "mean_squared_error": "mse",
     "root_mean_squared_error": "rmse",
     "mean_absolute_error": "mae",
-    "accuracy_score": "accuracy",
 }
+DEFAULT_THRESHOLD = 0.5
+
+__all__ = [
+    "Direction",
+    "Metric",
+    "Needs",
+    "as_metrics",
+    "at_threshold",
+    "direction_of",
+    "is_undirected",
+    "metric_named",
+    "metric_of_function",
+]
 
 
 def metric_named(name: str) -> Metric:
-    """The metric of a name.
+    """A metric that the library computes, by its name.
 
-    Of rows: "auc", "gauc" (needs groups), "log_loss", "ne", "calibration", "calibration_error",
-    "mse", "rmse", "mae", and at the threshold 0.5 "accuracy", "precision", "recall", "f1"; of
-    ranked lists, at any k: "hit@k", "recall@k", "ndcg@k", "mrr@k", "precision@k", "map@k",
-    "coverage@k", "diversity@k", "novelty@k".
+    Args:
+        name: Such as "auc", "gauc", "ndcg@10", or "precision_0.3" for a threshold other than 0.5.
+
+    Returns:
+        The metric; the same one each time.
 
     Raises:
-        UnknownChoiceError: There is no such metric; a ValueError too.
+        TypeError: The name is no text.
+        UnknownChoiceError: No metric has the name; the message lists the names.
 
     Example:
-        >>> metric_named("ndcg@10").k, metric_named("log_loss").direction
-        (10, 'min')
+        >>> metric_named("log_loss").direction, metric_named("ndcg@10").k
+        ('min', 10)
     """
-    known = _ALIASES.get(name, name)
-    if known in _OF_ROWS:
-        room, function, direction, needs, labels = _OF_ROWS[known]
-        found = getattr(import_module(f"{__package__}.{room}"), function)
-        return Metric(known, found, direction, needs, None, labels)
-    ranking, at, k = name.partition("@")
-    if at and re.fullmatch(r"[1-9]\d*", k):
-        computing: Any = import_module(f"{__package__}.computing")
-        if ranking in HITS:
-            of_hits = partial(computing.from_hits, ranking, int(k))
-            return Metric(name, of_hits, "max", "hits", int(k), "binary")
-        if ranking in _LISTS:
-            of_lists = partial(computing.from_lists, ranking, int(k))
-            return Metric(name, of_lists, _LISTS[ranking], "lists", int(k))
-    ranked = [f"{one}@k" for one in (*HITS, *_LISTS)]
-    raise UnknownChoiceError(
-        f"there is no metric {name!r}; there are {', '.join([*_OF_ROWS, *ranked])} with a number "
-        "for k, and your own: Metric(name, function, 'max' or 'min')"
-    )
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a metric must be a text, got {name!r}")
+    found = _lookup(name)
+    if found is None:
+        raise UnknownChoiceError(
+            f"unknown metric {name!r}; give one of {names_of_metrics()}, or "
+            'Metric("name", function, "max" or "min")'
+        )
+    return found
 
 
 def at_threshold(name: str, threshold: float) -> Metric:
-    """One of accuracy, precision, recall and f1 at another threshold than 0.5.
+    """Accuracy, precision, recall or F1 of labels that are predicted at a threshold of the scores.
+
+    Args:
+        name: "accuracy", "precision", "recall" or "f1".
+        threshold: Scores of at least this much predict the label 1.
+
+    Returns:
+        The metric, named such as "precision_0.3"; at 0.5 it has the plain name.
 
     Raises:
-        ValueError: The name is another, or the threshold is outside 0 to 1.
+        TypeError: The threshold is no number.
+        ValueError: The threshold is not finite.
+        UnknownChoiceError: No metric of that name has a threshold.
 
     Example:
         >>> at_threshold("precision", 0.3).name
         'precision_0.3'
     """
-    if name not in _AT_THRESHOLD:
-        raise UnknownChoiceError(f"name must be one of {', '.join(_AT_THRESHOLD)}, got {name!r}")
-    check_number("[0, 1]", threshold=threshold)
-    found = metric_named(name)
-    function = partial(found.function, threshold=threshold)
-    return Metric(f"{name}_{threshold:g}", function, found.direction, labels="binary")
+    if name not in AT_THRESHOLD:
+        raise UnknownChoiceError(
+            f"unknown metric {name!r} at a threshold; give one of {', '.join(AT_THRESHOLD)}"
+        )
+    check_number("(-inf, inf)", threshold=threshold)
+    return _at_threshold(name, float(threshold))
 
 
-def as_metrics(given: str | Metric | Iterable[Any]) -> tuple[Metric, ...]:
-    """Metrics from their names, or from metrics.
-
-    Args:
-        given: Names, metrics, and functions that are ours or scikit-learn's; or one of them.
+def as_metrics(given: Any) -> tuple[Metric, ...]:
+    """Metrics as a user gives them: names, `Metric`s, functions of known direction; one or many.
 
     Raises:
-        TypeError: One of them is none of these.
-        ValueError: There is none, one twice, or one whose direction is not known.
+        TypeError: One is neither a name, a `Metric` nor a function.
+        ValueError: There is none, two have one name, or a function has no known direction.
+        UnknownChoiceError: No metric has the name.
+
+    Example:
+        >>> [metric.name for metric in as_metrics(["auc", "log_loss"])]
+        ['auc', 'log_loss']
     """
-    single = isinstance(given, str | Metric) or callable(given)
-    metrics = tuple(map(_as_metric, [given] if single else given))  # type: ignore[arg-type]
-    names = [metric.name for metric in metrics]
-    if not names:
-        raise ValueError("metrics is empty: name at least one, such as 'auc'")
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise ValueError(f"metrics names {twice[0]!r} twice")
-    return metrics
+    items = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    if not items:
+        raise ValueError('metrics is empty: give at least one, such as metrics=("auc",)')
+    found = tuple(_as_metric(item) for item in items)
+    names = [metric.name for metric in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"metrics has {name!r} {names.count(name)} times: give it once")
+    return found
+
+
+def metric_of_function(function: Callable[..., Any]) -> tuple[Metric, bool]:
+    """The metric that a function computes, and whether its direction is known.
+
+    It is known of the functions of `torch_rechub.metrics`, and of scikit-learn's by the convention
+    it documents: of `…_score` larger values are better, of `…_error`, `…_loss` and `…_deviance`
+    smaller ones. Of any other function it follows from a word of its name, such as "error", else it
+    is "max", as torch-rechub 0.9 took all of them.
+
+    Args:
+        function: A function of labels and scores, or a `functools.partial` of one.
+
+    Returns:
+        The metric, and whether its direction is known.
+
+    Raises:
+        TypeError: It cannot be called.
+
+    Example:
+        >>> from torch_rechub.metrics.prediction import log_loss
+        >>> metric, known = metric_of_function(log_loss)
+        >>> metric.name, metric.direction, known
+        ('log_loss', 'min', True)
+    """
+    if not callable(function):
+        raise TypeError(f"a metric must be a function of labels and scores, got {function!r}")
+    inner: Any = function
+    while isinstance(inner, partial):
+        inner = inner.func
+    ours = _name_of_ours(inner)
+    if ours is None and _is_sklearn(inner):
+        ours = _OF_SKLEARN.get(inner.__name__)
+    if ours is not None:
+        threshold = getattr(function, "keywords", {}).get("threshold", DEFAULT_THRESHOLD)
+        metric = at_threshold(ours, threshold) if ours in AT_THRESHOLD else metric_named(ours)
+        return replace(metric, function=function), True
+    name = getattr(inner, "__name__", type(inner).__name__)
+    documented = re.search(r"_(score|error|loss|deviance)$", name) if _is_sklearn(inner) else None
+    if documented:
+        return Metric(name, function, "max" if documented[1] == "score" else "min"), True
+    legal = "score" if name == "<lambda>" else re.sub(r"[^\w.@-]", "_", name)
+    return Metric(legal, function, direction_of(legal) or "max"), False
 
 
 def _as_metric(given: Any) -> Metric:
@@ -198,69 +178,65 @@ def _as_metric(given: Any) -> Metric:
     if isinstance(given, str):
         return metric_named(given)
     if not callable(given):
-        raise TypeError(f"metrics must be names or Metric, got {given!r}")
+        raise TypeError(
+            f"a metric must be a name such as 'auc', or a Metric, got {given!r} of type "
+            f"{type(given).__name__}"
+        )
     metric, known = metric_of_function(given)
     if not known:
         raise ValueError(
-            f"whether larger or smaller values of {metric.name!r} are better is not known: give "
-            f"Metric({metric.name!r}, function, 'max' or 'min')"
+            f"whether larger or smaller values of {metric.name} are better is unknown: give "
+            f'Metric("{metric.name}", function, "max" or "min")'
         )
     return metric
 
 
-def metric_of_function(function: Callable[..., float]) -> tuple[Metric, bool]:
-    """The metric of a function of (labels, scores), and whether its direction is known.
-
-    Ours are known, and scikit-learn's by its convention: larger values of ``…_score`` are better,
-    smaller ones of ``…_error``, ``…_loss`` and ``…_deviance``. The direction of another is taken
-    from its name, else as "max".
-
-    Example:
-        >>> def my_loss(labels, scores):
-        ...     return 0.5
-        >>> metric, known = metric_of_function(my_loss)
-        >>> metric.name, metric.direction, known
-        ('my_loss', 'min', False)
-    """
-    inner: Any = function
-    while isinstance(inner, partial):
-        inner = inner.func
-    name = getattr(inner, "__name__", type(inner).__name__)
-    module = str(getattr(inner, "__module__", ""))
-    own = {row[1]: (key, row) for key, row in _OF_ROWS.items()}
-    if module.startswith(f"{__package__}.") and name in own:
-        key, (_, _, direction, needs, labels) = own[name]
-        return Metric(key, function, direction, needs, None, labels), True
-    known = module.split(".")[0] == "sklearn"
-    if known:
-        smaller = name.endswith(("_error", "_loss", "_deviance"))
-        name = _OF_SKLEARN.get(name, name)
-    else:
-        smaller = direction_of(name) == "min"
-    legal = re.sub(r"[^\w.@-]+", "_", "score" if name == "<lambda>" else name)
-    return Metric(legal, function, "min" if smaller else "max"), known
+def _lookup(name: str) -> Metric | None:
+    base, k, threshold = parsed(name)
+    if entry_of(name) is None:
+        return None
+    if k is not None:
+        return _at_k(base, k)
+    if base in AT_THRESHOLD:
+        return _at_threshold(base, DEFAULT_THRESHOLD if threshold is None else threshold)
+    return _of_rows(base)
 
 
-def direction_of(key: str) -> Direction | None:
-    """Whether larger or smaller values of a recorded metric are better; None if that is not known.
+@cache
+def _of_rows(name: str) -> Metric:
+    entry = OF_ROWS[name]
+    return Metric(name, _function(entry), entry.direction, entry.needs, labels=entry.labels)
 
-    Args:
-        key: Its name in the records.
 
-    Example:
-        >>> direction_of("val/auc"), direction_of("val/task_0_loss"), direction_of("test/ndcg@10")
-        ('max', 'min', 'max')
-        >>> direction_of("val/calibration"), direction_of("reward")
-        (None, None)
-    """
-    name = re.sub(r"^task_\d+_", "", key.rsplit("/", 1)[-1].lower())
-    known = _OF_ROWS.get(_ALIASES.get(name, name))
-    if known is not None:
-        return known[2]
-    ranking, at, _ = name.partition("@")
-    if at and ranking in (*HITS, *_LISTS):
-        return _LISTS.get(ranking, "max")
-    words = set(re.split(r"[^a-z0-9]+", key.lower())) | set(re.split(r"[^a-z]+", key.lower()))
-    if words & _SMALLER_IS_BETTER:
-        return "min"
-    return "max" if words & _LARGER_IS_BETTER else None
+@cache
+def _at_threshold(name: str, threshold: float) -> Metric:
+    entry = AT_THRESHOLD[name]
+    label = name if threshold == DEFAULT_THRESHOLD else f"{name}_{threshold}"
+    function = partial(_function(entry), threshold=threshold)
+    return Metric(label, function, entry.direction, labels=entry.labels)
+
+
+@cache
+def _at_k(name: str, k: int) -> Metric:
+    entry = AT_K[name]
+    function = partial(_function(entry), name=name)
+    return Metric(f"{name}@{k}", function, entry.direction, entry.needs, k, entry.labels)
+
+
+def _function(entry: Entry) -> Callable[..., Any]:
+    module = import_module(f"{__package__}.{entry.room}")
+    found: Callable[..., Any] = getattr(module, entry.function)
+    return found
+
+
+def _name_of_ours(function: Any) -> str | None:
+    """The metric of a function of this room; others of its name do not count."""
+    for name, entry in {**OF_ROWS, **AT_THRESHOLD}.items():
+        room = sys.modules.get(f"{__package__}.{entry.room}")
+        if room is not None and getattr(room, entry.function, None) is function:
+            return name
+    return None
+
+
+def _is_sklearn(function: Any) -> bool:
+    return str(getattr(function, "__module__", "")).split(".")[0] == "sklearn"

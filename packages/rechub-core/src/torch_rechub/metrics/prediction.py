@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._bounds import refuse_masked
+from .columns import of_length, pair, refuse_other_labels
 
 log = logging.getLogger("torch_rechub")
 
@@ -34,7 +34,7 @@ def auc_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         >>> auc_score([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
         0.75
     """
-    labels, scores = labels_and_scores(y_true, y_pred)
+    labels, scores = pair(y_true, y_pred)
     if len(labels) == 0 or labels.min() == labels.max():
         classes = f"only the label {labels[0]:g}" if len(labels) else "no rows"
         log.warning("AUC is undefined on %s: reported as NaN.", classes)
@@ -95,10 +95,9 @@ def gauc_score(
         Zhu et al., "Optimized Cost per Click in Taobao Display Advertising", KDD 2017,
         arXiv:1703.02091.
     """
-    labels, scores = labels_and_scores(y_true, y_pred)
-    names, user = np.unique(_column(users, len(labels)), return_inverse=True)
-    if not np.isin(labels, (0, 1)).all():
-        raise ValueError(f"labels must be 0 or 1, got {labels[~np.isin(labels, (0, 1))][0]:g}")
+    labels, scores = pair(y_true, y_pred)
+    names, user = np.unique(of_length(users, len(labels)), return_inverse=True)
+    refuse_other_labels(labels)
     if np.isnan(scores).any():
         log.warning(
             "GAUC is undefined, %d scores are NaN: reported as NaN.", np.isnan(scores).sum()
@@ -139,9 +138,9 @@ def get_user_pred(
         >>> get_user_pred([0, 1, 1], [0.1, 0.2, 0.3], [7, 3, 7])
         {7: {'y_true': [0, 1], 'y_pred': [0.1, 0.3]}, 3: {'y_true': [1], 'y_pred': [0.2]}}
     """
-    labels, predictions = labels_and_scores(y_true, y_pred, dtype=None)
+    labels, predictions = pair(y_true, y_pred, dtype=None)
     names, first, user = np.unique(
-        _column(users, len(labels)), return_index=True, return_inverse=True
+        of_length(users, len(labels)), return_index=True, return_inverse=True
     )
     keys = names.tolist()
     rows_of = np.split(np.argsort(user, kind="stable"), np.cumsum(np.bincount(user))[:-1])
@@ -168,7 +167,7 @@ def log_loss(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         >>> round(log_loss([1, 0], [0.9, 0.2]), 4)
         0.1643
     """
-    labels, p = labels_and_scores(y_true, y_pred)
+    labels, p = pair(y_true, y_pred)
     if len(labels) == 0:
         return math.nan
     p = np.clip(p, 1e-15, 1 - 1e-15)
@@ -189,7 +188,7 @@ def mse_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         >>> mse_score([1.0, 2.0], [1.0, 4.0])
         2.0
     """
-    labels, predictions = labels_and_scores(y_true, y_pred)
+    labels, predictions = pair(y_true, y_pred)
     return float(np.mean((labels - predictions) ** 2)) if len(labels) else math.nan
 
 
@@ -224,32 +223,8 @@ def mae_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         >>> mae_score([1.0, 2.0], [1.0, 4.0])
         1.0
     """
-    labels, predictions = labels_and_scores(y_true, y_pred)
-    return float(np.abs(labels - predictions).mean()) if len(labels) else math.nan
-
-
-def labels_and_scores(
-    y_true: Any, y_pred: Any, dtype: Any = np.float64
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Labels and scores as flat arrays of one length.
-
-    Raises:
-        ValueError: Lengths differ, or one of them is masked.
-    """
-    refuse_masked(y_true, "y_true")
-    refuse_masked(y_pred, "y_pred")
-    labels = np.asarray(y_true, dtype=dtype).reshape(-1)
-    scores = np.asarray(y_pred, dtype=dtype).reshape(-1)
-    if len(labels) != len(scores):
-        raise ValueError(f"{len(labels)} labels, but {len(scores)} predictions")
-    return labels, scores
-
-
-def _column(users: ArrayLike, n: int) -> NDArray[Any]:
-    column = np.asarray(users).reshape(-1)
-    if len(column) != n:
-        raise ValueError(f"{n} labels, but {len(column)} users")
-    return column
+    labels, predictions = pair(y_true, y_pred)
+    return float(np.mean(np.abs(labels - predictions))) if len(labels) else math.nan
 
 
 def _ranks_within(

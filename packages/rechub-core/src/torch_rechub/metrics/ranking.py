@@ -142,6 +142,28 @@ def ranking_metrics_from_hits(
     }
 
 
+def metric_of_hits(hits: ArrayLike, n_relevant: ArrayLike, name: str) -> float:
+    """One metric of `ranking_metrics_from_hits`, at the last rank of the hits.
+
+    Args:
+        hits: See `ranking_metrics_from_hits`, shape (U, K).
+        n_relevant: See `ranking_metrics_from_hits`, shape (U,).
+        name: "ndcg", "mrr", "recall", "hit", "precision" or "map".
+
+    Returns:
+        The metric at K, in 0 to 1.
+
+    Raises:
+        ValueError: As `ranking_metrics_from_hits`.
+
+    Example:
+        >>> metric_of_hits([[False, True], [False, False]], [1, 3], "mrr")
+        0.25
+    """
+    k = np.shape(hits)[-1]
+    return ranking_metrics_from_hits(hits, n_relevant, [k])[f"{name}@{k}"]
+
+
 def topk_metrics(
     y_true: Lists, y_pred: Lists, topKs: Iterable[int] | None = None
 ) -> dict[str, list[str]]:

@@ -1,0 +1,69 @@
+"""`Metric`: what trainers, early stopping and loggers know of a metric."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .._bounds import check_whole
+from .._errors import UnknownChoiceError
+from .names import Direction, Labels, Needs
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric: its name, its function, the direction of better values and what it needs.
+
+    Args:
+        name: The name it is recorded under, after "val/" or "test/": letters, digits, and _ . @ -.
+        function: Returns the metric as a float. Its arguments follow from `needs`.
+        direction: "max" if larger values are better, "min" if smaller ones are. None: the metric is
+            recorded, but cannot be monitored, such as calibration, whose best value is 1.
+        needs: "predictions": `function(labels, scores)`, arrays (N,). "groups":
+            `function(labels, scores, groups)`, arrays (N,). "hits": `function(hits, n_relevant)`,
+            arrays (U, k) and (U,), as `ranking_metrics_from_hits` takes them. "lists":
+            `function(lists)` of `RankedLists`, cut at rank k.
+        k: The ranks that "hits" and "lists" are cut at; None for the other needs.
+        labels: "binary" for a metric that is defined on labels 0 and 1 only, "real" for any labels.
+
+    Raises:
+        TypeError: The name is no text, the function cannot be called, or k is no number.
+        ValueError: The name is empty or illegal, direction, needs or labels is another, or k is
+            missing, below 1, or given to a metric that has no ranks.
+
+    Example:
+        >>> Metric("mape", lambda y, p: float(abs(y - p).mean()), "min").direction
+        'min'
+    """
+
+    name: str
+    function: Callable[..., float]
+    direction: Direction | None
+    needs: Needs = "predictions"
+    k: int | None = None
+    labels: Labels = "real"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise TypeError(f"the name of a metric must be a text, got {self.name!r}")
+        if not re.fullmatch(r"[\w.@-]+", self.name):
+            raise ValueError(
+                f"the name of a metric must be letters, digits and _ . @ -, got {self.name!r}"
+            )
+        if not callable(self.function):
+            raise TypeError(f"the function of metric {self.name} must be callable")
+        if self.direction not in ("max", "min", None):
+            raise UnknownChoiceError(
+                f"direction must be 'max', 'min' or None, got {self.direction!r}"
+            )
+        if self.needs not in ("predictions", "groups", "hits", "lists"):
+            raise UnknownChoiceError(
+                f"needs must be 'predictions', 'groups', 'hits' or 'lists', got {self.needs!r}"
+            )
+        if self.labels not in ("binary", "real"):
+            raise UnknownChoiceError(f"labels must be 'binary' or 'real', got {self.labels!r}")
+        check_whole(1, k=self.k)
+        if (self.k is None) == (self.needs in ("hits", "lists")):
+            wanted = "must be given" if self.k is None else "must be None"
+            raise ValueError(
+                f"k {wanted} for metric {self.name}, which needs {self.needs}, got {self.k}"
+            )
