@@ -80,6 +80,26 @@ def test_the_metric_and_its_direction_can_be_given(folder, capsys):
     assert len(ranked("--top", "1")) == 1
 
 
+def test_the_direction_that_a_run_monitored_decides(tmp_path, capsys):
+    record(tmp_path, "a", [0.5, 0.9], monitor="val/auc", monitor_direction="min")
+    _, out, _ = rechub(capsys, "compare", str(tmp_path))
+    assert "val/auc, smallest is best" in out
+    _, out, _ = rechub(capsys, "runs", str(tmp_path), "--format", "json")
+    assert json.loads(out)[0]["best"] == 0.5
+
+
+@pytest.mark.parametrize("command", ["runs", "compare"])
+def test_calibration_needs_a_mode(tmp_path, capsys, command):
+    logger = JSONLLogger("p", "a", {}, dir=tmp_path)
+    logger.log_metrics({"val/calibration": 1.1}, 0)
+    logger.finish()
+    asked = (command, str(tmp_path), "--metric", "val/calibration")
+    code, _, err = rechub(capsys, *asked)
+    assert code == 1
+    assert "neither the largest nor the smallest value is best: give the mode" in err
+    assert rechub(capsys, *asked, "--mode", "min")[0] == 0
+
+
 def test_json_has_everything_in_full(folder, capsys):
     _, out, _ = rechub(capsys, "compare", folder, "--format", "json")
     found = json.loads(out)

@@ -177,6 +177,49 @@ def test_of_a_loss_the_smallest_is_best_unless_told_otherwise():
     assert [(row.name, row.best.mean) for row in rows] == [("high", 5.0), ("low", 3.0)]
 
 
+@pytest.mark.parametrize(("recorded", "best"), [("min", 1.0), ("max", 3.0)])
+def test_the_direction_that_runs_monitored_a_metric_in_comes_before_that_of_its_name(
+    recorded, best
+):
+    params = {"monitor": "val/auc", "monitor_direction": recorded}
+    runs = [run("a", [3.0, 1.0], **params), run("b", [1.0, 3.0])]
+    assert [row.best.mean for row in compare(runs, "val/auc").rows] == [best] * 2
+    contrary = "max" if recorded == "min" else "min"
+    assert [row.best.mean for row in compare(runs, "val/auc", contrary).rows] == [4.0 - best] * 2
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"monitor": "val/loss", "monitor_direction": "min"},  # of another metric
+        {"monitor_direction": "min"},
+        {"monitor": "val/auc", "monitor_direction": "down"},
+        {"monitor": "val/auc", "monitor_direction": ["min"]},
+        {"monitor": "val/auc"},
+    ],
+)
+def test_otherwise_the_direction_is_that_of_the_name(params):
+    assert compare([run("a", [3.0, 1.0], **params)], "val/auc").mode == "max"
+
+
+def test_runs_that_monitored_a_metric_both_ways_need_a_mode():
+    runs = [
+        run("a", [0.5], monitor="val/auc", monitor_direction=direction)
+        for direction in ("max", "min")
+    ]
+    with pytest.raises(ValueError, match=r"'val/auc' for its largest value, .*--mode"):
+        compare(runs)
+    assert compare(runs, mode="max").mode == "max"
+
+
+@pytest.mark.parametrize("metric", ["val/calibration", "val/task_1_calibration"])
+def test_a_metric_without_a_direction_needs_a_mode(metric):
+    runs = [run("a", [0.9, 1.1], metric)]
+    with pytest.raises(ValueError, match=f"of '{metric}' neither the largest nor .*--mode"):
+        compare(runs, metric)
+    assert compare(runs, metric, "min").rows[0].best.mean == 0.9
+
+
 def test_nan_is_never_best_but_may_be_last():
     nan, inf = math.nan, math.inf
     found = compare([run("a", [nan, 0.5, nan]), run("b", [nan]), run("c", [-inf, 0.1])])
@@ -228,6 +271,7 @@ def test_the_records_are_plain_and_the_frame_has_them():
         (["train/loss", "val/loss", "val/accuracy"], "val/accuracy"),
         (["train/loss", "val/loss"], "val/loss"),
         (["learning_rate", "train/task_0_loss"], "train/task_0_loss"),
+        (["val/calibration", "val/loss", "train/loss"], "val/loss"),
     ],
 )
 def test_the_metric_compared_by_default(names, chosen):
@@ -242,10 +286,10 @@ def test_a_recorded_monitor_decides():
 
 @pytest.mark.parametrize(
     ("name", "mode"),
-    [("val/auc", "max"), ("val/task_0_loss", "min"), ("LogLoss", "min"), ("val/rmse", "min"),
-     ("val/ndcg@10", "max"), ("glossary", "max")],
+    [("val/auc", "max"), ("val/task_0_loss", "min"), ("val/ne", "min"), ("val/rmse", "min"),
+     ("val/ndcg@10", "max"), ("val/collision_rate", "min"), ("glossary", "max")],
 )  # fmt: skip
-def test_the_direction_follows_the_name(name, mode):
+def test_the_direction_follows_the_name_and_is_max_where_it_says_nothing(name, mode):
     assert direction(name) == mode
 
 

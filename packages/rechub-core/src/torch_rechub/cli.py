@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (listing, comparing):
         command.add_argument("paths", nargs="+", metavar="PATH", help="a folder, or a run's file")
         command.add_argument("--metric", help="such as val/auc; by default chosen from the runs")
-        command.add_argument("--mode", choices=["max", "min"], help="by default from the name")
+        command.add_argument("--mode", choices=["max", "min"], help="by default that of the metric")
         backend = "only runs of this backend, such as jsonl; may be repeated"
         command.add_argument("--backend", action="append", metavar="NAME", help=backend)
         formats = ["table", "json", "csv", "markdown"]
@@ -120,7 +120,7 @@ def _runs(options: argparse.Namespace) -> None:
         metric = default_metric(runs)
     elif metric is not None and not any(metric in run.metrics for run in runs):
         raise ValueError(f"no run has the metric {metric!r}; they have: {names_of_metrics(runs)}")
-    records = run_records(runs, metric, options.mode or direction(metric or ""))
+    records = run_records(runs, metric, options.mode or direction(metric or "", runs))
     if options.format in ("table", "markdown"):
         _show(run_table(records, metric), options.format)
     else:

@@ -8,7 +8,7 @@ from typing import Any
 
 from .comparison import Comparison, Row, Statistic
 from .folders import AnyPath
-from .monitored import default_metric, direction
+from .monitored import MODES, default_metric, direction
 from .reading import no_runs, read_runs
 from .record import Mode, Run, flat
 from .tables import shortened
@@ -34,23 +34,25 @@ def compare(
     Args:
         runs: Runs, or the paths to read them from.
         metric: What to compare; by default what `default_metric` chooses.
-        mode: ``max`` or ``min``; by default ``min`` for names with a word like ``loss`` or ``mse``.
+        mode: ``max`` or ``min``; by default the ``monitor_direction`` of runs that monitored the
+            metric, else that of the metric's name, else ``max``.
         ignore: Hyper-parameters that count as the same, by their flat names.
 
     Raises:
-        ValueError: There is no run, or none has the metric; the message lists what there is.
+        ValueError: There is no run, or none has the metric; the message lists what there is. Or the
+            metric has no direction, such as calibration, and `mode` is not given.
     """
     found = _as_runs(runs)
     metric = metric or default_metric(found)
-    mode = mode or direction(metric)
-    if mode not in ("max", "min"):
+    if mode is not None and mode not in MODES:
         raise ValueError(f"mode must be 'max' or 'min', got {mode!r}")
-    have = [run for run in found if run.best(metric, mode) is not None]
+    have = [run for run in found if run.best(metric, mode or "max") is not None]
     if not have:
         raise ValueError(
             f"none of {len(found)} runs has numbers for the metric {metric!r}; "
             f"they have: {names_of_metrics(found)}"
         )
+    mode = mode or direction(metric, have)
     ignored = frozenset(ignore)
     params = [{n: v for n, v in flat(run.hyperparams) if n not in ignored} for run in have]
     signatures = [{n: signature(v) for n, v in given.items()} for given in params]

@@ -1,14 +1,13 @@
 """Which metric decides, and which way."""
 
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from ..metrics.monitor import direction_of, is_undirected
 from .record import Mode, Run
 
-_SMALLER_IS_BETTER = {
-    "loss", "logloss", "error", "mse", "rmse", "mae", "mape", "nll", "perplexity", "ece", "brier",
-}  # fmt: skip
+MODES: tuple[Mode, ...] = ("max", "min")
+_REMEDY = "give the mode, max or min (on the command line: --mode)"
 
 
 def default_metric(runs: Sequence[Run]) -> str:
@@ -26,16 +25,41 @@ def default_metric(runs: Sequence[Run]) -> str:
             return name
     return min(
         counts,
-        key=lambda n: (not n.startswith("val"), direction(n) == "min", -counts[n], n),
+        key=lambda n: (
+            not n.startswith("val"),
+            is_undirected(n),
+            direction_of(n) == "min",
+            -counts[n],
+            n,
+        ),
     )
 
 
-def direction(metric: str) -> Mode:
-    """Whether the largest or the smallest value of a metric is best, by its name.
+def direction(metric: str, runs: Iterable[Run] = ()) -> Mode:
+    """Whether the largest or the smallest value of a metric is best.
+
+    It is the `monitor_direction` of the runs that monitored the metric; else that of the metric's
+    name, see `direction_of`; else "max".
+
+    Raises:
+        ValueError: The metric has no direction, or the runs monitored it in both.
 
     Example:
         >>> direction("val/auc"), direction("val/task_0_loss"), direction("test/rmse")
         ('max', 'min', 'min')
     """
-    words = set(re.split(r"[^a-z]+", metric.lower()))
-    return "min" if words & _SMALLER_IS_BETTER else "max"
+    recorded = [
+        run.hyperparams.get("monitor_direction")
+        for run in runs
+        if run.hyperparams.get("monitor") == metric
+    ]
+    known: list[Mode] = [mode for mode in MODES if mode in recorded]
+    if len(known) > 1:
+        raise ValueError(
+            f"runs monitored {metric!r} for its largest value, others for its smallest: {_REMEDY}"
+        )
+    if not known and is_undirected(metric):
+        raise ValueError(
+            f"of {metric!r} neither the largest nor the smallest value is best: {_REMEDY}"
+        )
+    return known[0] if known else direction_of(metric) or "max"
