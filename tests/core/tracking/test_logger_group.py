@@ -62,9 +62,14 @@ def test_loggers_are_fed_in_order_and_finished_in_reverse():
 
 
 def test_one_logger_a_tuple_or_none_at_all_will_do():
-    for loggers in (Notes([]), (Notes([]),), [], iter([Notes([])])):
-        with LoggerGroup(loggers) as group:
+    wrap = (lambda logger: logger, lambda logger: (logger,), lambda logger: iter([logger]))
+    for loggers in wrap:
+        calls = []
+        with LoggerGroup(loggers(Notes(calls))) as group:
             group.log_metrics({"auc": 0.5}, step=0)
+        assert calls == [("logger", "log_metrics", {"auc": 0.5}, 0), ("logger", "finish")]
+    with LoggerGroup([]) as group:
+        assert group.log_metrics({"auc": 0.5}, step=0) is None
 
 
 def test_an_object_with_the_three_methods_is_a_logger():

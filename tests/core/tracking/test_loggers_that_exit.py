@@ -5,6 +5,7 @@ import math
 import os
 import signal
 import threading
+import time
 from functools import partial
 
 import numpy as np
@@ -208,8 +209,11 @@ def test_a_logger_that_hangs_without_a_thread_to_watch_the_end_ends_no_training(
 
     monkeypatch.setattr(threading.Thread, "start", no_watch)
     logger = Acting("finish", lambda: released.wait(5), True)
+    started = time.monotonic()
     with LoggerGroup(logger, timeout=0.05) as group:
         group.log_metrics({"auc": 0.5}, step=0)
+    assert time.monotonic() - started < 4
+    assert logger.calls == ["log_metrics", "finish"]
     released.set()
 
 

@@ -130,8 +130,8 @@ def test_items_are_ranked_there_as_here(tmp_path, device, same_on_device):
     assert found == pytest.approx(evaluate_retrieval(user, item, relevant, topKs=(5,)), rel=1e-4)
 
 
-def test_items_are_written_there_as_here(tmp_path, device):
-    trainer, loader = fitted(next_codes, tmp_path, device, n_epoch=20)
+def test_items_are_written_there_as_here(tmp_path, other_device):
+    trainer, loader = fitted(next_codes, tmp_path, other_device, n_epoch=20)
     found = trainer.recommend(loader, num_beams=V), trainer.evaluate_topk(loader, (3,), True)
     here, _ = next_codes(model_path=tmp_path)
     here.model.load_state_dict(torch.load(tmp_path / "model.pth", map_location="cpu"))
