@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from torch_rechub.basic.features import DenseFeature, SparseFeature
+from torch_rechub.testing import ModelContract
 
 
 class Naive:
@@ -81,14 +82,7 @@ def naive():
 def randomized():
     """Gives every weight and running statistic of a model a value of some size."""
 
-    def randomize(model):
-        with torch.no_grad():
-            for name, value in model.state_dict().items():
-                if value.is_floating_point():
-                    value.uniform_(0.5, 2.0) if "running_var" in name else value.normal_(0, 0.5)
-        return model
-
-    return randomize
+    return ModelContract().randomize
 
 
 @pytest.fixture

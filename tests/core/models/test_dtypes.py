@@ -1,6 +1,6 @@
-"""Every model computes in the floating type it is in: double, single, half and bfloat16.
+"""Inputs of any type, and numbers that are extreme for a type, in models and layers.
 
-The right values are those of the same weights in double precision.
+That each model computes in the type of its weights is in the contract, `torch_rechub.testing`.
 """
 
 from collections.abc import Callable
@@ -22,9 +22,8 @@ from torch_rechub.basic.layers.precision import leave_out, unit_length
 from torch_rechub.losses.blockwise_softmax import softmax_loss
 from torch_rechub.models.generative import HLLMModel
 
-# of rounding: the share of the largest number that outputs may be off by
-TYPES = {torch.float64: 1e-12, torch.float32: 1e-4, torch.float16: 0.05, torch.bfloat16: 0.3}
 HALVES = [torch.float16, torch.bfloat16]
+TYPES = [torch.float64, torch.float32, *HALVES]
 
 Inputs = dict[str, torch.Tensor]
 Case = tuple[Callable[[], Any], Callable[[int], Inputs], Callable[[Any, Inputs], Any]]
