@@ -4,7 +4,7 @@ from .._files import CheckpointError
 from ..metrics.monitor import Metric
 from ..objectives.retrieval import RetrievalData
 from ..training.callbacks import Callback
-from ..training.reporting.recording import Recording
+from ..training.recording import Recording
 from .ctr_trainer import CTRTrainer
 from .match_trainer import MatchTrainer
 from .mtl_trainer import MTLTrainer

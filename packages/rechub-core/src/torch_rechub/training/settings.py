@@ -16,7 +16,7 @@ from ..distributed import warn_of_processes
 
 if TYPE_CHECKING:
     from ..metrics.monitor import Metric
-    from .reporting.recording import Recording
+    from .recording import Recording
 
 log = logging.getLogger("torch_rechub")
 

@@ -1,7 +1,7 @@
 """One table seen inside its stack, read, written and frozen like an `nn.Embedding`."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +10,32 @@ from torch.utils._pytree import tree_map
 
 from .tables import Slice
 
-if TYPE_CHECKING:
-    from .embedding import EmbeddingLayer
+
+class HasTables(Protocol):
+    """An `EmbeddingLayer`, as far as a view of its tables is concerned."""
+
+    slices: dict[str, Slice]
+
+    def table(self, name: str) -> Tensor:
+        """The rows of a feature's table."""
+
+    def slice_of(self, feature: str) -> Slice:
+        """Where a feature's table lies."""
+
+    def forget_slices(self) -> None:
+        """Forget what was computed of the slices before they changed."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """The matrices of stacked tables."""
+
+    def named_parameters(self, *, recurse: bool = ...) -> Iterator[tuple[str, nn.Parameter]]:
+        """The matrices by name."""
+
+    def get_parameter(self, target: str) -> nn.Parameter:
+        """A matrix by its name."""
+
+    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
+        """Put a matrix in the place of another."""
 
 
 class TableRows(Tensor):
@@ -22,11 +46,11 @@ class TableRows(Tensor):
     computing with it are plain tensors.
     """
 
-    _layer: "EmbeddingLayer"
+    _layer: HasTables
     _name: str
 
     @classmethod
-    def of(cls, layer: "EmbeddingLayer", name: str) -> "TableRows":
+    def of(cls, layer: HasTables, name: str) -> "TableRows":
         """The rows of the table called `name`."""
         rows = layer.table(name).detach().as_subclass(cls)
         rows._layer, rows._name = layer, name
@@ -117,7 +141,7 @@ class TableView:
         padding_idx: The row that is never trained, or None.
     """
 
-    def __init__(self, layer: "EmbeddingLayer", name: str, padding_idx: int | None) -> None:
+    def __init__(self, layer: HasTables, name: str, padding_idx: int | None) -> None:
         self._layer, self._name, self.padding_idx = layer, name, padding_idx
         self.num_embeddings, self.embedding_dim = layer.table(name).shape
 
@@ -153,7 +177,7 @@ class TableView:
 class Tables(Mapping[str, TableView]):
     """The tables of a layer by the name of the feature that owns each."""
 
-    def __init__(self, layer: "EmbeddingLayer", padding: Mapping[str, int | None]) -> None:
+    def __init__(self, layer: HasTables, padding: Mapping[str, int | None]) -> None:
         self._layer, self._padding = layer, padding
 
     def __getitem__(self, name: str) -> TableView:
@@ -177,7 +201,7 @@ class Tables(Mapping[str, TableView]):
         return self._layer.parameters()
 
 
-def write(layer: "EmbeddingLayer", name: str, value: Tensor) -> None:
+def write(layer: HasTables, name: str, value: Tensor) -> None:
     """Give a table these rows.
 
     Raises:
@@ -193,7 +217,7 @@ def write(layer: "EmbeddingLayer", name: str, value: Tensor) -> None:
         table.copy_(value)
 
 
-def set_trainable(layer: "EmbeddingLayer", name: str, trainable: bool) -> None:
+def set_trainable(layer: HasTables, name: str, trainable: bool) -> None:
     """Freeze a table, or have it trained; before an optimizer has moments of its rows.
 
     The rows of a parameter are trained together, so a table that is to differ from the others of
@@ -267,6 +291,6 @@ def _sparse(rows: Tensor, values: Tensor, n_rows: int) -> Tensor:
     return torch.sparse_coo_tensor(rows.unsqueeze(0), values, size, check_invariants=False)
 
 
-def _stack_of(layer: "EmbeddingLayer", name: str) -> tuple[nn.Parameter, Slice]:
+def _stack_of(layer: HasTables, name: str) -> tuple[nn.Parameter, Slice]:
     where = layer.slice_of(name)
     return layer.get_parameter(where.stack), where

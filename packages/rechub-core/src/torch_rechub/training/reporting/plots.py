@@ -1,7 +1,6 @@
 """Pictures of what a model predicts, drawn with matplotlib, which is imported when they are."""
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,12 +10,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Numbers = NDArray[Any]
-
-
-def require_matplotlib() -> None:
-    """Raise ImportError, with the command that installs it, where matplotlib is missing."""
-    if find_spec("matplotlib") is None:
-        raise ImportError("figures need matplotlib: pip install 'rechub-core[plot]'")
 
 
 def roc(labels: Numbers, predictions: Numbers) -> "Figure":

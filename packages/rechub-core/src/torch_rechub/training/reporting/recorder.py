@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...basic.tracking import LoggerGroup
+from ..recording import Recording
 from .embedding_stats import EmbeddingStats
 from .plots import calibration, confusion, roc, task_weights
-from .recording import Recording
 
 STEP_AXIS = "global_step"
 _NOT_METRICS = ("epoch", "seconds")

@@ -1,9 +1,9 @@
 """Recording: the options that say what loggers receive in addition to the metrics."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
-from ..._bounds import check_whole
-from .plots import require_matplotlib
+from .._bounds import check_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,4 +47,10 @@ class Recording:
             if (value := getattr(self, name)) not in (False, True):
                 raise ValueError(f"{name} must be True or False, got {value!r}")
         if self.figures:
-            require_matplotlib()
+            _require_matplotlib()
+
+
+def _require_matplotlib() -> None:
+    """Raise ImportError, with the command that installs it, where matplotlib is missing."""
+    if find_spec("matplotlib") is None:
+        raise ImportError("figures need matplotlib: pip install 'rechub-core[plot]'")
