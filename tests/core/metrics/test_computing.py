@@ -116,6 +116,8 @@ def test_a_label_above_0_is_relevant():
     assert found == {"recall@1": 0.0}
     found = of_predictions(as_metrics("mrr@3"), [4.5, -1.0, 0.0], [0.1, 0.9, 0.5], [1, 1, 1])
     assert found == {"mrr@3": pytest.approx(1 / 3)}
+    found = of_predictions(as_metrics("recall@1"), [4.0, 1.0, -2.0], [0.9, 0.5, 0.1], [1, 1, 1])
+    assert found == {"recall@1": 0.5}  # one of two relevant rows, whatever their labels
 
 
 def test_a_score_that_is_nan_makes_ranking_metrics_nan_with_a_warning(caplog):

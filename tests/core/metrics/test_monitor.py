@@ -140,6 +140,11 @@ def test_a_threshold_that_makes_no_sense_is_refused(name, threshold, message):
         at_threshold(name, threshold)
 
 
+def test_a_threshold_in_a_name_must_be_finite_too():
+    with pytest.raises(ValueError, match="threshold must be finite, got inf"):
+        metric_named("precision_1e+999")
+
+
 def test_metrics_are_given_as_names_metrics_and_known_functions():
     brier = Metric("brier", sklearn_metrics.brier_score_loss, "min")
     found = as_metrics(["auc", brier, prediction.log_loss, at_threshold("f1", 0.2)])
@@ -211,6 +216,7 @@ def test_a_function_of_ours_or_scikit_learns_has_a_known_direction(function, nam
         (lambda y, p: 0.0, "score", "max"),
         (Lift(), "Lift", "max"),
         (sklearn_metrics.matthews_corrcoef, "matthews_corrcoef", "max"),
+        (sklearn_metrics.make_scorer(sklearn_metrics.roc_auc_score), "_Scorer", "max"),
     ],
 )
 def test_of_any_other_function_the_direction_is_a_guess_and_said_to_be_one(
@@ -256,6 +262,7 @@ def test_what_cannot_be_called_is_no_metric():
         ("loss/fold1", "min"),
         ("val/calibration", None),
         ("val/task_1_calibration", None),
+        ("val/task_10_ne", "min"),
         ("learning_rate", None),
         ("glossary", None),
         ("", None),

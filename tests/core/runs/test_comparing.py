@@ -218,6 +218,8 @@ def test_a_metric_without_a_direction_needs_a_mode(metric):
     with pytest.raises(ValueError, match=f"of '{metric}' neither the largest nor .*--mode"):
         compare(runs, metric)
     assert compare(runs, metric, "min").rows[0].best.mean == 0.9
+    recorded = {"monitor": metric, "monitor_direction": "min"}
+    assert compare([run("a", [0.9, 1.1], metric, **recorded)], metric).mode == "min"
 
 
 def test_nan_is_never_best_but_may_be_last():

@@ -63,6 +63,7 @@ def metric_named(name: str) -> Metric:
     Raises:
         TypeError: The name is no text.
         UnknownChoiceError: No metric has the name; the message lists the names.
+        ValueError: The threshold is not finite.
 
     Example:
         >>> metric_named("log_loss").direction, metric_named("ndcg@10").k
@@ -157,14 +158,14 @@ def metric_of_function(function: Callable[..., Any]) -> tuple[Metric, bool]:
     inner: Any = function
     while isinstance(inner, partial):
         inner = inner.func
+    name = getattr(inner, "__name__", type(inner).__name__)
     ours = _name_of_ours(inner)
     if ours is None and _is_sklearn(inner):
-        ours = _OF_SKLEARN.get(inner.__name__)
+        ours = _OF_SKLEARN.get(name)
     if ours is not None:
         threshold = getattr(function, "keywords", {}).get("threshold", DEFAULT_THRESHOLD)
         metric = at_threshold(ours, threshold) if ours in AT_THRESHOLD else metric_named(ours)
         return replace(metric, function=function), True
-    name = getattr(inner, "__name__", type(inner).__name__)
     documented = re.search(r"_(score|error|loss|deviance)$", name) if _is_sklearn(inner) else None
     if documented:
         return Metric(name, function, "max" if documented[1] == "score" else "min"), True
@@ -198,7 +199,7 @@ def _lookup(name: str) -> Metric | None:
     if k is not None:
         return _at_k(base, k)
     if base in AT_THRESHOLD:
-        return _at_threshold(base, DEFAULT_THRESHOLD if threshold is None else threshold)
+        return at_threshold(base, DEFAULT_THRESHOLD if threshold is None else threshold)
     return _of_rows(base)
 
 
