@@ -242,6 +242,6 @@ def test_it_needs_a_logger_whole_steps_and_matplotlib(tmp_path, monkeypatch):
         CTRTrainer(DeepFM(fields, fields, {"dims": [4]}), record=Recording(best=True))
     with pytest.raises(ValueError, match="every_n_steps must be at least 1, got 0"):
         Recording(every_n_steps=0)
-    monkeypatch.setattr("torch_rechub.training.reporting.plots.find_spec", lambda name: None)
+    monkeypatch.setattr("torch_rechub.training.recording.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'rechub-core\[plot\]'"):
         Recording(figures=True)
