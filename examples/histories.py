@@ -74,7 +74,7 @@ def pairs_of(users):
     return {"user": np.repeat(np.arange(len(users)), lengths), "item": np.concatenate(users)}
 
 
-def labelled(x):
+def labeled(x):
     """A row of label 1 for each film, and one of label 0 for each of its negatives."""
     item = np.column_stack([x["item"], x["neg"]])
     y = np.zeros(item.shape, dtype=np.int64)

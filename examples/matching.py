@@ -25,7 +25,7 @@ from histories import (
     N_ITEMS,
     N_USERS,
     evaluate,
-    labelled,
+    labeled,
     overlapping_pieces_of,
     padded,
     pairs_of,
@@ -180,7 +180,7 @@ def train(recipe, users, seed, epochs=None, device="cpu"):
         for _ in range(epochs or recipe.epochs):
             if recipe.negatives is not None:
                 x["neg"] = random.integers(1, N_ITEMS, (n_rows, *recipe.negatives))
-            data = labelled(x) if together else PredictDataset(x)
+            data = labeled(x) if together else PredictDataset(x)
             trainer.fit(TableLoader(data, recipe.rows, shuffle=True))
             found = vectors(held_out=2)
             validated = evaluate(*found, users, held_out=2)

@@ -1,4 +1,4 @@
-"""What a model must beat: nothing here knows who is asking, or it knows neighbours alone."""
+"""What a model must beat: nothing here knows who is asking, or it knows neighbors alone."""
 
 import numpy as np
 
@@ -9,11 +9,11 @@ def films_mean_label(films, labels, n_films=1683):
     return total / (np.bincount(films, minlength=n_films) + 1)
 
 
-def item_neighbours(matrix, k):
+def item_neighbors(matrix, k):
     """ItemKNN: row i holds the cosines of item i with the items whose k nearest it is among.
 
     A user's score of item i is the sum of row i over the items that the user has: cos(i, j), over
-    the columns of the user-item matrix (U, N), where i is one of the k nearest neighbours of j.
+    the columns of the user-item matrix (U, N), where i is one of the k nearest neighbors of j.
     """
     norms = np.maximum(np.linalg.norm(matrix, axis=0), 1)
     cosine = (matrix / norms).T @ (matrix / norms)

@@ -32,7 +32,7 @@ MLP = {"dims": [64, 32], "dropout": 0.3}
 # first four of `FAST` are far from done when they stop.
 RATE, DECAY, START = 1e-3, 1e-5, 1e-4
 FAST = ("LR", "FM", "FwFM", "AFM", "DeepFFM", "FatDeepFFM", "MaskNet")
-# Products of small embeddings grow faster than the running statistics of batch normalisation
+# Products of small embeddings grow faster than the running statistics of batch normalization
 # follow, and norms hide how small they are: these begin larger, held by decay.
 HELD = ("DeepFFM", "FatDeepFFM", "FiBiNet", "MaskNet", "FinalMLP")
 RATE_OF_FAST, DECAY_OF_HELD, START_OF_HELD = 3e-3, 3e-3, 0.1
@@ -61,7 +61,7 @@ class Clicks:
         self.fields = [replace(f, initializer=initial) for f in describe(self.x, DIM)]
         self.rows = [loader.dataset.indices.numpy() for loader in self.loaders(["item_id"])]
         self.x |= liked_before(self.x, self.y, data.ratings["timestamp"].to_numpy(), self.rows[0])
-        self.x["years"] = _standardised(self.x["age"], self.x["release_year"])
+        self.x["years"] = _standardized(self.x["age"], self.x["release_year"])
 
         named = {f.name: f for f in self.fields}
         self.item, films = named["item_id"], named["item_id"].vocab_size
@@ -151,7 +151,7 @@ def _metrics(labels, predictions):
     return {"AUC": auc_score(labels, predictions), "log loss": log_loss(labels, predictions)}
 
 
-def _standardised(*columns):
+def _standardized(*columns):
     values = np.stack(columns, axis=1).astype(np.float32)
     return (values - values.mean(axis=0)) / values.std(axis=0)
 

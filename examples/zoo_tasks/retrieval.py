@@ -33,7 +33,7 @@ from torch_rechub.basic.features import DenseFeature, SparseFeature
 from torch_rechub.models import matching as M
 from torch_rechub.models.matching import dssm_senet
 
-from .baselines import item_neighbours
+from .baselines import item_neighbors
 from .runs import Outcome, Run, parameters_of
 
 LIST, DRAWN = {"mode": 2}, (100,)  # 100 negatives a row
@@ -142,7 +142,7 @@ def _popularity(data):
 
 def _item_knn(data):
     train, known = (_matrix([films[:-n] for films in data.users]) for n in (2, 1))
-    return evaluate(known, item_neighbours(train, k=100), data.users, 1)
+    return evaluate(known, item_neighbors(train, k=100), data.users, 1)
 
 
 def _matrix(users):

@@ -185,7 +185,7 @@ def process(*arguments, **environment):
     )
 
 
-def test_a_file_gets_no_colours_and_a_poor_encoding_no_error(folder):
+def test_a_file_gets_no_colors_and_a_poor_encoding_no_error(folder):
     done = process("compare", folder, PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"\x1b" not in done.stdout
@@ -208,7 +208,7 @@ def test_a_reader_that_stops_early_is_no_error(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a terminal of Unix")
-def test_a_terminal_gets_colours_unless_it_asks_for_none(folder):
+def test_a_terminal_gets_colors_unless_it_asks_for_none(folder):
     import pty
 
     def in_a_terminal(**environment):

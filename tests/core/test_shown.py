@@ -116,7 +116,7 @@ def test_a_mistake_in_the_arguments_shows_them_without(capsys):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a terminal of Unix")
-def test_a_terminal_gets_colours_and_no_other_escapes(hostile):
+def test_a_terminal_gets_colors_and_no_other_escapes(hostile):
     import pty
 
     main_end, other_end = pty.openpty()

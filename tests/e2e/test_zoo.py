@@ -71,11 +71,11 @@ def test_a_model_held_by_decay_begins_with_larger_embeddings(zoo):
             assert deviation == pytest.approx(start, rel=0.5), feature.name
 
 
-def test_item_neighbours_are_the_nearest_by_cosine(zoo):
+def test_item_neighbors_are_the_nearest_by_cosine(zoo):
     rng = np.random.default_rng(1)
     matrix = (rng.random((12, 7)) < 0.5).astype(np.float32)
     matrix[:, 3] = 0
-    found = zoo.retrieval.item_neighbours(matrix, k=2)
+    found = zoo.retrieval.item_neighbors(matrix, k=2)
     for j in range(7):
         cosine = {
             i: float(matrix[:, i] @ matrix[:, j])

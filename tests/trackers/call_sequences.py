@@ -21,7 +21,7 @@ from torch_rechub.basic.tracking.redaction import redact
 from torch_rechub.basic.tracking.redaction.names import Grade, grade
 
 
-class Colour(enum.Enum):
+class Color(enum.Enum):
     RED = "red"
 
 
@@ -128,7 +128,7 @@ PLAIN = st.recursive(
 ).map(lambda value: (value, value))
 OBJECTS = st.sampled_from(
     [
-        (Colour.RED, "red"),
+        (Color.RED, "red"),
         (Path("a") / "b", str(Path("a") / "b")),
         (print, "print"),
         (np.float64(0.5), 0.5),

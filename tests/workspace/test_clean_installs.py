@@ -60,8 +60,8 @@ def test_a_wheel_holds_its_own_package_and_nothing_else(wheels, name, package):
     if package:
         assert f"{package}/py.typed" in files
         assert f"{package}/__init__.py" in files
-    licence = [f for f in files_of(wheels, name) if f.endswith("licenses/LICENSE")]
-    assert len(licence) == 1
+    license = [f for f in files_of(wheels, name) if f.endswith("licenses/LICENSE")]
+    assert len(license) == 1
 
 
 @pytest.mark.parametrize(("what", "used"), INSTALLS.items())

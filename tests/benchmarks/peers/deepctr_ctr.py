@@ -1,6 +1,6 @@
 """DeepFM of DeepCTR-Torch.
 
-Its L2 penalties, on by default for embeddings and first-order weights, are 0; batch normalisation
+Its L2 penalties, on by default for embeddings and first-order weights, are 0; batch normalization
 is on. First-order weights: a number for each id, and 13 of the dense fields.
 """
 

@@ -1,6 +1,6 @@
 """DeepFM of FuxiCTR's layers, trainer and loaders; the package holds no DeepFM to import.
 
-Its regularisers are 0, batch normalisation is on. The numbers enter the MLP as they are and not as
+Its regularizers are 0, batch normalization is on. The numbers enter the MLP as they are and not as
 embeddings, so that widths are those of the other peers. First-order weights: a number for each id.
 Batches are loaded in this process: the default of one worker trained no faster and spent most of a
 short evaluation on its start. Left as FuxiCTR has them: gradients clipped to norm 10 each step, all

@@ -3,7 +3,7 @@
 RecBole counts the ids it reads; here a file of three rows declares the columns, and the rows and
 vocabulary sizes of the workload then take their place, so that tables are as large as everyone's.
 It embeds numbers too, so its MLP reads 39 × 16 inputs where the others read 26 × 16 + 13, and its
-MLP has no batch normalisation. First-order weights: a number for each id. Evaluation is `predict`,
+MLP has no batch normalization. First-order weights: a number for each id. Evaluation is `predict`,
 batch by batch, without RecBole's own sorting by user.
 """
 

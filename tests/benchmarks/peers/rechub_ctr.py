@@ -1,7 +1,7 @@
 """DeepFM of this repository, or of torch-rechub 0.9: the same script runs on both.
 
 Ours: first-order weights a number for each id. 0.9: first-order part linear in the embeddings.
-Both have batch normalisation in the MLP, which every peer has been given therefore.
+Both have batch normalization in the MLP, which every peer has been given therefore.
 Timed are epochs without what `fit` does around them: no other peer writes its model to disk.
 Options are arguments of CTRTrainer; those that end in `_fn` name a class by its path.
 """

@@ -17,7 +17,7 @@ LEARNING_RATE = 1e-3
 
 
 class Tower(nn.Module):
-    """One table for the fields of a side, and an MLP with batch normalisation."""
+    """One table for the fields of a side, and an MLP with batch normalization."""
 
     def __init__(self, fields: Mapping[str, int], sparse: bool) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ Tensors = tuple[Tensor, Tensor, Tensor]
 
 
 def mlp(width: int) -> nn.Sequential:
-    """Linear, batch normalisation and ReLU for each hidden width, then one output."""
+    """Linear, batch normalization and ReLU for each hidden width, then one output."""
     layers: list[nn.Module] = []
     for hidden in HIDDEN:
         layers += [nn.Linear(width, hidden), nn.BatchNorm1d(hidden), nn.ReLU()]
@@ -67,7 +67,7 @@ def train(
     batch: int,
     epochs: int,
 ) -> None:
-    """Minimise binary cross-entropy over `epochs` passes in random order."""
+    """Minimize binary cross-entropy over `epochs` passes in random order."""
     ids, numbers, labels = log
     for _ in range(epochs):
         for rows in torch.randperm(len(labels)).split(batch):

@@ -32,6 +32,6 @@ def test_an_array_of_any_shape_is_replaced():
 
 
 @pytest.mark.parametrize("unknown", [0, 2, 9])
-def test_a_key_that_is_missing_takes_no_neighbours_value(unknown):
+def test_a_key_that_is_missing_takes_no_neighbors_value(unknown):
     with pytest.raises(KeyError, match=f"{unknown} is no key of the dict"):
         array_replace_with_dict(np.array([1, unknown, 3]), {1: 10, 3: 30})

@@ -45,16 +45,16 @@ def padded(batch):
 
 
 @pytest.mark.parametrize("kind", RAGGED)
-@pytest.mark.parametrize("labelled", [True, False])
-def test_a_users_collate_function_gets_rows_of_several_lengths(kind, labelled):
+@pytest.mark.parametrize("labeled", [True, False])
+def test_a_users_collate_function_gets_rows_of_several_lengths(kind, labeled):
     x = {"user": np.array([7, 8, 9]), "history": RAGGED[kind]}
-    dataset = TorchDataset(x, LABELS) if labelled else PredictDataset(x)
+    dataset = TorchDataset(x, LABELS) if labeled else PredictDataset(x)
     assert len(dataset) == 3
     found = list(DataLoader(dataset, batch_size=2, collate_fn=padded))
-    columns = [batch[0] if labelled else batch for batch in found]
+    columns = [batch[0] if labeled else batch for batch in found]
     assert [c["history"].tolist() for c in columns] == [[[1, 2, 3], [4, 0, 0]], [[5, 6]]]
     assert [c["user"].tolist() for c in columns] == [[7, 8], [9]]
-    assert not labelled or [batch[1].tolist() for batch in found] == [[0, 1], [1]]
+    assert not labeled or [batch[1].tolist() for batch in found] == [[0, 1], [1]]
 
 
 def test_rows_of_lists_are_the_very_lists():

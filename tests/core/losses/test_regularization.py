@@ -31,7 +31,7 @@ def entries(model, names):
 EMBEDDINGS = ["embedding.embed_dict.a.weight", "linear.embedding.embed_dict.a.weight"]
 DENSE = ["linear.fc.weight", "linear.fc.bias"] + [
     f"mlp.mlp.{i}.{kind}" for i in (0, 4, 8) for kind in ("weight", "bias")
-]  # 1 and 5 are batch normalisations, embed_dict.b is frozen
+]  # 1 and 5 are batch normalizations, embed_dict.b is frozen
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_weight_used_twice_counts_once():
     assert RegularizationLoss(dense_l1=1.0)(twice).item() == pytest.approx(expected)
 
 
-def test_a_frozen_stack_is_left_out_and_its_neighbour_not():
+def test_a_frozen_stack_is_left_out_and_its_neighbor_not():
     fields = [
         SparseFeature("a", 3, 2, initializer=Pretrained(torch.ones(3, 2), freeze=False)),
         SparseFeature("b", 3, 2, initializer=Pretrained(torch.ones(3, 2), freeze=True)),

@@ -43,7 +43,7 @@ class Naive:
         return math.fsum(p * q for p, q in zip(a, b))
 
     def mlp(self, prefix, x, n_hidden, output=True):
-        """Linear, batch normalisation in evaluation, ReLU; no dropout."""
+        """Linear, batch normalization in evaluation, ReLU; no dropout."""
         for layer in range(n_hidden):
             x = self.linear(f"{prefix}{4 * layer}.", x)
             x = [max(0.0, v) for v in self.batch_norm(f"{prefix}{4 * layer + 1}.", x)]

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from torch_rechub.runs import Run, compare, plot
-from torch_rechub.runs.curves import COLOURS, Curve, curve, labels
+from torch_rechub.runs.curves import COLORS, Curve, curve, labels
 from torch_rechub.runs.picture import figure
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\u2028{{data}}"
@@ -93,16 +93,16 @@ def test_the_picture_has_a_line_for_each_row_and_the_ranking_as_its_legend(found
         other.get_label(),
     ]
     (tail,) = [line for line in axes.lines if line not in (best, other)]
-    assert (tail.get_xydata().tolist(), tail.get_color()) == ([[1, 0.6], [2, 0.9]], COLOURS[0])
+    assert (tail.get_xydata().tolist(), tail.get_color()) == ([[1, 0.6], [2, 0.9]], COLORS[0])
     assert axes.get_title(loc="left") == "val/auc, 3 runs"
 
 
-def test_rows_beyond_the_colours_are_grey_and_counted():
+def test_rows_beyond_the_colors_are_gray_and_counted():
     found = compare([run(f"r{i}", [i / 30, i / 30]) for i in range(30)])
     (axes,) = figure(found).axes
     assert len(axes.lines) == 30
-    assert len(axes.get_legend().get_texts()) == len(COLOURS)
-    assert "20 more in grey" in axes.get_legend().get_title().get_text()
+    assert len(axes.get_legend().get_texts()) == len(COLORS)
+    assert "20 more in gray" in axes.get_legend().get_title().get_text()
 
 
 @pytest.mark.parametrize("name", ["$\\frac{", "_hidden", "精排", "a\x1bb", HOSTILE])

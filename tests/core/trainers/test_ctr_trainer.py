@@ -237,9 +237,9 @@ def test_predicting_needs_no_labels_and_looks_at_none(make_trainer, loaders):
     trainer = make_trainer()
     dataset = loaders[1].dataset
     expected = trainer.predict(trainer.model, loaders[1])
-    unlabelled = TableLoader(PredictDataset(dataset.x), 4)
+    unlabeled = TableLoader(PredictDataset(dataset.x), 4)
     unknown = [(x, torch.full((len(y),), -1.0)) for x, y in loaders[1]]
-    for loader in (unlabelled, unknown, iter(unlabelled)):
+    for loader in (unlabeled, unknown, iter(unlabeled)):
         assert trainer.predict(trainer.model, loader) == pytest.approx(expected, abs=1e-6)
     assert trainer.predict(trainer.model, []) == []
 

@@ -526,8 +526,8 @@ def test_predictions_by_mode(make):
     for mode, model in ((0, dssm(0.3)), (1, facebook()), (2, youtube()), (1, sasrec())):
         trainer = make(model, mode)
         found = trainer.predict(model, loader())
-        unlabelled = TableLoader(PredictDataset(x), 7)
-        again = torch.tensor(trainer.predict(model, unlabelled))
+        unlabeled = TableLoader(PredictDataset(x), 7)
+        again = torch.tensor(trainer.predict(model, unlabeled))
         torch.testing.assert_close(again, torch.tensor(found))
         with torch.no_grad():
             expected = model(x)

@@ -320,7 +320,7 @@ def test_without_validation_a_row_has_losses_alone(make, loaders):
 def test_the_losses_are_means_over_rows(make, loaders):
     trainer = make(optimizer_fn=torch.optim.SGD, optimizer_params={"lr": 0.0})
     trainer.model.eval()
-    trainer.model.train = lambda mode=True: trainer.model  # normalise by the running statistics
+    trainer.model.train = lambda mode=True: trainer.model  # normalize by the running statistics
     found = trainer.train_one_epoch(loaders[0])
     dataset = loaders[0].dataset
     p = trainer.model(dataset.x)

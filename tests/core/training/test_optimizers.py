@@ -122,7 +122,7 @@ def test_what_cannot_be_done_is_refused(tmp_path, kwargs, message):
 
 
 def assert_same_tables(found, expected):
-    # biases before a batch normalisation have no gradient but rounding, which Adam makes large
+    # biases before a batch normalization have no gradient but rounding, which Adam makes large
     tables = [name for name in found if "embed_dict" in name]
     assert tables
     for name in tables:

@@ -27,7 +27,7 @@ def rows(n=240, seed=0):
 
 
 class Plain(nn.Module):
-    """A model without batch normalisation, so that batches can be put together."""
+    """A model without batch normalization, so that batches can be put together."""
 
     def __init__(self, sparse=False):
         super().__init__()

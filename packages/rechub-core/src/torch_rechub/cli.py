@@ -33,7 +33,7 @@ _COMPARE = (
     "differ by nothing but a hyper-parameter called seed or random_seed are one row: mean ± "
     "standard deviation over n runs."
 )
-_COLOURS = {"failed": "31", "interrupted": "33", "unfinished": "33"}
+_COLORS = {"failed": "31", "interrupted": "33", "unfinished": "33"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -169,7 +169,7 @@ def _show(table: Table, form: str) -> None:
     text, left_out = aligned(
         table,
         shutil.get_terminal_size().columns if terminal else None,
-        _coloured if terminal and not os.environ.get("NO_COLOR") else None,
+        _colored if terminal and not os.environ.get("NO_COLOR") else None,
     )
     _write(text)
     if left_out:
@@ -177,10 +177,10 @@ def _show(table: Table, form: str) -> None:
         _write(f"\nno room for: {names} (--format json or csv has all)\n")
 
 
-def _coloured(column: str, text: str) -> str:
+def _colored(column: str, text: str) -> str:
     if text.strip() == column:
         return f"\x1b[1m{text}\x1b[0m"
-    code = _COLOURS.get(text.strip()) if column == "status" else None
+    code = _COLORS.get(text.strip()) if column == "status" else None
     return f"\x1b[{code}m{text}\x1b[0m" if code else text
 
 

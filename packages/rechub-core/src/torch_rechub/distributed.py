@@ -12,7 +12,7 @@ log = logging.getLogger("torch_rechub")
 def world_size() -> int:
     """How many processes were started together; 1 where none but this one was.
 
-    Told by ``torch.distributed`` once it is initialised, before that by ``WORLD_SIZE``, which
+    Told by ``torch.distributed`` once it is initialized, before that by ``WORLD_SIZE``, which
     launchers such as ``torchrun`` set.
 
     Example:
@@ -26,7 +26,7 @@ def world_size() -> int:
 def process_rank() -> int:
     """This process's number among those that were started together; 0 when it is alone.
 
-    Told by ``torch.distributed`` once it is initialised, before that by the environment variables
+    Told by ``torch.distributed`` once it is initialized, before that by the environment variables
     that launchers set: ``RANK``, or else ``LOCAL_RANK`` with ``NODE_RANK``. Without ``WORLD_SIZE``
     above 1 they say nothing.
 

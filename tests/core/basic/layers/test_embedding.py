@@ -332,7 +332,7 @@ def test_each_table_starts_as_its_own_initializer_makes_it():
     assert layer.table("bounded").abs().max().item() == pytest.approx(bound, rel=0.01)
 
 
-def test_a_frozen_table_stays_bit_identical_while_its_neighbours_move():
+def test_a_frozen_table_stays_bit_identical_while_its_neighbors_move():
     given = torch.randn(7, 4)
     fields = [
         sparse("free"),

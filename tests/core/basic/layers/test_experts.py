@@ -32,7 +32,7 @@ def linear(layer, x):
 
 
 def relu_layer(expert, x):
-    """An expert of one hidden layer in evaluation, with a batch normalisation that does nothing."""
+    """An expert of one hidden layer in evaluation, with a batch normalization that does nothing."""
     return [max(0.0, v / math.sqrt(1 + 1e-5)) for v in linear(expert.mlp[0], x)]
 
 
@@ -64,7 +64,7 @@ def test_a_gate_is_the_softmax_of_a_linear_layer_and_nothing_else():
     assert [type(m) for m in gate.mlp] == [nn.Linear, nn.Softmax]
 
 
-def test_a_gate_with_a_normalisation_loads_folded():
+def test_a_gate_with_a_normalization_loads_folded():
     old = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Softmax(dim=1)).eval()
     for name, value in old.state_dict().items():
         if value.is_floating_point():

@@ -67,7 +67,7 @@ def test_compose_excitation_begins_at_one_where_vectors_are_small():
     assert ((weights - 1).abs() <= 2 / 3 + 1e-3).all()
 
 
-def test_a_layer_with_batch_normalisation_says_how_it_loads():
+def test_a_layer_with_batch_normalization_says_how_it_loads():
     old = CEN(4, 3, 1, batch_norm=True).state_dict()
     with pytest.raises(RuntimeError, match=r"mlp_att: .* 0\.9.* CEN\(…, batch_norm=True\)"):
         CEN(4, 3, 1).load_state_dict(old)

@@ -34,7 +34,7 @@ def dense(num_layers):
 
 
 @pytest.mark.parametrize("num_layers", [0, 1, 3])
-def test_it_is_the_mean_of_powers_of_the_normalised_matrix(num_layers):
+def test_it_is_the_mean_of_powers_of_the_normalized_matrix(num_layers):
     e = torch.randn(N_USERS + N_ITEMS, 6)
     found = whole(make(num_layers=num_layers), e)
     np.testing.assert_allclose(found, dense(num_layers) @ e.numpy(), rtol=1e-4, atol=1e-6)
@@ -54,7 +54,7 @@ def test_the_gradient_is_that_of_the_dense_product():
     assert torch.autograd.gradgradcheck(lambda e: whole(convolve, e), e)
 
 
-def test_a_node_without_neighbours_keeps_its_share_and_moves_no_other():
+def test_a_node_without_neighbors_keeps_its_share_and_moves_no_other():
     e = torch.randn(N_USERS + N_ITEMS, 6)
     found = whole(make(), e)
     for lonely in (2, N_USERS + 1, N_USERS + 4):

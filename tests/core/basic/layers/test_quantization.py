@@ -1,4 +1,4 @@
-"""Vector quantisation against loops over rows and entries; where its gradients go."""
+"""Vector quantization against loops over rows and entries; where its gradients go."""
 
 import math
 
@@ -29,21 +29,21 @@ def mean_square(rows, entries):
 # k-means
 
 
-def test_the_centres_are_the_means_of_their_clusters():
+def test_the_centers_are_the_means_of_their_clusters():
     samples = torch.cat([torch.randn(20, 3) * 0.1 + 5 * i for i in range(4)])
-    centres = kmeans(samples, 4)
+    centers = kmeans(samples, 4)
     expected = torch.stack([part.mean(dim=0) for part in samples.split(20)])
-    torch.testing.assert_close(centres[centres[:, 0].argsort()], expected)
+    torch.testing.assert_close(centers[centers[:, 0].argsort()], expected)
 
 
-def test_no_centre_is_left_empty():
-    # 30 vectors of 5 kinds: centres drawn at random would often leave a kind out
+def test_no_center_is_left_empty():
+    # 30 vectors of 5 kinds: centers drawn at random would often leave a kind out
     kinds = torch.randn(5, 2) * 10
     for seed in range(10):
         torch.manual_seed(seed)
-        centres = kmeans(kinds.repeat(6, 1), 5)
-        assert torch.cdist(kinds, centres).min(dim=0).values.max() < 1e-4
-        assert torch.cdist(kinds, centres).min(dim=1).values.max() < 1e-4
+        centers = kmeans(kinds.repeat(6, 1), 5)
+        assert torch.cdist(kinds, centers).min(dim=0).values.max() < 1e-4
+        assert torch.cdist(kinds, centers).min(dim=1).values.max() < 1e-4
 
 
 @pytest.mark.parametrize(("n", "d", "k"), [(400, 4, 8), (600, 16, 64), (50, 2, 50)])
@@ -59,9 +59,9 @@ def test_clusters_are_as_tight_as_those_of_scikit_learn(n, d, k):
     assert np.mean(ours) == pytest.approx(np.mean(theirs), rel=0.05, abs=1e-6)
 
 
-def test_fewer_kinds_of_vectors_than_centres_are_no_fault():
-    centres = kmeans(torch.tensor([[1.0], [1.0], [2.0], [2.0]]), 3)
-    assert sorted(set(centres.flatten().tolist())) == [1.0, 2.0]
+def test_fewer_kinds_of_vectors_than_centers_are_no_fault():
+    centers = kmeans(torch.tensor([[1.0], [1.0], [2.0], [2.0]]), 3)
+    assert sorted(set(centers.flatten().tolist())) == [1.0, 2.0]
 
 
 def test_kmeans_follows_the_seed_of_torch():
@@ -74,7 +74,7 @@ def test_kmeans_follows_the_seed_of_torch():
     assert not found[0].equal(found[2])
 
 
-def test_more_centres_than_vectors_are_refused():
+def test_more_centers_than_vectors_are_refused():
     with pytest.raises(ValueError, match=r"k-means of 4 clusters .* got 3: use a larger first"):
         kmeans(torch.randn(3, 2), 4)
 

@@ -115,7 +115,7 @@ def test_a_hook_belongs_to_the_stack(layer):
 # Weights
 
 
-def test_loops_over_the_tables_initialise_them(layer):
+def test_loops_over_the_tables_initialize_them(layer):
     for table in layer.embed_dict.values():
         nn.init.constant_(table.weight, 3.0)
         assert (layer.table("a") == 3).all()

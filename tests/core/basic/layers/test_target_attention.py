@@ -38,7 +38,7 @@ def test_without_a_mask_every_step_counts():
     assert unit.attention.mlp[0].out_features == 36
 
 
-def test_the_batch_normalisation_sees_no_padding():
+def test_the_batch_normalization_sees_no_padding():
     unit = ActivationUnit(4, [5])
     history, target = torch.randn(4, 3, 4), torch.randn(4, 4)
     seen = []

@@ -131,7 +131,7 @@ def test_every_time_bucket_is_trained_the_first_too(model):
     assert (model(x, times) - model(x, times * 50))[x != 0].abs().max() > 0.01
 
 
-def test_item_embeddings_are_given_normalised_and_not_trained(make):
+def test_item_embeddings_are_given_normalized_and_not_trained(make):
     given = torch.randn(V, D)
     given[0] = 0
     model = make(given)

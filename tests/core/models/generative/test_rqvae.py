@@ -62,7 +62,7 @@ def test_latent_vectors_and_reconstructions_have_any_sign(make):
 
 
 @pytest.mark.parametrize("bn", [False, True])
-def test_hidden_layers_are_normalised_when_asked_to(bn):
+def test_hidden_layers_are_normalized_when_asked_to(bn):
     kinds = [type(m).__name__ for m in RQVAEModel(**SIZES, bn=bn, dropout_prob=0.5).encoder]
     hidden = ["Linear", *["BatchNorm1d"] * bn, "ReLU", "Dropout"]
     assert kinds == [*hidden, *hidden, "Linear"]

@@ -108,7 +108,7 @@ def test_the_search_finds_every_item_the_best_first(model, beams):
         prefix_allowed_tokens_fn=allowed(), length_penalty=0.0,
     )  # fmt: skip
     assert found[:, 3].tolist() == [END] * 6
-    # the search renormalises nothing: an item's score is the sum of its codes' log-probabilities
+    # the search renormalizes nothing: an item's score is the sum of its codes' log-probabilities
     by_score = sorted(ITEMS, key=lambda item: -log_probability(model, history, item))
     assert found[:, 1:3].tolist() == by_score
 

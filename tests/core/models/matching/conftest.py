@@ -31,7 +31,7 @@ class Naive:
         return [b + self.dot(w, x) for w, b in zip(weight, bias)]
 
     def mlp(self, prefix, x):
-        """Two hidden layers of PReLU, batch normalisation in evaluation."""
+        """Two hidden layers of PReLU, batch normalization in evaluation."""
         for layer in (0, 4):
             x = self.linear(f"{prefix}{layer}.", x)
             norm, slope = f"{prefix}{layer + 1}.", self.state[f"{prefix}{layer + 2}.weight"][0]

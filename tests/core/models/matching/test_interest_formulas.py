@@ -181,8 +181,8 @@ def attention(layer, x):
 
 
 def norm(layer, x):
-    centred = x - x.mean()
-    y = centred / (centred.square().mean() + 1e-5).sqrt() * layer.weight
+    centered = x - x.mean()
+    y = centered / (centered.square().mean() + 1e-5).sqrt() * layer.weight
     return y if layer.bias is None else y + layer.bias
 
 

@@ -1,4 +1,4 @@
-"""LightGCN against the sums over neighbours of its paper, and what it keeps between batches."""
+"""LightGCN against the sums over neighbors of its paper, and what it keeps between batches."""
 
 import copy
 import math

@@ -1,4 +1,4 @@
-"""Activation functions by name, Dice, and the batch normalisation used between layers."""
+"""Activation functions by name, Dice, and the batch normalization used between layers."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,11 +14,11 @@ from .._errors import UnknownChoiceError
 class BatchNorm(nn.BatchNorm1d):
     """`torch.nn.BatchNorm1d` that also takes a training batch of one row, or of none.
 
-    A single row has no variance, so it is normalised by the running statistics, as in evaluation.
+    A single row has no variance, so it is normalized by the running statistics, as in evaluation.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise x of shape (B, D)."""
+        """Normalize x of shape (B, D)."""
         if self.training and x.shape[0] <= 1:
             return F.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
@@ -32,7 +32,7 @@ class _LazyBatchNorm(nn.LazyBatchNorm1d):
     cls_to_become = BatchNorm
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise the first batch, for which the class is a `BatchNorm` already."""
+        """Normalize the first batch, for which the class is a `BatchNorm` already."""
         return BatchNorm.forward(self, x)  # type: ignore[arg-type]
 
 
@@ -81,8 +81,8 @@ class Dice(nn.Module):
         if f"{prefix}alpha" in state_dict and f"{prefix}norm.running_mean" not in state_dict:
             error_msgs: list[str] = args[-1]
             error_msgs.append(
-                f"{prefix}alpha: this checkpoint is of torch-rechub 0.x, whose Dice normalised "
-                "over the neurons of a row, with one α for all; it now normalises each neuron over "
+                f"{prefix}alpha: this checkpoint is of torch-rechub 0.x, whose Dice normalized "
+                "over the neurons of a row, with one α for all; it now normalizes each neuron over "
                 "the batch, with an α for each, so the network it is in must be trained anew. "
                 "Everything else can be kept: drop that network's keys and load with strict=False."
             )

@@ -25,8 +25,8 @@ class MatchDataGenerator:
     """
 
     def __init__(self, x: Any, y: Any = ()) -> None:
-        unlabelled = y is None or len(y) == 0
-        self.dataset = PredictDataset(x) if unlabelled else TorchDataset(x, y)
+        unlabeled = y is None or len(y) == 0
+        self.dataset = PredictDataset(x) if unlabeled else TorchDataset(x, y)
 
     def generate_dataloader(
         self, x_test_user: Any, x_all_item: Any, batch_size: int, num_workers: int = 0

@@ -104,7 +104,7 @@ def synthetic_clicks(
         logit p = b + α·Σ_f w_f[c_f] + β·Σ_{f<g} ⟨v_f[c_f], v_g[c_g]⟩ + γ·Σ_d u_d·i_d
 
     with ids c of F fields, numbers i, and standard normal w, v, u. α, β and γ give each sum its
-    `strength` as standard deviation over the rows, b gives the click rate. Every v_f is centred
+    `strength` as standard deviation over the rows, b gives the click rate. Every v_f is centered
     over the rows, so that one field alone tells next to nothing of the second sum: it is what a
     factorization machine can learn and a logistic regression cannot. In a field of up to 100 ids
     all are equally likely; in a larger one id k has a probability ∝ 1 / (k + 1)^s.
@@ -203,8 +203,8 @@ def _scaled(part: Floats, strength: float) -> Floats:
 
 def _with_mean(logit: Floats, rate: float) -> Floats:
     """The probabilities of `logit + b`, with b such that their mean is `rate`."""
-    centre = float(np.log(rate / (1 - rate)))
-    low, high = centre - float(logit.max()), centre - float(logit.min())
+    center = float(np.log(rate / (1 - rate)))
+    low, high = center - float(logit.max()), center - float(logit.min())
     for _ in range(_BISECTIONS):
         b = (low + high) / 2
         p: Floats = (1 + np.tanh((logit + b) / 2)) / 2

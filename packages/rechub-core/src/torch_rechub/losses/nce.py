@@ -75,7 +75,7 @@ class InBatchNCELoss(NCELoss):
     """`NCELoss` on the inner products of embeddings and items: z_v = ⟨e, i_v⟩.
 
     Every row of the item embeddings is a candidate. For in-batch negatives give the batch's items,
-    their row numbers as targets and `ignore_index=-100`, as row 0 is then one of them. Normalise
+    their row numbers as targets and `ignore_index=-100`, as row 0 is then one of them. Normalize
     both sides for cosines.
 
     Args:

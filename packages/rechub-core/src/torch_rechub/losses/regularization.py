@@ -19,7 +19,7 @@ class RegularizationLoss(nn.Module):
     """A penalty on the weights: λ₁ Σ|w| + λ₂ Σ w², with its own λ for embeddings and for the rest.
 
     Embeddings are the weights of `EmbeddingLayer`, `nn.Embedding` and `nn.EmbeddingBag`;
-    normalisation layers and frozen weights are left out.
+    normalization layers and frozen weights are left out.
 
     Args:
         embedding_l1: λ₁ of embeddings.
@@ -77,7 +77,7 @@ def _l2(p: Tensor) -> Tensor:
 
 
 def split_embedding_parameters(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """The trainable weights of embeddings, and those of all other layers but normalisations."""
+    """The trainable weights of embeddings, and those of all other layers but normalizations."""
     embeddings: dict[int, Tensor] = {}
     others: dict[int, Tensor] = {}
     for module in model.modules():

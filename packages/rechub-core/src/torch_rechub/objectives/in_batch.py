@@ -47,7 +47,7 @@ class InBatch(Objective):
         neg_ratio: Negatives a row; None takes all others.
         hard_negative: Whether to take those of highest score, instead of drawing them.
         seed: Seeds the draw; None draws from torch's global random state.
-        labelled: Whether y tells clicks from other rows. Rows of label 0 are then no positives, but
+        labeled: Whether y tells clicks from other rows. Rows of label 0 are then no positives, but
             their items remain negatives of others; if all labels of a batch are 0, there are none.
         device: Where the model is.
         item_frequency: {column of item ids: how often each id occurs in training}, for `LogQ`.
@@ -63,7 +63,7 @@ class InBatch(Objective):
         neg_ratio: int | None,
         hard_negative: bool,
         seed: int | None,
-        labelled: bool,
+        labeled: bool,
         device: torch.device,
         item_frequency: Mapping[str, ArrayLike] | None = None,
     ) -> None:
@@ -76,7 +76,7 @@ class InBatch(Objective):
         super().__init__(model, parallel)
         self.criterion = nn.CrossEntropyLoss()
         self.call = parallel(_TowersOf(model))
-        self.neg_ratio, self.hard_negative, self.labelled = neg_ratio, hard_negative, labelled
+        self.neg_ratio, self.hard_negative, self.labeled = neg_ratio, hard_negative, labeled
         self.generator = None if seed is None else torch.Generator(device).manual_seed(seed)
         self.log_q = None if item_frequency is None else LogQ(item_frequency, model, device)
 
@@ -134,7 +134,7 @@ class InBatch(Objective):
         own = torch.cat([none, *(result.own for result in results)])
         labels = [result.labels for result in results if result.labels is not None]
         truth = torch.cat([none, *labels])
-        if self.labelled and len(truth) and truth.min() != truth.max():
+        if self.labeled and len(truth) and truth.min() != truth.max():
             return Scored(truth, own)
         return positives_and_negatives(own, torch.cat([none, *(r.others for r in results)]))
 
@@ -156,7 +156,7 @@ class InBatch(Objective):
 
     def _positive(self, y: Tensor | None) -> Tensor | None:
         """Which rows are positives (B,); None for all of them."""
-        if y is None or not self.labelled:
+        if y is None or not self.labeled:
             return None
         positive = y.reshape(-1) > 0
         return None if positive.all() or not positive.any() else positive
@@ -213,8 +213,8 @@ def make_objective(
         if item_frequency is not None:
             raise ValueError("item_frequency corrects in-batch negatives: set in_batch_neg=True")
         return (PointWise, PairWise, ListWise)[mode](model, parallel)
-    labelled = mode == 0
-    return InBatch(model, parallel, *sampling, labelled, device, item_frequency)
+    labeled = mode == 0
+    return InBatch(model, parallel, *sampling, labeled, device, item_frequency)
 
 
 class _TowersOf(nn.Module):

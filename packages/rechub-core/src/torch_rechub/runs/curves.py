@@ -9,9 +9,9 @@ from .comparison import Comparison, Row
 from .tables import cell, shortened
 from .values import is_empty, mean_and_deviation
 
-# Ten colours that people with colour blindness can tell apart next to each other, after
+# Ten colors that people with color blindness can tell apart next to each other, after
 # Okabe and Ito, "Color Universal Design", 2008, with their yellow left out.
-COLOURS = (
+COLORS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00",
     "#56b4e9", "#7a5195", "#8c564b", "#4d4d4d", "#9aa500",
 )  # fmt: skip

@@ -6,10 +6,10 @@ from typing import Any
 from .._files import naming
 from .._shown import shown
 from .comparison import Comparison
-from .curves import COLOURS, curve, labels
+from .curves import COLORS, curve, labels
 from .tables import shortened, spread
 
-_GREY_ROWS = 200
+_GRAY_ROWS = 200
 _LONGEST_TITLE = 80
 # Fonts with Chinese characters, of the usual systems; matplotlib's own has none.
 _FONTS = (
@@ -50,29 +50,29 @@ def figure(comparison: Comparison) -> Any:
 def _draw_curves(axes: Any, comparison: Comparison) -> None:
     n = len(comparison.rows)
     names = labels(comparison)
-    for index in reversed(range(min(n, _GREY_ROWS))):
+    for index in reversed(range(min(n, _GRAY_ROWS))):
         row = comparison.rows[index]
         drawn = curve(row, comparison.metric)
-        coloured = index < len(COLOURS)
-        colour = COLOURS[index] if coloured else "#bbbbbb"
-        order = 3 + (n - index) / n if coloured else 2
-        if coloured and drawn.sd:
+        colored = index < len(COLORS)
+        color = COLORS[index] if colored else "#bbbbbb"
+        order = 3 + (n - index) / n if colored else 2
+        if colored and drawn.sd:
             low = [m - s for m, s in zip(drawn.mean, drawn.sd, strict=True)]
             high = [m + s for m, s in zip(drawn.mean, drawn.sd, strict=True)]
             axes.fill_between(
-                drawn.steps, low, high, color=colour, alpha=0.15, linewidth=0, zorder=2
+                drawn.steps, low, high, color=color, alpha=0.15, linewidth=0, zorder=2
             )
         for tail in drawn.tails:
-            axes.plot(*zip(*tail, strict=True), color=colour, linewidth=0.7, zorder=order)
+            axes.plot(*zip(*tail, strict=True), color=color, linewidth=0.7, zorder=order)
         axes.plot(
             drawn.steps,
             drawn.mean,
-            color=colour,
-            linewidth=1.8 if coloured else 0.7,
-            marker="o" if len(drawn.steps) <= 25 and coloured else None,
+            color=color,
+            linewidth=1.8 if colored else 0.7,
+            marker="o" if len(drawn.steps) <= 25 and colored else None,
             markersize=3.5,
             zorder=order,
-            label=f"{spread(row.best.mean, row.best.sd)}   {names[index]}" if coloured else None,
+            label=f"{spread(row.best.mean, row.best.sd)}   {names[index]}" if colored else None,
         )
 
 
@@ -92,7 +92,7 @@ def _dress(axes: Any, comparison: Comparison) -> None:
     handles, texts = axes.get_legend_handles_labels()
     hidden = len(comparison.rows) - len(texts)
     title = f"best, {'largest' if comparison.mode == 'max' else 'smallest'} first"
-    title += f" ({hidden} more in grey)" if hidden else ""
+    title += f" ({hidden} more in gray)" if hidden else ""
     legend = axes.legend(
         handles[::-1],
         texts[::-1],

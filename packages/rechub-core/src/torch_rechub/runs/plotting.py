@@ -11,7 +11,7 @@ FORMATS = (".png", ".html")
 def plot(comparison: Comparison, path: AnyPath) -> None:
     """Draw the curves of the metric: one a row, over several seeds the mean with its spread.
 
-    The ten best rows have colours and stand in the legend, ranked; the others are grey.
+    The ten best rows have colors and stand in the legend, ranked; the others are gray.
 
     Args:
         comparison: What `compare` returned.

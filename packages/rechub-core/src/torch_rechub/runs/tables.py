@@ -116,7 +116,7 @@ def aligned(
         table: The table.
         columns: The room there is; None means any.
         style: Takes a column's name and a padded cell (the name itself for the header), and
-            returns the cell with colour.
+            returns the cell with color.
     """
     left_out: tuple[str, ...] = ()
     cells = [[shortened(c, _LONGEST_CELL) for c in row] for row in (table.header, *table.rows)]

@@ -14,7 +14,7 @@ from typing import Any
 from .._files import naming
 from .._shown import shown, shown_json
 from .comparison import Comparison
-from .curves import COLOURS, curve, labels
+from .curves import COLORS, curve, labels
 from .tables import Table
 from .views import comparison_table
 
@@ -57,12 +57,12 @@ def _data(comparison: Comparison) -> dict[str, Any]:
         "metric": comparison.metric,
         "metrics": sorted(metrics),
         "shown": [shown(metric) for metric in sorted(metrics)],
-        "coloured": len(COLOURS),
+        "colored": len(COLORS),
         "hidden": len(comparison.rows) - len(rows),
         "curves": [
             {
                 "label": label,
-                "colour": COLOURS[index] if index < len(COLOURS) else "#999999",
+                "color": COLORS[index] if index < len(COLORS) else "#999999",
                 "n": row.n,
                 "series": {m: _series(row, m) for m in metrics},
             }

@@ -1,4 +1,4 @@
-"""Nearest-neighbour search over item embeddings, with libraries that extras install.
+"""Nearest-neighbor search over item embeddings, with libraries that extras install.
 
 Exact search needs none of them: `torch_rechub.metrics.retrieval`.
 """

@@ -53,10 +53,10 @@ class FaissBuilder(BaseBuilder):
     """Makes indexes of Faiss.
 
     Args:
-        index_type: "Flat", exact; "HNSW", a graph of neighbours; or "IVF", lists by nearest centre.
+        index_type: "Flat", exact; "HNSW", a graph of neighbors; or "IVF", lists by nearest center.
         metric: "L2", the squared distance, or "IP", the inner product: cosine where the embeddings
             have length 1.
-        m: HNSW: neighbours of an item in the graph.
+        m: HNSW: neighbors of an item in the graph.
         nlists: IVF: number of lists; there must be as many embeddings at least.
         efSearch: HNSW: candidates that a query keeps, more being more exact; None is Faiss's own.
         nprobe: IVF: lists that a query inspects, more being more exact; None is Faiss's own, 1.

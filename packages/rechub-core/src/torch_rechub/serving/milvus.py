@@ -97,9 +97,9 @@ class MilvusBuilder(BaseBuilder):
 
     Args:
         d: Width D of the embeddings.
-        index_type: "FLAT", exact; "HNSW", a graph; or "IVF_FLAT", lists by nearest centre.
+        index_type: "FLAT", exact; "HNSW", a graph; or "IVF_FLAT", lists by nearest center.
         metric: "COSINE", "IP", the inner product, or "L2", the squared distance.
-        m: HNSW: neighbours of an item in the graph.
+        m: HNSW: neighbors of an item in the graph.
         nlist: IVF_FLAT: number of lists.
         ef: HNSW: candidates that a query keeps; None is the server's own.
         nprobe: IVF_FLAT: lists that a query inspects; None is the server's own.

@@ -71,9 +71,9 @@ class Faiss:
 
     Args:
         dim: Width D of the embeddings.
-        index_type: "flat", exact; "ivf", lists by nearest centre; or "hnsw", a graph.
+        index_type: "flat", exact; "ivf", lists by nearest center; or "hnsw", a graph.
         nlist: ivf: number of lists.
-        m: hnsw: neighbours of an item in the graph.
+        m: hnsw: neighbors of an item in the graph.
         metric: "l2", the squared distance, or "ip", the inner product.
 
     Attributes:
@@ -155,7 +155,7 @@ class Faiss:
 
 
 class Milvus:
-    """A collection "rechub" of a Milvus server, in lists by nearest centre (IVF_FLAT, L2).
+    """A collection "rechub" of a Milvus server, in lists by nearest center (IVF_FLAT, L2).
 
     Tested against the files of Milvus Lite, not against a server.
 

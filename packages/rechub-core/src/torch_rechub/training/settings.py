@@ -43,7 +43,7 @@ class TrainerOptions(TypedDict, total=False):
             "auto", the default: lazy where that is the same (SGD without momentum, Adagrad, both
             without weight decay) and for tables of half a million numbers or more, else dense.
         accumulate: Batches to a step of the optimizer: the mean of their gradients, as of one batch
-            of as many times the rows (batch normalisation still sees each batch alone).
+            of as many times the rows (batch normalization still sees each batch alone).
         max_grad_norm: The largest norm of all gradients together; larger ones are shrunk to it.
         mixed_precision: "bf16" computes losses in bfloat16 where torch's autocast deems it safe;
             weights stay in float32. Validation and prediction are in full precision.

@@ -72,7 +72,7 @@ class MultiHeadSelfAttention(nn.Module):
 class PointWiseFeedForward(nn.Module):
     """The same two-layer network for every step: FFN(x) = ReLU(x W_1 + b_1) W_2 + b_2.
 
-    Dropout follows each layer. There is no residual here: a block adds it around the normalised
+    Dropout follows each layer. There is no residual here: a block adds it around the normalized
     layer, x + FFN(LayerNorm(x)).
 
     Args:

@@ -42,8 +42,8 @@ class Experts(nn.ModuleList):
 class Gate(nn.Module):
     """How much each expert counts for a row: softmax(W x + b).
 
-    The paper's gate is without b. Weights of torch-rechub 0.9, which normalised W x + b over the
-    batch before the softmax, load: the normalisation is folded into W and b, so that they predict
+    The paper's gate is without b. Weights of torch-rechub 0.9, which normalized W x + b over the
+    batch before the softmax, load: the normalization is folded into W and b, so that they predict
     what they did.
 
     Args:

@@ -67,7 +67,7 @@ class CEN(nn.Module):
         embed_dim: Width D of a vector.
         num_field_crosses: Number P of vectors.
         reduction_ratio: r.
-        batch_norm: Whether both layers normalise by batch before their ReLU, as in
+        batch_norm: Whether both layers normalize by batch before their ReLU, as in
             torch-rechub 0.9, and b_2 begins as any other.
 
     Shape:
@@ -114,11 +114,11 @@ class CEN(nn.Module):
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *args)
-        normalised = f"{prefix}mlp_att.mlp.1.running_mean" in state_dict
-        if normalised and isinstance(self.mlp_att, nn.Sequential):
+        normalized = f"{prefix}mlp_att.mlp.1.running_mean" in state_dict
+        if normalized and isinstance(self.mlp_att, nn.Sequential):
             error_msgs: list[str] = args[-1]
             error_msgs.append(
                 f"{prefix}mlp_att: this checkpoint is of torch-rechub 0.9, whose layer had batch "
-                "normalisation and in FatDeepFFM weighed the products; it loads into "
+                "normalization and in FatDeepFFM weighed the products; it loads into "
                 "FatDeepFFM(…, attention='after'), the layer alone into CEN(…, batch_norm=True)"
             )

@@ -1,4 +1,4 @@
-"""Graphs of users and items, on which the vectors of neighbours are averaged."""
+"""Graphs of users and items, on which the vectors of neighbors are averaged."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from .inputs import check_column
 
 
 class LightGraphConvolution(nn.Module):
-    """Averages the vectors of users and items with those of their neighbours, near and far.
+    """Averages the vectors of users and items with those of their neighbors, near and far.
 
     E = 1 / (K + 1) · Σ_{k=0..K} E⁽ᵏ⁾,  E⁽ᵏ⁺¹⁾ = D^−½ A D^−½ E⁽ᵏ⁾,  E⁽⁰⁾ = [users; items]
 
     The nodes are the users, then the items. A is 1 where a user met an item, in both directions,
     however often, and D holds its row sums, the degrees: along an edge goes 1 / √(d_u d_i) of a
-    vector. A node without neighbours keeps its own vector, of which 1 / (K + 1) is left.
+    vector. A node without neighbors keeps its own vector, of which 1 / (K + 1) is left.
 
     Nothing here is trained, and the graph is no part of the state dict. A call takes O(K |A| D)
     for |A| edges, and as much backward.
@@ -51,7 +51,7 @@ class LightGraphConvolution(nn.Module):
     """
 
     ends: Tensor
-    neighbours: Tensor
+    neighbors: Tensor
     weights: Tensor
 
     def __init__(
@@ -75,14 +75,14 @@ class LightGraphConvolution(nn.Module):
         weights = (degrees[rows] * degrees[columns]).double().rsqrt()
         # D^−½ A D^−½ by rows: where each ends, and the columns and values in it
         self.register_buffer("ends", F.pad(degrees.cumsum(0), (1, 0)), persistent=False)
-        self.register_buffer("neighbours", columns, persistent=False)
+        self.register_buffer("neighbors", columns, persistent=False)
         self.register_buffer("weights", weights.to(torch.get_default_dtype()), persistent=False)
 
     def forward(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
         """Return E, apart for users and items."""
         e = total = torch.cat([users, items])
         for _ in range(self.num_layers):
-            e = _SymmetricProduct.apply(e, self.ends, self.neighbours, self.weights)
+            e = _SymmetricProduct.apply(e, self.ends, self.neighbors, self.weights)
             total = total + e
         mean = total / (self.num_layers + 1)
         return mean[: len(users)], mean[len(users) :]
@@ -95,10 +95,10 @@ class _SymmetricProduct(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, e: Tensor, ends: Tensor, neighbours: Tensor, weights: Tensor) -> Tensor:
-        ctx.save_for_backward(ends, neighbours, weights)
+    def forward(ctx: Any, e: Tensor, ends: Tensor, neighbors: Tensor, weights: Tensor) -> Tensor:
+        ctx.save_for_backward(ends, neighbors, weights)
         return F.embedding_bag(
-            neighbours, e, ends, mode="sum", per_sample_weights=weights, include_last_offset=True
+            neighbors, e, ends, mode="sum", per_sample_weights=weights, include_last_offset=True
         )
 
     @staticmethod

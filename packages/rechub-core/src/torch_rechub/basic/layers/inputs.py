@@ -114,7 +114,7 @@ def missing_columns(missing: Sequence[str], present: Mapping[str, object]) -> st
 def check_ids(
     ids: Tensor, sizes: Tensor, features: Sequence[IdFeature], columns: Sequence[Tensor]
 ) -> None:
-    """Refuse ids outside their vocabulary: in a stacked table they would read a neighbour's row.
+    """Refuse ids outside their vocabulary: in a stacked table they would read a neighbor's row.
 
     On a GPU the check does not wait for the device: a bad id stops the program with a device
     assertion. (The trainers check each batch before it is moved there, and name the feature.)

@@ -1,4 +1,4 @@
-"""Vector quantisation: a vector becomes the number of the nearest entry of a codebook."""
+"""Vector quantization: a vector becomes the number of the nearest entry of a codebook."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,20 +13,20 @@ from .precision import in_double
 
 
 def kmeans(samples: Tensor, num_clusters: int, num_iters: int = 10) -> Tensor:
-    """The centres of a k-means clustering, started by k-means++; none is left empty.
+    """The centers of a k-means clustering, started by k-means++; none is left empty.
 
     Reproducible under `torch.manual_seed`.
 
     Args:
         samples: Vectors (N, D).
-        num_clusters: Number K of centres, at most N.
+        num_clusters: Number K of centers, at most N.
         num_iters: Rounds of Lloyd's algorithm at most.
 
     Returns:
         Shape (K, D).
 
     Raises:
-        ValueError: There are fewer vectors than centres.
+        ValueError: There are fewer vectors than centers.
 
     Example:
         >>> kmeans(torch.tensor([[0.0], [1.0], [8.0], [9.0]]), 2).sort(dim=0).values.tolist()
@@ -118,7 +118,7 @@ class VectorQuantizer(nn.Module):
         n_e: Number K of entries.
         e_dim: Width D of an entry.
         beta: β.
-        kmeans_init: Whether the first batch in training sets the entries to its cluster centres,
+        kmeans_init: Whether the first batch in training sets the entries to its cluster centers,
             so that none starts dead. It must have at least K rows.
         kmeans_iters: Rounds of k-means.
         sk_epsilon: ε of `sinkhorn_algorithm`, on distances scaled to −1 to 1; 0 takes the nearest.
@@ -171,7 +171,7 @@ class VectorQuantizer(nn.Module):
 
     @torch.no_grad()
     def init_emb(self, data: Tensor) -> None:
-        """Set the entries to the cluster centres of vectors (N, D)."""
+        """Set the entries to the cluster centers of vectors (N, D)."""
         self.embedding.weight.copy_(kmeans(data, self.n_e, self.kmeans_iters))
         self.initted.fill_(True)
 
@@ -210,7 +210,7 @@ class VectorQuantizer(nn.Module):
 
 
 class ResidualVectorQuantizer(nn.Module):
-    """Quantises a vector, then what is left of it, and so on: a sum of one entry a level.
+    """Quantizes a vector, then what is left of it, and so on: a sum of one entry a level.
 
     r_1 = x,  r_{m+1} = r_m − e^m_{c_m},  x_q = Σ_m e^m_{c_m}
     L = (1/M) Σ_m ( mean (sg[r_m] − e^m_{c_m})² + β · mean (r_m − sg[e^m_{c_m}])² )

@@ -34,8 +34,8 @@ class ActivationUnit(nn.Module):
 
     v_U = Σ_j a(e_j, v_A) e_j,  a(e, v) = MLP([v; e; v − e; v ⊙ e])
 
-    Padding takes no part, not even in the batch normalisation of the `MLP`. As in the paper the
-    weights are not normalised, so that their sum tells how strong the interest is.
+    Padding takes no part, not even in the batch normalization of the `MLP`. As in the paper the
+    weights are not normalized, so that their sum tells how strong the interest is.
 
     Args:
         emb_dim: Width D of a step.

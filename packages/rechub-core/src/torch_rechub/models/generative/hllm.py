@@ -18,7 +18,7 @@ _NAMES_OF_0_9 = {"W_Q": "w_q", "W_K": "w_k", "W_V": "w_v", "W_O": "w_o"}
 
 
 class HLLMTransformerBlock(nn.Module):
-    """Causal self-attention, then a network of each step, each reading x normalised and added to x.
+    """Causal self-attention, then a network of each step, each reading x normalized and added to x.
 
     x ← x + Dropout(Attention(LN(x)) W^O),  x ← x + FFN(LN(x)),  FFN(x) = ReLU(x W_1) W_2
 

@@ -125,9 +125,9 @@ class HSTUModel(nn.Module):
             self.output_projection = nn.Linear(d_model, vocab_size, bias=use_output_bias)
         elif use_output_bias:
             self.output_bias = nn.Parameter(torch.zeros(vocab_size))
-        self._initialise()
+        self._initialize()
 
-    def _initialise(self) -> None:
+    def _initialize(self) -> None:
         for table in (self.token_embedding, self.position_embedding, self.time_embedding):
             if table is not None:
                 nn.init.normal_(table.weight, std=0.02)

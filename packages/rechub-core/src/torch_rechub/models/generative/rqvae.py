@@ -49,7 +49,7 @@ class RQVAEModel(nn.Module):
         e_dim: Width D of z.
         layers: Hidden widths of the encoder, reversed in the decoder; None means [512, 256, 128].
         dropout_prob: Share of hidden activations dropped while training.
-        bn: Whether hidden layers are normalised over the batch.
+        bn: Whether hidden layers are normalized over the batch.
         loss_type: "mse", or "l1" for mean |x − x̂|.
         quant_loss_weight: λ.
         beta: Weight of the commitment in L_rq.

@@ -14,7 +14,7 @@ from .multi_interest import MultiInterest
 class ComirecDR(MultiInterest):
     """Capsules of the history, K a user, by dynamic routing with a map for each item and capsule.
 
-    u_k = W [v_user; capsule_k],  normalised, capsules as in `CapsuleNetwork`;
+    u_k = W [v_user; capsule_k],  normalized, capsules as in `CapsuleNetwork`;
     while training  ŷ_c = ⟨u*, v_c⟩ / τ,  u* the u_k nearest to the positive item;
     in evaluation, as served,  ŷ_c = max_k ⟨u_k, v_c⟩ / τ
 
@@ -83,7 +83,7 @@ class ComirecDR(MultiInterest):
 class ComirecSA(MultiInterest):
     """K attentions over the history, each an interest.
 
-    V = Aᵀ H,  A = softmax_L( tanh(H W_1) W_2 ),  u_k = W [v_user; V_k],  normalised;
+    V = Aᵀ H,  A = softmax_L( tanh(H W_1) W_2 ),  u_k = W [v_user; V_k],  normalized;
     while training  ŷ_c = ⟨u*, v_c⟩ / τ,  u* the u_k nearest to the positive item;
     in evaluation, as served,  ŷ_c = max_k ⟨u_k, v_c⟩ / τ
 

@@ -17,7 +17,7 @@ class FaceBookDSSM(TwoNetworks):
     ŷ⁺ = cos(y_u, y_p) / τ,  ŷ⁻ = cos(y_u, y_n) / τ
 
     One item network embeds both items, and each feature of the negative shares the table of the
-    positive's. Batch normalisation sees positives and negatives together: of two batches, each with
+    positive's. Batch normalization sees positives and negatives together: of two batches, each with
     statistics of its own, the network could tell positives from negatives without reading the item.
     Trained so that ŷ⁺ > ŷ⁻ (`MatchTrainer` mode 1: BPR; the paper has a margin, which
     `trainer.criterion = HingeLoss(margin)` gives).

@@ -16,7 +16,7 @@ from .two_tower import ListWise, check_widths, history_steps
 class MultiInterest(ListWise):
     """K vectors a user, each an interest read from the history and seen with the user's features.
 
-    u_k = W [v_user; interest_k],  normalised;  ŷ_c = max_k ⟨u_k, v_c⟩ / τ for each candidate c
+    u_k = W [v_user; interest_k],  normalized;  ŷ_c = max_k ⟨u_k, v_c⟩ / τ for each candidate c
 
     While training, the positive item v picks what all candidates are scored by instead: u* of
     ŷ_c = ⟨u*, v_c⟩ / τ is Σ_k softmax_k(s_k^p) u_k with s_k = ⟨u_k, v⟩, where s^p keeps the sign

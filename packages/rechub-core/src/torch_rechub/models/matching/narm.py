@@ -18,7 +18,7 @@ class NARM(SessionModel):
     u = B c,  ŷ_i = ⟨u, e_i⟩
 
     h_t is the state at the last item of the session, on whichever side it is padded. As in the
-    paper the α are not normalised. Train it with `MatchTrainer` mode 2 and the next item's id as
+    paper the α are not normalized. Train it with `MatchTrainer` mode 2 and the next item's id as
     label, or, with `item_feature`, with `in_batch_neg=True`.
 
     Complexity: O(L H (D + H) + V D); item_feature: O(L H (D + H)).

@@ -1,4 +1,4 @@
-"""NeuMF: a generalised product of user and item beside a network over both."""
+"""NeuMF: a generalized product of user and item beside a network over both."""
 
 import dataclasses
 from collections.abc import Mapping

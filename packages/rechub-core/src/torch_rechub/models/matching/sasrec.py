@@ -153,7 +153,7 @@ class SASRec(TwoTower):
         if f"{prefix}attention_layernorms.0.weight" in state_dict:
             error_msgs: list[str] = args[-1]
             error_msgs.append(
-                "this checkpoint is of torch-rechub 0.x, whose blocks added the normalised input "
+                "this checkpoint is of torch-rechub 0.x, whose blocks added the normalized input "
                 "instead of the input; its attention must be trained anew. The embeddings can be "
                 "kept: load the keys that start with 'item_emb.' with strict=False."
             )

@@ -19,7 +19,7 @@ class STAMP(SessionModel):
     h_s = tanh(W_s m_a + b_s),  h_t = tanh(W_t x_t + b_t),  ŷ_j = ⟨h_s ⊙ h_t, x_j⟩
 
     m_s is the mean of the session's items and x_t the last one, on whichever side it is padded. As
-    in the paper the α are not normalised. The paper's sigmoid around ŷ is left out: a softmax over
+    in the paper the α are not normalized. The paper's sigmoid around ŷ is left out: a softmax over
     V numbers between 0 and 1 stays near 1 / V. Train it as `NARM`.
 
     Complexity: O(L D² + V D); item_feature: O(L D²).
@@ -66,10 +66,10 @@ class STAMP(SessionModel):
         self.b_a = nn.Parameter(torch.zeros(d))
         self.f_s, self.f_t = (nn.Sequential(nn.Linear(d, d), nn.Tanh()) for _ in range(2))
         self.mean = AveragePooling()
-        self._initialise(weight_std, emb_std)
+        self._initialize(weight_std, emb_std)
 
     @torch.no_grad()
-    def _initialise(self, weight_std: float, emb_std: float) -> None:
+    def _initialize(self, weight_std: float, emb_std: float) -> None:
         for name, p in self.named_parameters():
             if not name.startswith("item_emb."):
                 p.normal_(0, weight_std) if p.dim() == 2 else p.zero_()

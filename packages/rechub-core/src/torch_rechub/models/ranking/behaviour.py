@@ -1,4 +1,4 @@
-"""What models of a user's behaviour check of its features."""
+"""What models of a user's behavior check of its features."""
 
 from collections.abc import Mapping, Sequence
 

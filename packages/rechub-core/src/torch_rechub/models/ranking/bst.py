@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from ..._bounds import check_number, check_whole
 from ...basic.features import Feature, flat_width
 from ...basic.layers import MLP, EmbeddingLayer
-from .behaviour import pair_features, valid_steps
+from .behavior import pair_features, valid_steps
 
 
 class BST(nn.Module):

@@ -102,7 +102,7 @@ class FatDeepFFM(DeepFFM):
         reduction_ratio: r, that of `CEN`.
         mlp_params: Arguments of `MLP`: dims, dropout, activation.
         attention: "before" the products, as in the paper, or "after": of torch-rechub 0.9, where
-            a `CEN` with batch normalisation weighs the products, MLP(CEN([v_{i,j} ⊙ v_{j,i}])).
+            a `CEN` with batch normalization weighs the products, MLP(CEN([v_{i,j} ⊙ v_{j,i}])).
 
     Shape:
         x[name]: (B,) or (B, L), as the feature; returns probabilities (B,).

@@ -11,7 +11,7 @@ from ..._bounds import check_number
 from ...basic.features import Feature, check_sequences, flat_width
 from ...basic.layers import AUGRU, MLP, AUGRU_Cell, EmbeddingLayer
 from ...basic.layers.sequence import to_front
-from .behaviour import check_widths, pair_features, valid_steps
+from .behavior import check_widths, pair_features, valid_steps
 
 __all__ = ["AUGRU", "DIEN", "AUGRU_Cell"]
 

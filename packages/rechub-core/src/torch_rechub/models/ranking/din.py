@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ...basic.features import Feature, flat_width
 from ...basic.layers import MLP, ActivationUnit, EmbeddingLayer
-from .behaviour import pair_features, valid_steps
+from .behavior import pair_features, valid_steps
 
 __all__ = ["DIN", "ActivationUnit"]
 

@@ -17,7 +17,7 @@ class NFM(nn.Module):
 
     f_BI = Σ_{i<j} v_i ⊙ v_j,  ŷ = σ( b + Σ_i w_i x_i + MLP([dropout(BN(f_BI)); dense]) )
 
-    BN is batch normalisation, over the rows: products of small embeddings are so small that without
+    BN is batch normalization, over the rows: products of small embeddings are so small that without
     it the deep network would read next to nothing.
 
     Complexity: O(F D + |MLP|).

@@ -10,7 +10,7 @@ from ...basic.layers import MLP, EmbeddingLayer, FirstOrder
 
 
 class WideDeep(nn.Module):
-    """A linear model that memorises and a deep network that generalises, trained together.
+    """A linear model that memorises and a deep network that generalizes, trained together.
 
     ŷ = σ( w_wideᵀ x_wide + b + MLP([v_1; …; v_F; dense]) )
 

@@ -114,7 +114,7 @@ class GradNormWeights(Balancing):
     Args:
         model: Names the layers that all tasks share, with a method `shared_layers`.
         task_types: A type for each of the T tasks.
-        alpha: α: how strongly a task that lags behind is favoured; 0 gives all the same norm.
+        alpha: α: how strongly a task that lags behind is favored; 0 gives all the same norm.
         lr: Learning rate of the weights.
 
     Raises:

@@ -95,8 +95,8 @@ def confusion(labels: Numbers, predictions: Numbers, threshold: float = 0.5) -> 
     figure, axes = _figure()
     axes.imshow(counts, cmap="Blues")
     for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if count > counts.max() / 2 else "black"
-        axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
+        color = "white" if count > counts.max() / 2 else "black"
+        axes.text(column, row, f"{count:,}", ha="center", va="center", color=color)
     axes.set(xticks=(0, 1), yticks=(0, 1), xlabel=f"predicted (≥ {threshold:g})", ylabel="label")
     axes.set_title("Confusion")
     return figure
@@ -135,6 +135,6 @@ def _figure() -> tuple["Figure", Any]:
 
 def _square(x: str, y: str) -> tuple["Figure", Any]:
     figure, axes = _figure()
-    axes.plot((0, 1), (0, 1), linestyle=":", color="grey")
+    axes.plot((0, 1), (0, 1), linestyle=":", color="gray")
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=x, ylabel=y, aspect="equal")
     return figure, axes
