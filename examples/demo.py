@@ -1,6 +1,6 @@
 """Train DeepFM on MovieLens-100K, recorded by every tracker that is installed.
 
-Label: rating >= 4. Split: random 8:1:1. The test AUC is printed beside that of a logistic
+Label: rating >= 4. Split: random 8:1:1. The test AUC is printed next to that of a logistic
 regression on the same columns and rows. Without a network the data are a synthetic click log, which
 comes with the best AUC that any model could reach on it.
 

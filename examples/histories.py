@@ -1,6 +1,6 @@
-"""MovieLens-100K as one sequence of films a user, for the examples that predict the next film.
+"""MovieLens-100K as one sequence of movies a user, for the examples that predict the next movie.
 
-Interactions are in order of timestamp, then of the file's rows. Each user's last film is the test,
+Interactions are in order of timestamp, then of the file's rows. Each user's last movie is the test,
 the one before it the validation, the rest is for training.
 """
 
@@ -13,11 +13,11 @@ from torch_rechub.data.public import movielens_100k
 from torch_rechub.metrics.retrieval import evaluate_retrieval
 
 LENGTH = 50
-N_USERS, N_ITEMS = 943, 1683  # films have the ids 1 to 1682; 0 is padding
+N_USERS, N_ITEMS = 943, 1683  # movies have the ids 1 to 1682; 0 is padding
 
 
 def users_in_order():
-    """The films and the times of each user."""
+    """The movies and the times of each user."""
     ratings = movielens_100k().ratings.sort_values(["user_id", "timestamp"], kind="stable")
     return [
         (rows["item_id"].to_numpy(), rows["timestamp"].to_numpy())
@@ -26,19 +26,19 @@ def users_in_order():
 
 
 def popularity(films_of_users):
-    """How often each film occurs in training."""
+    """How often each movie occurs in training."""
     train = [films[:-2] for films in films_of_users]
     return np.bincount(np.concatenate(train), minlength=N_ITEMS)
 
 
 def padded(films):
-    """The last films of a history, behind zeros."""
+    """The last movies of a history, behind zeros."""
     films = films[-LENGTH:]
     return np.concatenate([np.zeros(LENGTH - len(films), dtype=np.int64), films])
 
 
 def steps_of(users):
-    """Each film of a user, its share `q` of all, and the history before it."""
+    """Each movie of a user, its share `q` of all, and the history before it."""
     ends = [(films, end) for films in users for end in range(1, len(films))]
     item = np.array([films[end] for films, end in ends])
     return {
@@ -49,9 +49,9 @@ def steps_of(users):
 
 
 def pieces_of(users, stride=LENGTH):
-    """Pieces of histories, the next film at each of their steps, and the one after the last.
+    """Pieces of histories, the next movie at each of their steps, and the one after the last.
 
-    A piece ends `stride` films before the next one does; by less than LENGTH, they overlap.
+    A piece ends `stride` movies before the next one does; by less than LENGTH, they overlap.
     """
     pieces = [
         films[max(0, end - LENGTH - 1) : end]
@@ -69,13 +69,13 @@ overlapping_pieces_of = partial(pieces_of, stride=10)
 
 
 def pairs_of(users):
-    """The number of a user and a film, for each film of each user."""
+    """The number of a user and a movie, for each movie of each user."""
     lengths = [len(films) for films in users]
     return {"user": np.repeat(np.arange(len(users)), lengths), "item": np.concatenate(users)}
 
 
 def labeled(x):
-    """A row of label 1 for each film, and one of label 0 for each of its negatives."""
+    """A row of label 1 for each movie, and one of label 0 for each of its negatives."""
     item = np.column_stack([x["item"], x["neg"]])
     y = np.zeros(item.shape, dtype=np.int64)
     y[:, 0] = 1
@@ -84,7 +84,7 @@ def labeled(x):
 
 
 def evaluate(u, v, users, held_out):
-    """NDCG@10 and HR@10 of finding the film `held_out` places from the end of each user's films."""
+    """NDCG@10 and HR@10 of the movie `held_out` positions from the end of each user's movies."""
     target = [films[-held_out] for films in users]
     seen = {
         "masked": [np.append(films[:-held_out], 0) for films in users],

@@ -1,13 +1,13 @@
-"""Retrieve the next film of each user of MovieLens-100K with any of eight models.
+"""Retrieve the next movie of each user of MovieLens-100K with any of eight models.
 
-Protocol: interactions in order of timestamp, then of the file's rows. Each user's last film is the
-test, the one before it the validation, the rest is for training. All 1,682 films are ranked by the
+Protocol: interactions in order of timestamp, then of the file's rows. Each user's last movie is the
+test, the one before it the validation, the rest is for training. All 1,682 movies are ranked by the
 inner product of embeddings, once without those that the user has rated before ("masked"), once with
-them ("unmasked"); of equal scores the film of lower id comes first. For each of the two, the epoch
+them ("unmasked"); of equal scores the movie of lower id comes first. For each of the two, the epoch
 of best validation NDCG@10 is tested. One to four minutes on one core of a busy machine.
 
 Five models read a user's history. BPRMF, LightGCN and NeuMF know a user by number, and rank first
-what they were trained on, the films rated before: of them only the masked figures say anything.
+what they were trained on, the movies rated before: of them only the masked figures say anything.
 
     python examples/matching.py dssm     # or: facebook_dssm, youtube_dnn, gru4rec, sasrec,
                                          #     bpr_mf, light_gcn, neumf
@@ -69,9 +69,9 @@ class Recipe(NamedTuple):
         epochs: How many.
         rows: Rows a batch.
         negatives: The shape of a row's negatives, which each epoch draws anew; None draws none.
-        rows_of: Makes the rows of the users' films.
+        rows_of: Makes the rows of the users' movies.
         criterion: A loss in place of the trainer's.
-        lr: Adam's rate.
+        lr: Adam's learning rate.
     """
 
     model: nn.Module
@@ -85,14 +85,14 @@ class Recipe(NamedTuple):
 
 
 def sequence(name, pooling, shared_with="item"):
-    """Films in the table of `shared_with`."""
+    """Movies in the table of `shared_with`."""
     return SequenceFeature(
         name, N_ITEMS, DIM, pooling, shared_with, padding_idx=0, initializer=INIT
     )
 
 
 def build(name, frequency):
-    """The recipe of a model that reads a history; `frequency` says how often a film occurs."""
+    """The recipe of a model that reads a history; `frequency` says how often a movie occurs."""
     item, pooled = SparseFeature("item", N_ITEMS, DIM, initializer=INIT), sequence("seq", "mean")
     history, negatives = sequence("seq", "concat"), sequence("neg", "concat")
     if name == "dssm":
@@ -135,7 +135,7 @@ def build_of_numbers(name, films_of_users):
 
 
 def all_scores(trainer):
-    """The score of every film for every user, (users, films), of a model without towers."""
+    """The score of every movie for every user, (users, movies), of a model without towers."""
     pairs = {
         "user": np.arange(N_USERS).repeat(N_ITEMS),
         "item": np.tile(np.arange(N_ITEMS), N_USERS),
@@ -148,7 +148,7 @@ def train(recipe, users, seed, epochs=None, device="cpu"):
     """Train a model; yield what the trainer recorded, the validation and the test of each epoch."""
     model, random = recipe.model, np.random.default_rng(seed)
     inputs = input_columns(model)
-    together = isinstance(model, NeuMF)  # it has no embeddings: each film is its own direction
+    together = isinstance(model, NeuMF)  # it has no embeddings: each movie is its own direction
     x = recipe.rows_of([films[:-2] for films in users])
     x = {name: column for name, column in x.items() if name in inputs}
     n_rows = len(next(iter(x.values())))
@@ -184,7 +184,7 @@ def train(recipe, users, seed, epochs=None, device="cpu"):
             trainer.fit(TableLoader(data, recipe.rows, shuffle=True))
             found = vectors(held_out=2)
             validated = evaluate(*found, users, held_out=2)
-            if "user" not in x:  # a history has one film more
+            if "user" not in x:  # a history has one movie more
                 found = vectors(held_out=1)
             yield trainer.history[0], validated, evaluate(*found, users, held_out=1)
 

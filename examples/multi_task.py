@@ -1,7 +1,7 @@
-"""Predict two things at once on MovieLens-100K: whether a film is liked, and whether it is loved.
+"""Predict two things at once on MovieLens-100K: whether a movie is liked, and whether it is loved.
 
-Tasks: rating >= 4 and rating = 5. Split: random 8:1:1. The test AUC of each is printed beside that
-of ranking films by their mean label in training.
+Tasks: rating >= 4 and rating = 5. Split: random 8:1:1. The test AUC of each is printed next to that
+of ranking movies by their mean label in training.
 
     python examples/multi_task.py              # MMOE; or: shared_bottom, ple
 """

@@ -1,8 +1,8 @@
-"""Predict the next film of each user of MovieLens-100K with HSTU, trained on every step.
+"""Predict the next movie of each user of MovieLens-100K with HSTU, trained on every step.
 
-Protocol: interactions in order of timestamp, then of the file's rows. Each user's last film is the
-test, the one before it the validation, the rest is for training, cut into pieces of 50 films. All
-1,682 films are ranked; of equal scores the film of lower id comes first.
+Protocol: interactions in order of timestamp, then of the file's rows. Each user's last movie is the
+test, the one before it the validation, the rest is for training, cut into pieces of 50 movies. All
+1,682 movies are ranked; of equal scores the movie of lower id comes first.
 
     python examples/next_item.py
 """
@@ -21,7 +21,7 @@ from torch_rechub.utils.data import SequenceDataGenerator
 
 
 def samples(pieces, batch_size, shuffle=False):
-    """A loader of (films, positions, seconds before the last film, the film that came next)."""
+    """A loader of (movies, positions, seconds before the last movie, the movie that came next)."""
     films = np.zeros((len(pieces), LENGTH), dtype=np.int64)
     seconds = np.zeros_like(films)
     for row, (ids, times) in enumerate(pieces):
@@ -36,7 +36,7 @@ def samples(pieces, batch_size, shuffle=False):
 
 
 def loaders(users):
-    """Of training, with the next film at each step, and of validation and test."""
+    """Of training, with the next movie at each step, and of validation and test."""
     pieces = [
         (films[max(0, end - LENGTH - 1) : end], times[max(0, end - LENGTH - 1) : end])
         for films, times in users
@@ -47,7 +47,7 @@ def loaders(users):
 
 
 def most_popular(users):
-    """The metrics of ranking films by how often they occur in training."""
+    """The metrics of ranking movies by how often they occur in training."""
     films = [ids for ids, _ in users]
     counts, targets = popularity(films), [[ids[-1]] for ids in films]
     seen = [np.append(ids[-LENGTH - 1 : -1], 0) for ids in films]

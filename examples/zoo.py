@@ -1,8 +1,8 @@
 """Train any model by name on MovieLens-100K, over several seeds, and keep the table of results.
 
-The tasks: `ctr`, which ratings are 4 or 5 stars; `retrieval`, the next film of a user by the inner
-product of embeddings; `multi-task`, two labels at once; `next-item`, the next film of a sequence.
-Baselines are measured beside. Each run is recorded as a file of JSON lines.
+The tasks: `ctr`, which ratings are 4 or 5 stars; `retrieval`, the next movie of a user by the inner
+product of embeddings; `multi-task`, two labels at once; `next-item`, the next movie of a sequence.
+Baselines are measured as well. Each run is recorded as a file of JSON lines.
 
     python examples/zoo.py --list
     python examples/zoo.py --task ctr --models FM DeepFM --seeds 0 1 2

@@ -1,6 +1,6 @@
 """Writes docs/en/models.md and docs/zh/models.md, the model cards: `hatch run cards`.
 
-What a card says is in the docstring of its model. What docstrings cannot say is beside this file:
+What a card says is in the docstring of its model. What docstrings cannot say is next to this file:
 the words of the pages, en.json and zh.json, and in zh.json, under "models", a Chinese sentence for
 each model; a model without one has the English sentence on both pages. Results come from
 docs/results/movielens-100k.csv, where that has rows of a model.

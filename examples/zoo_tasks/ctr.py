@@ -1,6 +1,6 @@
-"""Ranking: whether a user gives a film 4 or 5 stars, from both and what is known of them.
+"""Ranking: whether a user gives a movie 4 or 5 stars, from both and what is known of them.
 
-Split: random 8:1:1, drawn by the seed. Columns: user, film, age, gender, occupation, release year
+Split: random 8:1:1, drawn by the seed. Columns: user, movie, age, gender, occupation, release year
 and genres, all as ids, as RecBole's documentation has them. Early stopping by validation AUC. The
 settings were chosen among six by validation AUC of FM, DeepFM, DCNv2 and PNN with seed 0.
 """
@@ -28,7 +28,8 @@ DIM, FFM_DIM, HISTORY = 16, 4, 20
 EPOCHS, PATIENCE, BATCH = 60, 2, 2048
 MLP = {"dims": [64, 32], "dropout": 0.3}
 
-# Adam's rate and weight decay, and the deviation of initial embeddings. With a rate of 1e-3 the
+# Adam's learning rate and weight decay, and the standard deviation of initial embeddings. With
+# a rate of 1e-3 the
 # first four of `FAST` are far from done when they stop.
 RATE, DECAY, START = 1e-3, 1e-5, 1e-4
 FAST = ("LR", "FM", "FwFM", "AFM", "DeepFFM", "FatDeepFFM", "MaskNet")
@@ -42,7 +43,7 @@ class Clicks:
     """The clicks under one split, and features of their columns.
 
     Attributes:
-        x: Columns; beside those of `MovieLens100K.clicks`: `years`, age and release year as
+        x: Columns; in addition to those of `MovieLens100K.clicks`: `years`, age and release year as
             numbers, and `history` and `others`, see `liked_before`.
         fields: A feature for each column of ids, the pooled genres among them.
         cross: The same for models of field-aware embeddings.
@@ -87,7 +88,7 @@ class Clicks:
 
 # A new model joins by a line here: how it is made of `Clicks`.
 MODELS = {
-    "film's mean label": None,
+    "movie's mean label": None,
     "LR": lambda c: R.LR(c.fields),
     "FM": lambda c: R.FM(c.fields),
     "FwFM": lambda c: R.FwFM(c.fields),
@@ -112,7 +113,7 @@ MODELS = {
     "DIEN": lambda c: R.DIEN(c.profile, [c.history], [c.others], [c.item], MLP),
     "BST": lambda c: R.BST(c.profile, [c.history], [c.item], MLP, 2, dim_feedforward=64),
 }
-BASELINES = ("film's mean label", "LR")
+BASELINES = ("movie's mean label", "LR")
 COMPARED = {"AUC": "LR"}
 
 clicks = cache(Clicks)
@@ -124,7 +125,7 @@ def measure(name: str, run: Run) -> Outcome:
     data = clicks(run.seed, START_OF_HELD if held else START)
     train, _, test = data.rows
     labels = data.y[test]
-    if name == "film's mean label":
+    if name == "movie's mean label":
         mean = films_mean_label(data.x["item_id"][train], data.y[train])
         return Outcome(_metrics(labels, mean[data.x["item_id"][test]]))
 
@@ -157,11 +158,11 @@ def _standardized(*columns):
 
 
 def liked_before(x, y, times, train):
-    """The last films that each row's user liked before, padded with 0 on the left.
+    """The last movies that each row's user liked before, padded with 0 on the left.
 
     Only likes of training rows count, and of those only what is earlier than the row by its
     timestamp: a row's label, labels of validation and test, and what came later stay unknown.
-    `others` are films drawn at random, one beside each of the history.
+    `others` are movies drawn at random, one next to each of the history.
     """
     users, films = x["user_id"], x["item_id"]
     liked = train[y[train] == 1]

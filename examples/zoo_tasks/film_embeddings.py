@@ -1,6 +1,6 @@
-"""Embeddings of films, which stand in for those that a language model would give.
+"""Embeddings of movies, which stand in for those that a language model would give.
 
-Two parts side by side: what a film's title, genres and year say, and who watched it. The second
+Two parts side by side: what a movie's title, genres and year say, and who watched it. The second
 is of the training part alone.
 """
 
@@ -17,7 +17,7 @@ WEIGHT_OF_TEXT = 0.5
 
 
 def film_embeddings(users):
-    """A row for each film, float32; row 0, that of padding, is 0."""
+    """A row for each movie, float32; row 0, that of padding, is 0."""
     films = [films[:-2] for films, _ in users]
     parts = [of_viewers(films, OF_VIEWERS), WEIGHT_OF_TEXT * of_text(OF_TEXT)]
     return np.concatenate(parts, axis=1).astype(np.float32)
@@ -31,7 +31,7 @@ def of_text(width):
 
 
 def texts():
-    """What is known of each film: "Toy Story genre_animation … genre_comedy 1995 decade_199"."""
+    """What is known of each movie: "Toy Story genre_animation … genre_comedy 1995 decade_199"."""
     items = movielens_100k().items
     genres = items["genres"].map(lambda names: " ".join(f"genre_{n.lower()}" for n in names))
     year = items["release_year"].astype("string").fillna("")
@@ -43,9 +43,9 @@ def _when(year):
 
 
 def of_viewers(films, width):
-    """Who watched a film, each viewer by 1/√(films watched), reduced by an SVD; rows of norm 1.
+    """Who watched a movie, each viewer by 1/√(movies watched), reduced by an SVD; rows of norm 1.
 
-    A film that nobody watched in training has 0.
+    A movie that nobody watched in training has 0.
     """
     watched = np.zeros((N_ITEMS, len(films)))
     for user, ids in enumerate(films):

@@ -1,7 +1,7 @@
-"""Two labels at once: whether a film gets 4 stars or more, and whether it gets 5.
+"""Two labels at once: whether a movie gets 4 stars or more, and whether it gets 5.
 
 Protocol: that of `multi_task.py`, a random 8:1:1 split, drawn by the seed, early stopping by the
-AUC of the first label. A film that gets 5 stars got 4 or more: the second label is a conversion
+AUC of the first label. A movie that gets 5 stars got 4 or more: the second label is a conversion
 after the first, as ESMM and AITM read them.
 """
 
@@ -41,7 +41,7 @@ class Ratings:
 
 # A new model joins by a line here: how it is made of `Ratings`.
 MODELS = {
-    "film's mean label": None,
+    "movie's mean label": None,
     "SharedBottom": lambda r: build("shared_bottom", r.fields),
     "ESMM": lambda r: T.ESMM(r.user, r.film, TWO_LAYERS, TWO_LAYERS),
     "ESCM2": lambda r: T.ESCM2(r.user, r.film, TWO_LAYERS, TWO_LAYERS),
@@ -50,7 +50,7 @@ MODELS = {
     "AITM": lambda r: T.AITM(r.fields, 2, HIDDEN, [TOWER] * 2),
     "PEPNet": lambda r: T.PEPNet(r.fields, r.genres, r.ids, KINDS, [TWO_LAYERS] * 2),
 }
-BASELINES = ("film's mean label",)
+BASELINES = ("movie's mean label",)
 COMPARED = {}
 OF_CONVERSIONS = T.ESMM  # predicts whether 5 stars follow on 4, then both labels
 

@@ -1,6 +1,6 @@
-"""The next film of a sequence, by a softmax over all films, or written code by code.
+"""The next movie of a sequence, by a softmax over all movies, or written code by code.
 
-Protocol: that of `next_item.py`, leave-one-out by time over all films but the last 50 of the user;
+Protocol: that of `next_item.py`, leave-one-out by time over all movies but the last 50 of the user;
 early stopping by validation. `RQVAEModel`, which predicts nothing, makes the codes.
 """
 

@@ -91,7 +91,7 @@ def merge(path: Path, new: Iterable[Row], order: Mapping[str, Sequence[str]]) ->
 WORDS = {
     "en": {},
     "zh": {
-        "film's mean label": "影片平均标签",
+        "movie's mean label": "影片平均标签",
         "popularity": "流行度",
         "variance lost": "损失的方差",
         "collision rate": "碰撞率",

@@ -1,7 +1,7 @@
-"""Retrieval: the next film of each user by the inner product of embeddings.
+"""Retrieval: the next movie of each user by the inner product of embeddings.
 
-Protocol: that of `matching.py`, leave-one-out by time over all films, masked and unmasked. Models
-are not told the users' profiles nor the films' genres: a user is a history, or a number.
+Protocol: that of `matching.py`, leave-one-out by time over all movies, masked and unmasked. Models
+are not told the users' profiles nor the movies' genres: a user is a history, or a number.
 """
 
 from functools import cache
@@ -40,7 +40,7 @@ LIST, DRAWN = {"mode": 2}, (100,)  # 100 negatives a row
 
 
 class Sequences:
-    """The films of each user, and features of their columns."""
+    """The movies of each user, and features of their columns."""
 
     def __init__(self) -> None:
         self.users = [films for films, _ in users_in_order()]

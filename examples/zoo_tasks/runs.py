@@ -21,7 +21,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Run:
-    """What a training is told.
+    """What a training run is told.
 
     Attributes:
         seed: Of the weights, of the order of rows, of negatives and of random splits.

@@ -1,4 +1,4 @@
-"""Semantic ids of films by RQ-VAE, and TIGER, which generates that of the next film."""
+"""Semantic ids of movies by RQ-VAE, and TIGER, which generates that of the next movie."""
 
 from dataclasses import replace
 
@@ -16,11 +16,11 @@ from .runs import Outcome, parameters_of
 
 RQVAE_EPOCHS, CODES = 200, (32, 32, 32)
 TIGER_EPOCHS, PATIENCE = 15, 2
-HISTORY = 10  # films that TIGER reads
+HISTORY = 10  # movies that TIGER reads
 
 
 def measure_rqvae(embeddings, run):
-    """How well the codes of films say what their embeddings are."""
+    """How well the codes of movies say what their embeddings are."""
     trainer, x = _train_rqvae(embeddings, run)
     with torch.inference_mode():
         found, _, _ = trainer.model(x.to(trainer.device), use_sk=False)
@@ -34,10 +34,10 @@ def measure_rqvae(embeddings, run):
 
 
 def measure_tiger(embeddings, users, run):
-    """Write films in codes, learn to write the next one, and search for it."""
+    """Write movies in codes, learn to write the next one, and search for it."""
     rqvae, x = _train_rqvae(embeddings, replace(run, trackers=[]))
     ids = rqvae.model.generate_semantic_ids(x, DataLoader(x, len(x)))
-    codes = {row + 1: tokens for row, tokens in ids.items()}  # films have ids from 1
+    codes = {row + 1: tokens for row, tokens in ids.items()}  # movies have ids from 1
     films = {user: ids.tolist() for user, (ids, _) in enumerate(users)}
     parts = [TigerSeqDataset(films, codes, HISTORY, mode) for mode in ("train", "valid", "test")]
     tokenizer = parts[0].make_tokenizer()
@@ -58,7 +58,7 @@ def measure_tiger(embeddings, users, run):
     )
     trainer.fit(train, val)
     seconds = sum(epoch["seconds"] for epoch in (*rqvae.history, *trainer.history))
-    # enough beams for ten films beside those that are left out
+    # enough beams for ten movies in addition to those that are left out
     metrics = _masked(trainer.recommend(test, num_beams=LENGTH + 10), films)
     return Outcome(metrics, seconds, parameters_of(model))
 
@@ -80,7 +80,7 @@ def _t5(n_tokens):
 
 
 def _masked(recommended, films):
-    """The metrics of the test, without the last films before it."""
+    """The metrics of the test, without the last movies before it."""
     target = {user: [ids[-1]] for user, ids in films.items()}
     seen = {user: set(ids[-LENGTH - 1 : -1]) for user, ids in films.items()}
     ranked = {

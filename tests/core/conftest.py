@@ -21,7 +21,7 @@ def _one_thread():
 
 @pytest.fixture
 def device(monkeypatch):
-    """Where models and trainers are tested beside the CPU: RECHUB_TEST_DEVICE, such as "cuda:0".
+    """The device to test on in addition to the CPU: RECHUB_TEST_DEVICE, such as "cuda:0".
 
     Without it, the CPU.
     """

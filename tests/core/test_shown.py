@@ -143,7 +143,7 @@ def test_what_the_library_logs_is_one_line_without_one(room, caplog):
     assert record.getMessage() == f"{shown(ALL)}: 3"
 
 
-def test_no_module_logs_to_a_logger_beside_these():
+def test_no_module_logs_to_a_logger_next_to_these():
     packages = Path(__file__).parents[2] / "packages"
     found = {
         name

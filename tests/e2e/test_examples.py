@@ -1,4 +1,4 @@
-"""The examples beside the demo print their results, after fewer epochs where marked slow."""
+"""The examples next to the demo print their results, after fewer epochs where marked slow."""
 
 import re
 import subprocess
@@ -24,14 +24,14 @@ def results(script: str, *arguments: str, epochs: int | None = 1) -> list[float]
 
 
 @pytest.mark.slow
-def test_two_tasks_are_learned_better_than_from_the_films_mean_labels():
+def test_two_tasks_are_learned_better_than_from_the_movies_mean_labels():
     first, first_baseline, second, second_baseline = results("multi_task.py")
     assert first > first_baseline - 0.05 > 0.6
     assert second > second_baseline - 0.05 > 0.6
 
 
 @pytest.mark.slow
-def test_the_next_item_prints_its_metrics_beside_those_of_popularity():
+def test_the_next_item_prints_its_metrics_next_to_those_of_popularity():
     ndcg, hit, popular_ndcg, popular_hit = results("next_item.py")
     assert 0 < ndcg < hit < 1
     assert 0.02 < popular_ndcg < popular_hit < 0.1
@@ -68,7 +68,7 @@ def test_each_model_of_retrieval_beats_popularity_by_a_fifth(model, published):
 
 @pytest.mark.results
 @pytest.mark.parametrize("model", ["bpr_mf", "light_gcn", "neumf"])
-def test_each_model_of_numbers_beats_popularity_where_films_seen_are_masked(model):
+def test_each_model_of_numbers_beats_popularity_where_movies_seen_are_masked(model):
     ndcg, hit, popular_ndcg, popular_hit, *_ = results("matching.py", model, epochs=None)
     assert ndcg > 1.1 * popular_ndcg > 0
     assert hit > 1.1 * popular_hit > 0

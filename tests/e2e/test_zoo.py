@@ -88,7 +88,7 @@ def test_item_neighbors_are_the_nearest_by_cosine(zoo):
         assert found[:, j] == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_films_mean_label_leans_to_that_of_all(zoo):
+def test_a_movies_mean_label_leans_to_that_of_all(zoo):
     mean = zoo.ctr.films_mean_label(np.array([1, 1, 2]), np.array([1.0, 1.0, 0.0]), n_films=4)
     all_of_them = 2 / 3
     expected = [all_of_them, (2 + all_of_them) / 3, all_of_them / 2, all_of_them]
@@ -96,7 +96,7 @@ def test_a_films_mean_label_leans_to_that_of_all(zoo):
 
 
 @pytest.mark.parametrize("stride", [10, 50])
-def test_pieces_overlap_by_what_the_stride_leaves_and_know_the_film_after_them(zoo, stride):
+def test_pieces_overlap_by_what_the_stride_leaves_and_know_the_movie_after_them(zoo, stride):
     import histories
 
     users = [np.arange(n) + 1 for n in (124, 1, 2, 50)]
@@ -113,14 +113,14 @@ def test_pieces_overlap_by_what_the_stride_leaves_and_know_the_film_after_them(z
 
 @pytest.fixture
 def few_users(zoo, monkeypatch):
-    """The task of the next item on ten users; embeddings of films are those of all."""
+    """The task of the next item on ten users; embeddings of movies are those of all."""
     zoo.next_item.embeddings()
     users = zoo.next_item.users()[:10]
     monkeypatch.setattr(zoo.next_item, "users", lambda: users)
     return users
 
 
-def test_embeddings_of_films_know_nothing_of_what_is_predicted(zoo):
+def test_embeddings_of_movies_know_nothing_of_what_is_predicted(zoo):
     users = zoo.next_item.users()[:100]
     found = zoo.next_item.film_embeddings(users)
     rng = np.random.default_rng(0)
@@ -131,7 +131,7 @@ def test_embeddings_of_films_know_nothing_of_what_is_predicted(zoo):
     assert not np.allclose(zoo.next_item.film_embeddings(others), found)
 
 
-def test_films_of_like_titles_and_genres_have_like_embeddings_of_text(zoo):
+def test_movies_of_like_titles_and_genres_have_like_embeddings_of_text(zoo):
     from zoo_tasks.film_embeddings import of_text, texts
 
     assert texts()[0] == "Toy Story genre_animation genre_childrens genre_comedy 1995 decade_199"
@@ -142,7 +142,7 @@ def test_films_of_like_titles_and_genres_have_like_embeddings_of_text(zoo):
     assert star_wars @ scream < 0.3
 
 
-def test_tiger_is_ranked_without_the_last_50_films_of_each_user(
+def test_tiger_is_ranked_without_the_last_50_movies_of_each_user(
     zoo, few_users, monkeypatch, tmp_path
 ):
     from zoo_tasks.runs import Run
@@ -250,7 +250,7 @@ def test_every_model_is_measured_by_the_zoo(zoo):
 def test_it_lists_names_and_refuses_others(zoo, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["zoo.py", "--list"])
     zoo.main()
-    assert "ctr: film's mean label, LR, FM" in capsys.readouterr().out
+    assert "ctr: movie's mean label, LR, FM" in capsys.readouterr().out
     for wrong, message in (
         (["--models", "MMOE"], "ctr has no model 'MMOE'; it has AFM, AutoInt"),
         (["--epochs", "0"], "--epochs must be at least 1, got 0"),
@@ -273,13 +273,13 @@ def short_run(task, model, folder):
 
 
 @pytest.mark.slow
-def test_a_run_is_recorded_and_stands_in_the_table_beside_the_baselines(tmp_path):
+def test_a_run_is_recorded_and_stands_in_the_table_next_to_the_baselines(tmp_path):
     from torch_rechub.runs import read_runs
 
     rows, files = short_run("ctr", "LR", tmp_path)
     assert [(row["model"], row["metric"]) for row in rows] == [
-        ("film's mean label", "AUC"),
-        ("film's mean label", "log loss"),
+        ("movie's mean label", "AUC"),
+        ("movie's mean label", "log loss"),
         ("LR", "AUC"),
         ("LR", "log loss"),
     ]
@@ -340,10 +340,10 @@ def means(task, metric):
 @pytest.mark.parametrize(
     ("task", "metric", "baseline"),
     [
-        ("ctr", "AUC", "film's mean label"),
+        ("ctr", "AUC", "movie's mean label"),
         ("retrieval", "NDCG@10", "popularity"),
-        ("multi-task", "AUC of 4–5 stars", "film's mean label"),
-        ("multi-task", "AUC of 5 stars", "film's mean label"),
+        ("multi-task", "AUC of 4–5 stars", "movie's mean label"),
+        ("multi-task", "AUC of 5 stars", "movie's mean label"),
         ("next-item", "NDCG@10", "popularity"),
     ],
 )
@@ -359,7 +359,7 @@ def test_logistic_regression_is_where_recbole_has_it_and_all_others_above():
     found = means("ctr", "AUC")
     assert found["LR"] == pytest.approx(0.7765, abs=0.005)
     below = {name: v for name, v in found.items() if v < found["LR"]}
-    assert set(below) == {"film's mean label"}
+    assert set(below) == {"movie's mean label"}
 
 
 @pytest.mark.results

@@ -128,7 +128,7 @@ def signals(folder, first, second):
 
 
 def streams(folder):
-    """A training that prints nothing itself, while trackers print what they like."""
+    """A training run that prints nothing itself, while trackers print what they like."""
     os.environ["WANDB_SILENT"] = "false"
     with contextlib.suppress(OSError):
         print("x", flush=True)  # that a reader has what it wants, and goes

@@ -1,4 +1,4 @@
-"""Trainings that meet a fault, each in a process of its own: ``python scenarios.py NAME ARGS…``.
+"""Training runs that meet a fault, each in its own process: ``python scenarios.py NAME ARGS…``.
 
 What a scenario returns is printed as the last line, as JSON.
 """
@@ -84,7 +84,7 @@ PLACES = ("model", "loader", "evaluate", "optimizer", "callback")
 
 
 def an_error(folder):
-    """An error in each of `PLACES`, in the second epoch of a training of its own."""
+    """An error in each of `PLACES`, in the second epoch of a training run of its own."""
     told = {}
     for place in PLACES:
         loggers = open_loggers(f"{folder}/{place}")
@@ -152,7 +152,7 @@ def ctrl_c(folder, again):
 
 
 def killed(folder):
-    """``kill -9`` in the fourth epoch of a training that keeps checkpoints."""
+    """``kill -9`` in the fourth epoch of a training run that keeps checkpoints."""
     trainer, train, val = trainer_and_loaders(folder, open_loggers(folder), n_epoch=9)
 
     def kill_later():
@@ -222,7 +222,7 @@ def workers(folder, method):
 
 
 def together(folder):
-    """Two trainings at once, each in a thread, with every tracker that can; then another one."""
+    """Two training runs at once, each in a thread, with every tracker that can; then one more."""
     backends = [b for b in BACKENDS if b != "swanlab"]  # which keeps one run in a process
     before = hooks()
     ends, left = [], []
@@ -269,7 +269,7 @@ def memory(folder, backend):
 
 
 def server(folder, backend, url):
-    """A training on a server that cannot be used: how long it took to open, and what was said."""
+    """A training run on a server that cannot be used: how long opening took, and its messages."""
     started = time.monotonic()
     options = {
         "wandb": {"mode": "online", "settings": {"base_url": url, "init_timeout": 3}},

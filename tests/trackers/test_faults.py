@@ -1,6 +1,6 @@
-"""What trackers and trainings survive: each fault in a process of its own, under a time limit.
+"""The faults that trackers and training survive: each in its own process, under a time limit.
 
-Every tracker that is here is open in each of these trainings; `scenarios` holds them. Other faults
+Every tracker that is here is open in each of these runs; `scenarios` holds them. Other faults
 are tested where they belong:
 
 - a logger that raises, alone or again and again, and one of a bad form: ``test_logger_group.py``
@@ -12,7 +12,7 @@ are tested where they belong:
 - what a tracker leaves behind in the process: ``test_process_state.py``
 - no standard streams, or broken ones: ``test_standard_streams.py``, ``test_process_state.py``
 - SIGTERM: ``test_trainers.py``, ``test_interruption.py``
-- a training that is continued: ``test_resumed_runs.py``, ``test_jsonl_logger.py``
+- a training run that is continued: ``test_resumed_runs.py``, ``test_jsonl_logger.py``
 - no key and no terminal: ``test_wandb_logger.py``, ``test_swanlab_logger.py``
 - a package or SDK that is missing or broken: ``test_missing_trackers.py``, ``test_missing_sdks.py``
 - use after the end, odd numbers, names, steps: `torch_rechub.testing`, ``test_call_sequences.py``
@@ -210,7 +210,7 @@ def test_a_clock_that_jumps_back_loses_and_overwrites_nothing(backend, tmp_path,
 
 
 @pytest.mark.slow
-def test_trainings_at_once_and_one_after_another_keep_apart(tmp_path):
+def test_training_runs_at_once_and_one_after_another_keep_apart(tmp_path):
     (losses, hooks_are_back, threads), _ = result(tmp_path, "together")
     assert hooks_are_back
     assert threads[1] == threads[0]  # wandb keeps those that it starts with the first run

@@ -16,7 +16,7 @@ EPOCHS, STEPS = 2, 3
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    """A training of which everything is recorded in every backend."""
+    """A training run of which everything is recorded in every backend."""
     folder = tmp_path_factory.mktemp("everything")
     model, train, val = model_and_loaders()
     folders = {name: folder / name for name in BACKENDS}
@@ -102,7 +102,7 @@ if "tensorboardx" in EXPECTED:
             assert [n for n in found.bucket if n] == [n for n in row["counts"] if n]
             assert found.max == pytest.approx(row["edges"][-1])
 
-    def test_tensorboard_has_the_architecture_and_final_metrics_beside_the_hparams(
+    def test_tensorboard_has_the_architecture_and_final_metrics_next_to_the_hparams(
         recorded, tensorboard
     ):
         from tensorboard.plugins.hparams import plugin_data_pb2

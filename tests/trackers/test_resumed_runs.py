@@ -1,4 +1,4 @@
-"""A training that is continued continues its runs: no epoch and no step twice, none missing."""
+"""A training run that is continued continues its runs: no epoch and no step twice, none missing."""
 
 import pytest
 from backends import open_logger

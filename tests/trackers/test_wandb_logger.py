@@ -137,7 +137,7 @@ def test_a_users_own_log_calls_do_not_cost_an_epoch(tmp_path):
 # Several runs in one process
 
 
-def test_the_first_run_is_the_one_of_the_process_and_the_next_opens_beside_it(tmp_path):
+def test_the_first_run_is_the_one_of_the_process_and_the_next_opens_next_to_it(tmp_path):
     (tmp_path / "a").mkdir()
     first = WandbLogger("p", dir=tmp_path / "a")
     second = WandbLogger("p", dir=tmp_path / "b")

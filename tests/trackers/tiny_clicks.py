@@ -1,4 +1,4 @@
-"""A training of a second: sixty rows, three batches an epoch."""
+"""A training run of a second: sixty rows, three batches an epoch."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""The example of a tracker package: built, installed beside core, and held to the contract."""
+"""The example of a tracker package: built, installed next to core, and held to the contract."""
 
 import os
 import subprocess

@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment: its name and what pip installs beside this environment's torch."""
+    """A virtual environment: its name and what pip installs next to this environment's torch."""
 
     name: str
     requirements: tuple[str, ...]
@@ -19,7 +19,7 @@ class Peer:
     Attributes:
         name: What the report calls it.
         script: File in peers/.
-        arguments: Of the script, beside those that all scripts take.
+        arguments: Of the script, in addition to those that all scripts take.
         environment: None is the environment that the harness runs in.
         options: Arguments of our trainers, as JSON data.
     """

@@ -16,7 +16,7 @@ from .machine import describe
 from .report import Session
 
 OURS, THEIRS, INK, FAINT = "#1f6f8b", "#b9c4c9", "#22313a", "#7d8a91"
-ROOM = 1.42  # how far beyond the longest bar a panel reaches, for the figures beside the bars
+ROOM = 1.42  # how far beyond the longest bar a panel reaches, for the figures next to the bars
 WIDTH, BAR, FRAME = 4.6, 0.34, 0.95  # inches: of a panel, of a bar, of a panel's title and axis
 
 

@@ -1,6 +1,6 @@
-"""What recording costs: a training with 0, 1 or 3 trackers, and the import of the tracking module.
+"""The cost of recording: a training run with 0, 1 or 3 trackers; the import of tracking.
 
-- fit_s: a training of the click log without validation, from the call to the return.
+- fit_s: a training run of the click log without validation, from the call to the return.
 - record_ms: the record of an epoch, four values, written to every tracker; mean of 200 in a row.
 - step_us: the record of a step, one value, likewise; mean of 2,000.
 - open_s, finish_s: creating the trackers, and finishing them.

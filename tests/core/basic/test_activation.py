@@ -17,7 +17,7 @@ def dice(s, alpha, mean, var, epsilon):
 
 @pytest.mark.parametrize("num_features", [3, None])
 def test_dice_in_training_uses_the_statistics_of_each_neuron_over_the_batch(num_features):
-    # B12: the statistics were those of the features of one sample
+    # in 0.9: the statistics were those of the features of one sample
     layer = Dice(epsilon=0.01, num_features=num_features)
     nn.init.constant_(layer.alpha, 0.3)
     x = torch.tensor([[1.0, -20.0, 0.5], [2.0, 10.0, 0.5], [6.0, 40.0, -0.25], [0.0, 5.0, 3.0]])
@@ -126,7 +126,7 @@ def test_a_class_is_made_and_an_instance_taken():
 
 @pytest.mark.parametrize("unknown", ["swoosh", "", None, 3, int])
 def test_what_is_no_activation_is_refused_with_the_choice(unknown):
-    # B13: an unknown name left a variable unset
+    # in 0.9: an unknown name left a variable unset
     with pytest.raises(
         ValueError, match=r"unknown activation .*sigmoid.*dice, or a torch"
     ) as error:

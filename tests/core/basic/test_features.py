@@ -122,7 +122,7 @@ def test_features_of_different_kinds_differ():
 
 @pytest.mark.parametrize("feature_class", ID_FEATURES)
 def test_each_call_makes_a_new_table(feature_class):
-    # B2: the table was kept on the feature, so two models trained the same weights
+    # in 0.9: the table was kept on the feature, so two models trained the same weights
     feature = feature_class("user", 10, 4, initializer=RandomNormal(0, 1))
     before = vars(feature).copy()
     first, second = feature.get_embedding_layer(), feature.get_embedding_layer()

@@ -56,7 +56,7 @@ def test_columns_hold_the_numbers_of_the_table(kind):
 
 
 def test_rows_are_taken_by_position_not_by_label():
-    # B69: after filtering a frame, its labels have gaps
+    # in 0.9: after filtering a frame, its labels have gaps
     frame = pd.DataFrame({"user": range(10), "keep": [i % 3 == 0 for i in range(10)]})
     kept = frame[frame.keep]
     dataset = TorchDataset(kept[["user"]], kept.keep)

@@ -274,7 +274,7 @@ def test_inputs_have_the_types_and_shapes_of_those_given(tmp_path):
     check_refused(tmp_path / "m.onnx", x, "item", 20)
 
 
-def test_weights_in_a_second_file_stay_beside_the_first(tmp_path):
+def test_weights_in_a_second_file_stay_next_to_the_first(tmp_path):
     model = model_of("WideDeep")
     kwargs = {"external_data": True}
     ONNXExporter(model).export(tmp_path / "m.onnx", onnx_export_kwargs=kwargs)

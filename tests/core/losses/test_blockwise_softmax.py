@@ -1,4 +1,4 @@
-"""The softmax over many candidates, block by block, beside a naive loop and torch's own loss."""
+"""The softmax over many candidates, block by block, next to a naive loop and torch's own loss."""
 
 import math
 

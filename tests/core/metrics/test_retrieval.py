@@ -145,7 +145,7 @@ def test_a_k_beyond_the_catalogue_and_items_that_were_seen():
         evaluate_retrieval(users, items, [[2]])
 
 
-def test_nobody_to_judge(caplog):
+def test_nobody_to_evaluate(caplog):
     found = evaluate_retrieval(torch.ones(2, 3), torch.ones(4, 3), [[], []])
     assert math.isnan(found["hit@10"])
     assert "No user has a relevant item" in caplog.text

@@ -83,7 +83,7 @@ def inputs(n, length=3):
 
 
 def probabilities(output):
-    """Without the further loss that some models return beside them."""
+    """Without the auxiliary loss that some models return next to them."""
     return output[0] if isinstance(output, tuple) else output
 
 

@@ -23,7 +23,7 @@ def written(line):
 
 @pytest.fixture
 def among(tmp_path):
-    """Writes a line among good ones, beside a run of another file; gives the folder."""
+    """Writes a line among good ones, next to a run of another file; gives the folder."""
 
     def write(line):
         other = [start("other"), *BEFORE[1:], *AFTER]

@@ -28,7 +28,7 @@ def test_no_test_of_a_contract_can_be_replaced(contract, replaced):
 
 
 @CONTRACTS
-def test_nor_by_a_class_inherited_beside_it_or_two_levels_down(contract):
+def test_nor_by_a_class_inherited_next_to_it_or_two_levels_down(contract):
     name = names_of(contract)[-1]
     beside = type("Beside", (), {name: None})
     with pytest.raises(TypeError, match=f"Mine replaces {name}"):

@@ -78,7 +78,7 @@ def test_two_packages_with_one_name_are_refused(install):
 
 
 def test_a_package_that_is_found_twice_is_one(install):
-    # An editable installation beside a stale one shows the same entry point twice.
+    # An editable installation next to a stale one shows the same entry point twice.
     install([point("OtherLogger"), point("OtherLogger")])
     assert discovery.find_logger("OtherLogger") is OtherLogger
 

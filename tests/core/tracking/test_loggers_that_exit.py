@@ -68,7 +68,7 @@ def raising(error):
 
 
 def fit(folder, logger, epochs=4, **options):
-    """A run beside two files of JSON lines; returns how these ended, and their steps."""
+    """A run next to two files of JSON lines; returns how these ended, and their steps."""
     others = [JSONLLogger(name=name, dir=folder) for name in "ab"]
     try:
         with LoggerGroup([others[0], logger, others[1]], **options) as group:

@@ -19,7 +19,7 @@ BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=la
 
 @pytest.fixture(autouse=True)
 def handlers():
-    """Those that a training has: Ctrl-C and SIGTERM raise."""
+    """Those that a training run has: Ctrl-C and SIGTERM raise."""
     before = [signal.signal(signal.SIGINT, signal.default_int_handler)]
     before.append(signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)))
     yield

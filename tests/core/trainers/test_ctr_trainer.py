@@ -148,7 +148,7 @@ class WithFurtherLoss(nn.Module):
         return (self.w * x["price"]).sigmoid(), 3 * self.w**2
 
 
-def test_a_further_loss_is_added(sgd, loaders):
+def test_a_auxiliary_loss_is_added(sgd, loaders):
     trainer = sgd(WithFurtherLoss(0.7), loss_mode=False)
     x, y = next(iter(loaders[0]))
     p = [1 / (1 + math.exp(-0.7 * price)) for price in x["price"].tolist()]
@@ -233,7 +233,6 @@ def test_predictions_are_those_of_the_model_row_by_row(make_trainer, loaders):
 
 
 def test_predicting_needs_no_labels_and_looks_at_none(make_trainer, loaders):
-    # B46
     trainer = make_trainer()
     dataset = loaders[1].dataset
     expected = trainer.predict(trainer.model, loaders[1])
@@ -245,7 +244,6 @@ def test_predicting_needs_no_labels_and_looks_at_none(make_trainer, loaders):
 
 
 def test_evaluation_is_of_the_model_it_is_given(make_trainer, make_model, loaders):
-    # B46
     trainer = make_trainer()
     trainer.fit(*loaders)
     other = Constant(0.0)

@@ -22,10 +22,10 @@ np.random.seed(2022)  # of their negatives
 torch.manual_seed(2022)
 rng = np.random.default_rng(2022)
 rows = []
-for user in range(1, 61):  # each walks through the films of one of four genres
+for user in range(1, 61):  # each walks through the movies of one of four genres
     for step in range(8):
-        film = int(rng.integers(0, 5)) * 4 + user % 4 + 1
-        rows.append((user, film, film % 4 + 1, user % 2 + 1, 1000 * user + step))
+        movie = int(rng.integers(0, 5)) * 4 + user % 4 + 1
+        rows.append((user, movie, movie % 4 + 1, user % 2 + 1, 1000 * user + step))
 data = pd.DataFrame(rows, columns=["user_id", "movie_id", "cate_id", "gender", "timestamp"])
 max_id = {c: data[c].max() + 1 for c in data.columns}
 user_profile = data[["user_id", "gender"]].drop_duplicates("user_id")
@@ -148,11 +148,11 @@ GRU4REC = """GRU4Rec(
 )"""
 
 SASREC = """
-films = data.groupby("user_id").movie_id.apply(list)
-seqs = np.array([f[:-2] for f in films])
-x_train = {"seq": seqs, "pos": np.array([f[1:-1] for f in films])}
+movies = data.groupby("user_id").movie_id.apply(list)
+seqs = np.array([f[:-2] for f in movies])
+x_train = {"seq": seqs, "pos": np.array([f[1:-1] for f in movies])}
 x_train["neg"] = rng.integers(1, max_id["movie_id"], seqs.shape)
-x_test = {"user_id": films.index.values, "seq": np.array([f[1:-1] for f in films])}
+x_test = {"user_id": movies.index.values, "seq": np.array([f[1:-1] for f in movies])}
 features = [
     SequenceFeature(n, max_id["movie_id"], 32, "concat", None if n == "seq" else "seq")
     for n in ("seq", "pos", "neg")
@@ -188,7 +188,7 @@ def test_a_script_of_0_9(name, tmp_path, monkeypatch):
     found = runpy.run_path("script.py")
     user, item = found["user"], found["item"]
     assert (len(user), len(item)) == (60, 20)
-    # of the five films ranked first, a quarter would be of the user's genre by chance
+    # of the five movies ranked first, a quarter would be of the user's genre by chance
     best = torch.topk(user @ item.T, 5).indices.numpy()
     genres = found["item_profile"].movie_id.to_numpy()[best] % 4
     own = (found["x_test"]["user_id"] % 4 + 1) % 4

@@ -1,4 +1,4 @@
-"""MatchTrainer: the loss of each mode, what is judged, negatives from the batch, embeddings."""
+"""MatchTrainer: the loss of each mode, what is evaluated, negatives from the batch, embeddings."""
 
 import math
 
@@ -318,7 +318,7 @@ def test_item_frequency_chooses_hard_negatives_by_corrected_scores(make):
     assert loss_of(trainer, x).item() == pytest.approx(math.fsum(losses) / 50, rel=1e-5)
 
 
-def test_item_frequency_leaves_what_is_judged_alone(make):
+def test_item_frequency_leaves_what_is_evaluated_alone(make):
     torch.manual_seed(0)
     model, n = dssm(), torch.arange(1, 21)
     plain = make(model, in_batch_neg=True)
@@ -380,10 +380,10 @@ def test_in_batch_negatives_need_two_towers(make):
         make(nn.Linear(1, 1), in_batch_neg=True)
 
 
-# What is judged
+# What is evaluated
 
 
-def test_points_are_judged_by_their_labels(make):
+def test_points_are_evaluated_by_their_labels(make):
     trainer = make(dssm(0.02))
     trainer.fit(loader())
     x, y = table(seed=4)
@@ -399,7 +399,7 @@ def pooled(pos, neg):
     return roc_auc_score(labels, np.concatenate([pos, neg]))
 
 
-def test_pairs_and_lists_are_judged_by_positives_against_negatives(make):
+def test_pairs_and_lists_are_evaluated_by_positives_against_negatives(make):
     x, _ = table(seed=4)
     trainer = make(facebook(), mode=1)
     trainer.fit(loader(), loader(seed=4))
@@ -427,7 +427,7 @@ def test_pairs_and_lists_are_judged_by_positives_against_negatives(make):
         assert found == pytest.approx(expected, abs=TIES)
 
 
-def test_in_batch_training_is_judged_by_labels_or_by_the_items_of_other_rows(make):
+def test_in_batch_training_is_evaluated_by_labels_or_by_the_items_of_other_rows(make):
     trainer = make(dssm(), in_batch_neg=True)
     trainer.fit(loader(y=1))
     x, y = table(seed=4)

@@ -1,4 +1,4 @@
-"""Trainings on a device beside the CPU: the same numbers, the same errors, files that go anywhere.
+"""Training runs on a device and on the CPU: the same numbers, the same errors, portable files.
 
 RECHUB_TEST_DEVICE says which, such as "cuda:0"; see `device` in the conftest of the core's tests.
 """

@@ -278,7 +278,7 @@ def test_who_may_read_a_file_is_as_the_user_says(tmp_path, mask):
     assert stat.S_IMODE((tmp_path / "w.pth").stat().st_mode) == 0o666 & ~mask
 
 
-def test_trainings_in_threads_share_the_default_folder(tmp_path, monkeypatch, make_model, loaders):
+def test_runs_in_threads_share_the_default_folder(tmp_path, monkeypatch, make_model, loaders):
     monkeypatch.chdir(tmp_path)
     trainers = [CTRTrainer(make_model(), n_epoch=5, progress=False) for _ in range(2)]
     assert at_once(*[partial(trainer.fit, *loaders) for trainer in trainers]) == []

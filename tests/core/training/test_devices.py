@@ -1,4 +1,4 @@
-"""Where the tensors of a training step are made: beside the model, wherever that is."""
+"""Where the tensors of a training step are made: next to the model, wherever that is."""
 
 from functools import partial
 

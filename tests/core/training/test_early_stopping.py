@@ -22,7 +22,7 @@ def stops(scores, patience, mode="max", **options):
         ("max", [0.5, 0.4, 0.6, 0.5, 0.5], 2, [False, False, False, False, True], 0.6),
         ("min", [0.5, 0.4, 0.4, 0.5], 2, [False, False, False, True], 0.4),
         ("max", [0.5, 0.6, 0.6], 1, [False, False, True], 0.6),  # patience 1: at the first
-        ("max", [-3.0, -2.0, -2.5], 1, [False, False, True], -2.0),  # B17: it started from 0
+        ("max", [-3.0, -2.0, -2.5], 1, [False, False, True], -2.0),  # in 0.9: it started from 0
         ("max", [0.0, 0.0], 2, [False, False], 0.0),
         ("min", [3.0, 2.0, 2.5], 1, [False, False, True], 2.0),
         ("max", [NAN, 0.5, NAN, NAN], 2, [False, False, False, True], 0.5),

@@ -1,4 +1,4 @@
-"""What every trainer can be asked for beside its task: clipping, accumulation, precision, speed."""
+"""The options of every trainer: clipping, accumulation, precision, speed."""
 
 import subprocess
 import sys
@@ -195,7 +195,7 @@ class Counting(Plain):
 @pytest.mark.parametrize(
     ("asked", "sizes"), [(None, [240]), (100, [100, 100, 40]), (1000, [240]), (7, [7] * 34 + [2])]
 )
-def test_rows_are_judged_in_larger_batches_with_the_same_result(tmp_path, asked, sizes):
+def test_rows_are_evaluated_in_larger_batches_with_the_same_result(tmp_path, asked, sizes):
     trainer = make(tmp_path, Counting(), eval_batch_size=asked)
     table, plain = TorchDataset(*rows()), torch.utils.data.DataLoader
     auc = trainer.evaluate(trainer.model, TableLoader(table, 30))

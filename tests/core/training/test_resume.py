@@ -119,7 +119,7 @@ def test_only_what_is_left_is_trained(tmp_path):
     assert second.model.calls == 2 * len(train)
 
 
-def test_a_training_that_stopped_early_is_over(tmp_path):
+def test_a_training_run_that_stopped_early_is_over(tmp_path):
     kwargs = {"earlystop_patience": 1, "n_epoch": 30}
     first, train, val = make(tmp_path, **kwargs)
     first.fit(train, val, resume=True)

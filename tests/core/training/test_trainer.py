@@ -54,7 +54,6 @@ def test_a_logger_is_told_of_settings_then_epochs_then_the_end(make_trainer, loa
 
 
 def test_the_stopping_epoch_is_recorded_like_any_other(make_trainer, loaders, fake_logger, scores):
-    # B57
     trainer = make_trainer(n_epoch=9, earlystop_patience=2, model_logger=fake_logger)
     scores(trainer, [0.5, 0.7, 0.6, 0.7, 0.9])
     trainer.fit(*loaders)
@@ -118,7 +117,7 @@ def rates(scheduler_fn, params, n_steps):
     ("scheduler_fn", "params"),
     [
         (lr_scheduler.StepLR, {"step_size": 2, "gamma": 0.1}),
-        (lr_scheduler.CosineAnnealingLR, {"T_max": 5}),  # B51: it has no step_size
+        (lr_scheduler.CosineAnnealingLR, {"T_max": 5}),  # in 0.9: it has no step_size
         (lr_scheduler.ExponentialLR, {"gamma": 0.5}),
         (lr_scheduler.LambdaLR, {"lr_lambda": lambda epoch: 1 / (1 + epoch)}),
     ],
@@ -198,7 +197,7 @@ class Boom(Exception):
 def test_the_best_epochs_weights_are_in_the_model_and_on_disk(
     make_trainer, loaders, scores, same_weights, saved, given, kept, epochs, error
 ):
-    # B52: only an early stop restored them
+    # in 0.9: only an early stop restored them
     trainer = make_trainer(n_epoch=5, earlystop_patience=2)
     script = scores(trainer, given)
     if error is None:
@@ -593,7 +592,7 @@ class Stream(IterableDataset):
 
 
 def test_streams_train_like_tables(make_trainer, loaders, same_weights):
-    # B53: a loader without a length failed on `if val_dataloader`
+    # in 0.9: a loader without a length failed on `if val_dataloader`
     by_table, by_stream = make_trainer(), make_trainer()
     by_table.fit(*loaders)
     streams = [DataLoader(Stream(loader), batch_size=None) for loader in loaders]

@@ -40,7 +40,7 @@ class WandbLogger(RunLogger):
     The run is opened here, so a missing key or package fails before training, and closed by
     `finish()`, which a trainer calls: exit code 0, 1 when the run died of an error, 130 or 143
     when Ctrl-C or SIGTERM interrupted it. When another run is active in this process the new one
-    is opened beside it, unless `reinit` says otherwise.
+    is opened next to it, unless `reinit` says otherwise.
 
     Code, git state, console output, machine statistics and the list of packages are not collected
     unless you ask for them: with `settings`, with `save_code=True`, or with wandb's environment

@@ -33,7 +33,7 @@ _OFTEN = {"x_transaction_log_flush_interval": 0.1}
 
 
 def open_run(wandb: Any, options: dict[str, Any]) -> Any:
-    """The run that ``wandb.init`` opens, beside others that are open, collecting what was asked."""
+    """The run that ``wandb.init`` opens next to others, collecting what was asked."""
     try:
         with hooks_followed():
             run = _init(wandb, options)

@@ -127,7 +127,7 @@ def _add_row(
 
 
 def _number(item: Any) -> int | float | None:
-    # Newer versions of wandb may write numbers as such, beside those in JSON.
+    # Newer versions of wandb may write numbers as such, next to those in JSON.
     value: Any = None
     if item.value_json:
         value = json.loads(item.value_json)

@@ -256,7 +256,7 @@ def test_dense_columns_of_any_number_type():
 @pytest.mark.parametrize("pooling", ["mean", "sum"])
 @pytest.mark.parametrize("padding_idx", [None, 0, 3])
 def test_pooling_does_not_change_with_the_width_of_the_padding(pooling, padding_idx):
-    # B3: without padding_idx, zeros were averaged like any other id
+    # in 0.9: without padding_idx, zeros were averaged like any other id
     feature = sequence("h", pooling, padding_idx=padding_idx)
     layer = EmbeddingLayer([feature])
     ids = torch.tensor([[1, 2], [5, 5]])
@@ -308,7 +308,6 @@ def test_an_owners_padding_row_is_not_trained_through_its_sharers_either():
 
 
 def test_two_layers_of_the_same_features_share_nothing():
-    # B2
     first, second = EmbeddingLayer([FEATURES["a"]]), EmbeddingLayer([FEATURES["a"]])
     before = second.table("a").clone()
     with torch.no_grad():

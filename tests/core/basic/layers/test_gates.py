@@ -42,5 +42,5 @@ def test_a_mask_block_is_its_formula(ratio):
 
 
 def test_a_mask_without_a_hidden_unit_is_refused():
-    with pytest.raises(ValueError, match=r"ratio=0\.2 leaves no hidden unit beside 4 inputs"):
+    with pytest.raises(ValueError, match=r"ratio=0\.2 leaves no hidden unit next to 4 inputs"):
         MaskBlock(4, 6, 3, 0.2)

@@ -134,7 +134,7 @@ def test_no_two_items_have_the_same_id_and_every_number_is_whole(make):
         assert len(model.get_indices(data).unique(dim=0)) < items
         ids = model.generate_semantic_ids(data, DataLoader(data, 32), device="cpu")
         assert len({tuple(tokens) for tokens in ids.values()}) == items
-        if sizes == [2, 300]:  # there are enough codes: no further token, numbers of three digits
+        if sizes == [2, 300]:  # enough codes: no additional token, three digits
             assert {len(tokens) for tokens in ids.values()} == {2}
             assert any(len(tokens[1]) == len("<b_255>") for tokens in ids.values())
         else:

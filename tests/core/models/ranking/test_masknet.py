@@ -56,5 +56,5 @@ def test_what_makes_no_model_is_refused(f):
         MaskNet([f["user"]], [])
     with pytest.raises(ValueError, match="and 0 such features"):
         MaskNet([f["age"]], [4])
-    with pytest.raises(ValueError, match=r"ratio=0\.1 leaves no hidden unit beside 4 inputs"):
+    with pytest.raises(ValueError, match=r"ratio=0\.1 leaves no hidden unit next to 4 inputs"):
         MaskNet([f["user"]], [4], ratio=0.1)

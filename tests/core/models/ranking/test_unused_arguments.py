@@ -12,7 +12,7 @@ FIELDS = [SparseFeature("user", 5, embed_dim=4), SparseFeature("item", 5, embed_
     ("model", "arguments"),
     [(DCNv2, {"n_cross_layers": 1, "mlp_params": {"dims": [4]}}), (FiBiNet, {"mlp_params": {}})],
 )
-def test_further_arguments_are_named_in_the_log(model, arguments, caplog):
+def test_additional_arguments_are_named_in_the_log(model, arguments, caplog):
     model(FIELDS, **arguments)
     assert not caplog.records
     model(FIELDS, **arguments, gpu=3, l2=0.1)

@@ -53,7 +53,7 @@ class TableLoader(DataLoader[Any]):
         shuffle: Whether to draw a new order each pass.
         num_workers: Processes that fetch; 0 fetches in this one, which is fastest for tables in
             memory.
-        **kwargs: Further arguments of `DataLoader`, such as pin_memory.
+        **kwargs: Additional arguments of `DataLoader`, such as pin_memory.
 
     Raises:
         TypeError: A column holds what is no number.

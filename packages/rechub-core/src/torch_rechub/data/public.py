@@ -112,7 +112,7 @@ def _padded_ids(values: "pd.Series[Any]") -> Ints:
 
 
 def movielens_100k(cache_dir: str | os.PathLike[str] | None = None) -> MovieLens100K:
-    """Load MovieLens-100K: 100,000 ratings that 943 users gave to 1,682 films in 1997 and 1998.
+    """Load MovieLens-100K: 100,000 ratings that 943 users gave to 1,682 movies in 1997 and 1998.
 
     The first of these that works is used, and its archive is kept in the cache folder: an archive
     that lies there already; the wheel of `recbole` 1.2.1, which carries the data set, downloaded

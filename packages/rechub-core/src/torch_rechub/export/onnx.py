@@ -96,7 +96,7 @@ class ONNXExporter:
             opset_version: At least this one; torch writes 18 or later.
             dynamic_batch: Whether the number of rows, and lengths of sequences, are free.
             verbose: Whether torch says what it does.
-            onnx_export_kwargs: Further arguments of `torch.onnx.export`.
+            onnx_export_kwargs: Additional arguments of `torch.onnx.export`.
 
         Returns:
             True.

@@ -49,7 +49,7 @@ def export_module(
         opset_version: At least this one; torch writes 18 or later.
         dynamic_batch: Whether the number of rows, and lengths of sequences, are free.
         verbose: Whether torch says what it does.
-        onnx_export_kwargs: Further arguments of `torch.onnx.export`.
+        onnx_export_kwargs: Additional arguments of `torch.onnx.export`.
         sequences: The inputs that are sequences.
         sizes: Vocabulary sizes of the inputs that are ids; the file refuses other ids.
 

@@ -40,7 +40,7 @@ def visualize_model(
         graph_name: Its name.
         device: Where the model runs; afterwards it is where it was.
         dpi: Dots an inch.
-        kwargs: Further arguments of `torchview.draw_graph`.
+        kwargs: Additional arguments of `torchview.draw_graph`.
 
     Returns:
         torchview's graph; its `visual_graph` is one of the package graphviz.

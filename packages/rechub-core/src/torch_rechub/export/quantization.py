@@ -40,7 +40,7 @@ def quantize_model(
         op_types_to_quantize: int8: kinds of nodes to quantize; None means all that can be.
         nodes_to_quantize: int8: names of nodes; None means all.
         nodes_to_exclude: int8: names of nodes left as they are.
-        extra_options: int8: further options of onnxruntime.
+        extra_options: int8: additional options of onnxruntime.
         keep_io_types: fp16: whether inputs and outputs stay float32.
 
     Returns:

@@ -169,7 +169,7 @@ class ExportsCodes(ExportsRows):
 
 
 class _Positional(nn.Module):
-    """A model, its inputs by position; further arguments are the same for all of them."""
+    """A model, its inputs by position; additional arguments are the same for all of them."""
 
     def __init__(self, model: nn.Module, **settings: Any) -> None:
         super().__init__()

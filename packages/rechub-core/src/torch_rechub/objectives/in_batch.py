@@ -38,7 +38,7 @@ class InBatch(Objective):
     s_ij = ⟨user(x_i), item(x_j)⟩ / τ − ln q_j,  L = −mean_i ln( exp s_ii / Σ_j exp s_ij )
 
     Another row with the same item is no negative. A batch of one row has none, and loss 0. q_j is
-    1 without `item_frequency`; see `LogQ`. It is part of training alone: what is judged is the
+    1 without `item_frequency`; see `LogQ`. It is part of training alone: what is evaluated is the
     product of the towers, by which items are retrieved.
 
     Args:

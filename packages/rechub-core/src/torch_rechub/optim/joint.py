@@ -63,6 +63,6 @@ class JointOptimizer(Optimizer):
             super().add_param_group(param_group)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore what `state_dict` gave."""
         super().load_state_dict(state_dict)
         self._share()

@@ -48,7 +48,7 @@ class MatchTrainer(InfersTowers, ExportsTowers, Trainer):
         sampler_seed: Makes the draw reproducible; None draws from torch's global random state.
         item_frequency: Corrects in-batch negatives, which are drawn by popularity and so unteach
             it (logQ correction): {column of item ids: how often each id occurs in training}, as
-            `{"item": np.bincount(items, minlength=vocab_size)}`. `val/auc` judges the uncorrected
+            `{"item": np.bincount(items, minlength=vocab_size)}`. `val/auc` scores the uncorrected
             scores against such negatives; validate by `retrieval` instead.
         retrieval: Users, catalogue, relevant and seen items to validate retrieval on, each epoch:
             val/ndcg@k, val/hit@k, val/recall@k and val/mrr@k, or the `metrics` given, the first of
@@ -125,7 +125,7 @@ class MatchTrainer(InfersTowers, ExportsTowers, Trainer):
         check_inputs(model, x, columns_in_use(model, self.in_batch_neg))
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
-        """Refuse labels other than 0 and 1 in mode 0; warn where those to judge are all one."""
+        """Refuse labels other than 0 and 1 in mode 0; warn where those to evaluate are all one."""
         if self.mode == 0:
             check_binary(y)
             if validation and not self.in_batch_neg:

@@ -17,7 +17,7 @@ class MeanLosses:
     Args:
         n: How many losses a batch has.
         device: Where they are.
-        log_interval: Batches between two updates of the loss beside the progress bar.
+        log_interval: Batches between two updates of the loss next to the progress bar.
         on_nan: Whether to "warn" of a mean that is no finite number, or to "raise".
 
     Example:
@@ -53,7 +53,7 @@ class MeanLosses:
         self.count += count
 
     def show(self, bar: Any) -> None:
-        """Show the mean so far beside a progress bar, every so many batches."""
+        """Show the mean so far next to a progress bar, every so many batches."""
         if not bar.disable and self.batches % self.log_interval == 0:
             mean = float(self.total.sum()) / float(self.count)
             bar.set_postfix(loss=f"{mean:.5g}", refresh=False)

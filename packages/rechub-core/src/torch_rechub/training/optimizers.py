@@ -1,4 +1,4 @@
-"""The optimizer of a training: the user's, and a lazy form of it for large embedding tables."""
+"""The optimizer of a training run: the user's, and a lazy form of it for large embedding tables."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -80,7 +80,7 @@ class Table:
 def make_optimizer(
     model: nn.Module, parameters: Iterable[Any], settings: Settings
 ) -> tuple[Optimizer, str]:
-    """The optimizer of a training, and how it updates embedding tables.
+    """The optimizer of a training run, and how it updates embedding tables.
 
     Args:
         model: Holds the tables; those that are updated lazily get sparse gradients from now on.

@@ -53,7 +53,7 @@ class TrainerOptions(TypedDict, total=False):
             on it.
         on_nan: Whether to "warn", the default, or to "raise" FloatingPointError after an epoch of
             which the mean loss is NaN or infinite.
-        record: What to tell the loggers beside the metrics of each epoch: a `Recording`.
+        record: What to tell the loggers in addition to the metrics of each epoch: a `Recording`.
         prefetch: Whether to copy the next batch to a GPU, from pinned memory, during a step.
     """
 

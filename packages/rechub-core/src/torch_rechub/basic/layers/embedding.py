@@ -15,7 +15,7 @@ from .tables import Owners, Slice, differ, unique_features
 
 
 class EmbeddingLayer(nn.Module):
-    """Looks up and pools the embeddings of features, and puts dense features beside them.
+    """Looks up and pools the embeddings of features, and puts dense features next to them.
 
     The tables of all features of one width are rows of one matrix, so a batch needs one gather,
     however many fields it has. The state dict has one entry a table,

@@ -72,7 +72,7 @@ class MaskBlock(nn.Module):
         super().__init__()
         hidden = int(ratio * input_dim)
         if hidden < 1:
-            raise ValueError(f"ratio={ratio!r} leaves no hidden unit beside {input_dim} inputs")
+            raise ValueError(f"ratio={ratio!r} leaves no hidden unit next to {input_dim} inputs")
         self.mask = nn.Sequential(
             nn.Linear(instance_dim, hidden), nn.ReLU(), nn.Linear(hidden, input_dim)
         )

@@ -38,7 +38,7 @@ class VocabMask(nn.Module):
     def apply_mask(
         self, logits: Tensor, invalid_ids: Tensor | Iterable[int] | None = None
     ) -> Tensor:
-        """Mask the invalid items, and further ones.
+        """Mask the invalid items, and additional ones.
 
         Args:
             logits: Scores of all items.

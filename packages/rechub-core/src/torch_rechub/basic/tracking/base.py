@@ -19,7 +19,7 @@ class BaseLogger:
 
     A trainer calls `log_hyperparams` once when training starts, `log_metrics` once an epoch, and
     `finish` once when training ends, however it ends. Override what you need. An object that has
-    these three methods without this base class is accepted by the trainers too; the further ones
+    these three methods without this base class is accepted by the trainers too; the additional ones
     are optional.
 
     Example:

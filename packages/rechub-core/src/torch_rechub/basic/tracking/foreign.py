@@ -1,4 +1,4 @@
-"""What code of others does that a training must bear: exits, and errors that cannot be shown."""
+"""Faults of other code that a training run must survive: exits, errors that cannot be shown."""
 
 import random
 from collections.abc import Callable

@@ -64,7 +64,7 @@ class RunLogger(BaseLogger):
     any_thread = True
 
     def __new__(cls: type[AnyRunLogger], *args: Any, **kwargs: Any) -> AnyRunLogger:
-        """A logger that opens no run, in the processes of a training that are not the first."""
+        """A logger that opens no run, in the processes of a training run that are not the first."""
         rank = process_rank()
         if rank > 0 and not issubclass(cls, _WithoutRun):
             log.info("%s: rank %d opens no run; rank 0 does.", cls.__name__, rank)

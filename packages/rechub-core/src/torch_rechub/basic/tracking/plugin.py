@@ -1,4 +1,4 @@
-"""What tracker packages share beside `RunLogger`: helpers for those who write one."""
+"""What tracker packages share in addition to `RunLogger`: helpers for those who write one."""
 
 import difflib
 import hashlib

@@ -171,7 +171,7 @@ class RQVAEModel(nn.Module):
             data_loader: Says the batch size; rows are read from `data` in its own order, whether
                 the loader shuffles or not.
             prefix: The form of each level's token, such as "<a_{}>". Where there are more tokens
-                than forms, the further ones continue them: "<d_{}>" after "<c_{}>".
+                than forms, the additional ones continue them: "<d_{}>" after "<c_{}>".
             use_sk: Whether levels with an ε use Sinkhorn's algorithm.
             device: Kept for scripts: ids are computed where the model is.
 

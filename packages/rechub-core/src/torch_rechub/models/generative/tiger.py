@@ -96,7 +96,7 @@ class TIGERModel(_T5):  # type: ignore[misc]
         labels: Tensor | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Return what T5 does, `loss` being L; further arguments are T5's."""
+        """Return what T5 does, `loss` being L; additional arguments are T5's."""
         if attention_mask is None and input_ids is not None:
             attention_mask = (input_ids != self.config.pad_token_id).long()
         if labels is not None and not {"decoder_input_ids", "decoder_inputs_embeds"} & set(kwargs):

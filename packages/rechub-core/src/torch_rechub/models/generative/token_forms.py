@@ -13,7 +13,7 @@ def forms_of(prefix: Sequence[str] | None, levels: int) -> list[str]:
     The label before the code, a letter or a number, counts on: "<c_{}>" is followed by "<d_{}>",
     "c3:{}" by "c4:{}". A form without such a label, or with the last letter, gets a number before
     its code. A form made here is none of the others; where all that are given are the same, so are
-    the further ones.
+    the additional ones.
 
     Args:
         prefix: The forms given.

@@ -29,7 +29,7 @@ class BERT4Rec(SessionModel):
     It needs more epochs than a model that is asked for an item at each step.
 
     Padding, on either side, is neither read nor counted by the positions p, which number the items
-    from the first. The bias is the last coordinate of an item's embedding, beside a 1 of the
+    from the first. The bias is the last coordinate of an item's embedding, next to a 1 of the
     user's, so that their product is the whole score.
 
     Complexity: O(N (L D² + L² D) + V D) for N blocks; item_feature: O(N (L D² + L² D)).

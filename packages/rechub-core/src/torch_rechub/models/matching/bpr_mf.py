@@ -15,7 +15,7 @@ class BPRMF(Factorization):
 
     ŷ_ui = b_i + ⟨p_u, q_i⟩,  L = −ln σ(ŷ_ui − ŷ_uj)  for j an item that user u has not met
 
-    The bias is the last coordinate of an item's embedding, beside a 1 of the user's: the inner
+    The bias is the last coordinate of an item's embedding, next to a 1 of the user's: the inner
     product of embeddings, by which items are retrieved, is the whole score. The paper's λ‖Θ‖² is
     `MatchTrainer(mode=1, regularization_params={"embedding_l2": λ})`, over all rows of the tables.
 

@@ -21,7 +21,7 @@ class ComirecDR(MultiInterest):
     Complexity: O(K L D² + K D (d + D) + n K D), d = flat_width(user_features).
 
     Args:
-        user_features: Inputs beside the history, of any kind and width; may be empty.
+        user_features: Inputs in addition to the history, of any kind and width; may be empty.
         history_features: Sequences of one length, pooling "concat", side by side in each step, as
             wide as an item.
         item_features: The item's features, such as its id.
@@ -90,7 +90,7 @@ class ComirecSA(MultiInterest):
     Complexity: O(L D² + K L D + K D (d + D) + n K D), d = flat_width(user_features).
 
     Args:
-        user_features: Inputs beside the history, of any kind and width; may be empty.
+        user_features: Inputs in addition to the history, of any kind and width; may be empty.
         history_features: Sequences of one length, pooling "concat", side by side in each step, as
             wide as an item.
         item_features: The item's features, such as its id.

@@ -14,7 +14,7 @@ from .two_tower import ListWise, check_widths, history_steps
 
 
 class GRU4Rec(ListWise):
-    """The last state of a GRU over the history, beside the user's features, against items.
+    """The last state of a GRU over the history, next to the user's features, against items.
 
     h_t = GRU(h_{t−1}, e_t),  u = MLP([v_1; …; h_T]),  ŷ_c = cos(u, v_c) / τ
 
@@ -24,7 +24,7 @@ class GRU4Rec(ListWise):
     Complexity: O(N L H² + |MLP| + n D).
 
     Args:
-        user_features: Further inputs of the user's network, of any kind and width.
+        user_features: Additional inputs of the user's network, of any kind and width.
         history_features: Sequences of one length, pooling "concat", side by side in each step, of
             width H together.
         item_features: The item's features, such as its id.

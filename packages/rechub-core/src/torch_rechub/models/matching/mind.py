@@ -33,7 +33,7 @@ def dynamic_interest_mask(mask: Tensor, interest_num: int) -> Tensor:
 
 
 class MIND(MultiInterest):
-    """Capsules of the history, K a user, beside the user's features; label-aware attention.
+    """Capsules of the history, K a user, next to the user's features; label-aware attention.
 
     u_k = W [v_user; capsule_k],  capsules as in `CapsuleNetwork`, with one bilinear map for all;
     while training  ŷ_c = ⟨u*, v_c⟩ / τ,  u* = Σ_k softmax_k(⟨u_k, v⟩^p) u_k for the positive v;
@@ -44,7 +44,7 @@ class MIND(MultiInterest):
     Complexity: O(L D² + K L D + K D (d + D) + n K D), d = flat_width(user_features).
 
     Args:
-        user_features: Inputs beside the history, of any kind and width; may be empty.
+        user_features: Inputs in addition to the history, of any kind and width; may be empty.
         history_features: Sequences of one length, pooling "concat", side by side in each step, as
             wide as an item.
         item_features: The item's features, such as its id.

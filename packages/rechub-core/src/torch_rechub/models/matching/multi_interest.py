@@ -23,7 +23,7 @@ class MultiInterest(ListWise):
     of s; for p = ∞, the u_k of highest s_k. A subclass says in `interests` how they are read.
 
     Args:
-        user_features: Inputs beside the history, of any kind and width; may be empty.
+        user_features: Inputs in addition to the history, of any kind and width; may be empty.
         history_features: Sequences of one length, pooling "concat", side by side in each step, as
             wide as an item.
         item_features: The item's features, such as its id.

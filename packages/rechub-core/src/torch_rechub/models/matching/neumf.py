@@ -1,4 +1,4 @@
-"""NeuMF: a generalized product of user and item beside a network over both."""
+"""NeuMF: a generalized product of user and item next to a network over both."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -42,8 +42,8 @@ class NeuMF(nn.Module):
     Example:
         >>> user, item = SparseFeature("user", 10, 8), SparseFeature("item", 20, 8)
         >>> model = NeuMF(user, item, {"dims": [16, 8]})
-        >>> films = torch.arange(20)
-        >>> model({"user": torch.full((20,), 3), "item": films}).argsort(descending=True).shape
+        >>> movies = torch.arange(20)
+        >>> model({"user": torch.full((20,), 3), "item": movies}).argsort(descending=True).shape
         torch.Size([20])
 
     Reference:

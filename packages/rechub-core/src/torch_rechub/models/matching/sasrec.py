@@ -176,7 +176,7 @@ class _Block(nn.Module):
 
 
 class _NextItemLoss(nn.Module):
-    """The paper's loss of a pair, L = −ln σ(ŷ⁺) − ln(1 − σ(ŷ⁻)), meant over pairs."""
+    """The paper's loss of a pair, L = −ln σ(ŷ⁺) − ln(1 − σ(ŷ⁻)), averaged over pairs."""
 
     def forward(self, pos: Tensor, neg: Tensor) -> Tensor:
         return (F.softplus(-pos) + F.softplus(neg)).mean()

@@ -1,7 +1,7 @@
 """Multi-task models: several labels of one row at once. Train them with `MTLTrainer`.
 
-Each takes a dict of tensors to predictions (B, T). Beside `forward`, a model may say more, which
-`MTLTrainer` then uses; a model of your own needs none of it:
+Each takes a dict of tensors to predictions (B, T). In addition to `forward`, a model may have
+optional methods and attributes, which `MTLTrainer` then uses; a model of your own needs none:
 
 * `logits(x)`: the predictions before the sigmoid of classification columns, for a loss that does
   not saturate;

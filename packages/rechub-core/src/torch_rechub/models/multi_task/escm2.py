@@ -34,7 +34,7 @@ class ESCM2(ESMM):
 
     Args:
         user_features: Inputs, of any kind and width.
-        item_features: Further inputs, of any kind and width.
+        item_features: Additional inputs, of any kind and width.
         cvr_params: Arguments of the conversion tower's `MLP`: dims, dropout, activation.
         ctr_params: Arguments of the click tower's `MLP`.
         imputation_params: Arguments of the `MLP` of δ̂, for DR; None means IPS.

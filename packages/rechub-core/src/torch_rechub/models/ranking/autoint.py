@@ -12,7 +12,7 @@ from ...basic.layers import LR, MLP, EmbeddingLayer, InteractingLayer
 
 
 class AutoInt(nn.Module):
-    """Layers of self-attention over the fields; with `mlp_params`, a deep network beside them.
+    """Layers of self-attention over the fields; with `mlp_params`, a deep network next to them.
 
     e_f = v_f of an id, Σ_k x_fk v_fk of a dense feature;  E_{l+1} = InteractingLayer(E_l),
     ŷ = σ( wᵀ E_L + uᵀ E_0 + b [+ MLP(E_0)] )

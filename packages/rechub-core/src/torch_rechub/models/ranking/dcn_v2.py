@@ -15,7 +15,7 @@ STRUCTURES = ("parallel", "stacked", "crossnet_only")
 
 
 class DCNv2(nn.Module):
-    """A cross network with full or low-rank matrices, beside or below a deep network.
+    """A cross network with full or low-rank matrices, next to or below a deep network.
 
     x_0 = [v_1; …; v_F; dense],  x_{l+1} = x_0 ⊙ (W_l x_l + b_l) + x_l,  or `CrossNetMix`(x_l),
     ŷ = σ( wᵀ [x_L; MLP(x_0)] + b )  "parallel",  σ( wᵀ MLP(x_L) + b )  "stacked",

@@ -23,7 +23,7 @@ class DIEN(nn.Module):
     ŷ = σ( MLP([s_1; …; s_K; v_A1; …; v_AM; profile]) ),
     L_aux = −mean_t [ln σ(⟨h_t, e⁺_{t+1}⟩) + ln(1 − σ(⟨h_t, e⁻_{t+1}⟩))]
 
-    with a GRU and an AUGRU for each history k of K. `forward` returns α L_aux beside ŷ: train with
+    with a GRU and an AUGRU for each history k of K. `forward` returns α L_aux next to ŷ: train with
     ``CTRTrainer(model, loss_mode=False)``, which adds it to its loss.
 
     Complexity: O(K L D² + |MLP|).

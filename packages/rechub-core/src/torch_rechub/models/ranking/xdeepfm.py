@@ -10,7 +10,7 @@ from ...basic.layers import CIN, MLP, EmbeddingLayer, FirstOrder
 
 
 class XDeepFM(nn.Module):
-    """A compressed interaction network beside a deep network, over the same embeddings.
+    """A compressed interaction network next to a deep network, over the same embeddings.
 
     ŷ = σ( b + Σ_i w_i x_i + CIN(v_1, …, v_F) + MLP([v_1; …; v_F; dense]) )
 

@@ -163,7 +163,7 @@ class GradNormWeights(Balancing):
         return self.optimizer.state_dict()
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take back what `get_extra_state` gave."""
+        """Restore what `get_extra_state` gave."""
         self.optimizer.load_state_dict(state)
 
 
@@ -215,7 +215,7 @@ class GradientBalance(Balancing):
         return self.optimizer.state_dict()
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take back what `get_extra_state` gave."""
+        """Restore what `get_extra_state` gave."""
         self.optimizer.load_state_dict(state)
 
 

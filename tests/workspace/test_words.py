@@ -1,0 +1,100 @@
+"""The words of the repository: the terms of the field, in American spelling."""
+
+import ast
+import io
+import re
+import tokenize
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# what is refused: what to say instead
+WORDS = {
+    r"\bfilms?\b": "movie, item",
+    r"\bjudg(e|es|ed|ing)\b": "evaluate, score",
+    r"\btrainings\b": "training runs",
+    r"\ba training(?= (that|is|was|of|which|may|must|has)\b|[.,:;)])": "a training run",
+    r"\bfurther (loss|losses|outputs?|inputs?|tokens?|arguments|hooks|options)\b": "additional",
+    r"\bmeant over\b": "averaged over",
+    r"\btable health\b": "embedding statistics",
+    r"\btak(e|es|en|ing) back\b": "restore",
+    r"\bbeside\b": "next to, in addition to",
+    r"# B\d+\b": "the reason",
+    r"\b(deep|wide|high|low|standard )?learning's rate\b|\bAdam's rate\b": "learning rate",
+    r"\b\w*(colour|favour|behaviour|neighbour)\w*": "American spelling",
+    r"\b\w*(normal|initial|optim|minim|maxim|regular|quant)is(e|es|ed|ing|ation)\b": "-ize",
+    r"\b\w*(general|serial|recogn|standard|summar|organ)is(e|es|ed|ing|ation)\b": "-ize",
+    r"\b(labelled|labelling|modelled|centred?|centres|grey|licence)\b": "American spelling",
+}
+# scripts of 0.9 are quoted
+LEFT = ("tests/e2e/scripts_of_0_9", "tests/workspace/test_words.py")
+
+
+def prose_of_python(text):
+    """The lines of docstrings, comments and names of tests: (number, line)."""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            yield node.lineno, node.name.replace("_", " ")
+        with_docstring = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        if isinstance(node, with_docstring) and ast.get_docstring(node, clean=False):
+            docstring = node.body[0]
+            for i, line in enumerate(docstring.value.value.split("\n")):
+                yield docstring.lineno + i, line
+
+
+def prose_of_page(text):
+    """The lines outside code blocks and code: (number, line)."""
+    without = re.sub(r"```.*?```", lambda m: "\n" * m[0].count("\n"), text, flags=re.DOTALL)
+    for number, line in enumerate(without.split("\n"), 1):
+        yield number, re.sub(r"`[^`]*`|\]\([^)]*\)", "", line)
+
+
+def refused(path, text):
+    """What is wrong in a file: "line: word: what to say"."""
+    prose = prose_of_page(text) if path.suffix == ".md" else prose_of_python(text)
+    return [
+        f"{number}: {match[0]!r}: {instead}"
+        for number, line in prose
+        for pattern, instead in WORDS.items()
+        for match in [re.search(pattern, line, re.IGNORECASE)]
+        if match
+    ]
+
+
+def files():
+    folders = ("packages", "examples", "tests", "docs/en", "docs/cards")
+    found = [path for folder in folders for path in sorted((ROOT / folder).rglob("*"))]
+    found += [ROOT / "README.md", ROOT / "CHANGELOG.md"]
+    names = [path.relative_to(ROOT).as_posix() for path in found]
+    return [n for n in names if n.endswith((".py", ".md")) and not n.startswith(LEFT)]
+
+
+def test_the_repository_uses_the_words_of_the_field():
+    names = files()
+    assert len(names) > 400
+    wrong = {n: refused(Path(n), (ROOT / n).read_text(encoding="utf-8")) for n in names}
+    lines = [f"{name}:{line}" for name, found in wrong.items() for line in found]
+    assert not lines, "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "n"),
+    [
+        ("a.py", '"""The films of a user."""\n', 1),
+        ("a.py", "x = 1  # B46: it was refused\n", 1),
+        ("a.py", "def test_the_rows_are_judged():\n    pass\n", 1),
+        ("a.py", "def f():\n    '''A further loss, beside that of rows.'''\n", 2),
+        ("a.py", 'films = {"film": 1}  # code and data are not prose\n', 0),
+        ("a.md", "The colour of a plot.\n", 1),
+        ("a.md", "```python\ncolour = 1\n```\nSee `colour`.\n", 0),
+        ("a.md", "A training of a model. Its training is fast, further along.\n", 1),
+        ("a.md", "Evaluate movies, restore weights, normalize rows.\n", 0),
+    ],
+)
+def test_a_word_is_found_in_prose_and_nowhere_else(name, text, n):
+    assert len(refused(Path(name), text)) == n
