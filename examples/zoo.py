@@ -58,7 +58,7 @@ def arguments():
 
 
 def trackers(args, name, settings):
-    """What a run is recorded with."""
+    """The loggers of a run."""
     if args.logger == "none":
         return []
     if args.logger == "all":

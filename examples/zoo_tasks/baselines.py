@@ -1,4 +1,4 @@
-"""What a model must beat: nothing here knows who is asking, or it knows neighbors alone."""
+"""Baselines that a model must beat: they know no user, or neighbors alone."""
 
 import numpy as np
 

@@ -31,7 +31,7 @@ def of_text(width):
 
 
 def texts():
-    """What is known of each movie: "Toy Story genre_animation … genre_comedy 1995 decade_199"."""
+    """The text of each movie: "Toy Story genre_animation … genre_comedy 1995 decade_199"."""
     items = movielens_100k().items
     genres = items["genres"].map(lambda names: " ".join(f"genre_{n.lower()}" for n in names))
     year = items["release_year"].astype("string").fillna("")

@@ -12,7 +12,7 @@ from torch_rechub.basic.tracking import BaseLogger
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run measured: its metrics, the seconds of training, and the model's parameters."""
+    """The results of a run: its metrics, the seconds of training, and the model's parameters."""
 
     metrics: dict[str, float]
     seconds: float | None = None
@@ -21,7 +21,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Run:
-    """What a training run is told.
+    """The settings of a training run.
 
     Attributes:
         seed: Of the weights, of the order of rows, of negatives and of random splits.
@@ -38,7 +38,7 @@ class Run:
     trackers: Sequence[BaseLogger] = field(default_factory=list)
 
     def trainer_settings(self, epochs: int) -> dict[str, Any]:
-        """What every trainer is told; `epochs` is the model's setting."""
+        """The arguments of every trainer; `epochs` is the model's setting."""
         return {
             "n_epoch": self.epochs or epochs,
             "device": self.device,

@@ -82,6 +82,14 @@ def test_the_repository_uses_the_words_of_the_field():
     assert not lines, "\n".join(lines)
 
 
+def test_docstrings_of_the_packages_begin_with_a_noun_or_a_verb():
+    names = [n for n in files() if n.startswith(("packages/", "examples/")) and n.endswith(".py")]
+    for name in names:
+        lines = prose_of_python((ROOT / name).read_text(encoding="utf-8"))
+        found = [f"{name}:{number}: {line}" for number, line in lines if re.match("What ", line)]
+        assert not found
+
+
 @pytest.mark.parametrize(
     ("name", "text", "n"),
     [

@@ -1,4 +1,4 @@
-"""What every logger of Torch-RecHub keeps, proved for this one."""
+"""The contract of loggers of Torch-RecHub, tested for this one."""
 
 from torch_rechub.basic.tracking import MLflowLogger
 from torch_rechub.runs import read_runs

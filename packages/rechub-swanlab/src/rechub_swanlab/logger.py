@@ -230,7 +230,7 @@ def _write_through(run: Any, core: Any) -> None:
 
 
 def _observer(core: Any) -> Any:
-    """What waits for changes of the run's files, if it can be found."""
+    """The watcher of the run's files, if it can be found."""
     return getattr(getattr(core, "_watcher", None), "_observer", None)
 
 

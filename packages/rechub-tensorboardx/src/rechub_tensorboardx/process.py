@@ -1,4 +1,4 @@
-"""What tensorboardX changes in the process it is used in."""
+"""Leaving the process as it was: tensorboardX changes settings of the process it is used in."""
 
 import multiprocessing
 import os

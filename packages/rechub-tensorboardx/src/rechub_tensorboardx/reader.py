@@ -113,7 +113,7 @@ def _masked_crc32c() -> Callable[[bytes], int]:
 
 
 class _State:
-    """What the events so far say."""
+    """The run as the events so far give it."""
 
     def __init__(self) -> None:
         self.params: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""What tensorboardX does otherwise than a run needs: writing at once, restarts, failed ends."""
+"""Writing with tensorboardX: at once, with restarts, with failed ends."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What wandb puts in place of functions of the process, and leaves in processes that are forked."""
+"""Hooks of wandb: the functions of the process that it replaces, also in forked processes."""
 
 import os
 import sys

@@ -76,7 +76,7 @@ def _a_run_is_active(wandb: Any) -> bool:
 
 
 def given_settings(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the user set with `settings`, a mapping or wandb's own class."""
+    """The options that the user set with `settings`, a mapping or wandb's own class."""
     given: Any = options.get("settings") or {}
     if isinstance(given, Mapping):
         return given

@@ -63,7 +63,7 @@ def _run(path: Path) -> Run:
 
 
 class _State:
-    """What the records so far say."""
+    """The run as the records so far give it."""
 
     def __init__(self, name: str) -> None:
         self.fields: dict[str, Any] = {"name": name}

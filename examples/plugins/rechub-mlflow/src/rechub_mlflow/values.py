@@ -22,7 +22,7 @@ def as_text(value: Any) -> str:
 
 
 def from_text(text: str) -> Any:
-    """What `as_text` was given.
+    """The value that `as_text` was given.
 
     Example:
         >>> [from_text(text) for text in ("adam", "0.1", "true", '"0.1"')]

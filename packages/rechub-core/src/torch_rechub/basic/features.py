@@ -57,7 +57,7 @@ class _PlainData:
 
 
 class _IdFeature(_PlainData):
-    """What features of ids have in common: a vocabulary and a table."""
+    """The base of features of ids: a vocabulary and a table."""
 
     vocab_size: int
     embed_dim: int | None

@@ -142,7 +142,7 @@ class TigerSeqDataset(Dataset[Sample]):
         )
 
     def get_items_fn(self, tokenizer: Any) -> Callable[[Sequence[int]], list[Any]]:
-        """What reads items out of numbers of tokens: of a history, of labels, of what is generated.
+        """A function that reads items out of token numbers: of histories, of labels, generated.
 
         Args:
             tokenizer: Knows the tokens of `get_new_tokens`.
@@ -190,7 +190,7 @@ class TigerSeqDataset(Dataset[Sample]):
         return numbers
 
     def get_prefix_allowed_tokens_fn(self, tokenizer: Any) -> Callable[[int, Tensor], list[int]]:
-        """What lets `generate` of transformers make the ids of known items, and nothing else.
+        """A function that lets `generate` of transformers make the ids of known items only.
 
         Args:
             tokenizer: Knows the tokens of `get_new_tokens`.
@@ -208,7 +208,7 @@ class TigerSeqDataset(Dataset[Sample]):
         return lambda batch_id, sentence: trie.get(sentence.tolist()[1:]) or [end]
 
     def get_collate_fn(self, tokenizer: Any) -> Callable[[Sequence[Sample]], dict[str, Tensor]]:
-        """What makes samples a batch: the `collate_fn` of a `DataLoader`.
+        """The `collate_fn` of a `DataLoader`: makes a batch of samples.
 
         Args:
             tokenizer: A tokenizer of transformers that ends a text with its end token.

@@ -65,7 +65,7 @@ class Trie:
 
     @staticmethod
     def def_prefix_allowed_tokens_fn(candidate_trie: "Trie") -> Callable[[int, Any], list[int]]:
-        """What `generate` of transformers takes as `prefix_allowed_tokens_fn`.
+        """The `prefix_allowed_tokens_fn` of `generate` of transformers.
 
         Args:
             candidate_trie: The sequences that may be generated, from their very first token.

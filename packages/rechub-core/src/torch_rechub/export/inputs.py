@@ -1,4 +1,4 @@
-"""What a model reads, and inputs of the right form to try it with."""
+"""The inputs of a model: their names and features, and dummy inputs of the right form."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -119,7 +119,7 @@ def _features_of(model: nn.Module) -> list[Feature]:
 
 
 def _tower_features(model: nn.Module, tower: str) -> list[Feature]:
-    """What a tower reads: its inputs as our models list them, or the attributes of other models."""
+    """The inputs of a tower: as our models list them, or from the attributes of other models."""
     names = {"user": ("user_features", "history_features"), "item": ("item_features",)}[tower]
     listed = getattr(model, f"{tower}_inputs", None)
     if listed is None:
@@ -158,7 +158,7 @@ def generate_dummy_input(
     seq_length: int = 10,
     device: str | torch.device = "cpu",
 ) -> tuple[Tensor, ...]:
-    """What `generate_dummy_input_dict` makes, without the names."""
+    """The values of `generate_dummy_input_dict`, without the names."""
     return tuple(generate_dummy_input_dict(features, batch_size, seq_length, device).values())
 
 

@@ -29,7 +29,7 @@ class ONNXWrapper(nn.Module):
             model.mode = mode  # type: ignore[assignment]
 
     def forward(self, *args: Tensor) -> Any:
-        """What the model returns.
+        """The output of the model.
 
         Raises:
             ValueError: There are more or fewer tensors than names.
@@ -121,7 +121,7 @@ class ONNXExporter:
         return True
 
     def get_input_info(self, mode: str | None = None) -> dict[str, Any]:
-        """What the file would read: mode, input_names, and inputs: name, type and sizes of each."""
+        """The inputs of the file: mode, input_names, and inputs: name, type and sizes of each."""
         columns = columns_of(self.model, mode)
         sizes = ("embed_dim", "vocab_size", "pooling")
         inputs = [

@@ -176,7 +176,7 @@ class _Positional(nn.Module):
         self.model, self.settings = model, settings
 
     def forward(self, *args: Tensor) -> Any:
-        """What the model returns."""
+        """The output of the model."""
         return self.model(*args, **self.settings)
 
 

@@ -153,7 +153,7 @@ def check_needs(metrics: Iterable[Metric], available: Collection[Needs], owner: 
 
 
 def _needed(metric: Metric, has_rows: bool, owner: str) -> str:
-    """What a metric lacks, and the remedy."""
+    """The data that a metric lacks, and the remedy."""
     retrieval = "give retrieval=RetrievalData(…)" if owner == "MatchTrainer" else ""
     if metric.needs == "lists":
         return f"recommended lists: {retrieval or 'only retrieval from a catalogue makes them'}"

@@ -13,12 +13,12 @@ class LogitsOf(nn.Module):
         self.model = model
 
     def forward(self, x: Any) -> Any:
-        """What the model's `logits` gives."""
+        """The logits of the model."""
         return self.model.logits(x)  # type: ignore[operator]
 
 
 def logits_of(model: nn.Module) -> LogitsOf | None:
-    """What gives the logits of a model; None where its `forward` is not made of any."""
+    """A module that computes the logits of a model; None where its `forward` is made of none."""
     return LogitsOf(model) if forward_has(model, "logits") else None
 
 

@@ -36,7 +36,7 @@ def columns_in_use(model: nn.Module, in_batch: bool) -> list[str] | None:
 
 
 def prediction(model: nn.Module, x: Any) -> Tensor:
-    """What a model returns, on the CPU; of pairs, the first.
+    """The output of a model, on the CPU; of pairs, the first.
 
     Probabilities are in double precision where there are logits: in single precision, many would
     tie at 1 under a small temperature.

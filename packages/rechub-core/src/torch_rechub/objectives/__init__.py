@@ -1,1 +1,1 @@
-"""What a task minimizes: losses of rows, pairs, lists, in-batch negatives, next items, tasks."""
+"""Objectives: losses of rows, pairs, lists, in-batch negatives, next items and tasks."""

@@ -159,7 +159,7 @@ class ListWise(Objective):
 
 
 def temperature_of(model: nn.Module) -> float:
-    """What divides a model's scores; 1 where it does not say."""
+    """The temperature of a model, which divides its scores; 1 where it has none."""
     return float(getattr(model, "temperature", 1.0))
 
 

@@ -49,7 +49,7 @@ def sequences(batch: Batch) -> Sequences:
 
 
 def next_items(tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """What each position should predict: the token after it, or, the last token, the target.
+    """The item that each position should predict: the token after it, or at the end the target.
 
     Args:
         tokens: Sequences (B, L), padded with 0 at either end.
@@ -132,7 +132,7 @@ def require_mean(loss_fn: Callable[..., Any]) -> None:
 
 
 def _plain_softmax(loss_fn: nn.Module) -> float | None:
-    """What divides the logits of a loss that is the mean of softmax losses; None if it is not."""
+    """The temperature of a loss that is the mean of softmax losses; None for another loss."""
     if type(loss_fn) is NCELoss and loss_fn.ignore_index == PADDING:
         return loss_fn.temperature if loss_fn.reduction == "mean" else None
     if type(loss_fn) is not ItemCrossEntropy or loss_fn.ignore_index != PADDING:

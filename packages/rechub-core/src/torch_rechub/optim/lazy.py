@@ -87,7 +87,7 @@ class LazyOptimizer(Optimizer):
 
     @abstractmethod
     def moments(self, p: Tensor, group: Mapping[str, Any]) -> State:
-        """What the rule keeps of `p` before the first step: by name, tensors of as many rows."""
+        """The state of `p` before the first step: by name, tensors of as many rows."""
 
     @abstractmethod
     def update(

@@ -59,7 +59,7 @@ def curve(row: Row, metric: str) -> Curve:
 
 
 def labels(comparison: Comparison) -> list[str]:
-    """What tells each row from the others: the hyper-parameters that differ, else its name.
+    """The label of each row: the hyper-parameters that differ, else its name.
 
     Where that is not enough, as of one training that several trackers recorded, it has the
     backend as well; else project and status.

@@ -82,7 +82,7 @@ def _add(path: Path, run: "_Run | None", record: dict[str, Any]) -> "_Run | None
 
 
 class _Run:
-    """What is known of a run so far; without a start it goes by its file's name."""
+    """The run as read so far; without a start it goes by its file's name."""
 
     def __init__(self, path: Path, start: dict[str, Any] | None = None) -> None:
         self.begun = start is not None

@@ -33,7 +33,7 @@ _KNOWN_FILES = {
 
 
 class RunReader(Protocol):
-    """What a tracker package registers in the entry-point group ``torch_rechub.run_readers``.
+    """A reader of runs, registered in the entry-point group ``torch_rechub.run_readers``.
 
     The entry point's name is the backend's name; its value is a class that needs no arguments.
     Importing it should be cheap; import the SDK when a file is read.

@@ -1,4 +1,4 @@
-"""What the commands show of runs and comparisons: records for programs, tables for people."""
+"""Views of runs and comparisons: records for programs, tables for people."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What every index of item embeddings can do, and the forms of vectors and answers."""
+"""The base of indexes of item embeddings, and the forms of vectors and answers."""
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager

@@ -1,4 +1,4 @@
-"""What the published contracts have in common: their tests cannot be overridden."""
+"""The base of the published contracts: their tests cannot be overridden."""
 
 from typing import Any
 

@@ -40,7 +40,7 @@ _STRANGE_NAMES = (
 
 @dataclass
 class RecordedRun:
-    """What a tracker left behind of one run.
+    """The records of one run, as a tracker left them.
 
     Attributes:
         metrics: Name to the values in the order they were recorded, as pairs (step, value).
@@ -54,7 +54,7 @@ class RecordedRun:
 
 
 class LoggerContract(Contract):
-    """What trainers and users rely on in every logger, as tests: subclass it for your tracker.
+    """The contract of loggers, as tests: subclass it for your tracker.
 
     Each test writes through a logger, reads back what your tracker stored, and compares. You say
     how a logger is made and how a stored run is read. Collect the class under a name of your own;
@@ -118,7 +118,7 @@ class LoggerContract(Contract):
 
     @pytest.fixture
     def recorded(self, epochs: Path) -> RecordedRun | Run:
-        """What was recorded of that run."""
+        """The records of that run."""
         return self.read_run(epochs)
 
     def test_every_value_is_recorded_at_its_step(self, recorded: RecordedRun | Run) -> None:

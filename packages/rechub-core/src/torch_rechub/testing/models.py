@@ -22,7 +22,7 @@ _LEFT_OUT = -3e4
 
 
 class ModelContract(Contract):
-    """What trainers, checkpoints and serving rely on in every model, as tests: subclass it.
+    """The contract of models, on which trainers and serving rely, as tests: subclass it.
 
     You say how a model is made and what it reads. For a model of yours that returns probabilities::
 
@@ -49,7 +49,7 @@ class ModelContract(Contract):
     """
 
     output_range: tuple[float, float] = (float("-inf"), float("inf"))
-    """What the first output lies in, the bounds included."""
+    """The range of the first output, the bounds included."""
 
     sequences: Sequence[str] = ()
     """Names of the inputs (B, L) that may be padded with 0 on either side."""

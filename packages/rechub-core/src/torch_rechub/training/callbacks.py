@@ -90,7 +90,7 @@ class Callbacks:
         return [call for one, call in found if call and getattr(type(one), method, None) is not own]
 
     def step_listeners(self) -> list[Callable[[int, Tensor], Any]]:
-        """What is called after each step."""
+        """The methods to call after each step."""
         return self._each("on_step")
 
     def on_epoch_end(self, row: Mapping[str, float]) -> bool:

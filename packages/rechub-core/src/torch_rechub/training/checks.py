@@ -1,4 +1,4 @@
-"""What can be found wrong before the first step: empty loaders, columns, ids and labels."""
+"""Checks before the first step: of loaders, columns, ids and labels."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping

@@ -41,7 +41,7 @@ def chosen_metrics(
 
 
 def available_needs(owner: str, settings: Settings, measured: Collection[Needs]) -> set[Needs]:
-    """What metrics may be computed from: `measured`, and groups where there is a column of them.
+    """The needs of metrics that are met: `measured`, and groups where there is a column of them.
 
     Raises:
         ValueError: There is one, and the metrics of this trainer are not of rows.

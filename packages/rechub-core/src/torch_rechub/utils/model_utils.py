@@ -1,4 +1,4 @@
-"""What a model reads, by the names that scripts use."""
+"""The inputs of a model, by the names that scripts use."""
 
 from ..basic.features import DenseFeature, SequenceFeature, SparseFeature
 from ..export.inputs import (

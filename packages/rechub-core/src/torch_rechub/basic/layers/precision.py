@@ -21,7 +21,7 @@ def is_double(model: nn.Module) -> bool:
 
 
 def for_device(x: Tensor, double: bool = False) -> Tensor:
-    """What a device takes of x: float64 becomes float32, unless `double` says that a model is.
+    """Return x as a device takes it: float64 becomes float32, unless `double` says otherwise.
 
     To be called before x is moved, as the device may have no float64.
     """

@@ -197,7 +197,7 @@ class Tables(Mapping[str, TableView]):
         return len(self._padding)
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """What an optimizer trains: the stacks of all tables."""
+        """The parameters that an optimizer trains: the stacks of all tables."""
         return self._layer.parameters()
 
 

@@ -38,7 +38,7 @@ def unique_features(features: Sequence[Feature]) -> list[Feature]:
 
 
 def view_of(feature: Feature) -> tuple[Any, ...]:
-    """What decides how a feature reads its column: all but how its table starts."""
+    """The properties of a feature that decide how it reads its column: all but the initializer."""
     return (type(feature), *(v for n, v in vars(feature).items() if n != "initializer"))
 
 

@@ -1,4 +1,4 @@
-"""What a logger is: `BaseLogger`."""
+"""`BaseLogger`, the interface of loggers."""
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType

@@ -103,7 +103,7 @@ def end_process_in_time(seconds: float, error: BaseException | None) -> None:
 
 
 def exit_status(error: BaseException | None) -> int:
-    """What Python tells the shell of a process that dies of `error`, or of nothing.
+    """The exit code of a process that dies of `error`, or of nothing.
 
     Example:
         >>> [exit_status(e) for e in (None, ValueError(), KeyboardInterrupt(), SystemExit(3))]

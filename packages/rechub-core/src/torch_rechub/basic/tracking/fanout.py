@@ -64,7 +64,7 @@ class LoggerGroup:
 
     @classmethod
     def of(cls, loggers: Any) -> "LoggerGroup":
-        """What is given, if it is a group; else a group of it."""
+        """The given loggers as a group; a group as it is."""
         return loggers if isinstance(loggers, cls) else cls(loggers)
 
     def __enter__(self) -> "LoggerGroup":

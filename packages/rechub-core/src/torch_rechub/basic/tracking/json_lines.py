@@ -27,7 +27,7 @@ def json_line(record: dict[str, Any]) -> bytes:
 
 
 def from_json_line(line: bytes) -> Any:
-    """What `json_line` was given.
+    """The value that `json_line` was given.
 
     Raises:
         ValueError: The line is no JSON, is nested too deeply to be read, names a key twice, or has

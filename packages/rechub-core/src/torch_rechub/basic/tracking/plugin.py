@@ -1,4 +1,4 @@
-"""What tracker packages share in addition to `RunLogger`: helpers for those who write one."""
+"""Helpers for tracker packages, in addition to `RunLogger`."""
 
 import difflib
 import hashlib
@@ -160,7 +160,7 @@ def ending(failure: BaseException | None) -> Literal["finished", "failed", "inte
 
 
 def exit_code(failure: BaseException | None) -> int:
-    """What a process that dies of `failure` tells the shell: 0, 1, 130 of Ctrl-C, 143 of SIGTERM.
+    """The exit code of a process that dies of `failure`: 0, 1, 130 of Ctrl-C, 143 of SIGTERM.
 
     Example:
         >>> exit_code(None), exit_code(ValueError()), exit_code(SystemExit(143))

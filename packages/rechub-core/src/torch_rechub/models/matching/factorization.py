@@ -1,4 +1,4 @@
-"""What models of ids alone have in common: a vector for each user and item, and pairs of items."""
+"""The base of models of ids alone: a vector for each user and item, and pairs of items."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""What models that keep several interests of a user have in common."""
+"""The base of models with several interests of a user."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What models of a session have in common: one history in, a score for every item out."""
+"""The base of session models: one history in, a score for every item out."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What retrieval models have in common, and what `MatchTrainer` asks of them."""
+"""The base of retrieval models, and the methods that `MatchTrainer` asks of them."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What models of a user's behavior check of its features."""
+"""Checks of the features of models of a user's behavior."""
 
 from collections.abc import Mapping, Sequence
 

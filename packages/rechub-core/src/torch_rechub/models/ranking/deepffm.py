@@ -76,7 +76,7 @@ class DeepFFM(nn.Module):
         return y.squeeze(1)
 
     def products(self, v: Tensor) -> Tensor:
-        """What the deep network reads of v_{i,j} at [:, i, j]: (B, F, F, D) to (B, P·D)."""
+        """The input of the deep network from v_{i,j} at [:, i, j]: (B, F, F, D) to (B, P·D)."""
         pairs: Tensor = self.ffm(v)
         return pairs.flatten(1)
 

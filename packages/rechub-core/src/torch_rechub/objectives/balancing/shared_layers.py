@@ -1,4 +1,4 @@
-"""What tasks share: which layers those are, and how strongly each task pulls at them."""
+"""Layers that tasks share: finding them, and balancing the gradients of tasks (GradNorm)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What is refused in a file that can be read: torch would load it, and train or crash with it."""
+"""Checks of a file that can be read: torch would load it, and train or crash with it."""
 
 import math
 import os

@@ -1,1 +1,1 @@
-"""What a trainer records: hyper-parameters, metrics, and on request plots and statistics."""
+"""Reporting: a trainer's hyper-parameters, metrics, and on request plots and statistics."""

@@ -36,7 +36,7 @@ class Recorder:
         self._monitor, self._sign = "", 1
 
     def step_listeners(self) -> list[Any]:
-        """What is called after each step: nothing unless the losses of steps are recorded."""
+        """The methods to call after each step: none unless the losses of steps are recorded."""
         return [] if self.recording.every_n_steps is None else [self._on_step]
 
     def begin(

@@ -1,4 +1,4 @@
-"""What is secret in what a user logs, replaced before any tracker receives it.
+"""Redaction: secrets in what a user logs are replaced before any tracker receives them.
 
 `names` knows a secret by its name, `forms` by its form, `pairs` in a text that names it,
 `environment` by the value of an environment variable. `Redactor` applies them all, to texts and to
