@@ -11,7 +11,9 @@ import numpy as np
 from torch_rechub.data.loader import TorchDataset
 from torch_rechub.data.public import movielens_100k
 from torch_rechub.metrics.retrieval import evaluate_retrieval
+from torch_rechub.trainers import RetrievalData
 
+PROTOCOLS = ("masked", "unmasked")
 LENGTH = 50
 N_USERS, N_ITEMS = 943, 1683  # movies have the ids 1 to 1682; 0 is padding
 
@@ -83,15 +85,32 @@ def labeled(x):
     return TorchDataset({"user": user, "item": item.ravel()}, y.ravel())
 
 
+def retrieval_of(users, held_out, masked, columns=("seq", "user", "item", "pos")):
+    """The data to evaluate on the movie `held_out` positions from the end of each user's movies.
+
+    Args:
+        users: The movies of each user.
+        held_out: 1 for the test, 2 for validation.
+        masked: Whether the movies before it are left out of the ranking.
+        columns: The columns that the model reads.
+    """
+    of_users = {
+        "seq": np.stack([padded(films[:-held_out]) for films in users]),
+        "user": np.arange(len(users)),
+    }
+    catalogue = {"item": np.arange(N_ITEMS), "pos": np.arange(N_ITEMS)[:, None]}
+    return RetrievalData(
+        users={name: column for name, column in of_users.items() if name in columns},
+        items={name: column for name, column in catalogue.items() if name in columns},
+        relevant=[[films[-held_out]] for films in users],
+        seen=[np.append(films[:-held_out], 0) if masked else [0] for films in users],
+    )
+
+
 def evaluate(u, v, users, held_out):
-    """NDCG@10 and HR@10 of the movie `held_out` positions from the end of each user's movies."""
-    target = [films[-held_out] for films in users]
-    seen = {
-        "masked": [np.append(films[:-held_out], 0) for films in users],
-        "unmasked": [[0]] * len(users),
-    }
-    found = {
-        name: evaluate_retrieval(u, v, [[film] for film in target], lists)
-        for name, lists in seen.items()
-    }
-    return {name: {"ndcg": m["ndcg@10"], "hr": m["hit@10"]} for name, m in found.items()}
+    """NDCG@10 and HR@10 by embeddings, without the user's movies ("masked") and with them."""
+    found = {}
+    for name in PROTOCOLS:
+        data = retrieval_of(users, held_out, name == "masked")
+        found[name] = evaluate_retrieval(u, v, data.relevant, data.seen)
+    return found

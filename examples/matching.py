@@ -24,12 +24,13 @@ from histories import (
     LENGTH,
     N_ITEMS,
     N_USERS,
+    PROTOCOLS,
     evaluate,
     labeled,
     overlapping_pieces_of,
-    padded,
     pairs_of,
     popularity,
+    retrieval_of,
     steps_of,
     users_in_order,
 )
@@ -51,11 +52,12 @@ from torch_rechub.models.matching import (
     SASRec,
     YoutubeDNN,
 )
-from torch_rechub.trainers import MatchTrainer
+from torch_rechub.trainers import Callback, MatchTrainer
 
 DIM = 64
 INIT = RandomNormal(0, 0.02)
 TOWER = {"dims": [128, DIM], "activation": "prelu"}
+METRICS = ("ndcg@10", "hit@10")
 OF_NUMBERS = ("bpr_mf", "light_gcn", "neumf")
 MODELS = ("dssm", "facebook_dssm", "youtube_dnn", "gru4rec", "sasrec", *OF_NUMBERS)
 
@@ -134,63 +136,96 @@ def build_of_numbers(name, films_of_users):
     return Recipe(model, options, epochs, rows, negatives, pairs_of, lr=lr)
 
 
-def all_scores(trainer):
-    """The score of every movie for every user, (users, movies), of a model without towers."""
-    pairs = {
-        "user": np.arange(N_USERS).repeat(N_ITEMS),
-        "item": np.tile(np.arange(N_ITEMS), N_USERS),
-    }
-    scores = trainer.predict(trainer.model, TableLoader(PredictDataset(pairs), 2**15))
-    return np.reshape(scores, (N_USERS, N_ITEMS))
+class Redrawn:
+    """A loader that draws other negatives for each epoch.
+
+    Args:
+        x: The columns of the rows, without negatives.
+        recipe: The shape of a row's negatives, and the rows of a batch.
+        random: The generator to draw from.
+        labels: Whether a row of label 0 is made of each negative.
+    """
+
+    def __init__(self, x, recipe, random, labels):
+        self.x, self.recipe, self.random, self.labels = x, recipe, random, labels
+        self.batch_size = recipe.rows
+
+    def __iter__(self):
+        n_rows = len(next(iter(self.x.values())))
+        negatives = self.random.integers(1, N_ITEMS, (n_rows, *self.recipe.negatives))
+        x = {**self.x, "neg": negatives}
+        data = labeled(x) if self.labels else PredictDataset(x)
+        return iter(TableLoader(data, self.batch_size, shuffle=True))
 
 
-def train(recipe, users, seed, epochs=None, device="cpu"):
-    """Train a model; yield what the trainer recorded, the validation and the test of each epoch."""
+class TestsOfBest(Callback):
+    """Tests the epoch of best validation NDCG@10, of each protocol.
+
+    Args:
+        users: The movies of each user.
+        columns: The columns that the model reads.
+
+    Attributes:
+        tests: The test metrics of each protocol.
+        epochs: The epoch that was tested.
+    """
+
+    def __init__(self, users, columns):
+        self.unmasked = retrieval_of(users, 2, masked=False, columns=columns)
+        # a user by number is what was trained on; a history has one movie more
+        self.test_data = {p: retrieval_of(users, 1, p == "masked", columns) for p in PROTOCOLS}
+        self.best, self.tests, self.epochs = dict.fromkeys(PROTOCOLS, -1.0), {}, {}
+
+    def on_fit_begin(self, trainer):
+        """Remember the trainer, which evaluates."""
+        self.trainer = trainer
+
+    def on_epoch_end(self, row):
+        """Test what is the best so far."""
+        trainer, model = self.trainer, self.trainer.model
+        unmasked = trainer.evaluate_retrieval(model, self.unmasked, METRICS)["ndcg@10"]
+        validated = {"masked": row["val/ndcg@10"], "unmasked": unmasked}
+        for protocol, ndcg in validated.items():
+            if ndcg > self.best[protocol]:
+                self.best[protocol], self.epochs[protocol] = ndcg, row["epoch"]
+                data = self.test_data[protocol]
+                self.tests[protocol] = trainer.evaluate_retrieval(model, data, METRICS)
+
+
+def train(recipe, users, seed, epochs=None, device="cpu", folder=None, logger=None):
+    """Train a model; return the trainer and the tests of each protocol's best epoch."""
     model, random = recipe.model, np.random.default_rng(seed)
     inputs = input_columns(model)
-    together = isinstance(model, NeuMF)  # it has no embeddings: each movie is its own direction
     x = recipe.rows_of([films[:-2] for films in users])
     x = {name: column for name, column in x.items() if name in inputs}
-    n_rows = len(next(iter(x.values())))
-    catalogue = {"item": np.arange(N_ITEMS), "pos": np.arange(N_ITEMS)[:, None]}
-    everyone = {"user": np.arange(N_USERS)}
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = MatchTrainer(
-            model,
-            n_epoch=1,
-            device=device,
-            model_path=folder,
-            optimizer_params={"lr": recipe.lr, "weight_decay": 0},
-            **recipe.options,
-        )
-        if recipe.criterion is not None:
-            trainer.criterion = recipe.criterion
-
-        def vectors(held_out):
-            if together:
-                return all_scores(trainer), np.eye(N_ITEMS)
-            histories = {"seq": np.stack([padded(films[:-held_out]) for films in users])}
-            return [
-                trainer.inference_embedding(
-                    model, tower, TableLoader(PredictDataset(columns), 1024), folder
-                )
-                for tower, columns in (("user", histories | everyone), ("item", catalogue))
-            ]
-
-        for _ in range(epochs or recipe.epochs):
-            if recipe.negatives is not None:
-                x["neg"] = random.integers(1, N_ITEMS, (n_rows, *recipe.negatives))
-            data = labeled(x) if together else PredictDataset(x)
-            trainer.fit(TableLoader(data, recipe.rows, shuffle=True))
-            found = vectors(held_out=2)
-            validated = evaluate(*found, users, held_out=2)
-            if "user" not in x:  # a history has one movie more
-                found = vectors(held_out=1)
-            yield trainer.history[0], validated, evaluate(*found, users, held_out=1)
+    if recipe.negatives is None:
+        loader = TableLoader(PredictDataset(x), recipe.rows, shuffle=True)
+    else:
+        loader = Redrawn(x, recipe, random, labels=isinstance(model, NeuMF))
+    tests = TestsOfBest(users, inputs)
+    n_epoch = epochs or recipe.epochs
+    trainer = MatchTrainer(
+        model,
+        n_epoch=n_epoch,
+        earlystop_patience=n_epoch,
+        device=device,
+        model_path=folder or tempfile.mkdtemp(),
+        model_logger=logger,
+        optimizer_params={"lr": recipe.lr, "weight_decay": 0},
+        retrieval=retrieval_of(users, 2, masked=True, columns=inputs),
+        metrics=METRICS,
+        monitor="val/ndcg@10",
+        callbacks=[tests],
+        **recipe.options,
+    )
+    if recipe.criterion is not None:
+        trainer.criterion = recipe.criterion
+    trainer.fit(loader)
+    return trainer, tests
 
 
 def main():
-    """Train, keep the best epoch, and compare it with popularity."""
+    """Train, test the best epoch, and compare it with popularity."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", choices=MODELS)
     parser.add_argument("--epochs", type=int)
@@ -205,21 +240,15 @@ def main():
         recipe = build_of_numbers(args.model, users)
     else:
         recipe = build(args.model, frequency)
-    validated, tested = [], []
-    with TensorBoardXLogger(args.log_dir, comment=f"/{args.model}-seed{args.seed}") as logger:
-        for epoch, (record, val, test) in enumerate(train(recipe, users, args.seed, args.epochs)):
-            validated.append(val)
-            tested.append(test)
-            logger.log_metrics({"train/loss": record["train/loss"], "val": val}, epoch)
+    logger = TensorBoardXLogger(args.log_dir, comment=f"/{args.model}-seed{args.seed}")
+    _, tests = train(recipe, users, args.seed, args.epochs, logger=logger)
 
-        baseline = evaluate(np.ones((len(users), 1)), frequency[:, None], users, 1)
-        for protocol in ("masked", "unmasked"):
-            best = int(np.argmax([val[protocol]["ndcg"] for val in validated]))
-            logger.log_metrics({"test": {protocol: tested[best][protocol]}}, best)
-            print(f"{protocol}, epoch {best + 1}:")
-            for name, found in ((args.model, tested[best]), ("popularity", baseline)):
-                m = found[protocol]
-                print(f"  {name:<14} test NDCG@10 {m['ndcg']:.4f}  HR@10 {m['hr']:.4f}")
+    baseline = evaluate(np.ones((len(users), 1)), frequency[:, None], users, 1)
+    for protocol in PROTOCOLS:
+        print(f"{protocol}, epoch {tests.epochs[protocol] + 1}:")
+        for name, found in ((args.model, tests.tests), ("popularity", baseline)):
+            m = found[protocol]
+            print(f"  {name:<14} test NDCG@10 {m['ndcg@10']:.4f}  HR@10 {m['hit@10']:.4f}")
 
 
 if __name__ == "__main__":

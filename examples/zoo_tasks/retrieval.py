@@ -113,26 +113,20 @@ def measure(name: str, run: Run) -> Outcome:
         return Outcome(_metrics(_item_knn(data)))
     torch.manual_seed(run.seed)
     recipe = MODELS[name](data)
-    validated, tested, seconds = [], [], 0.0
-    epochs = train(recipe, data.users, run.seed, run.epochs, run.device)
-    for epoch, (record, val, test) in enumerate(epochs):
-        validated.append(val)
-        tested.append(test)
-        seconds += record["seconds"]
-        for tracker in run.trackers:
-            tracker.log_metrics({"train/loss": record["train/loss"], "val": val}, epoch)
-    best = {p: int(np.argmax([v[p]["ndcg"] for v in validated])) for p in validated[0]}
-    found = {protocol: tested[epoch][protocol] for protocol, epoch in best.items()}
-    return Outcome(_metrics(found), seconds, parameters_of(recipe.model))
+    trainer, tests = train(
+        recipe, data.users, run.seed, run.epochs, run.device, run.folder, run.lent_trackers()
+    )
+    seconds = sum(row["seconds"] for row in trainer.history)
+    return Outcome(_metrics(tests.tests), seconds, parameters_of(recipe.model))
 
 
 def _metrics(found):
     masked, unmasked = found["masked"], found["unmasked"]
     return {
-        "NDCG@10": masked["ndcg"],
-        "HR@10": masked["hr"],
-        "unmasked NDCG@10": unmasked["ndcg"],
-        "unmasked HR@10": unmasked["hr"],
+        "NDCG@10": masked["ndcg@10"],
+        "HR@10": masked["hit@10"],
+        "unmasked NDCG@10": unmasked["ndcg@10"],
+        "unmasked HR@10": unmasked["hit@10"],
     }
 
 

@@ -43,9 +43,13 @@ class Run:
             "n_epoch": self.epochs or epochs,
             "device": self.device,
             "model_path": self.folder,
-            "model_logger": [_Lent(tracker) for tracker in self.trackers],
+            "model_logger": self.lent_trackers(),
             "progress": False,
         }
+
+    def lent_trackers(self) -> list[BaseLogger]:
+        """The trackers as a trainer gets them."""
+        return [_Lent(tracker) for tracker in self.trackers]
 
 
 class _Lent(BaseLogger):

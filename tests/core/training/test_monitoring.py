@@ -249,6 +249,10 @@ def test_matching_monitors_retrieval(name, tmp_path):
     expected = by_hand(scores, 2)
     found = trainer.measure(trainer.model, None)
     assert {name: found[name] for name in expected} == pytest.approx(expected)
+    other = trainer.evaluate_retrieval(trainer.model, retrieval(k=1), metrics=["hit@1"])
+    assert other == pytest.approx({"hit@1": by_hand(scores, 1)["hit@1"]})
+    with pytest.raises(ValueError, match="evaluate_retrieval cannot compute auc"):
+        trainer.evaluate_retrieval(trainer.model, retrieval(), metrics=["auc"])
     assert found["ndcg@2"] == pytest.approx(max(row["val/ndcg@2"] for row in trainer.history))
 
 

@@ -1,19 +1,33 @@
 """Embeddings of users and items, by the towers of a trained retrieval model."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from .._paths import local_path
+from ..metrics.computing import check_needs
+from ..metrics.monitor import Metric, as_metrics
 from ..models.protocols import HasInterests
 from ..models.towers import interests_with_mask, one_tower, prediction
 from .checkpoints.weights import put_weights
 from .checks import check_not_empty
 from .evaluation import Evaluation
 from .settings import Folder
+
+
+class MeasuresRetrieval(Protocol):
+    """A `RetrievalData`, as far as it is measured."""
+
+    def default_metrics(self) -> Sequence[str]:
+        """The metrics where the user names none."""
+
+    def measure(
+        self, metrics: Sequence[Metric], model: nn.Module, predictions: Callable[..., Any]
+    ) -> dict[str, float]:
+        """The metrics, by name."""
 
 
 class InfersTowers:
@@ -28,6 +42,20 @@ class InfersTowers:
     evaluation: Evaluation
     device: torch.device
     weights_file: str
+
+    def evaluate_retrieval(
+        self, model: nn.Module, data: MeasuresRetrieval, metrics: Any = None
+    ) -> dict[str, float]:
+        """Metrics of retrieval from the whole catalogue, by name, such as on test data.
+
+        Args:
+            model: The model, of two towers or of one score for each pair.
+            data: A `RetrievalData`.
+            metrics: Ranking metrics by name or as `Metric`; None takes ndcg, hit, recall and mrr.
+        """
+        chosen = as_metrics(data.default_metrics() if metrics is None else metrics)
+        check_needs(chosen, ("hits", "lists"), "evaluate_retrieval")
+        return data.measure(chosen, model, self.evaluation.predictions)
 
     def inference_embedding(
         self, model: nn.Module, mode: str, data_loader: Iterable[Any], model_path: Folder
