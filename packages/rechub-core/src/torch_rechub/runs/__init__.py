@@ -1,6 +1,6 @@
 """Recorded runs, whatever recorded them: read back, listed and compared.
 
-What a logger left on disk becomes a `Run`: of `JSONLLogger` by itself, of the other trackers when
+The files of a logger become a `Run`: of `JSONLLogger` by itself, of the other trackers when
 their packages are installed. Neither torch nor any SDK is imported with this. The command
 ``rechub`` shows the same in a terminal.
 
