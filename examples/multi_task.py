@@ -76,7 +76,7 @@ def main():
     for task, score, labels in zip(TASKS, scores, y.T, strict=True):
         mean = films_mean_label(film[rows], labels[rows])
         baseline = auc_score(labels[test_rows], mean[film[test_rows]])
-        print(f"{task:<12} {args.model} test AUC {score:.4f}  films' mean label {baseline:.4f}")
+        print(f"{task:<12} {args.model} test AUC {score:.4f}  movies' mean label {baseline:.4f}")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ class Card:
         name: How its room exports it.
         summary: A sentence by language, "en" and "zh".
         formula: With its line breaks.
-        notes: The further paragraphs of its docstring.
+        notes: The other paragraphs of its docstring.
         complexity: Multiply-adds a sample.
         inputs: The arguments that are features; without any, those of `forward`.
         signature: How it is made.

@@ -51,7 +51,7 @@ class Clicks:
 
     Args:
         seed: Of the split.
-        start: The deviation of initial embeddings.
+        start: Standard deviation of initial embeddings.
     """
 
     def __init__(self, seed: int, start: float = START) -> None:
@@ -160,7 +160,7 @@ def _standardized(*columns):
 def liked_before(x, y, times, train):
     """The last movies that each row's user liked before, padded with 0 on the left.
 
-    Only likes of training rows count, and of those only what is earlier than the row by its
+    Only positives of training rows count, and only those earlier than the row by its
     timestamp: a row's label, labels of validation and test, and what came later stay unknown.
     `others` are movies drawn at random, one next to each of the history.
     """

@@ -128,7 +128,7 @@ def _translated(text, words):
 
 
 def figure(row: Row) -> str:
-    """Mean ± standard deviation, of which nothing is said where seeds change nothing."""
+    """Mean ± standard deviation, the latter only where seeds change the result."""
     sign = "+" if "−" in row.metric else ""
     mean = f"{float(row.mean):{sign}.4f}".replace("-", "−")
     varies = row.sd and float(row.sd) > 0

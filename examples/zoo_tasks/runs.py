@@ -1,4 +1,4 @@
-"""One training of the zoo: what it is told, and what comes of it."""
+"""One training run of the zoo: its settings and its results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -177,7 +177,7 @@ def outcomes(zoo):
     return [Outcome({"AUC": auc}, seconds, 1234) for auc, seconds in ((0.70, 2.0), (0.74, 4.0))]
 
 
-def test_a_row_has_the_mean_and_the_sample_deviation_and_the_distance_seed_by_seed(zoo, outcomes):
+def test_a_row_has_the_mean_the_sample_standard_deviation_and_the_distance_by_seed(zoo, outcomes):
     base = [replace(outcomes[0], metrics={"AUC": 0.69}), replace(outcomes[1], metrics={"AUC": 0.7})]
     compared = {"AUC": ("LR", base)}
     first, second = zoo.results.rows_of("ctr", "FM", [0, 5], outcomes, compared)

@@ -298,7 +298,7 @@ def port(request):
     ["refuses", "says 500", "speaks no TLS", pytest.param("stalls", marks=pytest.mark.results)],
     indirect=True,
 )
-def test_a_server_that_cannot_be_used_is_told_before_training(
+def test_a_server_that_cannot_be_used_is_an_error_before_training(
     backend, port, request, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)

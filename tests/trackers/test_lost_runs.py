@@ -64,7 +64,7 @@ def test_a_record_of_a_run_whose_file_is_gone_is_an_error(backend, lose, tmp_pat
 
 
 @EACH
-def test_a_training_goes_on_and_the_loss_is_reported(backend, tmp_path, warnings_of_trackers):
+def test_training_goes_on_and_the_loss_is_reported(backend, tmp_path, warnings_of_trackers):
     folder = tmp_path / "runs"
     folder.mkdir()
     with LoggerGroup(open_logger(backend, folder)) as group:

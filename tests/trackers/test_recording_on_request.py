@@ -16,7 +16,7 @@ EPOCHS, STEPS = 2, 3
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    """A training run of which everything is recorded in every backend."""
+    """A training run with everything recorded in every backend."""
     folder = tmp_path_factory.mktemp("everything")
     model, train, val = model_and_loaders()
     folders = {name: folder / name for name in BACKENDS}

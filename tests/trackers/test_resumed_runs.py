@@ -43,7 +43,7 @@ BACKENDS = ["jsonl", *({"tensorboardx"} & set(EXPECTED))]
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("record", [None, Recording(every_n_steps=1)], ids=["epochs", "steps"])
 @pytest.mark.parametrize("stops_at", [1, 3, 7, 8])
-def test_the_run_is_that_of_a_training_without_a_break(backend, record, stops_at, tmp_path):
+def test_the_run_is_that_of_a_training_run_without_a_break(backend, record, stops_at, tmp_path):
     train(backend, tmp_path / "whole", record)
     with pytest.raises(KeyboardInterrupt):
         train(backend, tmp_path / "broken", record, stops_at)

@@ -172,7 +172,7 @@ def test_the_end_of_the_session_is_recorded(tmp_path, metrics):
 # How a run ends
 
 
-def test_the_end_is_told_in_words(tmp_path):
+def test_the_end_is_recorded_in_words(tmp_path):
     for name, error in {
         "good": None,
         "crash": ValueError("the loss is nan"),

@@ -80,7 +80,7 @@ def test_peers_take_turns_and_one_that_failed_is_left_out(job):
     ]
 
 
-def test_a_run_is_told_its_data_seed_and_threads(job):
+def test_a_run_receives_its_data_seed_and_threads(job):
     answers = {(r.point, r.round): r.answer for r in all_runs(job, 2) if r.peer == "ours"}
     assert {key: (a["data"], a["speed"], a["threads"]) for key, a in answers.items()} == {
         ("small", 0): ("1k", 10, "3"),

@@ -15,25 +15,34 @@ WORDS = {
     r"\bfilms?\b": "movie, item",
     r"\bjudg(e|es|ed|ing)\b": "evaluate, score",
     r"\btrainings\b": "training runs",
-    r"\ba training(?= (that|is|was|of|which|may|must|has)\b|[.,:;)])": "a training run",
-    r"\bfurther (loss|losses|outputs?|inputs?|tokens?|arguments|hooks|options)\b": "additional",
+    r"\ba training(?= (that|is|was|of|which|may|must|has|writes|goes)\b)": "a training run",
+    r"\ba training('s|[.,:;)]|$)": "a training run",
+    r"\bfurther (keyword|loss|losses|layers?|ids|features|levels|methods|outputs?)\b": "additional",
+    r"\bfurther (inputs?|tokens?|arguments|hooks|options|parameters|metrics|gates)\b": "additional",
+    r"\b(is|are|was|were) told\b(?! apart)": "receives, is configured with, is logged",
+    r"(?<!are )(?<!gives )\ball the same\b": "still",
+    r"(?<!each )(?<!some )(?<!last )\bof which\b": "a sentence or a clause of its own",
+    r"\buser's likes\b|\b(the|only) likes of\b": "positives",
+    r"\bof deviation\b|\bthe deviation of\b": "standard deviation",
     r"\bmeant over\b": "averaged over",
     r"\btable health\b": "embedding statistics",
     r"\btak(e|es|en|ing) back\b": "restore",
     r"\bbeside\b": "next to, in addition to",
     r"# B\d+\b": "the reason",
     r"\b(deep|wide|high|low|standard )?learning's rate\b|\bAdam's rate\b": "learning rate",
-    r"\b\w*(colour|favour|behaviour|neighbour)\w*": "American spelling",
-    r"\b\w*(normal|initial|optim|minim|maxim|regular|quant)is(e|es|ed|ing|ation)\b": "-ize",
-    r"\b\w*(general|serial|recogn|standard|summar|organ)is(e|es|ed|ing|ation)\b": "-ize",
+    r"(colour|favour|behaviour|neighbour)": "American spelling",
+    r"(normal|initial|optim|minim|maxim|regular|quant)is(e|es|ed|ing|ation)\b": "-ize",
+    r"(general|serial|recogn|standard|summar|organ)is(e|es|ed|ing|ation)\b": "-ize",
+    r"(vector|material|parametr|token|util|penal|special)is(e|es|ed|ing|ation)\b": "-ize",
     r"\b(labelled|labelling|modelled|centred?|centres|grey|licence)\b": "American spelling",
+    r"\b((?-i:towards)|learnt|whilst|artefacts?|travelled|fulfil|programme)\b": "American spelling",
 }
 # scripts of 0.9 are quoted
 LEFT = ("tests/e2e/scripts_of_0_9", "tests/workspace/test_words.py")
 
 
 def prose_of_python(text):
-    """The lines of docstrings, comments and names of tests: (number, line)."""
+    """The lines of docstrings, comments, messages and names of tests: (number, line)."""
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
@@ -45,6 +54,19 @@ def prose_of_python(text):
             docstring = node.body[0]
             for i, line in enumerate(docstring.value.value.split("\n")):
                 yield docstring.lineno + i, line
+        # the message of an error or of a log: the first argument of a raised or a logged call
+        if isinstance(node, ast.Call) and node.args and is_message(node.func):
+            for part in ast.walk(node.args[0]):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    yield part.lineno, part.value
+
+
+def is_message(function):
+    """Whether a call of it makes an error or writes to the log."""
+    if isinstance(function, ast.Attribute):
+        levels = ("debug", "info", "warning", "error", "exception", "warn")
+        return function.attr in levels
+    return isinstance(function, ast.Name) and function.id.endswith(("Error", "Warning"))
 
 
 def prose_of_page(text):
@@ -102,6 +124,11 @@ def test_docstrings_of_the_packages_begin_with_a_noun_or_a_verb():
         ("a.md", "```python\ncolour = 1\n```\nSee `colour`.\n", 0),
         ("a.md", "A training of a model. Its training is fast, further along.\n", 1),
         ("a.md", "Evaluate movies, restore weights, normalize rows.\n", 0),
+        ("a.py", "def test_a_logger_is_told_of_the_end():\n    pass\n", 1),
+        ("a.py", 'raise ValueError(f"x is {x!r}: judged by its colour")\n', 2),
+        ("a.py", 'logger.warning("%d films without a name", n)\n', 1),
+        ("a.py", 'logger.log_metrics({"films": 1})  # items that are told apart\n', 0),
+        ("a.md", "Labels that are all the same, each of which counts; two of which do.\n", 1),
     ],
 )
 def test_a_word_is_found_in_prose_and_nowhere_else(name, text, n):

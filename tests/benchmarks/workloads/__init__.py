@@ -1,1 +1,1 @@
-"""The work that every peer is given: data made from a seed, and how a run is told and answers."""
+"""The work that every peer is given: data made from a seed, how a run is set up and answers."""

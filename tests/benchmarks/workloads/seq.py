@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-VOCAB = 3_700  # ids of items, of which 0 is padding
+VOCAB = 3_700  # ids of items; 0 is padding
 DAY = 86_400
 MODEL = {"d_model": 64, "n_heads": 2, "n_layers": 2, "dqk": 32, "dv": 32}
 

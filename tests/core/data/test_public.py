@@ -87,7 +87,7 @@ def closed_port() -> int:
 
 
 class Site(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder; of a file in `slowly` it sends the half, then nothing until it is told."""
+    """Serves a folder; of a file in `slowly` it sends the half, then waits."""
 
     slowly = threading.Event()
     resume = threading.Event()

@@ -26,7 +26,7 @@ def naive(users, items, k, seen):
 
 
 def whole_numbers(*shape):
-    """Of which products are exact, and often equal."""
+    """Floats with exact, often equal products."""
     return torch.randint(-1, 2, shape).float()
 
 

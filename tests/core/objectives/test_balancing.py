@@ -310,7 +310,7 @@ def test_what_does_not_exist_is_refused(model, params, message):
 
 
 @pytest.mark.parametrize("method", ["gradnorm", "metabalance"])
-def test_a_model_that_names_no_shared_layers_is_told_how(method):
+def test_the_error_for_a_model_without_shared_layers_says_how_to_name_them(method):
     with pytest.raises(ValueError, match=r"Linear does not say .* method shared_layers\(self\)"):
         make_balancing({"method": method}, nn.Linear(2, 2), TYPES)
 

@@ -73,7 +73,7 @@ LEFT_OUT = {
     "a value that is true": (metrics("true"), "the metric 'val/auc' is no number"),
     "a value that is a list": (metrics("[1]"), "the metric 'val/auc' is no number"),
     "a value that is an object": (metrics('{"a":1}'), "the metric 'val/auc' is no number"),
-    "one bad value beside a good one": (metrics('0.1,"b":"x"'), "the metric 'b' is no number"),
+    "one bad value next to a good one": (metrics('0.1,"b":"x"'), "the metric 'b' is no number"),
     "an integer of 400 digits": (metrics("1" + "0" * 400), "beyond the range of floats"),
     "an integer of 5000 digits": (metrics("9" * 5000), "digits"),
     "a float beyond floats": (metrics("1e400"), "beyond the range of floats"),

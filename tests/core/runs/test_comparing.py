@@ -107,7 +107,7 @@ def test_emptiness_within_a_list_is_the_same_however_it_is_kept():
     assert compare(runs).differing == ()
 
 
-def test_what_all_runs_share_is_told_even_where_the_first_lacks_it():
+def test_settings_shared_by_all_runs_are_shown_even_where_the_first_lacks_them():
     found = compare([run("a", [0.5]), run("b", [0.5], a={}, lr=1), run("c", [0.5], lr=1)])
     assert found.differing == ("lr",)
     assert found.common == {"a": {}}

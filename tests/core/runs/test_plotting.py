@@ -25,7 +25,7 @@ def run(name, values, metric="val/auc", **params):
 
 @pytest.fixture
 def found():
-    """Two rows: lr 2 over two seeds, and lr 1, of which one value is NaN."""
+    """Two rows: lr 2 over two seeds, and lr 1, with one value NaN."""
     return compare(
         [
             run("a", [0.5, 0.6, 0.9], lr=2, seed=0),

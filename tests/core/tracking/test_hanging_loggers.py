@@ -12,7 +12,7 @@ from torch_rechub.basic.tracking import BaseLogger, LoggerGroup, RunLogger
 
 
 class Hanging(RunLogger):
-    """Never returns from the methods it is told, and notes the others."""
+    """Never returns from the methods it is given, and notes the others."""
 
     def __init__(self, *methods):
         super().__init__()

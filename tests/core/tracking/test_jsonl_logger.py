@@ -48,7 +48,7 @@ def test_it_is_found_like_the_logger_of_any_package():
     assert available_loggers()["JSONLLogger"] == "rechub-core"
 
 
-def test_what_the_constructor_is_told_is_in_the_first_line(tmp_path):
+def test_arguments_of_the_constructor_are_in_the_first_line(tmp_path):
     logger = JSONLLogger("ctr", "exp 1/é", {"seed": 7}, ["a", "b"], "a note", tmp_path / "deep")
     logger.finish()
     start, params, finish = lines(tmp_path / "deep")

@@ -4,7 +4,7 @@ from torch_rechub.basic.tracking import BaseLogger, LoggerClosedError, LoggerGro
 
 
 class Notes(BaseLogger):
-    """Writes its calls into a list that several loggers share; fails in the methods it is told."""
+    """Writes its calls into a list that several loggers share; fails in the methods it is given."""
 
     def __init__(self, calls, name="logger", fails_in=(), error=None):
         self.calls = calls

@@ -59,7 +59,7 @@ def test_values_become_plain_data(value, plain):
     assert json.loads(json.dumps(result)) == result
 
 
-def test_nothing_is_called_and_no_address_is_told():
+def test_nothing_is_called_and_no_address_is_recorded():
     def explode():
         raise AssertionError("called")
 

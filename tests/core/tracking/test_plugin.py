@@ -10,7 +10,7 @@ from torch_rechub.basic.tracking.plugin import (
 )
 
 
-def test_a_missing_sdk_is_told_with_the_command_that_installs_it():
+def test_the_error_for_a_missing_sdk_has_the_command_that_installs_it():
     with pytest.raises(ImportError, match=r"pip install rechub-none$") as raised:
         load_sdk("no_such_sdk", "rechub-none")
     assert isinstance(raised.value.__cause__, ModuleNotFoundError)
@@ -35,7 +35,7 @@ def test_a_failure_is_one_line_without_secrets(monkeypatch):
     assert failure_text(OSError("no t0ken-value")) == "OSError: no <redacted>"
 
 
-def test_two_names_never_become_one_and_each_change_is_told_once(caplog):
+def test_two_names_never_become_one_and_each_change_is_logged_once(caplog):
     names = LegalNames("L", lambda name: name.replace(" ", "_"))
     assert [names[n] for n in ("a b", "a_b", "a b", "a  b")] == ["a_b", "a_b_", "a_b", "a__b"]
     assert [record.getMessage() for record in caplog.records] == [

@@ -75,7 +75,7 @@ def test_a_row_without_a_number_is_not_written_and_takes_no_step():
     assert rows == [("metrics", 0, {"a": 1.0})]
 
 
-def test_a_logger_whose_close_fails_is_closed_all_the_same():
+def test_a_logger_whose_close_fails_counts_as_closed():
     class Stubborn(ListLogger):
         def close(self, failure):
             raise OSError("disk full")

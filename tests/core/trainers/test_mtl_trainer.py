@@ -399,7 +399,7 @@ def test_the_best_epoch_of_the_chosen_task_is_kept(make, loaders, task, mode, be
     assert same(torch.load(trainer.best.path, weights_only=True), weights[best])
 
 
-def test_the_direction_of_a_regression_is_told(make, caplog):
+def test_the_direction_of_a_regression_is_logged(make, caplog):
     caplog.set_level(logging.INFO)
     make()
     make(earlystop_taskid=1, earlystop_mode="max")
@@ -541,7 +541,7 @@ def test_a_model_of_another_number_of_tasks(make, loaders):
         make(nn.Sequential(Plain(), nn.Linear(2, 3))).fit(loaders[0])
 
 
-def test_validation_labels_of_one_class_are_told_of(make, loaders, caplog):
+def test_validation_labels_of_one_class_are_logged(make, loaders, caplog):
     x, y = loaders[1].dataset.x, loaders[1].dataset.y.clone()
     y[:, 0] = 1
     make(n_epoch=1).fit(loaders[0], TableLoader(TorchDataset(x, y), 20))

@@ -262,7 +262,7 @@ def test_tasks(name, n_task, method, odd, settings, caplog):
 
 
 def sequences(odd, n):
-    """Tokens of which the first two sequences are empty where there are more."""
+    """Tokens; the first two sequences are empty where there are more."""
     tokens = ids(odd, (n, odd.length))
     tokens[:2] *= n < 3
     zeros = torch.zeros_like(tokens)

@@ -89,7 +89,7 @@ def test_so_it_does_with_options(option, tmp_path, device, same_on_device):
 @pytest.mark.parametrize(
     "name", ["clicks", "in-batch", "tasks, gradnorm", "next items", "codes", "next codes"]
 )
-def test_a_training_continued_there_is_the_unbroken_one(name, tmp_path, device, same_on_device):
+def test_a_resumed_training_run_equals_the_unbroken_one(name, tmp_path, device, same_on_device):
     unbroken, _ = fitted(TRAININGS[name], tmp_path / "cpu", "cpu", n_epoch=3, **ADAM)
     for n_epoch in (1, 3):
         again, _ = fitted(TRAININGS[name], tmp_path / "device", device, n_epoch, True, **ADAM)

@@ -1,4 +1,4 @@
-"""A small click table, a model that is quick, and a logger that remembers what it was told."""
+"""A small click table, a model that is quick, and a logger that remembers its calls."""
 
 import copy
 

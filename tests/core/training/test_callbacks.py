@@ -7,7 +7,7 @@ from torch_rechub.trainers import Callback
 
 
 class Diary(Callback):
-    """Notes each call; raises, or stops training, where it is told."""
+    """Notes each call; raises, or stops training, in the calls it is given."""
 
     def __init__(self, raises=None, stops_after=None):
         self.calls, self.raises, self.stops_after = [], raises, stops_after
@@ -55,7 +55,7 @@ def test_a_callback_stops_training(make_trainer, loaders, fake_logger):
     assert first.calls[-1] == second.calls[-1] == ("on_fit_end", "stopped")
 
 
-def test_early_stopping_is_told_as_stopped(make_trainer, loaders, scores):
+def test_early_stopping_is_reported_as_stopped(make_trainer, loaders, scores):
     diary = Diary()
     trainer = make_trainer(n_epoch=9, earlystop_patience=1, callbacks=[diary])
     scores(trainer, [0.5, 0.4])

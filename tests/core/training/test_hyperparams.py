@@ -1,4 +1,4 @@
-"""What is recorded of a training's settings, by itself: all that decides its result."""
+"""The settings recorded of a training run: all that decide its result."""
 
 import platform
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""How a training updates embedding tables: which way is chosen, and that all else goes with it."""
+"""Updates of embedding tables in a training run: the way chosen, and that all else goes with it."""
 
 import logging
 

@@ -35,7 +35,7 @@ def files(folder):
 
 
 @pytest.mark.parametrize("moment", ["before fit", "the first batch", "an epoch", "the end"])
-def test_a_training_writes_where_it_was_given_to(moment, elsewhere, make_trainer, loaders):
+def test_a_training_run_writes_to_the_path_it_was_given(moment, elsewhere, make_trainer, loaders):
     trainer = make_trainer(model_path="models", n_epoch=3)
     if moment == "before fit":
         os.chdir(elsewhere)
@@ -54,7 +54,7 @@ def test_a_training_writes_where_it_was_given_to(moment, elsewhere, make_trainer
     assert files(elsewhere.parent / "here") == ["models/model.checkpoint", "models/model.pth"]
 
 
-def test_a_training_goes_on_from_where_it_was_given(elsewhere, make_trainer, loaders):
+def test_a_training_run_resumes_from_the_path_it_was_given(elsewhere, make_trainer, loaders):
     make_trainer(model_path="models", n_epoch=1).fit(*loaders, resume=True)
     again = make_trainer(model_path="models", n_epoch=2)
     os.chdir(elsewhere)

@@ -1,4 +1,4 @@
-"""What loggers are told on request, in addition to the metrics of each epoch."""
+"""Records that loggers receive on request, in addition to the metrics of each epoch."""
 
 import math
 

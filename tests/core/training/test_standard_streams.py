@@ -24,7 +24,7 @@ TESTS = Path(__file__).parents[2]
 
 
 class Broken(io.StringIO):
-    """A terminal of which every write raises."""
+    """A terminal whose every write raises."""
 
     def __init__(self, error):
         super().__init__()

@@ -42,7 +42,7 @@ def test_without_validation_there_is_no_score(make_trainer, loaders, fake_logger
     assert [list(row) for row in fake_logger.metrics] == [["train/loss", "learning_rate"]] * 2
 
 
-def test_a_logger_is_told_of_settings_then_epochs_then_the_end(make_trainer, loaders, fake_logger):
+def test_a_logger_receives_settings_then_epochs_then_the_end(make_trainer, loaders, fake_logger):
     trainer = make_trainer(n_epoch=3, model_logger=fake_logger)
     trainer.fit(*loaders)
     assert fake_logger.order == ["log_hyperparams", *["log_metrics"] * 3, "finish"]
@@ -91,7 +91,7 @@ def test_the_settings_of_a_run(make_trainer, loaders, fake_logger):
     )
 
 
-def test_each_of_several_loggers_is_told_everything(make_trainer, loaders, fake_logger):
+def test_each_of_several_loggers_receives_everything(make_trainer, loaders, fake_logger):
     other = type(fake_logger)()
     make_trainer(model_logger=[fake_logger, other]).fit(*loaders)
     assert fake_logger.calls == other.calls
@@ -504,7 +504,7 @@ def test_batches_without_labels_cannot_be_trained_on(make_trainer, loaders):
         make_trainer().fit([x for x, _ in loaders[0]])
 
 
-def test_an_unknown_setting_of_the_optimizer_is_told_by_the_optimizer(make_trainer):
+def test_an_unknown_setting_of_the_optimizer_is_refused_by_the_optimizer(make_trainer):
     with pytest.raises(TypeError, match="unexpected keyword argument 'learning_rate'"):
         make_trainer(optimizer_params={"learning_rate": 0.1})
 
@@ -553,7 +553,7 @@ def test_the_folder_may_be_given_as_text_and_below_home(
 
 
 @pytest.mark.parametrize("below", ["file", "file/folder"])
-def test_a_file_in_the_way_is_told_before_training(
+def test_a_file_in_the_way_is_an_error_before_training(
     make_trainer, make_model, loaders, tmp_path, below, same_weights, fake_logger
 ):
     (tmp_path / "file").write_text("mine")
@@ -566,7 +566,7 @@ def test_a_file_in_the_way_is_told_before_training(
     assert fake_logger.order == ["finish"]
 
 
-def test_a_folder_without_permission_is_told_before_training(
+def test_a_folder_without_permission_is_an_error_before_training(
     make_trainer, make_model, loaders, same_weights, monkeypatch
 ):
     denied = PermissionError(13, "Permission denied")
@@ -721,7 +721,7 @@ def test_the_loop_and_its_tasks_stay_short(file, limit):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_is_told_or_ends_training_as_asked(
+def test_a_loss_that_is_no_number_is_logged_or_ends_training_as_asked(
     make_trainer, loaders, caplog, value
 ):
     def train(**options):

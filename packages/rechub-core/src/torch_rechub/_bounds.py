@@ -76,7 +76,7 @@ def refuse_none(**values: Any) -> None:
 
 
 def refuse_masked(values: Any, name: str) -> None:
-    """Refuse an array of which values are masked: NumPy hands on what lies under the mask.
+    """Refuse an array with masked values: NumPy hands on what lies under the mask.
 
     Raises:
         ValueError: Says how many are.

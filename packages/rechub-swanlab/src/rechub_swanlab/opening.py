@@ -30,7 +30,7 @@ NEWER_NAMES = {"name": "experiment_name", "notes": "description", "log_dir": "lo
 def left_to_python(run: Any, on_ctrl_c: Any) -> bool:
     """Put back what Ctrl-C did before the run was opened; say whether any thread may finish it.
 
-    The exception that Ctrl-C raises reaches swanlab all the same: by the trainer, or by its hook
+    The exception that Ctrl-C raises still reaches swanlab: by the trainer, or by its hook
     for uncaught exceptions. Its own handler can only be taken out again by the main thread.
     """
     if signal.getsignal(signal.SIGINT) is on_ctrl_c:

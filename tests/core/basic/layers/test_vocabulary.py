@@ -31,7 +31,7 @@ def test_invalid_items_are_masked_and_the_rest_is_left():
         ([], [[0, 2, 4, 5]] * 2),
     ],
 )
-def test_further_ids_for_all_rows_or_for_each(ids, expected):
+def test_additional_ids_for_all_rows_or_for_each(ids, expected):
     mask = VocabMask(6, torch.tensor([1, 3]))
     assert left(mask.apply_mask(LOGITS, ids)) == expected
     by_position = mask.apply_mask(LOGITS.unsqueeze(1).expand(2, 3, 6), ids)

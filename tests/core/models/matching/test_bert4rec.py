@@ -38,7 +38,7 @@ def attention(parts, prefix, steps, heads):
 
 
 def outputs_of(parts, steps, heads, num_blocks=2):
-    """The vector u of each step, of which None is a gap."""
+    """The vector u of each step; None is a gap."""
     mask, positions = parts.state["mask_emb"], parts.state["position_emb.weight"]
     x = [[a + b for a, b in zip(mask if e is None else e, p)] for e, p in zip(steps, positions)]
     for block in range(num_blocks):

@@ -130,7 +130,7 @@ def test_narm_drops_items_and_session_vectors_while_training():
         assert torch.equal(model.eval()(x), model(x))
 
 
-def test_stamp_starts_with_the_deviations_it_is_given():
+def test_stamp_starts_with_the_standard_deviations_it_is_given():
     history = SequenceFeature("history", 2000, 64, "concat", padding_idx=0)
     model = STAMP(history, weight_std=0.2, emb_std=0.01)
     table = model.item_emb.embed_dict["history"].weight

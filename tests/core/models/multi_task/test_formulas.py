@@ -126,7 +126,7 @@ def test_ple(naive, randomized, n_level):
     assert f"cgc_layers.{n_level - 1}.gate_shared.mlp.0.weight" not in model.state_dict()
 
 
-def test_aitm_is_told_by_the_step_before_what_that_step_was_told(naive, randomized):
+def test_aitm_passes_information_from_each_step_to_the_next(naive, randomized):
     towers = [*TOWERS, {"dims": []}]
     model = randomized(AITM(FEATURES, 3, {"dims": [6, 5]}, towers))
 

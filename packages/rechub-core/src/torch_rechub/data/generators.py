@@ -98,8 +98,8 @@ class SequenceDataGenerator:
         Args:
             batch_size: Sequences a batch.
             num_workers: Processes that fetch; see `TableLoader`.
-            split_ratio: Shares of training, validation and test, such as (0.7, 0.1, 0.2), of which
-                the last may be left out. Drawn from torch's global random state.
+            split_ratio: Shares of training, validation and test, such as (0.7, 0.1, 0.2); the
+                last may be left out. Drawn from torch's global random state.
             shuffle: Whether the one loader is shuffled; of three, just that of training is.
 
         Returns:

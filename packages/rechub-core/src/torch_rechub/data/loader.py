@@ -156,7 +156,7 @@ class DataGenerator:
             num_workers: Processes that fetch; see `TableLoader`.
 
         Returns:
-            (train, validation, test), of which only the first is shuffled; None in place of a
+            (train, validation, test), only the first shuffled; None in place of a
             loader for which no table was given.
 
         Raises:

@@ -44,7 +44,7 @@ def generate_seq_feature_match(
         user_col: Column of the user.
         item_col: Column of the item.
         time_col: Column of the time, in any unit that can be sorted.
-        item_attribute_cols: Columns of the item's attributes, of which histories are made too.
+        item_attribute_cols: Columns of the item's attributes; each gets a history too.
         sample_method: Method of `negative_sample`: 0 uniform, 1 as word2vec, 2 logarithmic, 3 RALM.
         mode: What training will be: 0 point-wise, 1 pair-wise, 2 list-wise.
         neg_ratio: Negatives for each target; 0 means one in mode 1.

@@ -41,7 +41,7 @@ def negative_sample(
         Array of shape (ratio,).
 
     Raises:
-        ValueError: Unknown method, a negative ratio, or counts of which none is above 0.
+        ValueError: Unknown method, a negative ratio, or no count above 0.
 
     Example:
         >>> negative_sample({"a": 5, "b": 0}, ratio=3, method_id=1).tolist()

@@ -10,7 +10,7 @@ def in_batch_scores(user: Tensor, item: Tensor, groups: Tensor | None = None) ->
     """The score of each row's user with each row's item: s_ij = ⟨u_i, v_j⟩.
 
     Args:
-        user: Users, shape (B, D); or (B, K, D) with K interests each, of which the one nearest to
+        user: Users, shape (B, D); or (B, K, D) with K interests each; the one nearest to
             the row's own item counts.
         item: Items, shape (B, D).
         groups: Equal numbers for rows with the same item, shape (B,); see `group_rows`. An item

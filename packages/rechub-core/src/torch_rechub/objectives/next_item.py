@@ -76,7 +76,7 @@ class ItemCrossEntropy(nn.CrossEntropyLoss):
     """Cross-entropy over items: `label_smoothing` spreads over them alone, and no row is no loss.
 
     Shape:
-        logits: (N, V), of which column 0 is padding's; items: (N,); returns a scalar.
+        logits: (N, V), column 0 for padding; items: (N,); returns a scalar.
     """
 
     def forward(self, logits: Tensor, items: Tensor) -> Tensor:

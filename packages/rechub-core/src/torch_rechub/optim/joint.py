@@ -55,7 +55,7 @@ class JointOptimizer(Optimizer):
         return loss
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Give further parameters to the first part."""
+        """Give additional parameters to the first part."""
         if self.optimizers:
             self.optimizers[0].add_param_group(param_group)
             self.param_groups = [g for part in self.optimizers for g in part.param_groups]

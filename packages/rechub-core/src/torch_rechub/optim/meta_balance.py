@@ -10,7 +10,7 @@ from .._bounds import check_number
 
 
 class MetaBalance(Optimizer):
-    """Sums the gradients of several tasks, each auxiliary one scaled towards the target's size.
+    """Sums the gradients of several tasks, each auxiliary one scaled toward the target's size.
 
     For each parameter, with g_i the gradient of task i and task 0 the target:
 

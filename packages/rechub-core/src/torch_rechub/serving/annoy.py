@@ -55,7 +55,7 @@ class AnnoyBuilder(BaseBuilder):
     Args:
         d: Width D of the embeddings.
         metric: "angular", √(2 − 2 cos); "euclidean"; "manhattan"; "hamming"; or "dot", the inner
-            product, of which larger ones are nearer.
+            product, where larger is nearer.
         n_trees: Trees; more are more exact and larger.
         threads: Threads that build; −1 means all.
         searchk: Nodes that a query inspects, more being more exact; −1 means n_trees · K.

@@ -72,7 +72,7 @@ class MilvusIndexer(BaseIndexer):
 
     Args:
         collection: A `Collection`.
-        query_params: What a query is told, such as {"nprobe": 16}.
+        query_params: Options of each query, such as {"nprobe": 16}.
     """
 
     def __init__(self, collection: Collection, query_params: Mapping[str, int]) -> None:

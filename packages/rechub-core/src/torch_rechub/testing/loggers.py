@@ -218,7 +218,7 @@ class LoggerContract(Contract):
         assert run.metrics == {"a": [(0, 1.0)]}
 
     def test_ctrl_c_is_recorded_as_a_failure(self, tmp_path: Path) -> None:
-        """And the run is closed all the same."""
+        """And the run is closed."""
         with pytest.raises(KeyboardInterrupt), self.make_logger(tmp_path):
             raise KeyboardInterrupt
         assert self.read_run(tmp_path).failed is True

@@ -149,7 +149,7 @@ class CTRTrainer(Trainer):
         return of_predictions(first, *found.as_numpy())[first[0].name]
 
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[float]:
-        """The probability of each row of x or (x, y), of which y is not used."""
+        """The probability of each row of x or (x, y); y is not used."""
         found = self.evaluation.predictions(model, data_loader, self._predictor(model))
         probabilities: list[float] = widened(found.scores).tolist()
         return probabilities

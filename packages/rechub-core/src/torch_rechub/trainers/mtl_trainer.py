@@ -183,7 +183,7 @@ class MTLTrainer(Trainer):
         return labels.reshape(-1, self.tasks.n), predictions.reshape(-1, self.tasks.n), groups
 
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[list[float]]:
-        """The predictions of each row of x or (x, y), of which y is not used: a list of T each."""
+        """The predictions of each row of x or (x, y), a list of T each; y is not used."""
         predict = self.tasks.predictor(model)
         found = self.evaluation.predictions(model, data_loader, predict).scores
         predictions: list[list[float]] = found.tolist()

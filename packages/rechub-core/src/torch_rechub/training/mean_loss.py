@@ -37,7 +37,7 @@ class MeanLosses:
         self.batches = 0
 
     def add(self, losses: Sequence[Tensor], count: int | Tensor) -> None:
-        """Add the losses of a batch, of which those after the n-th do not count.
+        """Add the losses of a batch; those after the n-th do not count.
 
         Args:
             losses: Scalars.

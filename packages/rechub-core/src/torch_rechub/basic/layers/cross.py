@@ -143,7 +143,7 @@ class CrossNetMix(nn.Module):
     x_{l+1} = Σ_k G_k(x_l) E_k(x_l) + x_l,
     E_k(x_l) = x_0 ⊙ (U_{l,k} tanh(C_{l,k} tanh(V_{l,k}ᵀ x_l)) + b_l)
 
-    with the gate G(x) = softmax(w_1ᵀ x, …, w_Kᵀ x), of which all layers have the same.
+    with the gate G(x) = softmax(w_1ᵀ x, …, w_Kᵀ x), shared by all layers.
 
     Args:
         input_dim: Length D of x.

@@ -119,7 +119,7 @@ class EmbeddingLayer(nn.Module):
     def forward(
         self, x: Mapping[str, Tensor], features: Sequence[Feature], squeeze_dim: bool = False
     ) -> Tensor:
-        """Embeddings and dense values of `features`; the class says of which shape."""
+        """Embeddings and dense values of `features`, in the shape that the class describes."""
         dense = [f for f in features if isinstance(f, DenseFeature)]
         ids = [f for f in features if not isinstance(f, DenseFeature)]
         if squeeze_dim:

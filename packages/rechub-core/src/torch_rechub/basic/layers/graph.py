@@ -19,7 +19,7 @@ class LightGraphConvolution(nn.Module):
 
     The nodes are the users, then the items. A is 1 where a user met an item, in both directions,
     however often, and D holds its row sums, the degrees: along an edge goes 1 / √(d_u d_i) of a
-    vector. A node without neighbors keeps its own vector, of which 1 / (K + 1) is left.
+    vector. A node without neighbors keeps its own vector, times 1 / (K + 1).
 
     Nothing here is trained, and the graph is no part of the state dict. A call takes O(K |A| D)
     for |A| edges, and as much backward.

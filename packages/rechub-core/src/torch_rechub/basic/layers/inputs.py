@@ -90,7 +90,7 @@ def as_ids(values: Tensor, name: str) -> Tensor:
 
 
 def check_finite(values: Tensor, name: str) -> None:
-    """Refuse NaN and infinity, of which every loss is NaN and after a step every weight.
+    """Refuse NaN and infinity: the loss would be NaN, and after a step every weight.
 
     Raises:
         ValueError: Names the column and the row.

@@ -40,7 +40,7 @@ class AUGRU_Cell(nn.Module):
 
 
 class AUGRU(nn.Module):
-    """Evolves an interest towards a target: an `AUGRU_Cell` over the steps, from a state of 0.
+    """Evolves an interest toward a target: an `AUGRU_Cell` over the steps, from a state of 0.
 
     a_t = softmax_t(h_tᵀ W e),  e the target and h_t the steps; 0 at padding, which so leaves the
     state as it is.

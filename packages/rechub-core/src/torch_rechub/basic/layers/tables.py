@@ -45,7 +45,7 @@ def view_of(feature: Feature) -> tuple[Any, ...]:
 def one_a_column(features: Iterable[Feature]) -> list[Feature]:
     """The first feature of each column, in order; if it is a dense one, the first of ids if any.
 
-    Ids are what the column holds then, of which the dense feature takes the numbers.
+    The column then holds ids, and the dense feature reads them as numbers.
     """
     found: dict[str, Feature] = {}
     for feature in features:

@@ -42,7 +42,7 @@ class VocabMask(nn.Module):
 
         Args:
             logits: Scores of all items.
-            invalid_ids: Further ids: (K,) for every row, or (B, K), K for each row.
+            invalid_ids: Additional ids: (K,) for every row, or (B, K), K for each row.
         """
         invalid = ~self.mask
         if invalid_ids is not None:

@@ -21,7 +21,7 @@ class Deadline:
 
     Each call runs in a thread of its own, with the context variables of the caller, so that one
     that never returns can be left behind. Its error is raised as if it had been called here. Where
-    the system has no further thread, the call is made here, unguarded.
+    the system has no more threads, the call is made here, unguarded.
 
     Args:
         seconds: The longest wait; what is beyond `threading.TIMEOUT_MAX`, infinity among it, is

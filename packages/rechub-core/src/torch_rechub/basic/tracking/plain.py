@@ -36,7 +36,7 @@ def plain_metrics(metrics: Mapping[str, Any], names: MetricNames | None = None) 
     metrics get one name: see `MetricNames`.
 
     Args:
-        metrics: Name to value, or to further metrics.
+        metrics: Name to value, or to nested metrics.
         names: The names that the run has given so far.
 
     Example:

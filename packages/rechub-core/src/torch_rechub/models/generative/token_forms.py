@@ -8,7 +8,7 @@ _LABEL = re.compile(r"([0-9]+(?=[^0-9{}]+\{)|(?<![A-Za-z])[A-Za-z](?=[^A-Za-z0-9
 
 
 def forms_of(prefix: Sequence[str] | None, levels: int) -> list[str]:
-    """A form for each level: those given, and for further levels forms that continue them.
+    """A form for each level: those given, and for additional levels forms that continue them.
 
     The label before the code, a letter or a number, counts on: "<c_{}>" is followed by "<d_{}>",
     "c3:{}" by "c4:{}". A form without such a label, or with the last letter, gets a number before

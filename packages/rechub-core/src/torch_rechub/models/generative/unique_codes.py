@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def unique_codes(codes: Tensor, distances_of: Callable[[Tensor], Tensor]) -> Tensor:
-    """Codes of which no two rows are the same.
+    """Codes made unique: no two rows are the same.
 
     Of the items that share all codes but the last, those nearest to theirs keep it; each of the
     others takes the nearest one that none of them has. If there are more such items than codes, the
@@ -29,7 +29,7 @@ def unique_codes(codes: Tensor, distances_of: Callable[[Tensor], Tensor]) -> Ten
 
     Reference:
         Rajput et al., Recommender Systems with Generative Retrieval, NeurIPS 2023,
-        arXiv 2305.05065, section 3.1, for the further code.
+        arXiv 2305.05065, section 3.1, for the additional code.
     """
     codes = codes.clone()
     for rows in _families(codes):

@@ -16,7 +16,7 @@ class DSSM(TwoNetworks):
 
     In-batch training takes the paper's softmax of cos / τ over the items of a batch. Point-wise
     training (mode 0) has the loss of τ = 1 whatever τ: under a small one the sigmoid is a step at
-    cosine 0, from which nothing is learnt about order.
+    cosine 0 and teaches nothing about order.
 
     Complexity: O(|MLP|).
 

@@ -93,7 +93,7 @@ class TwoNetworks(TwoTower):
         user_params: Arguments of `MLP` for the user; an `output_layer` is ignored.
         item_params: The same for the item.
         temperature: τ.
-        others: Further features that the model reads.
+        others: Additional features that the model reads.
 
     Raises:
         ValueError: The networks end in different widths.

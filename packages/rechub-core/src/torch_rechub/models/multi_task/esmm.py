@@ -19,7 +19,7 @@ class ESMM(nn.Module):
     pCTCVR = pCTR · pCVR,  loss = BCE(click, pCTR) + BCE(click and conversion, pCTCVR)
 
     pCVR has no loss of its own: clicked rows alone would be a biased sample of what it is asked
-    about. The labels have its column all the same, so that its score can be recorded.
+    about. The labels still have its column, so that its score can be recorded.
 
     Complexity: O(|MLP|).
 

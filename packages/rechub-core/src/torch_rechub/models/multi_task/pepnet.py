@@ -113,7 +113,7 @@ class _Tower(nn.Module):
         self.output = nn.Linear(inputs[-1], 1)
 
     def forward(self, h: Tensor, deltas: Sequence[Tensor]) -> Tensor:
-        for layer, delta in zip(self.layers, deltas):  # deeper towers have further gates
+        for layer, delta in zip(self.layers, deltas):  # deeper towers have more gates
             h = delta * layer(h)
         y: Tensor = self.output(h)
         return y

@@ -11,7 +11,7 @@ from ...basic.layers import MLP, EmbeddingLayer, PairProducts
 
 
 class DLRM(nn.Module):
-    """Inner products of all pairs of fields, of which the dense features together are one.
+    """Inner products of all pairs of fields; the dense features together are one field.
 
     v_0 = MLP_bottom(dense),  p = [⟨v_i, v_j⟩]_{i<j},  ŷ = σ( MLP_top([v_0; p]) )
 
@@ -52,7 +52,7 @@ class DLRM(nn.Module):
         self.fields, dim = fields_of("features", features)
         self.dense_features = [f for f in features if isinstance(f, DenseFeature)]
         if not self.dense_features:
-            raise ValueError("features holds no DenseFeature, of which DLRM makes a field")
+            raise ValueError("features holds no DenseFeature; DLRM makes a field of them")
         self.embedding = EmbeddingLayer(features)
         dims = [*bottom_params.get("dims", ()), dim]
         bottom = {**bottom_params, "dims": dims, "output_layer": False}

@@ -26,8 +26,8 @@ class EDCN(nn.Module):
     Args:
         features: Inputs, of any kind and width.
         n_cross_layers: Number L of layers, at least 1.
-        mlp_params: Arguments of each deep layer, an `MLP`: dims, dropout, activation. It ends in a
-            further layer of the width of z; without dims it is that layer alone, as in the paper.
+        mlp_params: Arguments of each deep layer, an `MLP`: dims, dropout, activation. It ends in
+            one more layer, of the width of z; without dims it is that layer alone (paper).
         bridge_type: What `BridgeModule` does.
         use_regulation_module: Whether both networks weigh the fields before each layer; otherwise
             both read z itself.
