@@ -50,6 +50,13 @@ class SharesLayers(Protocol):
 
 
 @runtime_checkable
+class WeighsLosses(Protocol):
+    """A multi-task model that says how much the loss of each task counts, without balancing."""
+
+    loss_weights: Sequence[float]
+
+
+@runtime_checkable
 class HasTaskTypes(Protocol):
     """A multi-task model that was made for certain tasks."""
 
@@ -65,6 +72,13 @@ class HasTowers(Protocol):
 
     def item_tower(self, x: Mapping[str, Tensor]) -> Tensor:
         """Items, (B, D)."""
+
+
+@runtime_checkable
+class HasTemperature(Protocol):
+    """A retrieval model whose scores are divided by a temperature."""
+
+    temperature: float
 
 
 @runtime_checkable
@@ -96,6 +110,13 @@ class HasInterests(Protocol):
 
     def own_interests(self, x: Mapping[str, Tensor]) -> Tensor:
         """Which interests are the user's own, (B, K); the others are copies of the first."""
+
+
+@runtime_checkable
+class HasVocabulary(Protocol):
+    """A model of tokens: those of inputs and targets are below `vocab_size`."""
+
+    vocab_size: int
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from ..data.batch import Batch
 from ..losses import BatchLoss, BinaryCrossEntropy, BPRLoss
 from ..losses.binary_cross_entropy import OnLogits
 from ..models.logits import logits_of
-from ..models.protocols import HasPairLoss, ValidatesPairs
+from ..models.protocols import HasPairLoss, HasTemperature, ValidatesPairs
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class ListWise(Objective):
 
 def temperature_of(model: nn.Module) -> float:
     """The temperature of a model, which divides its scores; 1 where it has none."""
-    return float(getattr(model, "temperature", 1.0))
+    return float(model.temperature) if isinstance(model, HasTemperature) else 1.0
 
 
 def _labels(batch: Batch) -> Tensor:

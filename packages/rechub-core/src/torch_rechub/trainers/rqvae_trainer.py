@@ -97,10 +97,9 @@ class Trainer(ExportsCodes, trainer.Trainer):
 
     def choose_metrics(self) -> tuple[Metric, ...]:
         """The collision rate."""
-        if self.settings.metrics not in (None, "collision_rate", ("collision_rate",)):
-            raise ValueError(
-                f"an RQ-VAE has one metric, 'collision_rate', got {self.settings.metrics!r}"
-            )
+        given = self.settings.metrics
+        if given not in (None, "collision_rate") and list(given or ()) != ["collision_rate"]:
+            raise ValueError(f"an RQ-VAE has one metric, 'collision_rate', got {given!r}")
         return (Metric("collision_rate", collision_rate, "min"),)
 
     def default_monitor(self) -> str:

@@ -21,6 +21,7 @@ from ..objectives.next_item_metrics import (
     hits_of,
     mean_loss,
 )
+from ..training.checks import vocab_size_of
 from ..training.settings import Folder, Settings, TrainerOptions, known_options
 from ..training.trainer import Trainer
 
@@ -139,7 +140,7 @@ class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
         """Refuse targets outside the model's vocabulary."""
-        check_column(y, "targets", getattr(self.model, "vocab_size", None))
+        check_column(y, "targets", vocab_size_of(self.model))
 
     def evaluate(self, data_loader: Iterable[Any]) -> tuple[float, float]:
         """The mean loss of all predictions, and the share of targets with the highest score.

@@ -13,6 +13,7 @@ from ..basic.layers.inputs import as_ids, check_column, check_finite, missing_co
 from ..data.loader import as_fetched
 from ..data.seq_dataset import SeqDataset
 from ..data.table import PredictDataset, TorchDataset, check_tensors
+from ..models.protocols import HasVocabulary
 
 log = logging.getLogger("torch_rechub")
 
@@ -48,7 +49,7 @@ def check_inputs(model: nn.Module, x: Any, needed: Collection[str] | None = None
         TypeError: A column is no tensor.
         ValueError: An id is no whole number.
     """
-    n_tokens: int | None = getattr(model, "vocab_size", None)
+    n_tokens = vocab_size_of(model)
     if isinstance(x, tuple) and n_tokens is not None:
         check_column(as_ids(x[0], "tokens"), "tokens", n_tokens)
     if not isinstance(x, Mapping):
@@ -61,6 +62,12 @@ def check_inputs(model: nn.Module, x: Any, needed: Collection[str] | None = None
         values = tensor_of(x, name) if name in x else None
         if values is not None and vocab_size is not None:
             check_column(as_ids(values, name), name, vocab_size)
+
+
+def vocab_size_of(model: nn.Module) -> int | None:
+    """The number of tokens that a model of tokens knows; None of another model."""
+    size = model.vocab_size if isinstance(model, HasVocabulary) else None
+    return None if size is None else int(size)
 
 
 def check_dense(model: nn.Module, x: Any) -> None:

@@ -86,6 +86,8 @@ class Trainer(Task, ExportsRows):
 
     @early_stopper.setter
     def early_stopper(self, stopper: EarlyStopper) -> None:
+        if stopper.mode != self.direction():
+            log.warning("early_stopper: mode=%r is not that of %s.", stopper.mode, self.monitor)
         self.best.early_stopper = stopper
 
     def hyperparams(self) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ...models.protocols import SharesLayers
+
 
 def gradnorm(
     loss_list: Sequence[Tensor],
@@ -94,15 +96,13 @@ def last_shared_weights(model: nn.Module) -> list[nn.Parameter]:
 
 
 def _shared_layers(model: nn.Module) -> list[nn.Module]:
-    name = getattr(model, "shared_layers", None)
-    if not callable(name):
+    if not isinstance(model, SharesLayers):
         raise ValueError(
             f"{type(model).__name__} does not say which of its layers all tasks share, which "
             "gradnorm and metabalance need to know: give it a method shared_layers(self) that "
             "returns them, the first one first, such as [self.embedding, self.bottom]"
         )
-    layers: list[nn.Module] = name()
-    return layers
+    return model.shared_layers()
 
 
 def _gradient_norm(loss: Tensor, layer: Sequence[Tensor]) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..._bounds import check_number
+from ...models.protocols import WeighsLosses
 from ...optim.meta_balance import MetaBalance
 from .shared_layers import gradnorm, last_shared_weights, shared_task_layers
 
@@ -257,7 +258,8 @@ def loss_weights_of(model: nn.Module, n_task: int) -> list[float]:
     Raises:
         ValueError: The model says it of another number of tasks, or of none that is trained on.
     """
-    weights = list(getattr(model, "loss_weights", [1 / n_task] * n_task))
+    own: Any = model.loss_weights if isinstance(model, WeighsLosses) else [1 / n_task] * n_task
+    weights = list(own)
     if len(weights) != n_task or min(weights) < 0 or not any(weights):
         raise ValueError(
             f"{type(model).__name__}.loss_weights must be a number of at least 0 for each of the "
