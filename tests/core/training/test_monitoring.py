@@ -182,8 +182,9 @@ def test_a_column_of_groups_is_one_of_the_data(make_trainer, loaders):
     trainer = make_trainer(metrics=["gauc"], group_column="item")
     with pytest.raises(KeyError, match="group_column='item' is not in the data; columns there are"):
         trainer.fit(*loaders)
-    with pytest.raises(ValueError, match="group_column='user' has no effect in SeqTrainer"):
-        TRAININGS["next items"](group_column="user")
+    for name, owner in (("next items", "SeqTrainer"), ("point-wise", "MatchTrainer")):
+        with pytest.raises(ValueError, match=f"group_column='user' has no effect in {owner}"):
+            TRAININGS[name](group_column="user")
 
 
 # evaluate_fn of 0.9

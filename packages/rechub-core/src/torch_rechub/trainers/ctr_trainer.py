@@ -13,6 +13,7 @@ from ..data.labels import check_binary, warn_of_one_class
 from ..losses import BatchLoss, BinaryCrossEntropy
 from ..losses.binary_cross_entropy import OnLogits
 from ..metrics.computing import of_predictions
+from ..metrics.monitor import Needs
 from ..models.logits import logits_of
 from ..models.protocols import HasAuxiliaryLoss
 from ..training.evaluation import Predictions
@@ -71,6 +72,7 @@ class CTRTrainer(Trainer):
     """
 
     evaluate_fn = EvaluateFn()
+    measured: tuple[Needs, ...] = ("predictions", "groups")
 
     def __init__(
         self,

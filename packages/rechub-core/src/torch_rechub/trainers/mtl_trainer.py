@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ..data.batch import Batch
 from ..losses import BatchLoss
 from ..metrics.computing import check_needs, of_predictions
-from ..metrics.monitor import Metric
+from ..metrics.monitor import Metric, Needs
 from ..models.logits import logits_of
 from ..objectives.multi_task import Tasks
 from ..objectives.task_metrics import BY_TASK, TaskMetrics
@@ -53,6 +53,8 @@ class MTLTrainer(Trainer):
         >>> len(trainer.fit(data, data)), len(trainer.predict(model, data))
         (2, 100)
     """
+
+    measured: tuple[Needs, ...] = ("predictions", "groups")
 
     def __init__(
         self,
@@ -185,6 +187,4 @@ class MTLTrainer(Trainer):
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[list[float]]:
         """The predictions of each row of x or (x, y), a list of T each; y is not used."""
         predict = self.tasks.predictor(model)
-        found = self.evaluation.predictions(model, data_loader, predict).scores
-        predictions: list[list[float]] = found.tolist()
-        return predictions
+        return list(self.evaluation.predictions(model, data_loader, predict).scores.tolist())

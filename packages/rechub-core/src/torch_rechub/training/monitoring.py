@@ -46,15 +46,15 @@ def available_needs(owner: str, settings: Settings, measured: Collection[Needs])
     Raises:
         ValueError: There is one, and the metrics of this trainer are not of rows.
     """
-    available = set(measured)
+    available = {need for need in measured if need != "groups" or settings.group_column}
     if settings.group_column is None:
         return available
-    if "predictions" not in available or "hits" in available:
+    if "groups" not in measured:
         raise ValueError(
-            f"group_column={settings.group_column!r} has no effect in {owner}, whose metrics are "
-            "not of rows: leave it out"
+            f"group_column={settings.group_column!r} has no effect in {owner}, whose rows have "
+            "no groups: leave it out"
         )
-    return available | {"groups", "hits"}
+    return available | {"hits"}
 
 
 def direction_to_monitor(
