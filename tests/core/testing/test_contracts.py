@@ -1,6 +1,8 @@
 """The published contracts: no test of theirs can be overridden, and each finds its fault."""
 
 import copy
+import subprocess
+import sys
 from inspect import signature
 
 import pytest
@@ -228,3 +230,12 @@ def test_a_model_with_a_fault_fails_the_test_of_it(fault, tmp_path):
 def test_every_test_of_the_contract_of_models_has_a_fault_that_it_finds():
     names = names_of(ModelContract)
     assert [n for n in names if not any(n.startswith(f"test_{fault}") for fault in FAULTS)] == []
+
+
+def test_a_package_of_a_tracker_is_tested_without_torch():
+    code = (
+        "import sys; from torch_rechub.testing import LoggerContract;"
+        "print('torch' in sys.modules, 'pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
