@@ -98,11 +98,24 @@ def test_the_metrics_of_a_nan_are_nan():
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_labels_that_are_neither_0_nor_1_are_refused(metric):
-    with pytest.raises(ValueError, match="labels must be 0 or 1, got 3"):
+def test_labels_outside_0_to_1_are_refused(metric):
+    with pytest.raises(ValueError, match=r"labels must be in \[0, 1\], got 3"):
         metric([0, 3, 1], [0.1, 0.2, 0.3])
     with pytest.raises(ValueError, match="2 labels, but 1 predictions"):
         metric([0, 1], [0.1])
+
+
+def test_labels_between_0_and_1_count_as_shares_of_clicks():
+    # 3 clicks in 10 impressions: one row of label 0.3, or ten rows of labels 0 and 1
+    rates, p = np.array([0.3, 0.8, 0.3]), np.array([0.2, 0.9, 0.5])
+    clicks = np.concatenate([[1] * round(10 * r) + [0] * (10 - round(10 * r)) for r in rates])
+    for metric in METRICS:
+        bins = {"n_bins": 3} if metric is calibration_error else {}
+        assert metric(rates, p, **bins) == pytest.approx(metric(clicks, p.repeat(10), **bins))
+
+
+def test_normalized_entropy_of_one_rate_is_defined():
+    assert normalized_entropy([0.3, 0.3], [0.3, 0.3]) == pytest.approx(1)
 
 
 def test_bins_below_1_are_refused():

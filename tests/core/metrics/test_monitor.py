@@ -24,11 +24,11 @@ from torch_rechub.metrics.monitor import (
 
 BY_NAME = {
     "auc": ("max", "predictions", None, "binary"),
-    "log_loss": ("min", "predictions", None, "binary"),
+    "log_loss": ("min", "predictions", None, "probability"),
     "gauc": ("max", "groups", None, "binary"),
-    "ne": ("min", "predictions", None, "binary"),
-    "calibration": (None, "predictions", None, "binary"),
-    "calibration_error": ("min", "predictions", None, "binary"),
+    "ne": ("min", "predictions", None, "probability"),
+    "calibration": (None, "predictions", None, "probability"),
+    "calibration_error": ("min", "predictions", None, "probability"),
     "mse": ("min", "predictions", None, "real"),
     "rmse": ("min", "predictions", None, "real"),
     "mae": ("min", "predictions", None, "real"),

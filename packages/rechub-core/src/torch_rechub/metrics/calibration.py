@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._bounds import check_whole
-from .columns import binary_pair
+from .columns import soft_pair
 from .prediction import log_loss
 
 log = logging.getLogger("torch_rechub")
@@ -19,14 +19,14 @@ def normalized_entropy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     NE = (1/N) Σ −(y ln p + (1 − y) ln(1 − p)) / −(p̄ ln p̄ + (1 − p̄) ln(1 − p̄)).
 
     Args:
-        y_true: Labels 0 and 1, shape (N,).
+        y_true: Labels in [0, 1], shape (N,).
         y_pred: Probabilities, shape (N,); clipped as in `log_loss`.
 
     Returns:
         The ratio, at least 0; NaN with a warning where it is undefined: one class only, or no row.
 
     Raises:
-        ValueError: Lengths differ, or a label is neither 0 nor 1.
+        ValueError: Lengths differ, or a label is outside [0, 1].
 
     Example:
         >>> normalized_entropy([1, 0, 0, 0], [0.25, 0.25, 0.25, 0.25])
@@ -35,8 +35,8 @@ def normalized_entropy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     Reference:
         He et al., "Practical Lessons from Predicting Clicks on Ads at Facebook", ADKDD 2014.
     """
-    labels, p = binary_pair(y_true, y_pred)
-    if len(labels) == 0 or labels.min() == labels.max():
+    labels, p = soft_pair(y_true, y_pred)
+    if len(labels) == 0 or labels.mean() in (0, 1):
         classes = f"only the label {labels[0]:g}" if len(labels) else "no rows"
         log.warning("Normalized entropy is undefined on %s: reported as NaN.", classes)
         return math.nan
@@ -47,14 +47,14 @@ def calibration_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """The mean prediction over the mean label: Σ p / Σ y; 1 is best, above 1 is too much.
 
     Args:
-        y_true: Labels 0 and 1, shape (N,).
+        y_true: Labels in [0, 1], shape (N,).
         y_pred: Probabilities, shape (N,).
 
     Returns:
-        The ratio; NaN with a warning where there is no positive.
+        The ratio; NaN with a warning where every label is 0.
 
     Raises:
-        ValueError: Lengths differ, or a label is neither 0 nor 1.
+        ValueError: Lengths differ, or a label is outside [0, 1].
 
     Example:
         >>> calibration_score([1, 0, 0, 0], [0.5, 0.25, 0.25, 0.5])
@@ -63,7 +63,7 @@ def calibration_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     Reference:
         He et al., "Practical Lessons from Predicting Clicks on Ads at Facebook", ADKDD 2014.
     """
-    labels, p = binary_pair(y_true, y_pred)
+    labels, p = soft_pair(y_true, y_pred)
     if labels.sum() == 0:
         log.warning("Calibration is undefined without a positive label: reported as NaN.")
         return math.nan
@@ -78,7 +78,7 @@ def calibration_error(y_true: ArrayLike, y_pred: ArrayLike, n_bins: int = 10) ->
     order of the rows does not matter.
 
     Args:
-        y_true: Labels 0 and 1, shape (N,).
+        y_true: Labels in [0, 1], shape (N,).
         y_pred: Probabilities, shape (N,).
         n_bins: How many bins; N where there are fewer rows.
 
@@ -87,7 +87,7 @@ def calibration_error(y_true: ArrayLike, y_pred: ArrayLike, n_bins: int = 10) ->
         a prediction is NaN.
 
     Raises:
-        ValueError: Lengths differ, a label is neither 0 nor 1, or n_bins is below 1.
+        ValueError: Lengths differ, a label is outside [0, 1], or n_bins is below 1.
 
     Example:
         >>> calibration_error([0, 0, 1, 1], [0.25, 0.25, 0.5, 0.5], n_bins=2)
@@ -97,7 +97,7 @@ def calibration_error(y_true: ArrayLike, y_pred: ArrayLike, n_bins: int = 10) ->
         Nixon et al., "Measuring Calibration in Deep Learning", CVPR Workshops 2019,
         arXiv:1904.01685.
     """
-    labels, p = binary_pair(y_true, y_pred)
+    labels, p = soft_pair(y_true, y_pred)
     check_whole(1, n_bins=n_bins)
     if np.isnan(p).any():
         log.warning(

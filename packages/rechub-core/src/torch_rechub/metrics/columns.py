@@ -34,6 +34,19 @@ def binary_pair(y_true: Any, y_pred: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     return labels, scores
 
 
+def soft_pair(y_true: Any, y_pred: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Labels in [0, 1], such as click rates, and predictions, as arrays (N,).
+
+    Raises:
+        ValueError: Lengths differ, values are masked, or a label is outside [0, 1].
+    """
+    labels, scores = pair(y_true, y_pred)
+    outside = ~((labels >= 0) & (labels <= 1))
+    if outside.any():
+        raise ValueError(f"labels must be in [0, 1], got {labels[outside][0]:g}")
+    return labels, scores
+
+
 def refuse_other_labels(labels: NDArray[Any]) -> None:
     """Refuse labels other than 0 and 1.
 

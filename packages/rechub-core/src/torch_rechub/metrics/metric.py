@@ -23,7 +23,8 @@ class Metric:
             arrays (U, k) and (U,), as `ranking_metrics_from_hits` takes them. "lists":
             `function(lists)` of `RankedLists`, cut at rank k.
         k: The ranks that "hits" and "lists" are cut at; None for the other needs.
-        labels: "binary" for a metric that is defined on labels 0 and 1 only, "real" for any labels.
+        labels: "binary" for a metric that is defined on labels 0 and 1 only, "probability" for one
+            of labels in [0, 1], "real" for any labels.
 
     Raises:
         TypeError: The name is no text, the function cannot be called, or k is no number.
@@ -59,8 +60,10 @@ class Metric:
             raise UnknownChoiceError(
                 f"needs must be 'predictions', 'groups', 'hits' or 'lists', got {self.needs!r}"
             )
-        if self.labels not in ("binary", "real"):
-            raise UnknownChoiceError(f"labels must be 'binary' or 'real', got {self.labels!r}")
+        if self.labels not in ("binary", "probability", "real"):
+            raise UnknownChoiceError(
+                f"labels must be 'binary', 'probability' or 'real', got {self.labels!r}"
+            )
         check_whole(1, k=self.k)
         if (self.k is None) == (self.needs in ("hits", "lists")):
             wanted = "must be given" if self.k is None else "must be None"

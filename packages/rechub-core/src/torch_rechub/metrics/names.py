@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 Direction = Literal["max", "min"]
 Needs = Literal["predictions", "groups", "hits", "lists"]
-Labels = Literal["binary", "real"]
+Labels = Literal["binary", "probability", "real"]
 
 
 class Entry(NamedTuple):
@@ -23,11 +23,11 @@ class Entry(NamedTuple):
 
 OF_ROWS = {
     "auc": Entry("prediction", "auc_score", "max"),
-    "log_loss": Entry("prediction", "log_loss", "min"),
+    "log_loss": Entry("prediction", "log_loss", "min", labels="probability"),
     "gauc": Entry("prediction", "gauc_score", "max", "groups"),
-    "ne": Entry("calibration", "normalized_entropy", "min"),
-    "calibration": Entry("calibration", "calibration_score", None),
-    "calibration_error": Entry("calibration", "calibration_error", "min"),
+    "ne": Entry("calibration", "normalized_entropy", "min", labels="probability"),
+    "calibration": Entry("calibration", "calibration_score", None, labels="probability"),
+    "calibration_error": Entry("calibration", "calibration_error", "min", labels="probability"),
     "mse": Entry("prediction", "mse_score", "min", labels="real"),
     "rmse": Entry("prediction", "rmse_score", "min", labels="real"),
     "mae": Entry("prediction", "mae_score", "min", labels="real"),

@@ -157,7 +157,7 @@ def log_loss(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Mean binary cross-entropy: −(1/N) Σ y ln p + (1 − y) ln(1 − p), in nats.
 
     Args:
-        y_true: Labels 0 and 1, shape (N,).
+        y_true: Labels in [0, 1], shape (N,).
         y_pred: Probabilities, shape (N,); clipped to [1e-15, 1 − 1e-15].
 
     Returns:
