@@ -2,8 +2,12 @@
 
 from typing import Protocol, runtime_checkable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .._bounds import check_number
+from .reduction import known_reduction, reduce_losses
 
 
 @runtime_checkable
@@ -14,19 +18,75 @@ class OnLogits(Protocol):
         """The same loss as that of the sigmoids."""
 
 
-class BinaryCrossEntropy(nn.BCELoss):
-    """L = −mean_i (y_i ln p_i + (1 − y_i) ln(1 − p_i)); trainers compute it from logits.
+class BinaryCrossEntropy(nn.Module):
+    """L_i = −(w ỹ_i ln p_i + (1 − ỹ_i) ln(1 − p_i)),  ỹ = (1 − ε) y + ε / 2.
 
-    From logits it neither saturates nor loses gradients where a probability rounds to 0 or 1.
+    Trainers compute it from logits, where it neither saturates nor loses gradients if a probability
+    rounds to 0 or 1. Labels are 0 and 1, or soft: any number in [0, 1], such as the click rate of a
+    group of impressions.
+
+    Args:
+        pos_weight: w, how much a positive counts; a number of negatives to a positive balances the
+            two, and makes the predictions larger than the rates of clicks.
+        label_smoothing: ε in [0, 1): moves labels towards 1/2, against overconfidence.
+        reduction: "mean" or "sum" over rows, or "none".
+
+    Shape:
+        predictions and labels (B,); returns a scalar, or (B,) without reduction.
+
+    Raises:
+        ValueError: An argument is out of its range.
 
     Example:
-        >>> import torch
         >>> BinaryCrossEntropy().on_logits(torch.tensor([200.0]), torch.tensor([0.0]))
         tensor(200.)
+        >>> BinaryCrossEntropy(pos_weight=3.0)(torch.tensor([0.5]), torch.tensor([1.0]))
+        tensor(2.0794)
+
+    Reference:
+        Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016,
+        arXiv 1512.00567 (label smoothing).
     """
+
+    kind = "probability"
+
+    def __init__(
+        self,
+        *,
+        pos_weight: float | None = None,
+        label_smoothing: float = 0.0,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__()
+        check_number("(0, inf)", pos_weight=pos_weight)
+        check_number("[0, 1)", label_smoothing=label_smoothing)
+        self.pos_weight, self.label_smoothing = pos_weight, label_smoothing
+        self.reduction = known_reduction(reduction)
+
+    def forward(self, predictions: Tensor, labels: Tensor) -> Tensor:
+        """The loss of probabilities."""
+        y = self._smoothed(labels)
+        if self.pos_weight is None:
+            return F.binary_cross_entropy(predictions, y, reduction=self.reduction)
+        log_p, log_q = log_probabilities(predictions)
+        losses = -self.pos_weight * y * log_p - (1 - y) * log_q
+        return reduce_losses(losses, self.reduction)
 
     def on_logits(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of the probabilities σ(logits)."""
+        w = None if self.pos_weight is None else logits.new_tensor(self.pos_weight)
         return F.binary_cross_entropy_with_logits(
-            logits, labels, weight=self.weight, reduction=self.reduction
+            logits, self._smoothed(labels), pos_weight=w, reduction=self.reduction
         )
+
+    def _smoothed(self, labels: Tensor) -> Tensor:
+        if self.label_smoothing == 0:
+            return labels
+        return (1 - self.label_smoothing) * labels + self.label_smoothing / 2
+
+
+def log_probabilities(p: Tensor) -> tuple[Tensor, Tensor]:
+    """Ln p and ln(1 − p), finite with finite gradients also where p is 0 or 1."""
+    least = torch.finfo(p.dtype).tiny
+    near_1 = (1 - p).clamp(min=least).log()
+    return p.clamp(min=least).log(), torch.where(p < 0.5, torch.log1p(-p.clamp(max=0.5)), near_1)
