@@ -54,7 +54,7 @@ _OF_TORCH: dict[type[nn.Module], str] = {
 
 
 def make_loss(
-    loss: "str | nn.Module | None",
+    loss: Any,
     params: Mapping[str, Any] | None,
     kinds: Collection[str],
     default: str,

@@ -123,9 +123,9 @@ class GroupBPR(RankNet):
 class LambdaRank(GroupLoss):
     """L_g = Σ_{y_i > y_j} |ΔNDCG_ij| ln(1 + exp(−σ (s_i − s_j))) for each group g.
 
-    |ΔNDCG_ij| = (2^{y_i} − 2^{y_j}) |1 / log₂(1 + r_i) − 1 / log₂(1 + r_j)| / IDCG_g is the change of
-    the group's NDCG when i and j swap their ranks r; beyond rank k, 1 / log₂(1 + r) is 0. No
-    gradient flows through it, so the gradients are the lambdas of the paper.
+    |ΔNDCG_ij| = (2^{y_i} − 2^{y_j}) |d(r_i) − d(r_j)| / IDCG_g, d(r) = 1 / log₂(1 + r), is the
+    change of the group's NDCG when i and j swap their ranks r; beyond rank k, d(r) = 0. No gradient
+    flows through it, so the gradients are the lambdas of the paper.
 
     Args:
         sigma: σ, how steep the loss is.
