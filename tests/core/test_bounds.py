@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from torch_rechub._bounds import check_number, check_whole
+from torch_rechub._bounds import check_number, check_whole, whole_number
 
 NAN, INF = math.nan, math.inf
 
@@ -37,6 +37,28 @@ def test_whole_numbers_pass(value):
 def test_what_is_no_whole_number_or_too_small_is_refused(value, error, message):
     with pytest.raises(error, match=message):
         check_whole(1, n=value)
+
+
+@pytest.mark.parametrize(
+    "value", [3, np.int8(3), np.uint64(3), np.array(3), torch.tensor(3), torch.tensor(3).short()]
+)
+def test_a_setting_of_any_type_of_whole_numbers_becomes_an_int(value):
+    number = whole_number(1, n=value)
+    assert (number, type(number)) == (3, int)
+
+
+def test_a_setting_of_none_stays_none():
+    assert whole_number(1, n=None) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0, 1.0, np.float32(2), torch.tensor(2.0), torch.tensor(True), torch.tensor([3]), [3], "3"],
+    ids=repr,
+)
+def test_a_setting_that_is_no_whole_number_is_refused_by_name(value):
+    with pytest.raises((TypeError, ValueError), match=r"^n must be "):
+        whole_number(1, n=value)
 
 
 @pytest.mark.parametrize(

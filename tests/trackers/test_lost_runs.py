@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,8 @@ def test_a_run_that_is_lost_before_its_end_is_reported_at_its_end(
 
 READ = """
 import sys
+import threading
+import time
 from torch_rechub.runs import read_runs
 (run,) = read_runs(sys.argv[1])
 print(run.status, len(run.metrics["a"]), run.hyperparams["lr"])
@@ -139,3 +143,54 @@ if "wandb" in EXPECTED:
         content = path.read_bytes()
         Path(path).write_bytes(content[:-400])
         assert not is_written(str(path), 0.0)
+
+    @pytest.mark.parametrize("runs", [20, pytest.param(100, marks=pytest.mark.slow)])
+    def test_every_run_of_many_is_read_whole_as_soon_as_it_is_finished(tmp_path, runs):
+        for number in range(runs):
+            folder = tmp_path / f"{number}"
+            folder.mkdir()
+            epochs = 1 + 7 * number % 50
+            with open_logger("wandb", folder) as logger:
+                logger.log_hyperparams({"number": number})
+                for epoch in range(epochs):
+                    logger.log_metrics({"a": epoch}, epoch)
+                    logger.flush()
+            (run,) = read_runs(folder)
+            assert (run.status, run.hyperparams) == ("finished", {"number": number})
+            assert run.metrics["a"] == [(epoch, epoch) for epoch in range(epochs)]
+
+    def test_finish_waits_for_a_file_that_appeared_after_the_run_was_opened(tmp_path, monkeypatch):
+        from rechub_wandb import ending
+
+        exists, asked = os.path.exists, []
+
+        def late(path):
+            asked.append(path)
+            return len(asked) > 3 and exists(path)
+
+        monkeypatch.setattr(ending.os.path, "exists", late)
+        logger = open_logger("wandb", tmp_path)
+        monkeypatch.undo()
+        logger.finish()
+        assert len(asked) > 3
+        assert read_runs(tmp_path)[0].status == "finished"
+
+    def test_finish_waits_for_an_end_that_is_written_late(tmp_path):
+        from rechub_wandb.ending import is_written
+
+        open_logger("wandb", tmp_path).finish()
+        (path,) = files(tmp_path)
+        content = path.read_bytes()
+        path.write_bytes(content[:-60])
+        assert not is_written(str(path), 0.1)
+        timer = threading.Timer(0.3, lambda: path.write_bytes(content))
+        timer.start()
+        assert is_written(str(path), 30.0)
+        timer.join()
+
+    def test_finish_does_not_wait_for_a_file_that_was_removed(tmp_path):
+        from rechub_wandb.ending import is_written
+
+        started = time.monotonic()
+        assert not is_written(str(tmp_path / "removed.wandb"), 30.0)
+        assert time.monotonic() - started < 5

@@ -87,6 +87,13 @@ def test_nothing_gives_no_batch():
     assert list(loader) == []
 
 
+@pytest.mark.parametrize("kind", [np.int64, np.array, torch.tensor], ids=str)
+def test_sizes_may_be_whole_numbers_of_any_type(kind):
+    loader = TableLoader(TorchDataset(X, Y), kind(10), num_workers=kind(0))
+    assert [len(y) for _, y in loader] == [10] * (N // 10) + [N % 10] * (N % 10 > 0)
+    assert (loader.batch_size, type(loader.batch_size)) == (10, int)
+
+
 @pytest.mark.parametrize("batch_size", [0, -1])
 def test_an_impossible_batch_size_is_refused(batch_size):
     with pytest.raises(ValueError, match=f"batch_size must be at least 1, got {batch_size}"):

@@ -1,8 +1,12 @@
 import pickle
 import threading
+from decimal import Decimal
+from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
 from torch_rechub.basic.tracking import BaseLogger, LoggerClosedError, RunLogger
 from torch_rechub.testing import LoggerContract, RecordedRun
@@ -53,15 +57,44 @@ def test_the_base_logger_does_nothing():
         assert logger.log_hyperparams({"a": 1}) is None
 
 
-@pytest.mark.parametrize("step", [0, np.int64(0), 0.0, False])
-def test_whole_steps_of_any_type_become_ints(step):
+NUMBER_TYPES = {
+    "int": int,
+    "float": float,
+    "fraction": Fraction,
+    "decimal": Decimal,
+    **{kind.__name__: kind for kind in (np.int64, np.uint8, np.float16, np.float32, np.float64)},
+    "array without dimensions": np.array,
+    "array of one element": lambda value: np.array([[value]]),
+    **{str(dtype): partial(torch.tensor, dtype=dtype) for dtype in (torch.int32, torch.bfloat16)},
+    "tensor of one element": lambda value: torch.tensor([value]),
+    "tensor with a gradient": lambda value: torch.tensor(float(value), requires_grad=True),
+}
+
+
+@pytest.mark.parametrize("kind", NUMBER_TYPES.values(), ids=NUMBER_TYPES)
+def test_steps_and_values_are_of_the_same_types(kind):
     rows = []
-    ListLogger(rows).log_metrics({"a": 1}, step=step)
-    assert rows == [("metrics", 0, {"a": 1.0})]
-    assert type(rows[0][1]) is int
+    ListLogger(rows).log_metrics({"loss": kind(3)}, step=kind(2))
+    assert rows == [("metrics", 2, {"loss": 3.0})]
+    assert (type(rows[0][1]), type(rows[0][2]["loss"])) == (int, float)
 
 
-@pytest.mark.parametrize("step", [-1, 2**62, 0.5, "3", float("nan"), float("inf")])
+def test_a_step_is_as_exact_as_an_int():
+    rows = []
+    for step in (np.int64(2**53 + 1), np.array(2**53 + 1), torch.tensor(2**53 + 1), False):
+        ListLogger(rows).log_metrics({"a": 1}, step=step)
+    assert [step for _, step, _ in rows] == [2**53 + 1] * 3 + [0]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        *(-1, 2**62, 0.5, "3", b"3", float("nan"), float("inf"), 1 + 0j, [1]),
+        *(np.float32(0.5), np.array([1, 2]), torch.tensor(-1), torch.tensor(0.5)),
+        *(torch.tensor(float("nan")), torch.arange(2)),
+    ],
+    ids=repr,
+)
 def test_other_steps_are_refused(step):
     with pytest.raises(ValueError, match="step must be a non-negative integer"):
         ListLogger([]).log_metrics({"a": 1}, step=step)

@@ -46,7 +46,7 @@ def rqvae(**kwargs):
 
 
 EVERY = pytest.mark.parametrize("make", [ctr, match, mtl, seq, rqvae])
-WHOLE = [-1, 1.5, math.nan, math.inf, True, "3", torch.tensor(2)]
+WHOLE = [-1, 1.5, math.nan, math.inf, True, "3", torch.tensor([2]), torch.tensor(1.5)]
 AT_LEAST_1 = [0, *WHOLE]
 IMPOSSIBLE = {
     "n_epoch": [*WHOLE, None],
@@ -90,6 +90,17 @@ def test_what_one_trainer_takes_is_bounded_as_well(make, name):
 def test_numbers_of_numpy_are_numbers(make):
     trainer = make(n_epoch=np.int64(2), accumulate=np.int32(2), max_grad_norm=np.float32(0.5))
     assert trainer.n_epoch == 2
+
+
+@EVERY
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.array, torch.tensor], ids=str)
+def test_whole_numbers_of_any_type_become_ints(make, kind):
+    options = {"n_epoch": 2, "accumulate": 3, "eval_batch_size": 50}
+    trainer = make(**{name: kind(value) for name, value in options.items()})
+    found = {name: getattr(trainer.settings, name) for name in options}
+    assert found == options
+    assert {type(value) for value in (*found.values(), trainer.n_epoch)} == {int}
+    assert type(Recording(every_n_steps=kind(5)).every_n_steps) is int
 
 
 def test_patience_may_be_endless():

@@ -34,6 +34,31 @@ def check_whole(least: int, /, **values: Any) -> None:
             raise ValueError(f"{name} must be at least {least}, got {value!r}")
 
 
+def whole_number(least: int, /, **values: Any) -> Any:
+    """The setting of one name as an int, of any type that holds a whole number; None stays None.
+
+    Args:
+        least: The smallest value allowed.
+        values: One argument by name: an int, a NumPy integer, or an array or a tensor of integers
+            without dimensions.
+
+    Raises:
+        TypeError: It is no number, or a bool.
+        ValueError: It is fractional, or below `least`.
+
+    Example:
+        >>> import numpy as np
+        >>> whole_number(1, batch_size=np.int64(64)), whole_number(1, batch_size=np.array(64))
+        (64, 64)
+    """
+    ((name, given),) = values.items()
+    value = (
+        given.item() if hasattr(given, "item") and getattr(given, "shape", None) == () else given
+    )
+    check_whole(least, **{name: value})
+    return None if value is None else operator.index(value)
+
+
 def check_number(interval: str, /, **values: Any) -> None:
     """Refuse what is no number of an interval, NaN among it; None is left to the caller.
 

@@ -1,24 +1,41 @@
-"""When a run of wandb is on the disk: its own process writes it, a moment after `finish`."""
+"""When a run of wandb is on the disk: its own process writes it, a moment after each call."""
 
 import os
 import time
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 from torch_rechub.runs.framing import last_records
 
 
+def is_there(path: str, seconds: float) -> bool:
+    """Wait until the file of a run exists; say whether it does.
+
+    Args:
+        path: The ``run-<id>.wandb``, which ``wandb.init`` may return before.
+        seconds: The longest wait.
+    """
+    return _comes_true(lambda: os.path.exists(path), seconds)
+
+
 def is_written(path: str, seconds: float) -> bool:
     """Wait until the file of a run has the record of its end; say whether it has.
 
     Args:
-        path: The ``run-<id>.wandb``.
-        seconds: The longest wait: what wandb writes it flushes ten times a second.
+        path: The ``run-<id>.wandb``; where it was removed, there is nothing to wait for.
+        seconds: The longest wait.
     """
+    return _comes_true(lambda: _has_end(path) or not os.path.exists(path), seconds) and _has_end(
+        path
+    )
+
+
+def _comes_true(condition: Callable[[], bool], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while not _has_end(path):
-        if time.monotonic() > deadline or not os.path.exists(path):
-            return False
+    while not condition():
+        if time.monotonic() > deadline:
+            return condition()  # this process may have been the one that was stopped
         time.sleep(0.02)
     return True
 

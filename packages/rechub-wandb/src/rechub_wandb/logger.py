@@ -22,11 +22,12 @@ from torch_rechub.basic.tracking.plugin import (
 )
 from torch_rechub.basic.tracking.presence import Presence
 
-from .ending import is_written
+from .ending import is_there, is_written
 from .hooks import load_wandb
 from .opening import given_settings, open_run, release_when_closed, working_folder, writable
 
-_LONGEST_WRITING = 10.0  # seconds
+# Seconds, for a process that is starved; as a rule it takes three hundredths of one.
+_LONGEST_OPENING, _LONGEST_WRITING = 10.0, 30.0
 
 log = logging.getLogger("torch_rechub.tracking")
 
@@ -115,7 +116,11 @@ class WandbLogger(RunLogger):
         self._axis_of: dict[str, str] = {}
         self._recorded: dict[str, int] = {}
         self._warned_of_order = False
-        self._file = Presence("WandbLogger", _file(self.run)) if _file(self.run) else None
+        path = _file(self.run)
+        there = path and is_there(path, _LONGEST_OPENING)
+        self._file = Presence("WandbLogger", path) if there else None
+        if path and not there:
+            log.warning("WandbLogger: wandb has not made its file %s, as on a full disk.", path)
 
     @property
     def recovery(self) -> str:
@@ -226,8 +231,9 @@ class WandbLogger(RunLogger):
         self._check_file()
         if self._file is not None and not is_written(self._file.path, _LONGEST_WRITING):
             log.warning(
-                "WandbLogger: %s lacks the end of the run: wandb could not write it, as on a full "
-                "disk.",
+                "WandbLogger: after %g s, %s lacks the end of the run: wandb could not write it, "
+                "as on a full disk.",
+                _LONGEST_WRITING,
                 self._file.path,
             )
 
@@ -238,10 +244,12 @@ class WandbLogger(RunLogger):
 
 def _file(run: Any) -> str:
     """The file that wandb writes; empty where it writes none, or others write to the run too."""
-    if getattr(run, "disabled", False) or run.settings.mode not in ("online", "offline"):
+    settings, mode = run.settings, run.settings.mode
+    if getattr(run, "disabled", False) or mode not in ("online", "offline"):
         return ""
-    path = str(run.settings.sync_file)
-    return path if os.path.exists(path) else ""
+    if mode == "online" and getattr(settings, "x_skip_transaction_log", False):
+        return ""
+    return str(settings.sync_file)
 
 
 def _config(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from .._bounds import check_whole
+from .._bounds import whole_number
 from .._extras import require
 from .._paths import local_path
 from ..types import FilePath
@@ -57,10 +57,9 @@ class ParquetIterableDataset(IterableDataset[dict[str, Tensor]]):
         require("pyarrow.parquet", "ParquetIterableDataset", "bigdata")
         if isinstance(file_paths, str | Path) or len(file_paths) == 0:
             raise ValueError(f"file_paths must be a list of one or more files, got {file_paths!r}")
-        check_whole(1, batch_size=batch_size)
         self.file_paths = [local_path("file_paths", path) for path in file_paths]
         self.columns = None if columns is None else list(columns)
-        self.batch_size = batch_size
+        self.batch_size = whole_number(1, batch_size=batch_size)
         for path in self.file_paths:
             if not path.is_file():
                 raise FileNotFoundError(f"there is no file {str(path)!r}")

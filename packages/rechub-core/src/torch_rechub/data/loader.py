@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
-from .._bounds import check_number, check_whole, refuse_none
+from .._bounds import check_number, refuse_none, whole_number
 from .table import PredictDataset, TorchDataset
 
 
@@ -26,8 +26,8 @@ class BatchIndices(Sampler[Any]):
 
     def __init__(self, n_rows: int, batch_size: int, shuffle: bool = False) -> None:
         refuse_none(batch_size=batch_size)
-        check_whole(1, batch_size=batch_size)
-        self.n_rows, self.batch_size, self.shuffle = n_rows, batch_size, shuffle
+        self.batch_size: int = whole_number(1, batch_size=batch_size)
+        self.n_rows, self.shuffle = n_rows, shuffle
 
     def __len__(self) -> int:
         return -(-self.n_rows // self.batch_size)
@@ -74,7 +74,7 @@ class TableLoader(DataLoader[Any]):
         **kwargs: Any,
     ) -> None:
         refuse_none(num_workers=num_workers)
-        check_whole(0, num_workers=num_workers)
+        num_workers = whole_number(0, num_workers=num_workers)
         n_rows = len(dataset)  # type: ignore[arg-type]
         table: Any = dataset
         while isinstance(table, Subset):
@@ -82,16 +82,17 @@ class TableLoader(DataLoader[Any]):
         if hasattr(table, "check_tensors"):
             table.check_tensors()
         self.shuffle, self._further = shuffle, kwargs
+        batches = BatchIndices(n_rows, batch_size, shuffle)
         super().__init__(
             dataset,
             batch_size=None,  # batches are made by the sampler, not by collating rows
-            sampler=BatchIndices(n_rows, batch_size, shuffle),
+            sampler=batches,
             num_workers=num_workers,
             collate_fn=as_fetched,
             **kwargs,
         )
         # DataLoader forbids setting it, but scripts read the size of a batch from here
-        vars(self)["batch_size"] = batch_size
+        vars(self)["batch_size"] = batches.batch_size
 
     @property
     def width(self) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from torch_rechub.basic.tracking import BaseLogger, LoggerClosedError, LoggerGroup
@@ -159,26 +160,27 @@ class LoggerContract(Contract):
         assert recorded.failed is False
 
     def test_numbers_of_any_kind_are_recorded(self, tmp_path: Path) -> None:
-        """Bools, ints, NaN, infinity, and what `.item()` makes a number, such as a tensor."""
-
-        class Tensor:
-            def item(self) -> float:
-                return 0.25
-
-        numbers = {
-            "bool": True,
-            "int": 7,
-            "nan": float("nan"),
-            "inf": float("inf"),
-            "tensor": Tensor(),
-        }
+        """Bools, ints, NaN, infinity, numbers of NumPy, and what has `.item()`, as tensors do."""
+        floats = {"nan": float("nan"), "inf": float("inf")}
+        numbers = {"bool": True, "int": 7, "numpy": np.float32(0.5), "tensor": _Tensor(0.25)}
         with self.make_logger(tmp_path) as logger:
-            logger.log_metrics({**numbers, "text": "no number"}, step=0)
+            logger.log_metrics({**floats, **numbers, "text": "no number"}, step=0)
         metrics = self.read_run(tmp_path).metrics
-        expected = {"bool": 1.0, "int": 7.0, "nan": float("nan"), "inf": float("inf")}
+        expected = {**floats, "bool": 1.0, "int": 7.0, "numpy": 0.5, "tensor": 0.25}
         assert {name: pairs[0][1] for name, pairs in metrics.items()} == pytest.approx(
-            {**expected, "tensor": 0.25}, nan_ok=True
+            expected, nan_ok=True
         )
+
+    def test_steps_are_of_the_same_types_as_values(self, tmp_path: Path) -> None:
+        """Of whole numbers; others are refused."""
+        steps = (0, True, np.int64(2), np.float32(3), np.array(4), _Tensor(5), _Tensor(6.0))
+        with self.make_logger(tmp_path) as logger:
+            for number, step in enumerate(steps):
+                logger.log_metrics({"a": number}, step=step)  # type: ignore[arg-type]
+            for step in (-1, 0.5, "7", _Tensor(0.5)):
+                with pytest.raises(ValueError, match="step"):
+                    logger.log_metrics({"a": 9}, step=step)  # type: ignore[arg-type]
+        assert self.read_run(tmp_path).metrics == {"a": [(n, n) for n in range(len(steps))]}
 
     def test_steps_may_be_left_out_skipped_or_go_back(self, tmp_path: Path) -> None:
         """Without a step, one after the largest; no value is lost when steps go back."""
@@ -266,6 +268,16 @@ class LoggerContract(Contract):
         with pytest.raises(TypeError, match="no_such_option"):
             self.make_logger(tmp_path, no_such_option=1)
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@dataclass
+class _Tensor:
+    """A number of another library."""
+
+    value: float
+
+    def item(self) -> float:
+        return self.value
 
 
 def _process_state() -> Iterator[Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .._bounds import check_whole, refuse_none
+from .._bounds import refuse_none, whole_number
 from ..data.batch import Batch
 from ..export.trained import ExportsCodes
 from ..losses import BatchLoss
@@ -69,8 +69,8 @@ class Trainer(ExportsCodes, trainer.Trainer):
         **options: "Unpack[TrainerOptions]",
     ) -> None:
         refuse_none(n_epoch=n_epoch, eval_step=eval_step)
-        check_whole(0, n_epoch=n_epoch)
-        check_whole(1, eval_step=eval_step)
+        n_epoch = whole_number(0, n_epoch=n_epoch)
+        eval_step = whole_number(1, eval_step=eval_step)
         settings = Settings(
             optimizer_fn=optimizer_fn, optimizer_params=optimizer_params,
             scheduler_fn=scheduler_fn, scheduler_params=scheduler_params,

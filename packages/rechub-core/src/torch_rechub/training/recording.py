@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from .._bounds import check_whole
+from .._bounds import whole_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,8 @@ class Recording:
     checkpoint: bool = False
 
     def __post_init__(self) -> None:
-        check_whole(1, every_n_steps=self.every_n_steps)
+        every = whole_number(1, every_n_steps=self.every_n_steps)
+        object.__setattr__(self, "every_n_steps", every)
         for name in ("best", "figures", "embeddings", "architecture", "checkpoint"):
             if (value := getattr(self, name)) not in (False, True):
                 raise ValueError(f"{name} must be True or False, got {value!r}")

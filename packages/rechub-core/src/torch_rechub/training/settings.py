@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import torch
 from torch import nn
 
-from .._bounds import check_number, check_whole, refuse_none
+from .._bounds import check_number, refuse_none, whole_number
 from ..distributed import warn_of_processes
 
 if TYPE_CHECKING:
@@ -124,12 +124,13 @@ class Settings:
             earlystop_patience=self.earlystop_patience,
             accumulate=self.accumulate,
         )
-        check_whole(0, n_epoch=self.n_epoch)
-        check_whole(1, accumulate=self.accumulate, eval_batch_size=self.eval_batch_size)
+        for name, least in (("n_epoch", 0), ("accumulate", 1), ("eval_batch_size", 1)):
+            object.__setattr__(self, name, whole_number(least, **{name: getattr(self, name)}))
         check_number("(0, inf]", max_grad_norm=self.max_grad_norm)
         check_number("[0, inf)", min_delta=self.min_delta)
         if self.earlystop_patience != math.inf:
-            check_whole(1, earlystop_patience=self.earlystop_patience)
+            patience = whole_number(1, earlystop_patience=self.earlystop_patience)
+            object.__setattr__(self, "earlystop_patience", patience)
         for name, choices in _CHOICES.items():
             if (value := getattr(self, name)) not in choices:
                 known = " or ".join(map(repr, choices))

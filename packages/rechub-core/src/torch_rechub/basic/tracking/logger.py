@@ -1,10 +1,9 @@
 """`RunLogger`: the part that the loggers of all trackers share."""
 
 import logging
-import operator
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, SupportsInt, TypeVar
 
 from ...distributed import process_rank
 from .base import BaseLogger, LoggerClosedError
@@ -115,15 +114,15 @@ class RunLogger(BaseLogger):
     def close(self, failure: BaseException | None) -> None:
         """Close the run; called once. `failure` is what the run died of, or None."""
 
-    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+    def log_metrics(self, metrics: Mapping[str, Any], step: SupportsInt | None = None) -> None:
         """Record values measured at one step.
 
         Args:
             metrics: Name to number: Python, NumPy, or a tensor of one element on any device.
                 Nested dicts are flattened to ``outer/inner``. What is no number is left out with
                 one warning for each name.
-            step: A non-negative integer below 2**62; None means the step after the largest one so
-                far.
+            step: A non-negative integer below 2**62, of any of those types; None means the step
+                after the largest one so far.
 
         Raises:
             LoggerClosedError: After `finish()`.
@@ -264,12 +263,17 @@ class _WithoutRun(RunLogger):
 
 
 def _whole_step(step: Any) -> int:
+    """A step as an int, of whatever types `plain_metrics` takes as values."""
     try:
-        number = operator.index(step)
-    except TypeError:
-        if not (isinstance(step, float) and step.is_integer()):
-            raise ValueError(f"step must be a non-negative integer, got {step!r}") from None
-        number = int(step)
+        if isinstance(step, str | bytes):
+            raise TypeError
+        # numpy numbers, arrays and tensors of one element
+        given = step.item() if hasattr(step, "item") else step
+        number = int(given)
+        if number != given:
+            raise ValueError
+    except Exception:  # what an object of any type raises that is no whole number
+        raise ValueError(f"step must be a non-negative integer, got {step!r}") from None
     if not 0 <= number < _TOO_LARGE:
         raise ValueError(f"step must be a non-negative integer below 2**62, got {step!r}")
     return number
