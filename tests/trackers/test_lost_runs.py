@@ -144,7 +144,7 @@ if "wandb" in EXPECTED:
         Path(path).write_bytes(content[:-400])
         assert not is_written(str(path), 0.0)
 
-    @pytest.mark.parametrize("runs", [20, pytest.param(100, marks=pytest.mark.slow)])
+    @pytest.mark.parametrize("runs", [15, pytest.param(100, marks=pytest.mark.slow)])
     def test_every_run_of_many_is_read_whole_as_soon_as_it_is_finished(tmp_path, runs):
         for number in range(runs):
             folder = tmp_path / f"{number}"

@@ -176,7 +176,7 @@ class LoggerContract(Contract):
         steps = (0, True, np.int64(2), np.float32(3), np.array(4), _Tensor(5), _Tensor(6.0))
         with self.make_logger(tmp_path) as logger:
             for number, step in enumerate(steps):
-                logger.log_metrics({"a": number}, step=step)  # type: ignore[arg-type]
+                logger.log_metrics({"a": number}, step=step)
             for step in (-1, 0.5, "7", _Tensor(0.5)):
                 with pytest.raises(ValueError, match="step"):
                     logger.log_metrics({"a": 9}, step=step)  # type: ignore[arg-type]
