@@ -159,7 +159,7 @@ def test_the_losses_are_what_their_names_say():
 @pytest.mark.parametrize(
     ("loss_type", "params", "message"),
     [
-        ("bce", {}, "loss_type must be 'cross_entropy' or 'nce', got 'bce'"),
+        ("mse", {}, "loss_type must be one of 'cross_entropy', 'nce', .*'bce', got 'mse'"),
         ("nce", {"reduction": "max"}, "reduction must be 'mean', 'sum' or 'none', got 'max'"),
         ("nce", {"temperature": 0}, "temperature must be above 0"),
     ],

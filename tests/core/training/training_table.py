@@ -65,13 +65,13 @@ def bottom():
     return SharedBottom([USER, ITEM], TYPES, PARAMS, [PARAMS, PARAMS])
 
 
-def next_items(loss_type):
+def next_items(loss_type, **params):
     def training(**kwargs):
         sizes = {"d_model": 8, "n_heads": 2, "n_layers": 1, "dqk": 4, "dv": 4, "max_seq_len": 4}
         tokens = rows()[0]["steps"]
         batches = zip(*(part.split(32) for part in (tokens, tokens, tokens * 60, tokens[:, 1])))
         model = HSTUModel(V, dropout=0.0, **sizes)
-        return SeqTrainer(model, loss_type=loss_type, **kwargs), list(batches)
+        return SeqTrainer(model, loss_type=loss_type, loss_params=params, **kwargs), list(batches)
 
     return training
 
@@ -113,6 +113,10 @@ TRAININGS = {
     "entire space": tasks(lambda: ESCM2([USER], [ITEM], PARAMS, PARAMS, PARAMS)),
     "next items": next_items("cross_entropy"),
     "next items, nce": next_items("nce"),
+    "next items, sampled softmax": next_items("sampled_softmax", n_negatives=8, seed=3),
+    "next items, gbce": next_items("gbce", n_negatives=8),
+    "next items, bpr-max": next_items("bpr_max", n_negatives=8),
+    "next items, bce": next_items("bce"),
     "codes": codes,
     "next codes": next_codes,
 }

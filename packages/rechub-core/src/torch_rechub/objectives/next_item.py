@@ -1,6 +1,6 @@
 """Next items of sequences: the items to predict, predictions, losses and ranks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,9 @@ from ..data.batch import Batch
 from ..losses import BatchLoss, NCELoss
 from ..losses.blockwise_softmax import softmax_loss
 from ..models.logits import forward_has
+from .sampled_items import PADDING, SAMPLED_LOSSES, SampledItemLoss, sampled_item_loss
 
-PADDING = 0
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -95,21 +96,45 @@ class ItemCrossEntropy(nn.CrossEntropyLoss):
         )
 
 
-def item_loss(loss_type: str, params: dict[str, Any]) -> nn.Module:
+def item_loss(
+    loss_type: str,
+    params: dict[str, Any],
+    vocab_size: int | None = None,
+    device: torch.device = _CPU,
+) -> nn.Module:
     """The loss by its name.
 
+    Args:
+        loss_type: "cross_entropy", "nce", or one of `SAMPLED_LOSSES`.
+        params: Its arguments.
+        vocab_size: The number of tokens, padding included, which sampled losses need.
+        device: Where the model is.
+
     Raises:
-        ValueError: The name or the reduction is another.
+        TypeError: There is no such argument.
+        ValueError: The name or the reduction is another, or an argument is impossible.
     """
     if params.get("reduction", "mean") not in ("mean", "sum", "none"):
         raise ValueError(
             f"loss_params: reduction must be 'mean', 'sum' or 'none', got {params['reduction']!r}"
         )
     if loss_type == "cross_entropy":
-        return ItemCrossEntropy(**{"ignore_index": PADDING, **params})
+        return ItemCrossEntropy(**{"ignore_index": PADDING, **params}).to(device)
     if loss_type == "nce":
         return NCELoss(**{"temperature": 0.1, **params})
-    raise ValueError(f"loss_type must be 'cross_entropy' or 'nce', got {loss_type!r}")
+    if loss_type in SAMPLED_LOSSES:
+        full = ItemCrossEntropy(ignore_index=PADDING)
+        return sampled_item_loss(loss_type, params, vocab_size, device, full)
+    known = ", ".join(map(repr, ("cross_entropy", "nce", *SAMPLED_LOSSES)))
+    raise ValueError(f"loss_type must be one of {known}, got {loss_type!r}")
+
+
+def described_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The `loss_params` to record: of the frequencies, their number."""
+    found = dict(params or {})
+    if found.get("frequency") is not None:
+        found["frequency"] = f"of {len(found['frequency'])} tokens"
+    return found
 
 
 def reduction_of(loss_fn: Callable[..., Any]) -> str:
@@ -185,14 +210,17 @@ class Predictor:
 
     def loss(self, batch: Batch, loss_fn: nn.Module) -> BatchLoss:
         """The mean loss of the predictions of a batch, and their number."""
-        tau, given = _plain_softmax(loss_fn) if self.in_terms else None, sequences(batch)
-        if tau is None:
+        tau, given = _plain_softmax(loss_fn), sequences(batch)
+        sampled = isinstance(loss_fn, SampledItemLoss)
+        if not self.in_terms or (tau is None and not sampled):
             found = self(given)
             return BatchLoss(loss_fn(found.logits, found.items), len(found.items))
         items, _ = next_items(given.tokens, given.targets)
         row, position = (items != PADDING).nonzero(as_tuple=True)
         hidden = self.first(given.tokens, given.time_diffs)[row, position]
         h, w, bias = self.model.score_terms(hidden)
+        if isinstance(loss_fn, SampledItemLoss):
+            return BatchLoss(loss_fn.of_terms(h, w, bias, items[row, position]), len(row))
         b = torch.zeros_like(w[:, 0]) if bias is None else bias / tau
         b = leave_out(b, torch.arange(len(w), device=w.device) == PADDING)
         return BatchLoss(softmax_loss(h / tau, w, items[row, position], b), len(row))

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from ..data.batch import Batch
 from ..metrics.computing import RankedLists
 from ..metrics.monitor import Metric
-from .next_item import PADDING, Predictor, reduction_of, sequences
+from .next_item import Predictor, reduction_of, sequences
+from .sampled_items import PADDING, SampledItemLoss
 
 log = logging.getLogger("torch_rechub")
 
@@ -82,10 +83,13 @@ def evaluate_batch(
     Args:
         predict: Asks the model.
         batch: The batch.
-        loss_fn: The loss; None asks for none.
+        loss_fn: The loss; None asks for none. That of drawn negatives is evaluated by cross-entropy
+            over all items, which no draw decides.
         ranked: Whether exact ranks are asked for, or only whether they are the first.
         exclude_seen: Whether the other items of a sequence are left out of its ranking.
     """
+    if isinstance(loss_fn, SampledItemLoss):
+        loss_fn = loss_fn.full
     given = sequences(batch)
     found = predict(given, targets_only=loss_fn is None)
     count, loss = len(found.items), None
@@ -100,6 +104,20 @@ def evaluate_batch(
         excluded.scatter_(1, given.tokens[row].long(), True)
     excluded[:, PADDING] = True
     return Evaluated(loss, count, ranks_of(logits, items, excluded).cpu())
+
+
+def evaluation_step(
+    predict: Predictor, loss_fn: nn.Module, metrics: Sequence[Metric], exclude_seen: bool
+) -> tuple[Callable[[Batch], Evaluated], int]:
+    """The step of an evaluation loop, and how many first ranks count; see `evaluate_batch`."""
+    k = max([1, *(metric.k or 1 for metric in metrics)])
+    asked = loss_fn if any(metric.name == "loss" for metric in metrics) else None
+    ranked = k > 1 or any(metric.name != "accuracy" for metric in metrics if metric.k)
+
+    def step(batch: Batch) -> Evaluated:
+        return evaluate_batch(predict, batch, asked, ranked, exclude_seen)
+
+    return step, k
 
 
 def mean_loss(results: Sequence[Evaluated]) -> float:

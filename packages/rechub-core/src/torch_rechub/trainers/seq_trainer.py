@@ -13,14 +13,15 @@ from ..losses import BatchLoss
 from ..metrics.computing import RankedLists, of_lists
 from ..metrics.monitor import Metric, Needs, metric_named
 from ..metrics.ranking import top_ks
-from ..objectives.next_item import Predictor, item_loss, require_mean
+from ..objectives.next_item import Predictor, described_params, item_loss, require_mean
 from ..objectives.next_item_metrics import (
     SEQUENCE_METRICS,
     Evaluated,
-    evaluate_batch,
+    evaluation_step,
     hits_of,
     mean_loss,
 )
+from ..objectives.sampled_items import drawing_parts
 from ..training.checks import vocab_size_of
 from ..training.settings import Folder, Settings, TrainerOptions, known_options
 from ..training.trainer import Trainer
@@ -43,8 +44,11 @@ class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
 
     Args:
         model: Maps tokens (B, L) and times (B, L) to logits (B, L, V).
-        loss_type: "cross_entropy", or "nce": the same of logits divided by a temperature of 0.1.
-        loss_params: Arguments of `CrossEntropyLoss`, or of `NCELoss`. A `reduction` of "sum" or
+        loss_type: "cross_entropy"; "nce", the same of logits divided by a temperature of 0.1; or
+            "sampled_softmax", "gbce", "bpr_max" or "bce", which train on drawn negatives, without
+            the logits of all items. Their val/loss is cross-entropy over all items.
+        loss_params: Arguments of `CrossEntropyLoss`, of `NCELoss`, or of `SampledItemLoss`
+            (`objectives.sampled_items`), such as n_negatives and seed. A `reduction` of "sum" or
             "none" is for losses computed by hand, `trainer.loss_fn(logits, items)`; `fit` needs
             the mean.
         exclude_seen: Whether ranking metrics of validation, such as "ndcg@10", leave the other
@@ -103,8 +107,10 @@ class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
         )  # fmt: skip
         super().__init__(model, settings)
         self.exclude_seen = exclude_seen
-        self.recorded = {"loss_type": loss_type, "loss_params": dict(loss_params or {})}
-        self.loss_fn = item_loss(loss_type, dict(loss_params or {})).to(self.device)
+        params = dict(loss_params or {})
+        self.recorded = {"loss_type": loss_type, "loss_params": described_params(params)}
+        self.loss_fn = item_loss(loss_type, params, vocab_size_of(model), self.device)
+        self.stateful |= drawing_parts(self.loss_fn)
         self._predict = Predictor(self.model, settings.parallel)
 
     def fit(
@@ -179,12 +185,6 @@ class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
         self, data_loader: Iterable[Any], metrics: Sequence[Metric], exclude_seen: bool = False
     ) -> tuple[list[Evaluated], RankedLists]:
         """The results of all batches, as far as metrics need them, and the hits of targets."""
-        k = max([1, *(metric.k or 1 for metric in metrics)])
-        loss_fn = self.loss_fn if any(metric.name == "loss" for metric in metrics) else None
-        ranked = k > 1 or any(metric.name != "accuracy" for metric in metrics if metric.k)
-
-        def step(batch: Batch) -> Evaluated:
-            return evaluate_batch(self._predict, batch, loss_fn, ranked, exclude_seen)
-
+        step, k = evaluation_step(self._predict, self.loss_fn, metrics, exclude_seen)
         results = self.evaluation(self.model, data_loader, step)
         return results, hits_of(results, k)
