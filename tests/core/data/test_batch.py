@@ -1,4 +1,4 @@
-"""Batches: what loaders yield, unpacked into inputs, labels and groups."""
+"""Batches: what loaders yield, unpacked into inputs, labels, weights and groups."""
 
 from collections import OrderedDict
 
@@ -19,10 +19,77 @@ def test_inputs_and_labels():
         batch = Batch.unpacked(given)
         assert batch.inputs is (given[0] if isinstance(given, tuple) else given)
         assert batch.labels is None
-    *inputs, labels = Y, Y + 1, Y + 2
-    batch = Batch.unpacked((*inputs, labels))
-    assert batch.inputs == tuple(inputs)
-    assert batch.labels is labels
+    *inputs, labels = Y, Y + 1, Y + 2, Y + 3
+    for given in ((*inputs, labels), (tuple(inputs), labels), [inputs, labels]):
+        batch = Batch.unpacked(given)
+        assert batch.inputs == tuple(inputs)
+        assert batch.labels is labels
+        assert batch.weights is None
+
+
+def test_a_batch_of_three_ends_in_weights():
+    w = torch.tensor([0.5, 0.0, 2.0])
+    for x in (X, Y, (Y, Y + 1)):
+        for given in ((x, Y, w), [x, Y, w]):
+            batch = Batch.unpacked(given)
+            assert batch.inputs is x
+            assert batch.labels is Y
+            assert batch.weights is w
+            assert batch.count == 2.5
+    assert Batch.unpacked((X, None, w)).labels is None
+
+
+def test_a_column_of_weights_is_taken_out_of_the_inputs():
+    w = torch.tensor([0.5, 0.0, 2.0])
+    batch = Batch.unpacked(({**X, "w": w}, Y), weight_column="w")
+    assert batch.inputs.keys() == X.keys()
+    assert batch.weights is w
+    assert Batch.unpacked({"w": w, **X}, weight_column="w").inputs.keys() == X.keys()
+    unweighted = Batch.unpacked((X, Y), weight_column="w", weighted=False)
+    assert unweighted.weights is None
+    with pytest.raises(KeyError, match=r"weight_column='w' is not in the data.*there are: a, b"):
+        Batch.unpacked((X, Y), weight_column="w")
+    with pytest.raises(KeyError, match="inputs are no dict"):
+        Batch.unpacked((Y, Y), weight_column="w")
+    with pytest.raises(ValueError, match="there are weights twice"):
+        Batch.unpacked(({**X, "w": w}, Y, w), weight_column="w")
+
+
+def test_rows_of_weight_0_are_left_out_of_everything():
+    x = {**X, "deep": [Y, Y + 1], "name": ["ann", "bob", "eve"], "source": "log"}
+    batch = Batch.unpacked((x, Y, torch.tensor([0.5, 0.0, 2.0])), "a").of_weight_above_0()
+    assert batch.rows == 2
+    assert batch.labels.tolist() == [0, 1]
+    assert batch.weights.tolist() == [0.5, 2]
+    assert batch.groups.tolist() == batch.inputs["a"].tolist() == [0, 2]
+    assert batch.inputs["b"].shape == (2, 2)
+    assert [part.tolist() for part in batch.inputs["deep"]] == [[0, 1], [1, 2]]
+    assert batch.inputs["name"] == ("ann", "eve")
+    assert batch.inputs["source"] == "log"
+    assert Batch.unpacked((X, Y, torch.zeros(3))).of_weight_above_0().rows == 0
+
+
+def test_rows_that_all_weigh_1_have_no_weights():
+    for w in (torch.ones(3), torch.tensor([1, 0, 1]), torch.tensor([[True], [False], [True]])):
+        batch = Batch.unpacked((X, Y, w)).of_weight_above_0()
+        assert batch.weights is None
+        assert batch.count == w.sum()
+    assert Batch.unpacked((X, Y, torch.full((3,), 2.0))).of_weight_above_0().weights is not None
+
+
+def test_an_input_that_has_no_rows_cannot_be_left_out_in_part():
+    batch = Batch.unpacked(({**X, "graph": torch.eye(5)}, Y, torch.tensor([1, 0, 1])))
+    with pytest.raises(
+        ValueError, match=r"shape \(5, 5\) has not one entry for each of the 3 rows"
+    ):
+        batch.of_weight_above_0()
+
+
+def test_weights_move_to_the_device_as_floats():
+    for w in (torch.tensor([1, 0, 2]), torch.tensor([[1.0], [0.0], [2.0]]).double()):
+        moved = Batch.unpacked((X, Y, w)).to(torch.device("cpu"))
+        assert moved.weights.dtype == torch.float32
+        assert moved.weights.tolist() == [1, 0, 2]
 
 
 def test_rows_of_dicts_pairs_and_tensors():

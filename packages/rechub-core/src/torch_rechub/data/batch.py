@@ -1,4 +1,4 @@
-"""Batches: what a loader yields, unpacked once into inputs, labels and groups."""
+"""Batches: what a loader yields, unpacked once into inputs, labels, weights and groups."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..basic.layers.precision import for_device
+from .weights import rows_of, taken_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Batch:
         rows: The number of rows: the length of the first tensor.
         labels: The labels, one row each; None where the loader yields none.
         groups: The group of each row, (B,), such as its user; None where none was asked for.
+        weights: How much each row counts, (B,); None where all count alike.
 
     Example:
         >>> Batch.unpacked(({"user": torch.tensor([3, 4])}, torch.tensor([0, 1])), "user").groups
@@ -29,25 +31,67 @@ class Batch:
     rows: int
     labels: Tensor | None = None
     groups: Tensor | None = None
+    weights: Tensor | None = None
 
     @classmethod
-    def unpacked(cls, given: Any, group_column: str | None = None) -> "Batch":
-        """A batch from what a loader yields: x, (x,), (x, y) or (x_1, …, x_n, y).
+    def unpacked(
+        cls,
+        given: Any,
+        group_column: str | None = None,
+        weight_column: str | None = None,
+        weighted: bool = True,
+    ) -> "Batch":
+        """A batch from what a loader yields.
+
+        That is x, (x,), (x, y), (x, y, weights), or (x_1, …, x_n, y) for an n of 3 or more; x may
+        be a tuple, so that ((x_1, …, x_n), y) and ((x_1, …, x_n), y, weights) are batches for any
+        n. A batch of three always ends in weights.
 
         Args:
             given: What the loader yields.
             group_column: The column of the groups, which stays among the inputs.
+            weight_column: The column of the weights, which is taken out of the inputs.
+            weighted: Whether there must be such a column.
 
         Raises:
             KeyError: There is no such column.
-            ValueError: It does not hold one number a row, or there is no tensor at all.
+            ValueError: It does not hold one number a row, there is no tensor at all, or there are
+                weights in a column and in addition to the inputs.
         """
-        x, y = _split(given)
+        x, y, weights = _split(given)
         first = next(_tensors(given), None)
         if first is None:
             raise ValueError(f"a batch holds no tensor, but {type(given).__name__}: collate it")
         groups = None if group_column is None else _groups(x, group_column)
-        return cls(x, len(first), y, groups)
+        if weight_column is not None:
+            x, weights = taken_out(x, weights, weight_column, weighted)
+        return cls(x, len(first), y, groups, weights)
+
+    @property
+    def count(self) -> int | Tensor:
+        """What the loss of the batch is the mean of: its rows, or the sum of their weights."""
+        return self.rows if self.weights is None else self.weights.sum()
+
+    def of_weight_above_0(self) -> "Batch":
+        """The batch without its rows of weight 0, as if they were not among the data.
+
+        Where all others weigh 1 they have no weights, so that the loss is computed, to the bit, as
+        that of a batch which was made of them.
+
+        Raises:
+            ValueError: An input has not one entry for each row.
+        """
+        if self.weights is None or self.rows == 0:
+            return self
+        low, high = (float(bound) for bound in torch.aminmax(self.weights))
+        kept, weights = self, self.weights.reshape(-1)
+        if low == 0:
+            index = weights.nonzero().squeeze(1)
+            parts = (self.inputs, self.labels, self.groups, weights)
+            x, y, groups, weights = rows_of(parts, index, self.rows)
+            kept = Batch(x, len(index), y, groups, weights)
+            low = float(weights.min()) if len(weights) else 1.0
+        return replace(kept, weights=None if low == high == 1 else weights)
 
     def labeled(self) -> Tensor:
         """The labels.
@@ -62,7 +106,10 @@ class Batch:
     def to(self, device: torch.device, double: bool = False) -> "Batch":
         """The batch on a device; see `to_device`."""
         x, y = to_device((self.inputs, self.labels), device, double)
-        return replace(self, inputs=x, labels=y)
+        if self.weights is None:
+            return replace(self, inputs=x, labels=y)
+        w = to_device(self.weights.reshape(-1), device, double)
+        return replace(self, inputs=x, labels=y, weights=w if w.is_floating_point() else w.float())
 
 
 def to_device(value: Any, device: torch.device, double: bool = False) -> Any:
@@ -87,13 +134,18 @@ def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return value  # such as a text, which a model of the user may read
 
 
-def _split(batch: Any) -> tuple[Any, Tensor | None]:
+def _split(batch: Any) -> tuple[Any, Tensor | None, Tensor | None]:
+    """Inputs, labels and weights."""
     if isinstance(batch, Mapping | Tensor):
-        return batch, None
+        return batch, None, None
     if len(batch) == 1:
-        return batch[0], None
+        return batch[0], None, None
+    if len(batch) == 3:
+        x, y, weights = batch
+        return tuple(x) if isinstance(x, list) else x, y, weights
     *inputs, y = batch
-    return inputs[0] if len(inputs) == 1 else tuple(inputs), y
+    x = inputs[0] if len(inputs) == 1 else inputs
+    return tuple(x) if isinstance(x, list) else x, y, None
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

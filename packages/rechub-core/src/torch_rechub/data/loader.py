@@ -121,6 +121,8 @@ class DataGenerator:
     Args:
         x: The inputs: a dict of arrays, or a pandas, polars or Arrow table.
         y: The labels, shape (N,), or (N, T) for T tasks.
+        weights: How much each row counts in the loss and in the metrics, shape (N,), each at least
+            0; None where all count alike. Batches are then ``(x, y, weights)``.
 
     Example:
         >>> import numpy as np
@@ -130,8 +132,8 @@ class DataGenerator:
         [7, 1, 2]
     """
 
-    def __init__(self, x: Any, y: Any) -> None:
-        self.dataset = TorchDataset(x, y)
+    def __init__(self, x: Any, y: Any, *, weights: Any = None) -> None:
+        self.dataset = TorchDataset(x, y, weights=weights)
         self.length = len(self.dataset)
 
     def generate_dataloader(
@@ -143,6 +145,9 @@ class DataGenerator:
         split_ratio: list[float] | None = None,
         batch_size: int = 16,
         num_workers: int = 0,
+        *,
+        w_val: Any = None,
+        w_test: Any = None,
     ) -> tuple[TableLoader, TableLoader | None, TableLoader | None]:
         """Loaders over a random split of the data, or over tables given for each purpose.
 
@@ -155,6 +160,8 @@ class DataGenerator:
                 testing. Drawn from torch's global random state.
             batch_size: Rows a batch.
             num_workers: Processes that fetch; see `TableLoader`.
+            w_val: Weights of the rows of `x_val`; None where all count alike.
+            w_test: Weights of the rows of `x_test`.
 
         Returns:
             (train, validation, test), only the first shuffled; None in place of a
@@ -162,11 +169,16 @@ class DataGenerator:
 
         Raises:
             ValueError: The shares are impossible, both shares and tables were given, or inputs
-                without labels.
+                without labels, or weights without inputs.
         """
         train: Dataset[Any] = self.dataset
         val: Dataset[Any] | None
         test: Dataset[Any] | None
+        for part, x, weights in (("val", x_val, w_val), ("test", x_test, w_test)):
+            if x is None and weights is not None:
+                raise ValueError(
+                    f"w_{part} are the weights of x_{part}: give x_{part} and y_{part}"
+                )
         if split_ratio is not None:
             if x_val is not None or x_test is not None:
                 raise ValueError("give split_ratio, or x_val and x_test, not both")
@@ -175,8 +187,8 @@ class DataGenerator:
             for part, x, y in (("val", x_val, y_val), ("test", x_test, y_test)):
                 if (x is None) != (y is None):
                     raise ValueError(f"give both x_{part} and y_{part}, or neither")
-            val = None if x_val is None else TorchDataset(x_val, y_val)
-            test = None if x_test is None else TorchDataset(x_test, y_test)
+            val = None if x_val is None else TorchDataset(x_val, y_val, weights=w_val)
+            test = None if x_test is None else TorchDataset(x_test, y_test, weights=w_test)
 
         def loader(part: Dataset[Any] | None) -> TableLoader | None:
             return None if part is None else TableLoader(part, batch_size, False, num_workers)

@@ -12,6 +12,7 @@ from .._bounds import refuse_masked
 from ..basic.layers.inputs import VALUE_IS_MISSING
 from .padding import stacked
 from .raw_column import RawColumn
+from .weights import check_weights
 
 Column: TypeAlias = Tensor | RawColumn
 Index = int | slice | list[int] | Tensor
@@ -135,6 +136,20 @@ def _refuse_missing(array: np.ndarray[Any, Any], name: str) -> None:
             )
 
 
+def to_weights(values: Any, n_rows: int) -> Tensor | None:
+    """Weights of rows as a tensor (N,); None stays None.
+
+    Raises:
+        TypeError: They are no numbers.
+        ValueError: There is not one for each row, or one is negative or not finite.
+    """
+    if values is None:
+        return None
+    weights = to_tensor(values, "weights")
+    check_weights(weights, n_rows)
+    return weights.reshape(-1)
+
+
 def df_to_dict(data: Any) -> dict[str, Any]:
     """The columns of a frame as a dict of new arrays.
 
@@ -206,28 +221,37 @@ class PredictDataset(Dataset[Any]):
 
 
 class TorchDataset(PredictDataset):
-    """A table of inputs with labels.
+    """A table of inputs with labels, and with weights where rows are to count differently.
 
     ``dataset[i]`` is one row, ``dataset[indices]`` many rows at once: ``(x, y)`` either way, with x
-    a dict of tensors.
+    a dict of tensors; with weights, ``(x, y, weights)``.
 
     Args:
         x: The columns; see `to_columns`.
         y: The labels, shape (N,) or (N, T).
+        weights: How much each row counts in the loss and in the metrics, shape (N,), each at least
+            0; None where all count alike.
 
     Raises:
-        ValueError: x and y differ in length.
+        TypeError: Weights are no numbers.
+        ValueError: x, y and weights differ in length, or a weight is negative or not finite.
+
+    Example:
+        >>> TorchDataset({"user": [3, 4]}, [1, 0], weights=[1.0, 0.5])[[1]]
+        ({'user': tensor([4])}, tensor([0]), tensor([0.5000], dtype=torch.float64))
     """
 
-    def __init__(self, x: Any, y: Any) -> None:
+    def __init__(self, x: Any, y: Any, *, weights: Any = None) -> None:
         super().__init__(x)
         self.y = to_column(y, "y")
         if len(self.y) != len(self):
             raise ValueError(f"x has {len(self)} rows, but y has {len(self.y)}")
+        self.weights = to_weights(weights, len(self))
 
     def __getitem__(self, index: Index) -> Any:
-        """The rows at `index` and their labels."""
-        return take(self.x, index), take({"y": self.y}, index)["y"]
+        """The rows at `index`, their labels, and their weights where there are any."""
+        x, y = take(self.x, index), take({"y": self.y}, index)["y"]
+        return (x, y) if self.weights is None else (x, y, self.weights[index])
 
     def labels(self) -> Tensor:
         """All labels; an error where they are no tensor."""

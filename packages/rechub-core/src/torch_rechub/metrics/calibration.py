@@ -4,16 +4,18 @@ import logging
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .._bounds import check_whole
-from .columns import soft_pair
+from .columns import soft_rows
 from .prediction import log_loss
 
 log = logging.getLogger("torch_rechub")
 
 
-def normalized_entropy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+def normalized_entropy(
+    y_true: ArrayLike, y_pred: ArrayLike, *, weights: ArrayLike | None = None
+) -> float:
     """Log loss over that of the constant prediction p̄, the mean label: below 1 it tells more.
 
     NE = (1/N) Σ −(y ln p + (1 − y) ln(1 − p)) / −(p̄ ln p̄ + (1 − p̄) ln(1 − p̄)).
@@ -21,6 +23,7 @@ def normalized_entropy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     Args:
         y_true: Labels in [0, 1], shape (N,).
         y_pred: Probabilities, shape (N,); clipped as in `log_loss`.
+        weights: How much each row counts, also in p̄, at least 0, shape (N,); None counts all alike.
 
     Returns:
         The ratio, at least 0; NaN with a warning where it is undefined: one class only, or no row.
@@ -35,20 +38,24 @@ def normalized_entropy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     Reference:
         He et al., "Practical Lessons from Predicting Clicks on Ads at Facebook", ADKDD 2014.
     """
-    labels, p = soft_pair(y_true, y_pred)
-    if len(labels) == 0 or labels.mean() in (0, 1):
+    labels, p, w = soft_rows(y_true, y_pred, weights)
+    if len(labels) == 0 or np.average(labels, weights=w) in (0, 1):
         classes = f"only the label {labels[0]:g}" if len(labels) else "no rows"
         log.warning("Normalized entropy is undefined on %s: reported as NaN.", classes)
         return math.nan
-    return log_loss(labels, p) / log_loss(labels, np.full(len(p), labels.mean()))
+    constant = np.full(len(p), np.average(labels, weights=w))
+    return log_loss(labels, p, weights=w) / log_loss(labels, constant, weights=w)
 
 
-def calibration_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+def calibration_score(
+    y_true: ArrayLike, y_pred: ArrayLike, *, weights: ArrayLike | None = None
+) -> float:
     """The mean prediction over the mean label: Σ p / Σ y; 1 is best, above 1 is too much.
 
     Args:
         y_true: Labels in [0, 1], shape (N,).
         y_pred: Probabilities, shape (N,).
+        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
 
     Returns:
         The ratio; NaN with a warning where every label is 0.
@@ -63,24 +70,32 @@ def calibration_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     Reference:
         He et al., "Practical Lessons from Predicting Clicks on Ads at Facebook", ADKDD 2014.
     """
-    labels, p = soft_pair(y_true, y_pred)
+    labels, p, w = soft_rows(y_true, y_pred, weights)
     if labels.sum() == 0:
         log.warning("Calibration is undefined without a positive label: reported as NaN.")
         return math.nan
-    return float(p.sum() / labels.sum())
+    return float(p.sum() / labels.sum() if w is None else (w @ p) / (w @ labels))
 
 
-def calibration_error(y_true: ArrayLike, y_pred: ArrayLike, n_bins: int = 10) -> float:
+def calibration_error(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    n_bins: int = 10,
+    *,
+    weights: ArrayLike | None = None,
+) -> float:
     """The expected calibration error: Σ_b (n_b / N) |mean prediction of b − mean label of b|.
 
     The bins have equal mass: the rows, ordered by prediction, are split into n_bins runs whose
     lengths differ by at most one. Rows of one prediction count as its mean label each, so that the
-    order of the rows does not matter.
+    order of the rows does not matter. With weights the bins have equal weight, and a row on the
+    border of two is divided between them; whole weights have the bins of as many repeated rows.
 
     Args:
         y_true: Labels in [0, 1], shape (N,).
         y_pred: Probabilities, shape (N,).
         n_bins: How many bins; N where there are fewer rows.
+        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
 
     Returns:
         The error, in 0 to 1 for probabilities; NaN where there is no row, and with a warning where
@@ -97,7 +112,7 @@ def calibration_error(y_true: ArrayLike, y_pred: ArrayLike, n_bins: int = 10) ->
         Nixon et al., "Measuring Calibration in Deep Learning", CVPR Workshops 2019,
         arXiv:1904.01685.
     """
-    labels, p = soft_pair(y_true, y_pred)
+    labels, p, w = soft_rows(y_true, y_pred, weights)
     check_whole(1, n_bins=n_bins)
     if np.isnan(p).any():
         log.warning(
@@ -107,6 +122,23 @@ def calibration_error(y_true: ArrayLike, y_pred: ArrayLike, n_bins: int = 10) ->
     if len(labels) == 0:
         return math.nan
     of_row = np.unique(p, return_inverse=True)[1]
-    shared = (np.bincount(of_row, weights=labels) / np.bincount(of_row))[of_row]
-    gaps = (p - shared)[np.argsort(p, kind="stable")]
-    return sum(abs(float(b.sum())) for b in np.array_split(gaps, min(n_bins, len(p)))) / len(p)
+    if w is None:
+        shared = (np.bincount(of_row, weights=labels) / np.bincount(of_row))[of_row]
+        gaps = (p - shared)[np.argsort(p, kind="stable")]
+        return sum(abs(float(b.sum())) for b in np.array_split(gaps, min(n_bins, len(p)))) / len(p)
+    means = np.bincount(of_row, weights=labels * w) / np.bincount(of_row, weights=w)
+    order = np.argsort(p, kind="stable")
+    gaps, mass = (p - means[of_row])[order] * w[order], np.append(0.0, np.cumsum(w[order]))
+    up_to = np.interp(_borders(w, n_bins), mass, np.append(0.0, np.cumsum(gaps)))
+    return float(np.abs(np.diff(up_to)).sum() / mass[-1])
+
+
+def _borders(w: NDArray[np.float64], n_bins: int) -> NDArray[np.float64]:
+    """The weight below each border of bins, from 0 to the sum of all."""
+    total = w.sum()
+    if (w != np.floor(w)).any():
+        return np.linspace(0.0, total, n_bins + 1)
+    n_bins = int(min(n_bins, total))
+    size, larger = divmod(total, n_bins)  # as np.array_split of so many rows
+    bins = np.arange(n_bins + 1)
+    return np.asarray(bins * size + np.minimum(bins, larger), dtype=np.float64)

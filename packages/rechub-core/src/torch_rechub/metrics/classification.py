@@ -11,18 +11,25 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._bounds import check_number
-from .columns import binary_pair
+from .columns import binary_rows
 
 log = logging.getLogger("torch_rechub")
 
 
-def accuracy_score(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5) -> float:
+def accuracy_score(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    threshold: float = 0.5,
+    *,
+    weights: ArrayLike | None = None,
+) -> float:
     """The share of rows whose label is predicted: (TP + TN) / N.
 
     Args:
         y_true: Labels 0 and 1, shape (N,).
         y_pred: Scores, shape (N,).
         threshold: Scores of at least this much predict the label 1.
+        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
 
     Returns:
         The share, in 0 to 1; NaN where there is no row, and with a warning where a score is NaN.
@@ -34,18 +41,25 @@ def accuracy_score(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5)
         >>> accuracy_score([1, 0, 0, 1], [0.9, 0.2, 0.6, 0.5])
         0.75
     """
-    tp, tn, fp, fn = _counts(y_true, y_pred, threshold)
+    tp, tn, fp, fn = _counts(y_true, y_pred, threshold, weights)
     n = tp + tn + fp + fn
     return (tp + tn) / n if n else math.nan
 
 
-def binary_precision(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5) -> float:
+def binary_precision(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    threshold: float = 0.5,
+    *,
+    weights: ArrayLike | None = None,
+) -> float:
     """The share of positives among the rows that are predicted positive: TP / (TP + FP).
 
     Args:
         y_true: Labels 0 and 1, shape (N,).
         y_pred: Scores, shape (N,).
         threshold: Scores of at least this much predict the label 1.
+        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
 
     Returns:
         The share, in 0 to 1; 0 where no row is predicted positive; NaN as `accuracy_score`.
@@ -57,17 +71,24 @@ def binary_precision(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.
         >>> binary_precision([1, 0, 0, 1], [0.9, 0.2, 0.6, 0.4])
         0.5
     """
-    tp, _, fp, _ = _counts(y_true, y_pred, threshold)
+    tp, _, fp, _ = _counts(y_true, y_pred, threshold, weights)
     return _share(tp, tp + fp)
 
 
-def binary_recall(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5) -> float:
+def binary_recall(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    threshold: float = 0.5,
+    *,
+    weights: ArrayLike | None = None,
+) -> float:
     """The share of the positives that are predicted positive: TP / (TP + FN).
 
     Args:
         y_true: Labels 0 and 1, shape (N,).
         y_pred: Scores, shape (N,).
         threshold: Scores of at least this much predict the label 1.
+        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
 
     Returns:
         The share, in 0 to 1; 0 where there is no positive; NaN as `accuracy_score`.
@@ -79,17 +100,24 @@ def binary_recall(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5) 
         >>> binary_recall([1, 0, 0, 1], [0.9, 0.2, 0.6, 0.4])
         0.5
     """
-    tp, _, _, fn = _counts(y_true, y_pred, threshold)
+    tp, _, _, fn = _counts(y_true, y_pred, threshold, weights)
     return _share(tp, tp + fn)
 
 
-def binary_f1(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5) -> float:
+def binary_f1(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    threshold: float = 0.5,
+    *,
+    weights: ArrayLike | None = None,
+) -> float:
     """The harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN).
 
     Args:
         y_true: Labels 0 and 1, shape (N,).
         y_pred: Scores, shape (N,).
         threshold: Scores of at least this much predict the label 1.
+        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
 
     Returns:
         The mean, in 0 to 1; 0 where no row is positive or predicted so; NaN as `accuracy_score`.
@@ -101,16 +129,19 @@ def binary_f1(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5) -> f
         >>> binary_f1([1, 0, 0, 1], [0.9, 0.2, 0.6, 0.4])
         0.5
     """
-    tp, _, fp, fn = _counts(y_true, y_pred, threshold)
+    tp, _, fp, fn = _counts(y_true, y_pred, threshold, weights)
     return _share(2 * tp, 2 * tp + fp + fn)
 
 
 def _counts(
-    y_true: ArrayLike, y_pred: ArrayLike, threshold: float
+    y_true: ArrayLike, y_pred: ArrayLike, threshold: float, weights: ArrayLike | None
 ) -> tuple[float, float, float, float]:
-    """True positives, true negatives, false positives, false negatives; NaN if a score is."""
+    """True positives, true negatives, false positives, false negatives: counts, or sums of weights.
+
+    NaN if a score is.
+    """
     check_number("(-inf, inf)", threshold=threshold)
-    labels, scores = binary_pair(y_true, y_pred)
+    labels, scores, w = binary_rows(y_true, y_pred, weights)
     if np.isnan(scores).any():
         log.warning("%d scores are NaN: metrics at a threshold are NaN.", np.isnan(scores).sum())
         return (math.nan,) * 4
@@ -118,7 +149,7 @@ def _counts(
         return (math.nan,) * 4
     # 2 y + ŷ is 0 for a true negative, 1 for a false positive, 2 for a false negative, 3 for a hit
     outcomes = 2 * labels.astype(np.int64) + (scores >= threshold)
-    tn, fp, fn, tp = np.bincount(outcomes, minlength=4).tolist()
+    tn, fp, fn, tp = np.bincount(outcomes, weights=w, minlength=4).tolist()
     return tp, tn, fp, fn
 
 

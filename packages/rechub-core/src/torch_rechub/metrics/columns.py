@@ -23,28 +23,66 @@ def pair(y_true: Any, y_pred: Any, dtype: Any = np.float64) -> tuple[NDArray[Any
     return labels, scores
 
 
-def binary_pair(y_true: Any, y_pred: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Labels and predictions as arrays (N,), where a label other than 0 and 1 is a mistake.
+def rows_that_count(
+    y_true: Any, y_pred: Any, weights: Any
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+    """Labels, predictions and weights as arrays of the rows of weight above 0.
+
+    Args:
+        y_true: Labels, (N,).
+        y_pred: Predictions, (N,).
+        weights: How much each row counts, (N,); None, which is returned as it is, counts all alike.
 
     Raises:
-        ValueError: Lengths differ, values are masked, or a label is neither 0 nor 1.
+        ValueError: Lengths differ, values are masked, or a weight is negative or not finite.
     """
     labels, scores = pair(y_true, y_pred)
+    if weights is None:
+        return labels, scores, None
+    refuse_masked(weights, "weights")
+    w = np.asarray(weights, dtype=np.float64).reshape(-1)
+    if len(w) != len(labels):
+        raise ValueError(f"{len(labels)} labels, but {len(w)} weights")
+    wrong = ~((w >= 0) & np.isfinite(w))
+    if wrong.any():
+        raise ValueError(
+            f"weights must be finite and at least 0, got {w[wrong][0]:g} in row {wrong.argmax()}"
+        )
+    counts = w > 0
+    return labels[counts], scores[counts], w[counts]
+
+
+def binary_rows(
+    y_true: Any, y_pred: Any, weights: Any
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+    """As `rows_that_count`, where a label other than 0 and 1 is a mistake.
+
+    Raises:
+        ValueError: As there; or a label is neither 0 nor 1.
+    """
+    labels, scores, w = rows_that_count(y_true, y_pred, weights)
     refuse_other_labels(labels)
-    return labels, scores
+    return labels, scores, w
 
 
-def soft_pair(y_true: Any, y_pred: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Labels in [0, 1], such as click rates, and predictions, as arrays (N,).
+def weighted_mean(values: NDArray[Any], weights: NDArray[Any] | None) -> float:
+    """The mean of values (N,), N above 0, weighted where there are weights."""
+    return float(np.mean(values) if weights is None else np.average(values, weights=weights))
+
+
+def soft_rows(
+    y_true: Any, y_pred: Any, weights: Any
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+    """As `rows_that_count`, of labels in [0, 1], such as click rates.
 
     Raises:
-        ValueError: Lengths differ, values are masked, or a label is outside [0, 1].
+        ValueError: As there; or a label is outside [0, 1].
     """
-    labels, scores = pair(y_true, y_pred)
+    labels, scores, w = rows_that_count(y_true, y_pred, weights)
     outside = ~((labels >= 0) & (labels <= 1))
     if outside.any():
         raise ValueError(f"labels must be in [0, 1], got {labels[outside][0]:g}")
-    return labels, scores
+    return labels, scores, w
 
 
 def refuse_other_labels(labels: NDArray[Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .columns import of_length, pair
+from .columns import of_length, pair, rows_that_count
 from .lists import RankedLists
 from .monitor import Metric, Needs
 from .ranking import metric_of_hits, ranking_metrics_from_hits
@@ -20,25 +20,31 @@ __all__ = ["RankedLists", "check_needs", "hits_within_groups", "of_lists", "of_p
 
 
 def of_predictions(
-    metrics: Sequence[Metric], labels: ArrayLike, scores: ArrayLike, groups: ArrayLike | None = None
+    metrics: Sequence[Metric],
+    labels: ArrayLike,
+    scores: ArrayLike,
+    groups: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
 ) -> dict[str, float]:
     """Compute metrics of rows; those of hits within groups.
 
     For metrics that need hits, the rows of each group are its list, of descending score, ties in
-    the order of the rows; a row is relevant where its label is above 0.
+    the order of the rows; a row is relevant where its label is above 0. Rows of weight 0 are left
+    out of every metric; the other weights reach those that take them, see `Metric`.
 
     Args:
         metrics: They need "predictions", "groups" or "hits".
         labels: Shape (N,).
         scores: Shape (N,).
         groups: The group of each row, such as its user, shape (N,); numbers or strings.
+        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
 
     Returns:
         Name → value, in the order of the metrics.
 
     Raises:
-        ValueError: A metric needs groups and none are given, a metric needs lists, or lengths
-            differ.
+        ValueError: A metric needs groups and none are given, a metric needs lists, lengths differ,
+            or there are weights and a metric does not say whether it takes them.
 
     Example:
         >>> from torch_rechub.metrics.monitor import as_metrics
@@ -47,12 +53,16 @@ def of_predictions(
     """
     available: set[Needs] = {"predictions"} if groups is None else {"predictions", "groups"}
     check_needs(metrics, available, "of_predictions")
+    if weights is not None:
+        check_weighted(metrics)
+        labels, scores, groups, weights = _of_weight_above_0(labels, scores, groups, weights)
     found: dict[str, float] = {}
     for metric in metrics:
+        given = keyword_of_weights(metric, weights)
         if metric.needs == "predictions":
-            found[metric.name] = float(metric.function(labels, scores))
+            found[metric.name] = float(metric.function(labels, scores, **given))
         elif metric.needs == "groups":
-            found[metric.name] = float(metric.function(labels, scores, groups))
+            found[metric.name] = float(metric.function(labels, scores, groups, **given))
     of_hits = [metric for metric in metrics if metric.needs == "hits"]
     if of_hits and groups is not None:
         found |= _within_groups(of_hits, labels, scores, groups)
@@ -150,6 +160,38 @@ def check_needs(metrics: Iterable[Metric], available: Collection[Needs], owner: 
         if metric.needs not in available and not by_group:
             needed = _needed(metric, "predictions" in available, owner)
             raise ValueError(f"{owner} cannot compute {metric.name}, which needs {needed}")
+
+
+def check_weighted(metrics: Iterable[Metric]) -> None:
+    """Refuse metrics that do not say whether they take weights, where rows have any.
+
+    Raises:
+        ValueError: Names the metric and the remedy.
+    """
+    for metric in metrics:
+        if metric.weighted is None:
+            raise ValueError(
+                f"the rows have weights, and metric {metric.name} does not say whether it takes "
+                f"them: give Metric({metric.name!r}, …, weighted=True) if its function has an "
+                "argument `weights`, or weighted=False to count all rows of weight above 0 alike"
+            )
+
+
+def keyword_of_weights(metric: Metric, weights: ArrayLike | None) -> dict[str, ArrayLike]:
+    """The weights as the keyword argument of a metric's function; nothing if it takes none."""
+    if weights is None or not metric.weighted:
+        return {}
+    return {"weights" if metric.weighted is True else metric.weighted: weights}
+
+
+def _of_weight_above_0(*columns: Any) -> list[Any]:
+    """The rows of columns, the last of which are weights, that weigh more than 0."""
+    *_, w = columns
+    kept = rows_that_count(w, w, w)[2]
+    if kept is None or len(kept) == len(w):
+        return list(columns)
+    counts = np.asarray(w).reshape(-1) > 0
+    return [None if column is None else np.asarray(column)[counts] for column in columns]
 
 
 def _needed(metric: Metric, has_rows: bool, owner: str) -> str:

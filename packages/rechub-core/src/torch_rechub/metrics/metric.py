@@ -25,6 +25,10 @@ class Metric:
         k: The ranks that "hits" and "lists" are cut at; None for the other needs.
         labels: "binary" for a metric that is defined on labels 0 and 1 only, "probability" for one
             of labels in [0, 1], "real" for any labels.
+        weighted: How the function takes the weights of rows, where the data have any. True:
+            by a keyword argument `weights`, an array (N,). A text: by the keyword of that name,
+            such as "sample_weight". False: not at all; rows of weight 0 are left out, and all
+            others count alike. None: it is unknown, and data with weights are refused.
 
     Raises:
         TypeError: The name is no text, the function cannot be called, or k is no number.
@@ -34,6 +38,8 @@ class Metric:
     Example:
         >>> Metric("mape", lambda y, p: float(abs(y - p).mean()), "min").direction
         'min'
+        >>> Metric("bias", lambda y, p, weights=None: 0.0, None, weighted=True).weighted
+        True
     """
 
     name: str
@@ -42,6 +48,7 @@ class Metric:
     needs: Needs = "predictions"
     k: int | None = None
     labels: Labels = "real"
+    weighted: bool | str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -63,6 +70,11 @@ class Metric:
         if self.labels not in ("binary", "probability", "real"):
             raise UnknownChoiceError(
                 f"labels must be 'binary', 'probability' or 'real', got {self.labels!r}"
+            )
+        if not isinstance(self.weighted, bool | str | None):
+            raise TypeError(
+                f"weighted must be True, False, None or the name of an argument, got "
+                f"{self.weighted!r}"
             )
         check_whole(1, k=self.k)
         if (self.k is None) == (self.needs in ("hits", "lists")):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache, partial
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 from .._bounds import check_number
@@ -36,6 +37,7 @@ _OF_SKLEARN = {
     "root_mean_squared_error": "rmse",
     "mean_absolute_error": "mae",
 }
+_SKLEARN_WEIGHTS = "sample_weight"
 DEFAULT_THRESHOLD = 0.5
 
 __all__ = [
@@ -165,10 +167,13 @@ def metric_of_function(function: Callable[..., Any]) -> tuple[Metric, bool]:
     if ours is not None:
         threshold = getattr(function, "keywords", {}).get("threshold", DEFAULT_THRESHOLD)
         metric = at_threshold(ours, threshold) if ours in AT_THRESHOLD else metric_named(ours)
-        return replace(metric, function=function), True
+        weighted = _SKLEARN_WEIGHTS if _is_sklearn(inner) else metric.weighted
+        return replace(metric, function=function, weighted=weighted), True
     documented = re.search(r"_(score|error|loss|deviance)$", name) if _is_sklearn(inner) else None
     if documented:
-        return Metric(name, function, "max" if documented[1] == "score" else "min"), True
+        weighted = _SKLEARN_WEIGHTS if _SKLEARN_WEIGHTS in signature(inner).parameters else None
+        direction: Direction = "max" if documented[1] == "score" else "min"
+        return Metric(name, function, direction, weighted=weighted), True
     legal = "score" if name == "<lambda>" else re.sub(r"[^\w.@-]", "_", name)
     return Metric(legal, function, direction_of(legal) or "max"), False
 
@@ -206,7 +211,8 @@ def _lookup(name: str) -> Metric | None:
 @cache
 def _of_rows(name: str) -> Metric:
     entry = OF_ROWS[name]
-    return Metric(name, _function(entry), entry.direction, entry.needs, labels=entry.labels)
+    known = {"labels": entry.labels, "weighted": entry.weighted}
+    return Metric(name, _function(entry), entry.direction, entry.needs, **known)  # type: ignore[arg-type]
 
 
 @cache
@@ -214,14 +220,15 @@ def _at_threshold(name: str, threshold: float) -> Metric:
     entry = AT_THRESHOLD[name]
     label = name if threshold == DEFAULT_THRESHOLD else f"{name}_{threshold}"
     function = partial(_function(entry), threshold=threshold)
-    return Metric(label, function, entry.direction, labels=entry.labels)
+    return Metric(label, function, entry.direction, labels=entry.labels, weighted=entry.weighted)
 
 
 @cache
 def _at_k(name: str, k: int) -> Metric:
     entry = AT_K[name]
     function = partial(_function(entry), name=name)
-    return Metric(f"{name}@{k}", function, entry.direction, entry.needs, k, entry.labels)
+    known = (entry.needs, k, entry.labels, entry.weighted)
+    return Metric(f"{name}@{k}", function, entry.direction, *known)
 
 
 def _function(entry: Entry) -> Callable[..., Any]:

@@ -19,12 +19,13 @@ class Entry(NamedTuple):
     direction: Direction | None
     needs: Needs = "predictions"
     labels: Labels = "binary"
+    weighted: bool = True
 
 
 OF_ROWS = {
     "auc": Entry("prediction", "auc_score", "max"),
     "log_loss": Entry("prediction", "log_loss", "min", labels="probability"),
-    "gauc": Entry("prediction", "gauc_score", "max", "groups"),
+    "gauc": Entry("prediction", "gauc_score", "max", "groups", weighted=False),
     "ne": Entry("calibration", "normalized_entropy", "min", labels="probability"),
     "calibration": Entry("calibration", "calibration_score", None, labels="probability"),
     "calibration_error": Entry("calibration", "calibration_error", "min", labels="probability"),
@@ -45,9 +46,9 @@ AT_K = {
     "mrr": Entry("ranking", "metric_of_hits", "max", "hits"),
     "precision": Entry("ranking", "metric_of_hits", "max", "hits"),
     "map": Entry("ranking", "metric_of_hits", "max", "hits"),
-    "coverage": Entry("lists", "metric_of_lists", "max", "lists", "real"),
-    "diversity": Entry("lists", "metric_of_lists", "max", "lists", "real"),
-    "novelty": Entry("lists", "metric_of_lists", "max", "lists", "real"),
+    "coverage": Entry("lists", "metric_of_lists", "max", "lists", "real", False),
+    "diversity": Entry("lists", "metric_of_lists", "max", "lists", "real", False),
+    "novelty": Entry("lists", "metric_of_lists", "max", "lists", "real", False),
 }
 _ALIASES = {"logloss": "log_loss", "normalized_entropy": "ne"}
 _FLOAT = r"-?(?:[0-9]+\.[0-9]+|[0-9]+(?:\.[0-9]+)?e[+-][0-9]+)"

@@ -8,33 +8,35 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .columns import of_length, pair, refuse_other_labels
+from .columns import of_length, pair, refuse_other_labels, rows_that_count, weighted_mean
 
 log = logging.getLogger("torch_rechub")
 
 
-def auc_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+def auc_score(y_true: ArrayLike, y_pred: ArrayLike, *, weights: ArrayLike | None = None) -> float:
     """Area under the ROC curve: the chance that a positive ranks above a negative, ties counting ½.
 
     AUC = Σ_s p_s (n_{<s} + n_s / 2) / (P N) over the different scores s, of p_s positives and n_s
-    negatives, with n_{<s} negatives below: one sort.
+    negatives, with n_{<s} negatives below: one sort. With weights, all of these are sums of them.
 
     Args:
         y_true: Labels 0 and 1, shape (N,); of two other values the larger is the positive.
         y_pred: Scores, shape (N,).
+        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
 
     Returns:
         The area, in 0 to 1; NaN with a warning where it is undefined: one class only, no row at
         all, or a score that is NaN.
 
     Raises:
-        ValueError: Lengths differ, or there are labels of more than two values.
+        ValueError: Lengths differ, there are labels of more than two values, or a weight is
+            negative or not finite.
 
     Example:
         >>> auc_score([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
         0.75
     """
-    labels, scores = pair(y_true, y_pred)
+    labels, scores, w = rows_that_count(y_true, y_pred, weights)
     if len(labels) == 0 or labels.min() == labels.max():
         classes = f"only the label {labels[0]:g}" if len(labels) else "no rows"
         log.warning("AUC is undefined on %s: reported as NaN.", classes)
@@ -52,11 +54,14 @@ def auc_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     order = np.argsort(scores)
     ascending = scores[order]
     last = np.append(np.flatnonzero(ascending[1:] != ascending[:-1]), len(scores) - 1)
-    positives = np.cumsum(positive[order])[last]  # of this score and below
-    negatives = last + 1 - positives
+    positive, negative = positive[order], negative[order]
+    if w is not None:
+        positive, negative = positive * w[order], negative * w[order]
+    positives = np.cumsum(positive)[last]  # of this score and below
+    negatives = np.cumsum(negative)[last]
     below = np.append(0, negatives[:-1])
     won = np.diff(positives, prepend=0) @ (below + negatives) / 2
-    return float(won / (int(positives[-1]) * int(negatives[-1])))
+    return float(won / (float(positives[-1]) * float(negatives[-1])))
 
 
 def gauc_score(
@@ -153,12 +158,13 @@ def get_user_pred(
     }
 
 
-def log_loss(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+def log_loss(y_true: ArrayLike, y_pred: ArrayLike, *, weights: ArrayLike | None = None) -> float:
     """Mean binary cross-entropy: −(1/N) Σ y ln p + (1 − y) ln(1 − p), in nats.
 
     Args:
         y_true: Labels in [0, 1], shape (N,).
         y_pred: Probabilities, shape (N,); clipped to [1e-15, 1 − 1e-15].
+        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
 
     Returns:
         The loss; NaN where there is no row.
@@ -167,19 +173,20 @@ def log_loss(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         >>> round(log_loss([1, 0], [0.9, 0.2]), 4)
         0.1643
     """
-    labels, p = pair(y_true, y_pred)
+    labels, p, w = rows_that_count(y_true, y_pred, weights)
     if len(labels) == 0:
         return math.nan
     p = np.clip(p, 1e-15, 1 - 1e-15)
-    return float(-np.mean(labels * np.log(p) + (1 - labels) * np.log1p(-p)))
+    return -weighted_mean(labels * np.log(p) + (1 - labels) * np.log1p(-p), w)
 
 
-def mse_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+def mse_score(y_true: ArrayLike, y_pred: ArrayLike, *, weights: ArrayLike | None = None) -> float:
     """Mean squared error: (1/N) Σ (y − ŷ)².
 
     Args:
         y_true: Labels, shape (N,).
         y_pred: Predictions, shape (N,).
+        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
 
     Returns:
         The error, in the unit of the labels squared; NaN where there is no row.
@@ -188,16 +195,17 @@ def mse_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         >>> mse_score([1.0, 2.0], [1.0, 4.0])
         2.0
     """
-    labels, predictions = pair(y_true, y_pred)
-    return float(np.mean((labels - predictions) ** 2)) if len(labels) else math.nan
+    labels, predictions, w = rows_that_count(y_true, y_pred, weights)
+    return weighted_mean((labels - predictions) ** 2, w) if len(labels) else math.nan
 
 
-def rmse_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+def rmse_score(y_true: ArrayLike, y_pred: ArrayLike, *, weights: ArrayLike | None = None) -> float:
     """Root of the mean squared error: √( (1/N) Σ (y − ŷ)² ).
 
     Args:
         y_true: Labels, shape (N,).
         y_pred: Predictions, shape (N,).
+        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
 
     Returns:
         The error, in the unit of the labels; NaN where there is no row.
@@ -206,15 +214,16 @@ def rmse_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         >>> rmse_score([1.0, 2.0], [1.0, 4.0])
         1.4142135623730951
     """
-    return math.sqrt(mse_score(y_true, y_pred))
+    return math.sqrt(mse_score(y_true, y_pred, weights=weights))
 
 
-def mae_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+def mae_score(y_true: ArrayLike, y_pred: ArrayLike, *, weights: ArrayLike | None = None) -> float:
     """Mean absolute error: (1/N) Σ |y − ŷ|.
 
     Args:
         y_true: Labels, shape (N,).
         y_pred: Predictions, shape (N,).
+        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
 
     Returns:
         The error, in the unit of the labels; NaN where there is no row.
@@ -223,8 +232,8 @@ def mae_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         >>> mae_score([1.0, 2.0], [1.0, 4.0])
         1.0
     """
-    labels, predictions = pair(y_true, y_pred)
-    return float(np.mean(np.abs(labels - predictions))) if len(labels) else math.nan
+    labels, predictions, w = rows_that_count(y_true, y_pred, weights)
+    return weighted_mean(np.abs(labels - predictions), w) if len(labels) else math.nan
 
 
 def _ranks_within(

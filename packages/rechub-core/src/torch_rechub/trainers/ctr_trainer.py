@@ -12,10 +12,11 @@ from ..data.batch import Batch
 from ..data.labels import check_binary, warn_of_one_class
 from ..losses import BatchLoss, BinaryCrossEntropy
 from ..losses.binary_cross_entropy import OnLogits
+from ..losses.weighted import weighted_loss
 from ..metrics.computing import of_predictions
 from ..metrics.monitor import Needs
+from ..models.auxiliary import auxiliary_loss
 from ..models.logits import logits_of
-from ..models.protocols import HasAuxiliaryLoss
 from ..training.evaluation import Predictions
 from ..training.monitoring import EvaluateFn
 from ..training.settings import Folder, Settings, TrainerOptions, known_options
@@ -114,11 +115,10 @@ class CTRTrainer(Trainer):
         output = (self._logits if on_logits else self._probabilities)(x)  # type: ignore[misc]
         prediction, auxiliary = (output, 0.0) if self.loss_mode else output
         prediction = widened(prediction.reshape(-1))
-        loss_fn: Any = criterion.on_logits if on_logits else criterion
-        loss = loss_fn(prediction, y.to(prediction.dtype))
-        if isinstance(self.model, HasAuxiliaryLoss):
-            auxiliary = auxiliary + self.model.auxiliary_loss(x, prediction, y)
-        return BatchLoss(loss + auxiliary, batch.rows)
+        y = y.to(prediction.dtype)
+        loss = weighted_loss(criterion, prediction, y, batch.weights, on_logits)
+        auxiliary = auxiliary + auxiliary_loss(self.model, batch, prediction, y)
+        return BatchLoss(loss + auxiliary, batch.count)
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
         """Refuse labels other than 0 and 1; warn where those to validate on are all the same."""
@@ -160,7 +160,7 @@ class CTRTrainer(Trainer):
         """The labels and the probabilities of the validation data."""
         if val_dataloader is None:
             return None
-        labels, probabilities, _ = self._predictions(self.model, val_dataloader).as_numpy()
+        labels, probabilities, *_ = self._predictions(self.model, val_dataloader).as_numpy()
         return labels, probabilities
 
     def _predictions(

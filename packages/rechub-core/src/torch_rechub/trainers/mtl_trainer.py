@@ -181,7 +181,7 @@ class MTLTrainer(Trainer):
         predict, labels_of = self.tasks.predictor(model), self.tasks.columns
         group_column = self.settings.group_column
         found = self.evaluation.predictions(model, data_loader, predict, labels_of, group_column)
-        labels, predictions, groups = found.as_numpy()
+        labels, predictions, groups, _ = found.as_numpy()
         return labels.reshape(-1, self.tasks.n), predictions.reshape(-1, self.tasks.n), groups
 
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[list[float]]:

@@ -147,6 +147,7 @@ def _in_memory(dataset: Any, looked_up: Collection[str]) -> tuple[Any, Tensor | 
         sequences = (dataset.seq_tokens, dataset.seq_positions, dataset.seq_time_diffs)
         return sequences, dataset.targets
     if isinstance(dataset, TensorDataset) and len(dataset.tensors) > 1:
-        *inputs, labels = dataset.tensors
+        # three tensors are (x, y, weights)
+        *inputs, labels = dataset.tensors[:2] if len(dataset.tensors) == 3 else dataset.tensors
         return inputs[0] if len(inputs) == 1 else tuple(inputs), labels
     return None

@@ -8,10 +8,12 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from .._streams import StandardStream
+from ..basic.layers.embedding import input_columns
 from ..basic.layers.inputs import tensor_of
 from ..basic.layers.precision import for_device, is_double
 from ..data.batch import Batch, map_tensors, to_device
 from ..data.loader import TableLoader
+from ..data.weights import check_table_weights, check_weights
 from .checks import check_dense, check_not_empty, check_table
 from .settings import Settings
 
@@ -24,6 +26,9 @@ class Checks(Protocol):
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
         """Raise ValueError if these are no labels of the task."""
+
+    def check_weights(self, validation: bool = False) -> None:
+        """Raise ValueError if rows of the task cannot have weights."""
 
 
 class DeviceLoader:
@@ -47,6 +52,14 @@ class DeviceLoader:
     ) -> None:
         """Raise what is wrong with the data before the first step, as far as it can be known."""
         check_not_empty(loader, name)
+        column = self.settings.weight_column
+        if column is not None and column in input_columns(self.model):
+            raise ValueError(
+                f"weight_column={column!r} is a feature of the model, and weights are taken out of "
+                "the inputs: give the weights a column of their own"
+            )
+        if check_table_weights(loader, column) or column is not None:
+            self.checks.check_weights(validation=name == "val_dataloader")
         if check_table(self.model, loader, check_labels, self.checks.check_inputs):
             self.verified += (loader,)
 
@@ -85,6 +98,7 @@ class DeviceLoader:
         model: nn.Module | None = None,
         labels: bool = True,
         group_column: str | None = None,
+        training: bool = False,
     ) -> Iterator[Batch]:
         """The batches on the device, each checked unless the whole table was.
 
@@ -94,14 +108,17 @@ class DeviceLoader:
             model: Takes the inputs; None means the model being trained.
             labels: Whether labels, where there are any, will be used.
             group_column: The column of groups to unpack; None unpacks none.
+            training: Whether rows of weight 0 are left out, as if they were not among the data.
         """
         model = self.model if model is None else model
         verified = model is self.model and any(data_loader is one for one in self.verified)
         # on the CPU, the lookup itself checks inputs, unless it is compiled
         inputs = not verified and (self.device.type != "cpu" or self.settings.compile)
-        double = is_double(model)
+        double, weight_column = is_double(model), self.settings.weight_column
         for given in _ahead(bar, self.device, double) if self.settings.prefetch else bar:
-            batch = Batch.unpacked(given, group_column)
+            batch = Batch.unpacked(given, group_column, weight_column, weighted=labels)
+            if batch.weights is not None:
+                batch = self._weighted(batch, labels and not verified, training)
             if batch.rows == 0:
                 continue  # no row, no loss and no score
             if labels and not verified and batch.labels is not None:
@@ -111,6 +128,16 @@ class DeviceLoader:
             if inputs:
                 self.checks.check_inputs(model, batch.inputs)
             yield batch.to(self.device, double)
+
+    def _weighted(self, batch: Batch, check: bool, training: bool) -> Batch:
+        """A batch with weights that have been checked; in training without rows of weight 0."""
+        if check:
+            self.checks.check_weights()
+            column = self.settings.weight_column
+            third = "weights, the third part of a batch (x, y, weights),"
+            name = third if column is None else f"weight_column={column!r}"
+            check_weights(batch.weights, batch.rows, name)
+        return batch.of_weight_above_0() if training else batch
 
 
 def _ahead(batches: Iterable[Any], device: torch.device, double: bool) -> Iterator[Any]:

@@ -27,16 +27,21 @@ class Predictions:
         scores: The predictions, (N, ...).
         labels: Their labels, (N, ...); empty where they were not asked for.
         groups: The group of each row, (N,); None where none was asked for.
+        weights: How much each row counts, (N,); None where all count alike.
     """
 
     scores: Tensor
     labels: Tensor
     groups: Tensor | None = None
+    weights: Tensor | None = None
 
-    def as_numpy(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
-        """Labels, scores and groups as NumPy arrays, in at least single precision."""
+    def as_numpy(
+        self,
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]:
+        """Labels, scores, groups and weights as NumPy arrays, in at least single precision."""
         groups = None if self.groups is None else self.groups.numpy()
-        return widened(self.labels).numpy(), widened(self.scores).numpy(), groups
+        weights = None if self.weights is None else self.weights.numpy()
+        return widened(self.labels).numpy(), widened(self.scores).numpy(), groups, weights
 
 
 class Evaluation:
@@ -87,11 +92,11 @@ class Evaluation:
         labels_of: Callable[[Tensor], Tensor] | None = None,
         group_column: str | None = None,
     ) -> Predictions:
-        """The predictions for every row, with labels and groups where they are asked for.
+        """The predictions for every row; labels, groups and weights too where labels are asked for.
 
         Args:
             model: The model that `predict` calls.
-            data_loader: Yields x or (x, y).
+            data_loader: Yields x, (x, y) or (x, y, weights).
             predict: Maps x to predictions (B, ...).
             labels_of: Maps y to labels (B, ...); None leaves labels out.
             group_column: The column of groups; None leaves them out.
@@ -102,22 +107,23 @@ class Evaluation:
         if labels_of is None:
             warn_if_shuffled(data_loader)
 
-        def step(batch: Batch) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        def step(batch: Batch) -> tuple[Tensor | None, ...]:
             scores = predict(batch.inputs).cpu()
             if labels_of is None:
-                return scores, None, None
+                return scores, None, None, None
             if batch.labels is None:
                 raise ValueError("evaluation needs labels: the loader must yield (x, y)")
-            return scores, labels_of(batch.labels).cpu(), batch.groups
+            weights = None if batch.weights is None else batch.weights.cpu()
+            return scores, labels_of(batch.labels).cpu(), batch.groups, weights
 
         large = self.batches.in_large_batches(data_loader)
         needs_labels = labels_of is not None
         results = self(model, large, step, labels=needs_labels, group_column=group_column)
-        scores, labels, groups = map(_concatenated, zip(*results)) if results else [None] * 3
+        parts = map(_concatenated, zip(*results)) if results else [None] * 4
+        scores, labels, groups, weights = parts
         empty = torch.empty(0)
-        return Predictions(
-            empty if scores is None else scores, empty if labels is None else labels, groups
-        )
+        scores, labels = (empty if part is None else part for part in (scores, labels))
+        return Predictions(scores, labels, groups, weights)
 
 
 def warn_if_shuffled(data_loader: Iterable[Any]) -> None:
@@ -132,4 +138,8 @@ def warn_if_shuffled(data_loader: Iterable[Any]) -> None:
 
 def _concatenated(parts: tuple[Tensor | None, ...]) -> Tensor | None:
     present = [part for part in parts if part is not None]
+    if present and len(present) < len(parts):
+        raise ValueError(
+            "some batches have weights and others have none: give all of them weights, or none"
+        )
     return torch.cat(present) if present else None

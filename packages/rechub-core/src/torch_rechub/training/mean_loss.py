@@ -66,7 +66,10 @@ class MeanLosses:
             FloatingPointError: A mean is no finite number, and that is to be raised.
         """
         if self.count == 0:
-            raise ValueError("train_dataloader yielded no batch with anything to learn from")
+            raise ValueError(
+                "train_dataloader yielded no batch with anything to learn from: no row, or only "
+                "rows of weight 0"
+            )
         means = [float(total) / float(self.count) for total in self.total]
         if not all(map(math.isfinite, means)):
             problem = (

@@ -34,6 +34,10 @@ class TrainerOptions(TypedDict, total=False):
             larger or smaller values are better is a property of the metric.
         min_delta: An epoch is better only if it exceeds the best by more than this.
         group_column: The column of groups, such as users, that "gauc" and ranking metrics need.
+        weight_column: The column that says how much each row counts in the loss and in metrics,
+            numbers of at least 0; it is taken out of the inputs. None takes the weights of loaders
+            that yield (x, y, weights), and else counts all rows alike. The loss of a batch, and of
+            an epoch, is Σ w ℓ / Σ w.
         callbacks: Objects with methods of `Callback`, which training calls.
         scheduler_step: Whether the schedule moves each "epoch" (the default) or each "batch".
         progress: Whether to show a progress bar; None, the default, means on a terminal.
@@ -73,6 +77,7 @@ class TrainerOptions(TypedDict, total=False):
     record: "Recording | None"
     scheduler_step: str
     progress: bool | None
+    weight_column: str | None
 
 
 _CHOICES: dict[str, tuple[str | bool | None, ...]] = {
@@ -104,6 +109,7 @@ class Settings:
     monitor: str | None = None
     min_delta: float = 0.0
     group_column: str | None = None
+    weight_column: str | None = None
     callbacks: Sequence[Any] = ()
     scheduler_step: str = "epoch"
     progress: bool | None = None

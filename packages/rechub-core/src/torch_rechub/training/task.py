@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ..data.batch import Batch
 from ..losses.batch_loss import BatchLoss
 from ..losses.regularization import RegularizationLoss
+from ..metrics.computing import check_weighted
 from ..metrics.monitor import Direction, Metric, Needs
 from .checks import check_inputs
 from .monitoring import chosen_metrics, direction_to_monitor
@@ -32,7 +33,6 @@ class Task:
     default_metrics: Sequence[str] = ("auc",)
     own_metrics: Mapping[str, Metric] = {}
     measured: tuple[Needs, ...] = ("predictions",)
-
     model: nn.Module
     metrics: tuple[Metric, ...]
     settings: Settings
@@ -57,6 +57,11 @@ class Task:
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
         """Raise ValueError if these are no labels of this task, or, if so, to validate on."""
+
+    def check_weights(self, validation: bool = False) -> None:
+        """Raise ValueError if rows may not have weights, or if metrics of validation take none."""
+        if validation:
+            check_weighted(self.named_metrics().values())
 
     def measure(self, model: nn.Module, data_loader: Any) -> dict[str, float]:
         """The metrics of a model on data, by the names of `named_metrics`."""

@@ -195,7 +195,7 @@ class Trainer(Task, ExportsRows):
         self.steps.reset()
         mean = MeanLosses(len(self.loss_names), self.device, log_interval, self.settings.on_nan)
         bar = self.batches.bar(data_loader, title)
-        for batch in self.batches(data_loader, bar):
+        for batch in self.batches(data_loader, bar, training=True):
             with self.steps.precision():
                 loss = self.losses(batch)
             scalars = loss.scalars()
