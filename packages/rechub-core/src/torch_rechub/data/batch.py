@@ -69,7 +69,7 @@ class Batch:
 
     @property
     def count(self) -> int | Tensor:
-        """The number of rows that the loss of the batch is the mean of, or the sum of their weights."""
+        """The number of rows, of which losses are the mean, or the sum of their weights."""
         return self.rows if self.weights is None else self.weights.sum()
 
     def of_weight_above_0(self) -> "Batch":
