@@ -7,10 +7,9 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
-from torch.utils.data import DataLoader
 
 from core.training.batch_losses import loss_of
-from torch_rechub.data.loader import PredictDataset, TableLoader, TorchDataset
+from torch_rechub.data.loader import PredictDataset, TableLoader
 from torch_rechub.metrics import Metric
 
 
@@ -53,16 +52,6 @@ def sgd(make_trainer):
 
 
 # Training
-
-
-@pytest.mark.parametrize("by_row", [False, True])
-def test_predicting_in_a_random_order_is_warned_of(make_trainer, data, caplog, by_row):
-    trainer, loader = make_trainer(), DataLoader if by_row else TableLoader
-    trainer.predict(trainer.model, loader(TorchDataset(*data), 10))
-    trainer.evaluate(trainer.model, loader(TorchDataset(*data), 10, shuffle=True))
-    assert "shuffles" not in caplog.text
-    trainer.predict(trainer.model, loader(TorchDataset(*data), 10, shuffle=True))
-    assert "The loader shuffles its rows" in caplog.text
 
 
 def test_the_loss_recorded_is_the_mean_over_rows_and_the_weights_follow_it(sgd, loaders):

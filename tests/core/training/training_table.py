@@ -82,10 +82,14 @@ def codes(**kwargs):
     return RQVAETrainer(model, eval_step=1, **kwargs), vectors.split(32)
 
 
-def next_codes(**kwargs):
+def histories():
     items = torch.randint(1, V, (N, 5), generator=torch.Generator().manual_seed(3)).tolist()
     ids = {i: [f"<a_{i % 4}>", f"<b_{i // 4}>"] for i in range(1, V)}
-    data = TigerSeqDataset(dict(enumerate(items)), ids, 4, "test")
+    return TigerSeqDataset(dict(enumerate(items)), ids, 4, "test")
+
+
+def next_codes(**kwargs):
+    data = histories()
     tokenizer = data.make_tokenizer()
     config = T5Config(
         vocab_size=len(tokenizer), d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2,

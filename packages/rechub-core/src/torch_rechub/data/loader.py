@@ -109,6 +109,12 @@ class TableLoader(DataLoader[Any]):
             self.dataset, batch_size, self.shuffle, self.num_workers, **self._further
         )
 
+    def in_row_order(self) -> "TableLoader":
+        """A loader of the same rows, in the order of the data set."""
+        further = {name: value for name, value in self._further.items() if name != "in_order"}
+        size = self.batch_size or 1
+        return TableLoader(self.dataset, size, False, self.num_workers, **further)
+
 
 def as_fetched(batch: Any) -> Any:
     """The batch as the data set gave it."""

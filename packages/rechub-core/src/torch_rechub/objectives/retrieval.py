@@ -1,6 +1,6 @@
 """Validation by retrieval: the users, the catalogue, and the items that should be found."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from .._bounds import check_whole
-from ..data.loader import TableLoader
+from ..data.as_loader import as_loader, is_table
 from ..data.table import PredictDataset
 from ..metrics.computing import RankedLists, of_lists
 from ..metrics.monitor import Metric
@@ -35,8 +36,7 @@ class RetrievalData:
     """The data that `MatchTrainer` validates retrieval on, over the whole catalogue.
 
     Attributes:
-        users: The columns of the users, a dict or a frame; or a loader of such, which does not
-            shuffle.
+        users: The columns of the users, a dict or a frame; or a data set, or a loader, of such.
         items: Likewise those of the catalogue, each item once.
         relevant: The items to find: a sequence of rows of `items`, counted from 0, for each user,
             or those sequences as (indptr, indices) or as a SciPy CSR matrix. Users without any do
@@ -121,7 +121,7 @@ class RetrievalData:
         model: nn.Module, tower: str, columns: Any, predictions: PredictsRows
     ) -> Tensor:
         with one_tower(model, tower):
-            found = predictions(model, _loader(columns), partial(prediction, model))
+            found = predictions(model, columns, partial(prediction, model))
         embeddings: Tensor = found.scores.cpu()
         return embeddings
 
@@ -137,22 +137,14 @@ class RetrievalData:
             pairs = {name: column.repeat_interleave(n_items, 0) for name, column in block.items()}
             for name, column in items.items():
                 pairs[name] = column.repeat(n, *[1] * (column.dim() - 1))
-            found = predictions(model, _loader(pairs), partial(prediction, model))
+            found = predictions(model, as_loader(pairs, _BATCH_SIZE), partial(prediction, model))
             scores.append(found.scores.reshape(n, n_items).cpu())
         return torch.cat([part.to(scores[-1].dtype) for part in scores])
 
 
-def _loader(columns: Any) -> Any:
-    """A loader of columns, in order; a loader as it is."""
-    if isinstance(columns, Mapping) or hasattr(columns, "columns"):
-        return TableLoader(PredictDataset(columns), _BATCH_SIZE)
-    return columns
-
-
 def _table(columns: Any, name: str) -> dict[str, Tensor]:
     """The columns as tensors."""
-    loader = _loader(columns)
-    dataset = getattr(loader, "dataset", None)
+    dataset = getattr(as_loader(columns, _BATCH_SIZE), "dataset", None)
     if not isinstance(dataset, PredictDataset):
         raise ValueError(
             f"retrieval of a model without towers needs {name} as a dict or a frame, got "
@@ -163,7 +155,6 @@ def _table(columns: Any, name: str) -> dict[str, Tensor]:
 
 def _rows(columns: Any) -> int | None:
     """The number of rows, where it is known."""
-    try:
-        return len(_loader(columns).dataset)
-    except (AttributeError, TypeError):
-        return None
+    table: Any = PredictDataset(columns) if is_table(columns) else columns
+    dataset = getattr(table, "dataset", table)  # that of a loader
+    return len(dataset) if isinstance(dataset, Dataset) and isinstance(dataset, Sized) else None

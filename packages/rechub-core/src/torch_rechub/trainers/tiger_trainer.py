@@ -15,7 +15,6 @@ from ..metrics.monitor import Metric, Needs, metric_named
 from ..metrics.ranking import top_ks
 from ..objectives.beam_search import BeamSearch, lists_of
 from ..objectives.next_item_metrics import SEQUENCE_METRICS
-from ..training.evaluation import warn_if_shuffled
 from ..training.settings import Folder, Settings, TrainerOptions, known_options
 from ..training.trainer import Trainer
 
@@ -106,6 +105,7 @@ class TigerTrainer(Trainer):
         self.ranking = {"exclude_seen": exclude_seen, "num_beams": num_beams}
         self._forward = settings.parallel(self.model)
         self.search = BeamSearch(self.model, data, tokenizer)
+        self.collate_fn = data.get_collate_fn(tokenizer)
 
     def losses(self, batch: Batch) -> BatchLoss:
         """The mean loss of the tokens of a batch, and the number of tokens."""
@@ -144,13 +144,12 @@ class TigerTrainer(Trainer):
         Raises:
             ValueError: `num_beams` is below 1.
         """
-        warn_if_shuffled(data_loader)
         check_whole(1, num_beams=num_beams)
 
         def step(batch: Batch) -> list[list[Any]]:
             return self.search(batch.inputs, num_beams)
 
-        batches = self.evaluation(self.model, data_loader, step, "recommend")
+        batches = self.evaluation(self.model, data_loader, step, "recommend", in_order=True)
         return [items for batch in batches for items in batch]
 
     def evaluate_topk(

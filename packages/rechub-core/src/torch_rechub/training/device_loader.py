@@ -5,21 +5,28 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from .._streams import StandardStream
 from ..basic.layers.embedding import input_columns
 from ..basic.layers.inputs import tensor_of
 from ..basic.layers.precision import for_device, is_double
+from ..data.as_loader import as_loader
 from ..data.batch import Batch, map_tensors, to_device
 from ..data.loader import TableLoader
+from ..data.row_order import in_row_order, with_every_row
 from ..data.weights import check_table_weights, check_weights
 from .checks import check_dense, check_not_empty, check_table
 from .settings import Settings
 
+_BATCH_SIZE = 256  # of data that are given without a loader, unless `eval_batch_size` says more
+
 
 class Checks(Protocol):
-    """The checks of a task, which a trainer has."""
+    """The checks of a task, which a trainer has, and how it makes a batch of a data set's rows."""
+
+    collate_fn: Callable[[list[Any]], Any] | None
 
     def check_inputs(self, model: nn.Module, x: Any) -> None:
         """Raise what is wrong with inputs, of a table or of one batch, that `model` will take."""
@@ -76,6 +83,31 @@ class DeviceLoader:
         # tqdm itself takes a closed or broken stream for an error of the loop
         stream = StandardStream("stderr")
         return tqdm(data_loader, desc=title, disable=disable, leave=False, file=stream)
+
+    def loader_of(
+        self, data: Any, model: nn.Module | None = None, *, in_order: bool = False
+    ) -> Iterable[Any]:
+        """A loader of data to evaluate or to predict, with every row.
+
+        Args:
+            data: A loader, or data as `as_loader` takes them.
+            model: Will take the inputs; None means the model being trained.
+            in_order: Whether the rows must come in the order of the data.
+
+        Raises:
+            TypeError: The model is none, or the data are of no known form.
+            ValueError: A sampler leaves out or repeats rows of data to predict in order.
+        """
+        model = self.model if model is None else model
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"the model comes first, then the data, got {type(model).__name__}")
+        if not isinstance(data, DataLoader):
+            settings = self.settings
+            columns: set[str | None] = set(input_columns(model))
+            needed = columns and columns | {settings.group_column, settings.weight_column}
+            size = settings.eval_batch_size or _BATCH_SIZE
+            data = as_loader(data, size, needed, self.checks.collate_fn)
+        return in_row_order(data) if in_order else with_every_row(data)
 
     def in_large_batches(self, data_loader: Iterable[Any]) -> Iterable[Any]:
         """The same rows in the same order, in batches that cost less a row without gradients.

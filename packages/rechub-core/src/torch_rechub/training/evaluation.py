@@ -1,6 +1,5 @@
 """The evaluation loop: a model over data, without gradients, for validation, test, prediction."""
 
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -8,13 +7,10 @@ from typing import Any, TypeVar
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import RandomSampler
 
 from ..basic.layers.precision import widened
 from ..data.batch import Batch
 from .device_loader import DeviceLoader
-
-log = logging.getLogger("torch_rechub")
 
 Result = TypeVar("Result")
 
@@ -65,17 +61,23 @@ class Evaluation:
         *,
         labels: bool = True,
         group_column: str | None = None,
+        in_order: bool = False,
     ) -> list[Result]:
-        """The results of the step, one for each batch, in the order of the loader.
+        """The results of the step, one for each batch.
 
         Args:
             model: The model that the step calls.
-            data_loader: Yields batches.
+            data_loader: Yields batches; or data as `as_loader` takes them.
             step: Maps a batch on the device to a result.
             title: The title of the progress bar.
             labels: Whether the step reads labels.
             group_column: The column of groups that the step reads.
+            in_order: Whether the rows come in the order of the data, whatever the loader's.
+
+        Raises:
+            TypeError: The model is none, or the data are of no known form.
         """
+        data_loader = self.batches.loader_of(data_loader, model, in_order=in_order)
         model.eval()
         bar = self.batches.bar(data_loader, title)
         batches = self.batches(
@@ -94,9 +96,11 @@ class Evaluation:
     ) -> Predictions:
         """The predictions for every row; labels, groups and weights too where labels are asked for.
 
+        Without labels, they are in the order of the rows, of a loader that shuffles too.
+
         Args:
             model: The model that `predict` calls.
-            data_loader: Yields x, (x, y) or (x, y, weights).
+            data_loader: Yields x, (x, y) or (x, y, weights); or data as `as_loader` takes them.
             predict: Maps x to predictions (B, ...).
             labels_of: Maps y to labels (B, ...); None leaves labels out.
             group_column: The column of groups; None leaves them out.
@@ -104,36 +108,25 @@ class Evaluation:
         Raises:
             ValueError: Labels are asked for, and rows lack them.
         """
-        if labels_of is None:
-            warn_if_shuffled(data_loader)
+        needs_labels = labels_of is not None
+        loader = self.batches.loader_of(data_loader, model, in_order=not needs_labels)
 
         def step(batch: Batch) -> tuple[Tensor | None, ...]:
             scores = predict(batch.inputs).cpu()
             if labels_of is None:
                 return scores, None, None, None
             if batch.labels is None:
-                raise ValueError("evaluation needs labels: the loader must yield (x, y)")
+                raise ValueError("evaluation needs labels: give (x, y), or a loader of them")
             weights = None if batch.weights is None else batch.weights.cpu()
             return scores, labels_of(batch.labels).cpu(), batch.groups, weights
 
-        large = self.batches.in_large_batches(data_loader)
-        needs_labels = labels_of is not None
+        large = self.batches.in_large_batches(loader)
         results = self(model, large, step, labels=needs_labels, group_column=group_column)
         parts = map(_concatenated, zip(*results)) if results else [None] * 4
         scores, labels, groups, weights = parts
         empty = torch.empty(0)
         scores, labels = (empty if part is None else part for part in (scores, labels))
         return Predictions(scores, labels, groups, weights)
-
-
-def warn_if_shuffled(data_loader: Iterable[Any]) -> None:
-    """Warn of a loader that is known to yield its rows in a random order."""
-    sampler = getattr(data_loader, "sampler", None)
-    if getattr(sampler, "shuffle", False) or isinstance(sampler, RandomSampler):
-        log.warning(
-            "The loader shuffles its rows, so the predictions are not in the order of the data: "
-            "predict with a loader that does not."
-        )
 
 
 def _concatenated(parts: tuple[Tensor | None, ...]) -> Tensor | None:

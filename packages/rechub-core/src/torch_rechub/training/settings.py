@@ -54,7 +54,7 @@ class TrainerOptions(TypedDict, total=False):
         compile: Whether to train on the model as `torch.compile` makes it.
         eval_batch_size: Rows a batch in evaluation and prediction of rows; None, the default, takes
             at least 4096 where the loader is one of `torch_rechub`'s, as its results do not depend
-            on it.
+            on it, and 256 where they do and data come without a loader.
         on_nan: Whether to "warn", the default, or to "raise" FloatingPointError after an epoch of
             which the mean loss is NaN or infinite.
         record: What to tell the loggers in addition to the metrics of each epoch: a `Recording`.

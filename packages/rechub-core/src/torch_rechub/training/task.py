@@ -1,6 +1,6 @@
 """The task of a trainer: the methods that say what is minimized, measured and recorded."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,6 +25,8 @@ class Task:
         default_metrics: The metrics where the user names none.
         own_metrics: Metrics that this task has under a name of its own.
         measured: What the task's metrics may be computed from.
+        collate_fn: Makes a batch of the rows of a data set that comes without a loader; None stacks
+            them.
         metrics: The metrics of validation.
     """
 
@@ -33,6 +35,8 @@ class Task:
     default_metrics: Sequence[str] = ("auc",)
     own_metrics: Mapping[str, Metric] = {}
     measured: tuple[Needs, ...] = ("predictions",)
+    collate_fn: Callable[[list[Any]], Any] | None = None
+
     model: nn.Module
     metrics: tuple[Metric, ...]
     settings: Settings

@@ -107,7 +107,8 @@ class InfersTowers:
         output: Callable[[nn.Module, Any], Tensor],
     ) -> Tensor:
         with one_tower(model, mode):
-            check_not_empty(data_loader, "data_loader")
+            loader = self.evaluation.batches.loader_of(data_loader, model, in_order=True)
+            check_not_empty(loader, "data_loader")
             put_weights(model, local_path("model_path", model_path) / self.weights_file)
             model.to(self.device)
-            return self.evaluation.predictions(model, data_loader, partial(output, model)).scores
+            return self.evaluation.predictions(model, loader, partial(output, model)).scores

@@ -1,0 +1,140 @@
+"""Data in the forms that people have them, as loaders: tables, data sets, (x, y)."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+
+from .loader import TableLoader
+from .raw_column import RawColumn
+from .seq_dataset import SeqDataset
+from .table import PredictDataset, TorchDataset, to_tensor
+
+_SEQUENCES = ("seq_tokens", "seq_positions", "targets", "seq_time_diffs")  # as in SeqDataset
+
+
+def as_loader(
+    data: Any,
+    batch_size: int,
+    needed: Collection[str | None] | None = None,
+    collate_fn: Callable[[list[Any]], Any] | None = None,
+) -> Iterable[Any]:
+    """A loader of data in any form, in the order of their rows.
+
+    Args:
+        data: A dict of arrays, tensors or lists; a pandas, polars or Arrow table; an array or a
+            tensor of rows; (x, y) or (x, y, weights) of these; or a data set. A table with the
+            columns seq_tokens, seq_positions, seq_time_diffs and targets is one of sequences, as
+            `SeqDataset`. A loader, or any other iterable of batches, is returned as it is.
+        batch_size: Rows a batch.
+        needed: The columns of tables that will be read, such as those of the model's features;
+            others that hold no numbers, such as names and dates, are left out. None keeps all.
+        collate_fn: Makes a batch of the rows of a data set; None stacks them.
+
+    Raises:
+        TypeError: The data are none of these, or a column that is needed holds no numbers.
+        ValueError: The columns differ in length, or one is a single value.
+
+    Example:
+        >>> list(as_loader({"user": [3, 4, 5]}, batch_size=2))
+        [{'user': tensor([3, 4])}, {'user': tensor([5])}]
+        >>> list(as_loader(({"user": [3, 4]}, [0, 1]), batch_size=2))
+        [({'user': tensor([3, 4])}, tensor([0, 1]))]
+    """
+    if isinstance(data, DataLoader | IterableDataset):
+        return data
+    dataset = data if isinstance(data, Dataset) else _dataset_of(data, needed)
+    if dataset is not None:
+        return _loader_of(dataset, batch_size, collate_fn)
+    if data is None or isinstance(data, str | bytes | PathLike) or not _is_iterable(data):
+        raise TypeError(
+            "data must be a loader, a dict of columns, a pandas, polars or Arrow table, (x, y) of "
+            f"these, or a data set, got {_described(data)}"
+        )
+    batches: Iterable[Any] = data
+    return batches
+
+
+def is_table(data: Any) -> bool:
+    """Whether data are columns by name: a dict, or a pandas, polars or Arrow table."""
+    return isinstance(data, Mapping) or hasattr(data, "column_names") or hasattr(data, "columns")
+
+
+def _dataset_of(data: Any, needed: Collection[str | None] | None) -> Dataset[Any] | None:
+    """The data set of a table, of an array, or of (x, y); None of anything else."""
+    if is_table(data):
+        return _sequences_of(data) or _with_numbers(PredictDataset(data), needed)
+    if isinstance(data, Tensor | np.ndarray):
+        return TensorDataset(to_tensor(data, "x"))
+    if not isinstance(data, tuple) or len(data) not in (2, 3):
+        return None
+    x, y = data[:2]
+    if is_table(x) and not isinstance(y, Mapping):
+        weights = data[2] if len(data) == 3 else None
+        return _with_numbers(TorchDataset(x, y, weights=weights), needed)
+    if isinstance(x, Tensor | np.ndarray) and len(data) == 2 and x.ndim > np.ndim(y) == 1:
+        return TensorDataset(to_tensor(x, "x"), to_tensor(y, "y"))
+    return None  # a tuple of batches
+
+
+def _sequences_of(table: Any) -> Dataset[Any] | None:
+    """The data set of a table of sequences; None of another table.
+
+    Raises:
+        KeyError: A table of sequences lacks a column.
+    """
+    names = table if isinstance(table, Mapping) else getattr(table, "column_names", None)
+    names = list(table.columns if names is None else names)
+    if "seq_tokens" not in names:
+        return None
+    if missing := [name for name in _SEQUENCES if name not in names]:
+        raise KeyError(
+            f"a table of sequences has the columns {', '.join(_SEQUENCES)}, but {missing[0]!r} is "
+            "missing"
+        )
+    return SeqDataset(**{name: table[name] for name in _SEQUENCES})
+
+
+def _with_numbers(dataset: PredictDataset, needed: Collection[str | None] | None) -> PredictDataset:
+    """The data set without columns of texts and the like that nothing will read."""
+    if needed:
+        columns = dataset.x.items()
+        kept = {n: c for n, c in columns if n in needed or not isinstance(c, RawColumn)}
+        dataset.x = kept or dataset.x
+    return dataset
+
+
+def _loader_of(
+    dataset: Dataset[Any], batch_size: int, collate_fn: Callable[[list[Any]], Any] | None
+) -> DataLoader[Any]:
+    """A loader of a data set: of one in memory by the batch, else row by row."""
+    table: Any = dataset
+    while type(table) is Subset:
+        table = table.dataset
+    if isinstance(table, PredictDataset | SeqDataset | TensorDataset):
+        return TableLoader(_indexed_by_tensors(dataset), batch_size)
+    return DataLoader(dataset, batch_size, collate_fn=collate_fn)
+
+
+def _indexed_by_tensors(dataset: Dataset[Any]) -> Dataset[Any]:
+    """The data set with each `Subset`, such as those of `random_split`, indexed by tensors."""
+    if not isinstance(dataset, Subset):
+        return dataset
+    indices: Any = torch.as_tensor(dataset.indices, dtype=torch.int64)
+    return Subset(_indexed_by_tensors(dataset.dataset), indices)
+
+
+def _is_iterable(data: Any) -> bool:
+    return hasattr(data, "__iter__") or hasattr(data, "__getitem__")
+
+
+def _described(data: Any) -> str:
+    if data is None:
+        return "None, which DataGenerator gives in place of a loader that has no rows to load"
+    if isinstance(data, str | PathLike):
+        return f"the path {str(data)!r}: read the file first, or give ParquetIterableDataset"
+    return type(data).__name__
