@@ -7,13 +7,14 @@ from torch_rechub.losses import BinaryCrossEntropy, FocalLoss
 from torch_rechub.losses.names import LOSSES, kind_of, make_loss
 
 ROWS = ("probability", "value")
+ARGUMENTS = {"gbce": {"num_items": 50}}  # which has no default
 
 
 @pytest.mark.parametrize(
     ("kind", "name"), [(kind, name) for kind, named in LOSSES.items() for name in named]
 )
 def test_a_loss_is_found_by_its_name_and_knows_its_kind(kind, name):
-    loss = make_loss(name, None, [kind], name)
+    loss = make_loss(name, ARGUMENTS.get(name), [kind], name)
     assert isinstance(loss, nn.Module)
     assert kind_of(loss) == kind
     assert make_loss(loss, None, [kind], name) is loss

@@ -76,16 +76,17 @@ def _from_zero(numbers: Tensor) -> tuple[Tensor, int]:
     return numbers.long() - low, high - low + 1
 
 
-def repeated_items(groups: Tensor) -> tuple[Tensor, Tensor]:
+def repeated_items(groups: Tensor, rows: int | None = None) -> tuple[Tensor, Tensor]:
     """The pairs of different rows (i, j) of one group, sorted by i.
 
     Only the few rows that have any are compared.
 
     Args:
         groups: Equal numbers for rows with the same item, shape (B,).
+        rows: Only pairs whose i is one of the first so many rows; None means all.
     """
     _, number, size = torch.unique(groups, return_inverse=True, return_counts=True)
-    repeated = (size[number] > 1).nonzero().squeeze(1)
+    repeated = (size[number[:rows]] > 1).nonzero().squeeze(1)
     first, other = (number[repeated].unsqueeze(1) == number).nonzero().unbind(1)
     row = repeated[first]
     return row[row != other], other[row != other]

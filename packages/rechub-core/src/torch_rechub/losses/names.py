@@ -5,7 +5,9 @@ A kind says what a model is trained to predict, and so which labels, metrics and
 * "probability": σ(logit), of labels in [0, 1];
 * "value": the logit itself, a number without bounds, or what the loss makes of it;
 * "classes": softmax of C logits, of labels 0 to C − 1;
-* "ranking": a score whose order within a group counts.
+* "ranking": a score whose order within a group counts;
+* "pairs": the scores of a positive and of its negatives;
+* "candidates": the scores of several candidates, and the column of the positive.
 
 A loss of your own says its kind by an attribute `kind`; without one it is a loss of probabilities.
 """
@@ -19,10 +21,12 @@ from torch import nn
 from .._errors import UnknownChoiceError
 from .binary_cross_entropy import BinaryCrossEntropy
 from .focal import FocalLoss
+from .one_positive import CANDIDATES, NegativesBCELoss
+from .pairwise import BPRLoss, HingeLoss
 from .regression import LogCoshLoss, PoissonLoss, QuantileLoss
 from .within_groups import GroupBPR, LambdaRank, ListNet, RankNet
 
-Kind = Literal["probability", "value", "classes", "ranking"]
+Kind = Literal["probability", "value", "classes", "ranking", "pairs", "candidates"]
 
 LOSSES: dict[str, dict[str, Callable[..., nn.Module]]] = {
     "probability": {"binary_cross_entropy": BinaryCrossEntropy, "focal": FocalLoss},
@@ -41,6 +45,8 @@ LOSSES: dict[str, dict[str, Callable[..., nn.Module]]] = {
         "lambdarank": LambdaRank,
         "listnet": ListNet,
     },
+    "pairs": {"bpr": BPRLoss, "hinge": HingeLoss, "bce": NegativesBCELoss},
+    "candidates": CANDIDATES,
 }
 _OF_TORCH: dict[type[nn.Module], str] = {
     nn.MSELoss: "value",

@@ -4,6 +4,8 @@ In each, p is the score of a positive, q_k are those of its K negatives, and a n
 is none: it has no part in the loss and gets no gradient.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -39,6 +41,8 @@ class SampledSoftmaxLoss(nn.Module):
         Jean et al., On Using Very Large Target Vocabulary for Neural Machine Translation,
         ACL 2015, arXiv 1412.2007.
     """
+
+    kind = "pairs"
 
     def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__()
@@ -79,6 +83,8 @@ class NegativesBCELoss(nn.Module):
     Reference:
         Kang and McAuley, Self-Attentive Sequential Recommendation, ICDM 2018, arXiv 1808.09781.
     """
+
+    kind = "pairs"
 
     def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__()
@@ -171,6 +177,8 @@ class BPRMaxLoss(nn.Module):
         Recommendations, CIKM 2018, arXiv 1706.03847.
     """
 
+    kind = "pairs"
+
     def __init__(self, regularization: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__()
         check_number("[0, inf)", regularization=regularization)
@@ -212,6 +220,8 @@ class OverCandidates(nn.Module):
         tensor(0.6931)
     """
 
+    kind = "candidates"
+
     def __init__(self, loss: nn.Module, reduction: str = "mean") -> None:
         super().__init__()
         self.loss, self.reduction = loss, known_reduction(reduction)
@@ -225,6 +235,33 @@ class OverCandidates(nn.Module):
         if len(losses) == 0 and self.reduction == "mean":
             return scores.sum()
         return reduce_losses(losses, self.reduction)
+
+
+def _softmax() -> nn.Module:
+    loss = nn.CrossEntropyLoss()
+    loss.kind = "candidates"  # type: ignore[assignment]
+    return loss
+
+
+def _gbce(num_items: int, t: float = 0.75) -> nn.Module:
+    return OverCandidates(GBCELoss(num_items, t, reduction="none"))
+
+
+def _bpr_max(regularization: float = 1.0) -> nn.Module:
+    return OverCandidates(BPRMaxLoss(regularization, reduction="none"))
+
+
+def _bce() -> nn.Module:
+    return OverCandidates(NegativesBCELoss(reduction="none"))
+
+
+CANDIDATES: dict[str, Callable[..., nn.Module]] = {
+    "sampled_softmax": _softmax,
+    "gbce": _gbce,
+    "bpr_max": _bpr_max,
+    "bce": _bce,
+}
+"""The losses of scores (N, C), column `target` the positive, by name."""
 
 
 def _checked(pos: Tensor, neg: Tensor) -> tuple[Tensor, Tensor]:

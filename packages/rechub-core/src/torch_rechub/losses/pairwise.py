@@ -32,6 +32,8 @@ class HingeLoss(nn.Module):
         Weston et al., "WSABIE: Scaling Up To Large Vocabulary Image Annotation", IJCAI 2011.
     """
 
+    kind = "pairs"
+
     def __init__(
         self, margin: float = 2, num_items: int | None = None, *, reduction: str = "mean"
     ) -> None:
@@ -83,6 +85,8 @@ class BPRLoss(nn.Module):
         Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feedback", UAI 2009,
         arXiv:1205.2618.
     """
+
+    kind = "pairs"
 
     def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__()

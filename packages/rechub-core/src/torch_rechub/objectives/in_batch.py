@@ -8,10 +8,10 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from .._bounds import check_whole
+from .._bounds import check_whole, refuse_none
 from ..data.batch import Batch
 from ..losses import BatchLoss
-from ..losses.blockwise_softmax import softmax_loss
+from ..losses.blockwise_softmax import Pairs, softmax_loss
 from ..losses.in_batch import (
     gather_inbatch_logits,
     in_batch_scores,
@@ -20,16 +20,45 @@ from ..losses.in_batch import (
     repeated_items,
 )
 from ..models.protocols import GroupsItems
+from .cross_batch import CrossBatchMemory, Remembered
 from .log_q import LogQ
 from .matching import (
-    ListWise,
     Objective,
-    PairWise,
-    PointWise,
     Scored,
     positives_and_negatives,
     temperature_of,
 )
+
+
+@dataclass(frozen=True)
+class InBatchSettings:
+    """Which items are the negatives of a row.
+
+    Attributes:
+        in_batch_neg_ratio: Negatives a row from its batch; None takes the items of all other rows.
+        hard_negative: Whether to take those of highest score, instead of drawing them.
+        sampler_seed: Seeds the draw; None draws from torch's global random state.
+        cross_batch_negatives: Items of earlier batches that are negatives as well; see
+            `CrossBatchMemory`.
+        cross_batch_warmup: The number of batches before they are.
+
+    Raises:
+        TypeError: A number is no whole number.
+        ValueError: A number is out of its range.
+    """
+
+    in_batch_neg_ratio: int | None = None
+    hard_negative: bool = False
+    sampler_seed: int | None = None
+    cross_batch_negatives: int = 0
+    cross_batch_warmup: int = 0
+
+    def __post_init__(self) -> None:
+        numbers = {"cross_batch_warmup": self.cross_batch_warmup}
+        numbers |= {"cross_batch_negatives": self.cross_batch_negatives}
+        refuse_none(**numbers)
+        check_whole(0, in_batch_neg_ratio=self.in_batch_neg_ratio, **numbers)
+        check_whole(-(2**63), sampler_seed=self.sampler_seed)
 
 
 class InBatch(Objective):
@@ -37,16 +66,15 @@ class InBatch(Objective):
 
     s_ij = ⟨user(x_i), item(x_j)⟩ / τ − ln q_j,  L = −mean_i ln( exp s_ii / Σ_j exp s_ij )
 
-    Another row with the same item is no negative. A batch of one row has none, and loss 0. q_j is
-    1 without `item_frequency`; see `LogQ`. It is part of training alone: what is evaluated is the
-    product of the towers, by which items are retrieved.
+    Another row with the same item is no negative. A batch of one row has none, and loss 0. With
+    `cross_batch_negatives`, j runs over items of earlier batches as well, which get no gradient.
+    q_j is 1 without `item_frequency`; see `LogQ`. It is part of training alone: what is evaluated
+    is the product of the towers, by which items are retrieved.
 
     Args:
         model: Has the methods `user_tower` and `item_tower`.
         parallel: Spreads a module over the GPUs, where there are several.
-        neg_ratio: Negatives a row; None takes all others.
-        hard_negative: Whether to take those of highest score, instead of drawing them.
-        seed: Seeds the draw; None draws from torch's global random state.
+        settings: Which items are negatives.
         labeled: Whether y tells clicks from other rows. Rows of label 0 are then no positives, but
             their items remain negatives of others; if all labels of a batch are 0, there are none.
         device: Where the model is.
@@ -60,9 +88,7 @@ class InBatch(Objective):
         self,
         model: nn.Module,
         parallel: Callable[[nn.Module], nn.Module],
-        neg_ratio: int | None,
-        hard_negative: bool,
-        seed: int | None,
+        settings: InBatchSettings,
         labeled: bool,
         device: torch.device,
         item_frequency: Mapping[str, ArrayLike] | None = None,
@@ -76,18 +102,27 @@ class InBatch(Objective):
         super().__init__(model, parallel)
         self.criterion = nn.CrossEntropyLoss()
         self.call = parallel(_TowersOf(model))
-        self.neg_ratio, self.hard_negative, self.labeled = neg_ratio, hard_negative, labeled
+        self.neg_ratio, self.hard_negative = settings.in_batch_neg_ratio, settings.hard_negative
+        self.labeled, self.device, seed = labeled, device, settings.sampler_seed
         self.generator = None if seed is None else torch.Generator(device).manual_seed(seed)
         self.log_q = None if item_frequency is None else LogQ(item_frequency, model, device)
+        size, warmup = settings.cross_batch_negatives, settings.cross_batch_warmup
+        self.memory = CrossBatchMemory(size, warmup, model) if size else None
 
     def loss(self, batch: Batch, criterion: nn.Module) -> BatchLoss:
         """The mean over the rows that are positives."""
         x, positive = batch.inputs, self._positive(batch.labels)
         count = batch.rows if positive is None else positive.sum()
         bias = None if self.log_q is None else -self.log_q(x)
+        user, item = self._vectors(self.call, self.model, x)
+        groups = _groups(self.model, x)
+        earlier = None if self.memory is None else self.memory.recall(x)
+        if self.memory is not None:
+            self.memory.add(x, item, bias)
         if self.neg_ratio is None and _is_plain(criterion):
-            return BatchLoss(self._softmax_of_all(x, positive, bias), count)
-        scores = self._scores(self.call, self.model, x)
+            same = None if groups is None else repeated_items(groups)
+            return BatchLoss(_softmax_of_all(user, item, same, positive, bias, earlier), count)
+        scores = in_batch_scores(user, item, groups)
         if bias is not None:
             scores = scores + bias
         if self.neg_ratio is None:
@@ -98,19 +133,11 @@ class InBatch(Objective):
             )
             scores = gather_inbatch_logits(scores, rows)
             target = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
+        if earlier is not None:
+            scores = torch.cat([scores, earlier.scores(user)], dim=1)
         if positive is not None:
             scores, target = scores[positive], target[positive]
         return BatchLoss(criterion(scores, target), count)
-
-    def _softmax_of_all(self, x: Any, positive: Tensor | None, bias: Tensor | None) -> Tensor:
-        """The same loss where all other rows are negatives, without their scores in memory."""
-        user, item = self.call(x)
-        user = nearest_interest(user / temperature_of(self.model), item)
-        grouped = isinstance(self.model, GroupsItems)
-        same = repeated_items(self.model.item_groups(x)) if grouped else None  # type: ignore[operator]
-        weight = None if positive is None else positive.float()
-        own = torch.arange(len(item), device=item.device)
-        return softmax_loss(user, item, own, bias, weight, excluded=same)
 
     def scorer(self, model: nn.Module) -> Callable[[Batch], "_OfBatch"]:
         """Maps a batch to the scores of its own items and of drawn ones of other rows.
@@ -120,7 +147,8 @@ class InBatch(Objective):
         generator, towers = torch.Generator().manual_seed(0), _TowersOf(model)
 
         def score(batch: Batch) -> _OfBatch:
-            scores = self._scores(towers, model, batch.inputs).cpu()
+            user, item = self._vectors(towers, model, batch.inputs)
+            scores = in_batch_scores(user, item, _groups(model, batch.inputs)).cpu()
             rows = inbatch_negative_sampling(scores, self.neg_ratio or 10, generator=generator)
             negatives, y = scores.gather(1, rows), batch.labels
             labels = None if y is None else y.reshape(-1).float().cpu()
@@ -138,21 +166,34 @@ class InBatch(Objective):
             return Scored(truth, own)
         return positives_and_negatives(own, torch.cat([none, *(r.others for r in results)]))
 
+    def reset(self) -> None:
+        """Forget the items of earlier batches."""
+        if self.memory is not None:
+            self.memory.reset()
+
     def state_dict(self) -> dict[str, Any]:
-        """The state of the generator that draws negatives."""
-        return {} if self.generator is None else {"sampler": self.generator.get_state()}
+        """The state of the generator that draws negatives, and the items of earlier batches."""
+        state = {} if self.generator is None else {"sampler": self.generator.get_state()}
+        return state if self.memory is None else {**state, "memory": self.memory.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore it."""
+        """Restore it.
+
+        Raises:
+            ValueError: Only one of both has items of earlier batches.
+        """
+        if ("memory" in state) != (self.memory is not None):
+            raise ValueError("cross_batch_negatives is set only there, or only here")
         if self.generator is not None:
             self.generator.set_state(state["sampler"])
+        if self.memory is not None:
+            self.memory.load_state_dict(state["memory"], self.device)
 
     @staticmethod
-    def _scores(towers: nn.Module, model: nn.Module, x: Any) -> Tensor:
-        """(B, B): row i's user with row j's item."""
+    def _vectors(towers: nn.Module, model: nn.Module, x: Any) -> tuple[Tensor, Tensor]:
+        """Users over the temperature, and items: (B, D) each."""
         user, item = towers(x)
-        groups = model.item_groups(x) if isinstance(model, GroupsItems) else None
-        return in_batch_scores(user / temperature_of(model), item, groups)
+        return nearest_interest(user / temperature_of(model), item), item
 
     def _positive(self, y: Tensor | None) -> Tensor | None:
         """Which rows are positives (B,); None for all of them."""
@@ -171,6 +212,34 @@ class _OfBatch:
     labels: Tensor | None
 
 
+def _groups(model: nn.Module, x: Any) -> Tensor | None:
+    """Equal numbers for rows with the same item, (B,); None where the model does not tell."""
+    return model.item_groups(x) if isinstance(model, GroupsItems) else None
+
+
+def _softmax_of_all(
+    user: Tensor,
+    item: Tensor,
+    same: Pairs | None,
+    positive: Tensor | None,
+    bias: Tensor | None,
+    earlier: Remembered | None,
+) -> Tensor:
+    """The loss where all other rows are negatives, without their scores in memory."""
+    own = torch.arange(len(item), device=item.device)
+    if earlier is not None:
+        n = len(item)
+        item = torch.cat([item, earlier.vectors.to(item.dtype)])
+        bias = None if bias is None or earlier.bias is None else torch.cat([bias, earlier.bias])
+        if same is not None and earlier.same is not None:
+            row = torch.cat([same[0], earlier.same[0]])
+            other = torch.cat([same[1], earlier.same[1] + n])
+            order = row.argsort(stable=True)
+            same = row[order], other[order]
+    weight = None if positive is None else positive.float()
+    return softmax_loss(user, item, own, bias, weight, excluded=same)
+
+
 def _is_plain(criterion: nn.Module) -> bool:
     """Whether a loss is the mean of softmax losses, without weights or smoothing."""
     return (
@@ -180,41 +249,6 @@ def _is_plain(criterion: nn.Module) -> bool:
         and criterion.reduction == "mean"
         and criterion.ignore_index < 0
     )
-
-
-def make_objective(
-    model: nn.Module,
-    mode: int,
-    sampling: tuple[int | None, bool, int | None] | None,
-    item_frequency: Mapping[str, ArrayLike] | None,
-    parallel: Callable[[nn.Module], nn.Module],
-    device: torch.device,
-) -> Objective:
-    """The objective of a mode: 0 of points, 1 of pairs, 2 of lists.
-
-    Args:
-        model: The model being trained.
-        mode: 0, 1 or 2.
-        sampling: Of in-batch negatives, as `InBatch`: neg_ratio, hard_negative, seed; None has the
-            data bring the negatives.
-        item_frequency: For in-batch negatives, as `InBatch`.
-        parallel: Spreads a module over the GPUs, where there are several.
-        device: Where the model is.
-
-    Raises:
-        ValueError: The mode is another, or the model does not fit.
-    """
-    if sampling is not None:
-        check_whole(0, in_batch_neg_ratio=sampling[0])
-        check_whole(-(2**63), sampler_seed=sampling[2])
-    if isinstance(mode, bool) or mode not in (0, 1, 2):
-        raise ValueError(f"mode must be 0 (points), 1 (pairs) or 2 (lists), got {mode!r}")
-    if sampling is None:
-        if item_frequency is not None:
-            raise ValueError("item_frequency corrects in-batch negatives: set in_batch_neg=True")
-        return (PointWise, PairWise, ListWise)[mode](model, parallel)
-    labeled = mode == 0
-    return InBatch(model, parallel, *sampling, labeled, device, item_frequency)
 
 
 class _TowersOf(nn.Module):

@@ -1,5 +1,6 @@
 """The logQ correction of in-batch negatives, which are drawn by popularity."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -70,17 +71,37 @@ class LogQ:
             ValueError: It does not hold one id a row.
             IndexError: An id has no frequency.
         """
+        ids = self._ids(x)
+        if ids.dim() != 1:
+            raise ValueError(
+                f"item_frequency needs a column of one item a row, (B,), but {self.column!r} has "
+                f"shape {tuple(ids.shape)}"
+            )
+        return self.table[ids]
+
+    def of_draws(self, x: Mapping[str, Tensor], k: int) -> Tensor:
+        """Return ln(K q) of each of a row's K negatives, shape (B, K).
+
+        Raises:
+            KeyError: x has no such column.
+            ValueError: It does not hold K ids a row.
+            IndexError: An id has no frequency.
+        """
+        ids = self._ids(x)
+        if ids.shape[1:] != (k,):
+            raise ValueError(
+                f"item_frequency in mode 2 needs the column of the {k} negatives of a row, (B, "
+                f"{k}), but {self.column!r} has shape {tuple(ids.shape)}"
+            )
+        return self.table[ids] + math.log(k)
+
+    def _ids(self, x: Mapping[str, Tensor]) -> Tensor:
         if self.column not in x:
             raise KeyError(
                 f"the data have no column {self.column!r}, which item_frequency names; columns "
                 f"there are: {', '.join(x)}"
             )
         ids = as_ids(x[self.column], self.column)
-        if ids.dim() != 1:
-            raise ValueError(
-                f"item_frequency needs a column of one item a row, (B,), but {self.column!r} has "
-                f"shape {tuple(ids.shape)}"
-            )
         if ids.device.type == "cpu":  # on a GPU, the lookup itself stops the program
             check_column(ids, self.column, len(self.table))
-        return self.table[ids]
+        return ids

@@ -14,6 +14,7 @@ from ..losses import BatchLoss, BinaryCrossEntropy, BPRLoss
 from ..losses.binary_cross_entropy import OnLogits
 from ..models.logits import logits_of
 from ..models.protocols import HasPairLoss, HasTemperature, ValidatesPairs
+from .log_q import LogQ
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,9 @@ class Objective:
     def loss(self, batch: Batch, criterion: nn.Module) -> BatchLoss:
         """The loss of a batch, and the number of rows or pairs that it is the mean of."""
         raise NotImplementedError
+
+    def reset(self) -> None:
+        """Begin a training run: what an earlier one left is forgotten."""
 
     def state_dict(self) -> dict[str, Any]:
         """The state to continue from after an interruption."""
@@ -143,13 +147,25 @@ class PairWise(Objective):
 
 
 class ListWise(Objective):
-    """Cross-entropy of logits (B, C); y says in which column the positive is, 0 without y."""
+    """Cross-entropy of logits (B, C); y says in which column the positive is, 0 without y.
 
-    criterion = nn.CrossEntropyLoss()
+    Attributes:
+        log_q: Corrects the scores of negatives in training for the probability of their draw:
+            s_k − ln(K q_k), as `SampledSoftmaxLoss`; None where they are as they are.
+    """
+
+    def __init__(self, model: nn.Module, parallel: Callable[[nn.Module], nn.Module]) -> None:
+        super().__init__(model, parallel)
+        self.criterion = nn.CrossEntropyLoss()
+        self.log_q: LogQ | None = None
 
     def loss(self, batch: Batch, criterion: nn.Module) -> BatchLoss:
         """The mean over rows."""
         logits, target = _candidates(self.call(batch.inputs), batch.labels)
+        if self.log_q is not None:
+            others = F.one_hot(target, logits.shape[1]) == 0
+            correction = self.log_q.of_draws(batch.inputs, logits.shape[1] - 1).to(logits.dtype)
+            logits = logits - torch.zeros_like(logits).masked_scatter(others, correction)
         return BatchLoss(criterion(logits, target), batch.rows)
 
     def scored(self, model: nn.Module, batch: Batch) -> Scored:

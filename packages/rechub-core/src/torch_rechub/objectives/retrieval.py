@@ -108,8 +108,8 @@ class RetrievalData:
         else:
             scores, vectors = self._scores(model, predictions), None
             best, n_items = best_of(scores, k, self.seen), scores.shape[1]
-        if item_frequency is not None and isinstance(self.items, Mapping):
-            column, frequency = next(iter(item_frequency.items()))
+        column, frequency = next(iter((item_frequency or {}).items()), (None, None))
+        if frequency is not None and isinstance(self.items, Mapping) and column in self.items:
             n = np.asarray(frequency, dtype=np.float64)
             popularity = n[np.asarray(self.items[column])] / n.sum()
         hits, n_relevant = hits_of(best, self.relevant, n_items, k)

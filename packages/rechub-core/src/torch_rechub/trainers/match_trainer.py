@@ -1,7 +1,7 @@
 """Training of models that retrieve items for users."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,13 @@ from ..metrics.computing import of_predictions
 from ..metrics.monitor import Metric, metric_named
 from ..models.protocols import HasAuxiliaryLoss
 from ..models.towers import columns_in_use, prediction
-from ..objectives.in_batch import make_objective
+from ..objectives.in_batch import InBatchSettings
+from ..objectives.matching_losses import make_objective
 from ..objectives.retrieval import RetrievalData
 from ..training.checks import check_inputs
 from ..training.monitoring import EvaluateFn
 from ..training.reporting.hyperparams import describe_matching
+from ..training.retrieval_validation import ValidatesRetrieval
 from ..training.settings import Folder, Settings, TrainerOptions, known_options
 from ..training.tower_inference import InfersTowers
 from ..training.trainer import Trainer
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class MatchTrainer(InfersTowers, ExportsTowers, Trainer):
+class MatchTrainer(InfersTowers, ExportsTowers, ValidatesRetrieval, Trainer):
     """Trains a retrieval model on single rows, pairs, lists, or the items of a batch.
 
     Recorded each epoch: train/loss, learning_rate, val/auc, the chance that a positive scores above
@@ -46,6 +48,10 @@ class MatchTrainer(InfersTowers, ExportsTowers, Trainer):
         in_batch_neg_ratio: In-batch negatives a row; None takes all other rows.
         hard_negative: Whether to take those of highest score instead of drawing them.
         sampler_seed: Makes the draw reproducible; None draws from torch's global random state.
+        cross_batch_negatives: Items of earlier batches that are in-batch negatives as well, in
+            addition to those of the batch: the last so many, with the vectors they had then.
+        cross_batch_warmup: Batches of `fit` before they are: about an epoch, in which the vectors
+            of items change much.
         item_frequency: Corrects in-batch negatives, which are drawn by popularity and so unteach
             it (logQ correction): {column of item ids: how often each id occurs in training}, as
             `{"item": np.bincount(items, minlength=vocab_size)}`. `val/auc` scores the uncorrected
@@ -89,6 +95,8 @@ class MatchTrainer(InfersTowers, ExportsTowers, Trainer):
         model_path: Folder = "./",
         model_logger: Any = None,
         *,
+        cross_batch_negatives: int = 0,
+        cross_batch_warmup: int = 0,
         item_frequency: Mapping[str, ArrayLike] | None = None,
         retrieval: RetrievalData | None = None,
         **options: "Unpack[TrainerOptions]",
@@ -104,13 +112,23 @@ class MatchTrainer(InfersTowers, ExportsTowers, Trainer):
         self.retrieval, self.item_frequency = retrieval, item_frequency
         super().__init__(model, settings)
         self.mode, self.in_batch_neg = mode, in_batch_neg
-        sampling = (in_batch_neg_ratio, hard_negative, sampler_seed) if in_batch_neg else None
-        self.recorded = describe_matching(mode, sampling, item_frequency is not None)
+        if cross_batch_negatives and not in_batch_neg:
+            raise ValueError("cross_batch_negatives are in-batch negatives: set in_batch_neg=True")
+        in_batch = InBatchSettings(
+            in_batch_neg_ratio, hard_negative, sampler_seed, cross_batch_negatives,
+            cross_batch_warmup,
+        ) if in_batch_neg else None  # fmt: skip
+        drawn = None if in_batch is None else asdict(in_batch)
+        self.recorded = describe_matching(mode, drawn, item_frequency is not None)
         self.objective = make_objective(
-            self.model, mode, sampling, item_frequency, settings.parallel, self.device
+            self.model, mode, in_batch, item_frequency, settings.parallel, self.device
         )
         self.stateful["negatives"] = self.objective
         self.criterion = self.objective.criterion
+
+    def _start(self, train: Any, val: Any, resume: bool) -> Any:
+        self.objective.reset()
+        return super()._start(train, val, resume)
 
     def losses(self, batch: Batch) -> BatchLoss:
         """The loss of a batch, by the mode, and the model's auxiliary loss where it has one."""
@@ -139,40 +157,6 @@ class MatchTrainer(InfersTowers, ExportsTowers, Trainer):
         """
         first = [m for m in self.metrics if m.needs == "predictions"] or [metric_named("auc")]
         return self._of_scores(model, data_loader, first[:1])[first[0].name]
-
-    def choose_metrics(self) -> tuple[Metric, ...]:
-        """The metrics given; by default those of retrieval, if any, and the AUC."""
-        if self.retrieval is not None:
-            self.measured = ("predictions", "hits", "lists")
-            self.default_metrics = (*self.retrieval.default_metrics(), "auc")
-        return super().choose_metrics()
-
-    def validates(self, val_dataloader: Any) -> bool:
-        """Whether there is something to validate on.
-
-        Raises:
-            ValueError: A metric is asked for that needs validation data.
-        """
-        of_scores = [metric.name for metric in self.metrics if metric.needs == "predictions"]
-        if self.retrieval is None or val_dataloader is not None:
-            return val_dataloader is not None
-        if of_scores and self.settings.metrics is not None:
-            raise ValueError(f"metric {of_scores[0]!r} needs val_dataloader: give it to fit")
-        return True
-
-    def measure(self, model: nn.Module, data_loader: Any) -> dict[str, float]:
-        """The metrics of a model, by name: those of retrieval, and those of `evaluate`."""
-        of_scores = [m for m in self.metrics if m.needs == "predictions"]
-        values: dict[str, float] = {}
-        if self.retrieval is not None:
-            ranking = [m for m in self.metrics if m.needs != "predictions"]
-            predictions = self.evaluation.predictions
-            values |= self.retrieval.measure(ranking, model, predictions, self.item_frequency)
-        if data_loader is not None and len(of_scores) == 1:
-            values[of_scores[0].name] = self.evaluate(model, data_loader)
-        elif data_loader is not None and of_scores:
-            values |= self._of_scores(model, data_loader, of_scores)
-        return values
 
     def _of_scores(
         self, model: nn.Module, data_loader: Iterable[Any], metrics: Sequence[Metric]

@@ -1,7 +1,7 @@
 """Hyper-parameters: what a trainer records of its settings."""
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -59,19 +59,17 @@ def describe_data(train_dataloader: Iterable[Any]) -> dict[str, Any]:
 
 
 def describe_matching(
-    mode: int, sampling: tuple[int | None, bool, int | None] | None, log_q_correction: bool
+    mode: int, in_batch: Mapping[str, Any] | None, log_q_correction: bool
 ) -> dict[str, Any]:
     """The hyper-parameters of the objective of a matching model.
 
     Args:
         mode: Of `MatchTrainer`.
-        sampling: Of negatives in the batch: their number, whether the hardest, a seed; or None.
+        in_batch: The settings of negatives from the batch, by name; None where there are none.
         log_q_correction: Whether they are corrected for their popularity.
     """
-    names = ("in_batch_neg_ratio", "hard_negative", "sampler_seed")
-    drawn = {} if sampling is None else dict(zip(names, sampling, strict=True))
-    in_batch = {"in_batch_neg": sampling is not None, "log_q_correction": log_q_correction}
-    return {"loss_mode": mode, **in_batch, **drawn}
+    always = {"in_batch_neg": in_batch is not None, "log_q_correction": log_q_correction}
+    return {"loss_mode": mode, **always, **(in_batch or {})}
 
 
 def _options() -> list[str]:

@@ -1,0 +1,170 @@
+"""Negatives from earlier batches: a memory of the vectors that the item tower gave them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .._bounds import check_whole
+from ..losses.blockwise_softmax import Pairs
+from ..losses.in_batch import repeated_items
+from ..models.protocols import GroupsItems
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """Items of earlier batches, as negatives of a batch.
+
+    Attributes:
+        vectors: Their vectors (M, D), without gradient.
+        bias: The term of each item's score (M,), −ln q with a logQ correction; None means 0.
+        same: The pairs (i, j), sorted by i, of rows of the batch and remembered items that are the
+            row's own item, and so no negatives; None where the model does not tell.
+    """
+
+    vectors: Tensor
+    bias: Tensor | None
+    same: Pairs | None
+
+    def scores(self, user: Tensor) -> Tensor:
+        """The score of each user (B, D) with each item, (B, M); −∞ where it is the row's own."""
+        scores = user @ self.vectors.to(user.dtype).T
+        if self.bias is not None:
+            scores = scores + self.bias
+        if self.same is not None:
+            own = torch.zeros_like(scores, dtype=torch.bool)
+            own[self.same] = True
+            scores = scores.masked_fill(own, -torch.inf)
+        return scores
+
+
+class CrossBatchMemory:
+    """The items of the last batches, first in, first out: negatives that cost no item tower.
+
+    The vectors of items change little from step to step once training has settled, so those that
+    the item tower gave a few batches ago are still of use. Early in training they change much:
+    `warmup` batches are remembered before the first is used.
+
+    Args:
+        size: M, the number of items remembered.
+        warmup: The number of batches before remembered items are negatives.
+        model: Where it is one of `GroupsItems`, a remembered item that is a row's own is none of
+            its negatives.
+
+    Raises:
+        TypeError: A number is no whole number.
+        ValueError: A number is out of its range.
+
+    Reference:
+        Wang et al., Cross-Batch Negative Sampling for Training Two-Tower Recommenders, SIGIR 2021,
+        arXiv 2110.15154.
+    """
+
+    def __init__(self, size: int, warmup: int, model: nn.Module) -> None:
+        check_whole(1, cross_batch_negatives=size)
+        check_whole(0, cross_batch_warmup=warmup)
+        self.size, self.warmup, self.model = size, warmup, model
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all items."""
+        self.batches = 0
+        self.vectors: Tensor | None = None
+        self.bias: Tensor | None = None
+        self.columns: dict[str, Tensor] = {}
+
+    def recall(self, x: Mapping[str, Tensor]) -> Remembered | None:
+        """The items to use as negatives of a batch; None where there are none yet."""
+        if self.vectors is None or self.batches < self.warmup:
+            return None
+        return Remembered(self.vectors, self.bias, self._same(x))
+
+    def add(self, x: Mapping[str, Tensor], item: Tensor, bias: Tensor | None) -> None:
+        """Remember the items of a batch, and forget the oldest.
+
+        Args:
+            x: The inputs of the batch.
+            item: The vectors of its items, (B, D).
+            bias: The term of each item's score, (B,), or None.
+        """
+        self.batches += 1
+        self.vectors = self._appended(self.vectors, item.detach())
+        self.bias = None if bias is None else self._appended(self.bias, bias.detach())
+        columns = self.columns or dict.fromkeys(self._columns_of_items(x))
+        self.columns = {
+            name: self._appended(values, _fitting(name, x[name], values))
+            for name, values in columns.items()
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """The remembered items."""
+        parts = {"vectors": self.vectors, "bias": self.bias, "columns": self.columns}
+        return {"batches": self.batches, **parts}
+
+    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Restore them, on a device."""
+
+        def moved(values: Tensor | None) -> Tensor | None:
+            return None if values is None else values[-self.size :].to(device)
+
+        self.batches = int(state["batches"])
+        self.vectors, self.bias = moved(state["vectors"]), moved(state["bias"])
+        self.columns = {name: v[-self.size :].to(device) for name, v in state["columns"].items()}
+
+    def _appended(self, old: Tensor | None, new: Tensor) -> Tensor:
+        return (new if old is None else torch.cat([old, new]))[-self.size :].clone()
+
+    def _same(self, x: Mapping[str, Tensor]) -> Pairs | None:
+        if not self.columns or not isinstance(self.model, GroupsItems):
+            return None
+        n = len(x[next(iter(self.columns))])
+        both = {c: torch.cat([_fitting(c, x[c], v), v]) for c, v in self.columns.items()}
+        row, other = repeated_items(self.model.item_groups({**x, **both}), n)
+        return row[other >= n], other[other >= n] - n
+
+    def _columns_of_items(self, x: Mapping[str, Tensor]) -> list[str]:
+        """The columns by which the model tells items apart: those that `item_groups` reads."""
+        if not isinstance(self.model, GroupsItems):
+            return []
+        reads = _Reads(x)
+        self.model.item_groups(reads)
+        return reads.names
+
+
+class _Reads(Mapping[str, Tensor]):
+    """The columns of a batch, with the names of those that were read."""
+
+    def __init__(self, x: Mapping[str, Tensor]) -> None:
+        self.x = x
+        self.names: list[str] = []
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.names:
+            self.names.append(name)
+        return self.x[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.x  # which reads no values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.x)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def _fitting(name: str, new: Tensor, old: Tensor | None) -> Tensor:
+    """A column that can be put together with the remembered one.
+
+    Raises:
+        ValueError: It is of another width.
+    """
+    if old is not None and new.shape[1:] != old.shape[1:]:
+        raise ValueError(
+            f"cross_batch_negatives compares the items of several batches, but their column "
+            f"{name!r} has shape {tuple(new.shape)} after one of {tuple(old.shape)}: pad it to one "
+            "length"
+        )
+    return new
