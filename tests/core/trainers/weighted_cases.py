@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from torch_rechub.basic.features import SparseFeature
+from torch_rechub.models.multi_task import AITM, ESCM2, MMOE
 from torch_rechub.models.ranking import DeepFM
-from torch_rechub.trainers import CTRTrainer
+from torch_rechub.trainers import CTRTrainer, MTLTrainer
 
 N = 24
 SGD = {"optimizer_fn": torch.optim.SGD, "optimizer_params": {"lr": 0.2}, "n_epoch": 3}
@@ -70,4 +71,49 @@ def deep_fm() -> torch.nn.Module:
     return DeepFM(FIELDS, FIELDS, {"dims": [6]})
 
 
-CASES = {"ctr": Case(CTRTrainer, deep_fm, columns(), labels())}
+TYPES = ["classification", "regression"]
+FUNNEL = ["classification"] * 3
+
+
+def mmoe() -> torch.nn.Module:
+    return MMOE(FIELDS, TYPES, 2, {"dims": [6]}, [{"dims": [4]}, {"dims": [4]}])
+
+
+def two_tasks(model: torch.nn.Module, **options: Any) -> Any:
+    return MTLTrainer(model, TYPES, **options)
+
+
+def balanced(method: str) -> Callable[..., Any]:
+    return lambda model, **options: two_tasks(model, adaptive_params={"method": method}, **options)
+
+
+def two_labels() -> Tensor:
+    return torch.stack([labels().float(), labels(classes=9) / 3], dim=1)
+
+
+def funnel() -> Tensor:
+    clicks, conversions = labels(2).unbind(dim=1)
+    return torch.stack([conversions, clicks, clicks * conversions], dim=1).float()
+
+
+def escm2() -> torch.nn.Module:
+    return ESCM2(FIELDS[:1], FIELDS[1:], {"dims": [4]}, {"dims": [4]}, {"dims": [4]})
+
+
+def aitm() -> torch.nn.Module:
+    return AITM(FIELDS, 3, {"dims": [4]}, [{"dims": [4]}] * 3)
+
+
+def of_funnel(model: torch.nn.Module, **options: Any) -> Any:
+    return MTLTrainer(model, FUNNEL, **options)
+
+
+CASES = {
+    "ctr": Case(CTRTrainer, deep_fm, columns(), labels()),
+    "mtl": Case(two_tasks, mmoe, columns(), two_labels(), "task_0_loss"),
+    "uwl": Case(balanced("uwl"), mmoe, columns(), two_labels(), "task_1_loss"),
+    "gradnorm": Case(balanced("gradnorm"), mmoe, columns(), two_labels(), "task_1_loss"),
+    "metabalance": Case(balanced("metabalance"), mmoe, columns(), two_labels(), "task_1_loss"),
+    "escm2": Case(of_funnel, escm2, columns(), funnel(), "task_1_loss"),
+    "aitm": Case(of_funnel, aitm, columns(), funnel().sort(descending=True)[0], "task_2_loss"),
+}

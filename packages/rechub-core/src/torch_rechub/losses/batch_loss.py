@@ -12,7 +12,8 @@ class BatchLoss:
 
     Attributes:
         losses: A scalar for each recorded loss; or several as one tensor (n,).
-        count: The number of examples that each is the mean of: its weight in the epoch's mean.
+        count: The number of examples, or the sum of their weights, that each is the mean of: its
+            weight in the epoch's mean. One number of all losses, or one of each, (n,).
         auxiliary: Trained on as well, and not recorded.
     """
 

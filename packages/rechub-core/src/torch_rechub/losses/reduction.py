@@ -1,5 +1,6 @@
 """How a loss of several rows is reduced: to their mean, their sum, or not at all."""
 
+import torch
 from torch import Tensor
 
 
@@ -19,3 +20,21 @@ def reduce_losses(losses: Tensor, reduction: str) -> Tensor:
     if reduction == "mean":
         return losses.mean()
     return losses.sum() if reduction == "sum" else losses
+
+
+def mean_of_rows(losses: Tensor, weights: Tensor | None = None) -> Tensor:
+    """The mean of the losses of rows, Σ_i w_i ℓ_i / Σ_i w_i; 0 where all weights are 0.
+
+    Args:
+        losses: ℓ (B,).
+        weights: w (B,), at least 0; None counts all rows alike.
+    """
+    if weights is None:
+        return losses.mean()
+    w = weights.to(losses.dtype)
+    return ratio((w * losses).sum(), w.sum())
+
+
+def ratio(total: Tensor, weight: Tensor) -> Tensor:
+    """A weighted sum over the sum of its weights; 0 where that is 0."""
+    return total / torch.where(weight > 0, weight, torch.ones_like(weight))

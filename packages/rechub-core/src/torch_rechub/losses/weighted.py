@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .reduction import ratio
+
 
 def weighted_loss(
     loss_fn: Any,
@@ -63,11 +65,6 @@ def weighted_loss(
         return total
     own = _own_weights(loss_fn, labels)
     return ratio(total, (w if own is None else w * own).sum())
-
-
-def ratio(total: Tensor, weight: Tensor) -> Tensor:
-    """A weighted sum over the sum of its weights; 0 where that is 0."""
-    return total / torch.where(weight > 0, weight, torch.ones_like(weight))
 
 
 def _own_weights(loss_fn: Any, labels: Tensor) -> Tensor | None:

@@ -20,7 +20,11 @@ class HasLogits(Protocol):
 
 @runtime_checkable
 class HasAuxiliaryLoss(Protocol):
-    """A model with a loss of its own, added to that of each training batch."""
+    """A model with a loss of its own, added to that of each training batch.
+
+    Where rows have weights, `auxiliary_loss` must also take the keyword argument `weights`, (B,) or
+    None, by which the rows of its mean count.
+    """
 
     def auxiliary_loss(self, x: Any, predictions: Tensor | None, y: Tensor | None) -> Tensor:
         """The auxiliary loss, a scalar.
@@ -29,7 +33,8 @@ class HasAuxiliaryLoss(Protocol):
             x: The inputs of the batch.
             predictions: The predictions that the loss was computed from, (B,) or (B, T), as
                 probabilities where `MTLTrainer` has them; None in `MatchTrainer`.
-            y: The labels; None where the data have none.
+            y: The labels; None where the data have none. Of several tasks (B, T), with NaN where
+                the label of one is missing.
         """
 
 

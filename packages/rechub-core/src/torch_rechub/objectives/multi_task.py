@@ -12,9 +12,11 @@ from ..data.batch import Batch
 from ..data.labels import check_binary, warn_of_one_class
 from ..losses import BatchLoss, BinaryCrossEntropy
 from ..losses.binary_cross_entropy import OnLogits
+from ..models.auxiliary import auxiliary_loss
 from ..models.logits import logits_of
-from ..models.protocols import ChecksLabels, HasAuxiliaryLoss, HasTaskTypes
+from ..models.protocols import ChecksLabels, HasTaskTypes
 from .balancing.strategies import balancing_of
+from .missing_labels import TaskLoss, check_missing, count_missing, labeled, task_losses
 
 LOSSES: dict[str, type[nn.Module]] = {
     "classification": BinaryCrossEntropy,
@@ -61,6 +63,8 @@ class Tasks:
         self.trained, self.balancing = balancing_of(adaptive_params, model, self.types)
         self.loss_names = tuple(f"train/task_{i}_loss" for i in range(self.n))
         self.has_logits = logits_of(model) is not None
+        # labels are checked before they reach the device, where looking costs a wait
+        self.may_miss_labels = False
 
     def hyperparams(self) -> dict[str, Any]:
         """The hyper-parameters to record of them."""
@@ -83,11 +87,19 @@ class Tasks:
                 where another metric does.
         """
         y = self.columns(y)
+        check_missing(y)
+        self.may_miss_labels |= bool(y.isnan().any())
         check_task_labels(y, self.types)
         if isinstance(self.model, ChecksLabels):
             self.model.check_labels(y)
         if by_auc is not None:
-            warn_of_one_class(y[:, by_auc])
+            warn_of_one_class(labeled(y[:, by_auc]))
+
+    def count_missing(self, y: Tensor, validation: bool) -> dict[str, list[int]]:
+        """The hyper-parameter `missing_labels`, (T,), of a table for training that lacks some."""
+        name = "val_dataloader" if validation else "train_dataloader"
+        missing = count_missing(self.columns(y), name)
+        return {"missing_labels": missing} if any(missing) and not validation else {}
 
     def predictor(self, model: nn.Module) -> Callable[[Any], Tensor]:
         """A function from x to the predictions (B, T) of a model."""
@@ -104,16 +116,18 @@ class Tasks:
         outputs = widened(self.columns(outputs, "the model's output"))
         y = self.columns(batch.labeled()).to(outputs.dtype)
         predictions = self.predictions_of(outputs) if self.has_logits else outputs
-        losses: list[Tensor] = [
-            loss_fn.on_logits(outputs[:, i], y[:, i])
+        tasks = [
+            TaskLoss(loss_fn, outputs[:, i], True)
             if self.has_logits and kind == "classification" and isinstance(loss_fn, OnLogits)
-            else loss_fn(predictions[:, i], y[:, i])
+            else TaskLoss(loss_fn, predictions[:, i], False)
             for i, (kind, loss_fn) in enumerate(zip(self.types, loss_fns, strict=True))
         ]
-        auxiliary: Tensor | float = 0.0
-        if isinstance(self.model, HasAuxiliaryLoss):
-            auxiliary = self.model.auxiliary_loss(batch.inputs, predictions, y)
-        return BatchLoss(losses, batch.rows, auxiliary)
+        if self.may_miss_labels:
+            losses, count = task_losses(tasks, y, batch.weights, batch.count)
+        else:
+            losses = [task(y[:, i], batch.weights) for i, task in enumerate(tasks)]
+            count = batch.count
+        return BatchLoss(losses, count, auxiliary_loss(self.model, batch, predictions, y))
 
     def weights(self) -> Tensor | None:
         """How much the loss of each task counts now, (T,); None without a balancing method."""
@@ -145,8 +159,9 @@ def check_task_labels(y: Tensor, task_types: Sequence[str]) -> None:
     Raises:
         ValueError: Names the column.
     """
-    for i, (column, task_type) in enumerate(zip(y.unbind(dim=1), task_types, strict=True)):
+    columns = map(labeled, y.unbind(dim=1))
+    for i, (column, task_type) in enumerate(zip(columns, task_types, strict=True)):
         if task_type == "classification":
             check_binary(column, f"y[:, {i}]")
         elif not torch.isfinite(column).all():
-            raise ValueError(f"y[:, {i}] must hold finite numbers, but holds NaN or infinity")
+            raise ValueError(f"y[:, {i}] must hold finite numbers, but holds infinity")

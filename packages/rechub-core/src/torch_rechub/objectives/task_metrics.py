@@ -2,10 +2,14 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .._bounds import check_whole
+from ..metrics.computing import of_predictions
 from ..metrics.monitor import Direction, Metric, as_metrics, metric_named, metric_of_function
 
 log = logging.getLogger("torch_rechub")
@@ -20,6 +24,30 @@ class ByTask(str):
 
 
 BY_TASK = ByTask("max")
+
+
+@dataclass(frozen=True)
+class RowsOfTasks:
+    """Rows to measure the tasks by, as arrays.
+
+    Attributes:
+        labels: (N, T), NaN where the label of a task is missing.
+        predictions: (N, T).
+        groups: The group of each row, (N,); None where there are none.
+        weights: How much each row counts, (N,); None where all count alike.
+    """
+
+    labels: NDArray[Any]
+    predictions: NDArray[Any]
+    groups: NDArray[Any] | None = None
+    weights: NDArray[Any] | None = None
+
+    def measured(self, metric: Metric, task: int) -> float:
+        """A metric of a task over the rows that have a label of it."""
+        rows = ~np.isnan(self.labels[:, task])
+        columns = [None if c is None else c[rows] for c in (self.groups, self.weights)]
+        labels, predictions = self.labels[rows, task], self.predictions[rows, task]
+        return of_predictions([metric], labels, predictions, *columns)[metric.name]
 
 
 class TaskMetrics:
@@ -65,6 +93,17 @@ class TaskMetrics:
         if self.mode is not None:
             found[self.first] = replace(found[self.first], direction=self.mode)
         return found
+
+    def scores(
+        self, functions: Sequence[Callable[[Any, Any], float]], found: RowsOfTasks
+    ) -> list[float]:
+        """The scores of all tasks, by the functions of `evaluate_fns`."""
+        metrics = [score_of(f, kind) for f, kind in zip(functions, self.types, strict=True)]
+        return [found.measured(metric, i) for i, metric in enumerate(metrics)]
+
+    def measure(self, found: RowsOfTasks) -> dict[str, float]:
+        """The metrics of all tasks, by name."""
+        return {name: found.measured(metric, i) for name, (i, metric) in self.of_tasks.items()}
 
     @property
     def first(self) -> str:

@@ -51,14 +51,15 @@ class MetaBalance(Optimizer):
         check_number("[0, 1)", beta=beta)
         super().__init__(parameters, {"relax_factor": relax_factor, "beta": beta})
 
-    def step(self, losses: Sequence[Tensor]) -> None:  # type: ignore[override]
+    def step(self, losses: Sequence[Tensor | None]) -> None:  # type: ignore[override]
         """Run the tasks backward and add the balanced gradients to `.grad`.
 
         Like `backward`, it adds: zero the gradients first. Parameters that are not in this
         optimizer, such as those of one task's tower, get their plain gradients.
 
         Args:
-            losses: A scalar for each task, the target's first, in the same order at each step.
+            losses: A scalar for each task, the target's first, in the same order at each step; None
+                for a task that has no part in this one, such as for want of labels.
 
         Raises:
             ValueError: If there is no loss, one is not a scalar with a gradient, or their number
@@ -69,10 +70,11 @@ class MetaBalance(Optimizer):
             (p, group) for group in self.param_groups for p in group["params"] if p.requires_grad
         ]
         sums: list[Tensor | None] = [p.grad for p, _ in shared]
-        for task, loss in enumerate(losses):
+        tasks = [(task, loss) for task, loss in enumerate(losses) if loss is not None]
+        for task, loss in tasks:
             for p, _ in shared:
                 p.grad = None
-            loss.backward(retain_graph=task + 1 < len(losses))
+            loss.backward(retain_graph=task != tasks[-1][0])
             for i, (p, group) in enumerate(shared):
                 if p.grad is None:
                     continue
@@ -82,11 +84,11 @@ class MetaBalance(Optimizer):
         for (p, _), total in zip(shared, sums, strict=True):
             p.grad = total
 
-    def _prepare(self, losses: Sequence[Tensor]) -> None:
+    def _prepare(self, losses: Sequence[Tensor | None]) -> None:
         if len(losses) == 0:
             raise ValueError("losses is empty, expected the target task's and the others'")
         for task, loss in enumerate(losses):
-            if loss.numel() != 1 or not loss.requires_grad:
+            if loss is not None and (loss.numel() != 1 or not loss.requires_grad):
                 raise ValueError(
                     f"the loss of task {task} must be a scalar that requires a gradient, got "
                     f"shape {tuple(loss.shape)}, requires_grad={loss.requires_grad}"

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from ..data.batch import Batch
 from ..losses import BatchLoss
-from ..metrics.computing import check_needs, of_predictions
+from ..metrics.computing import check_needs
 from ..metrics.monitor import Metric, Needs
 from ..models.logits import logits_of
 from ..objectives.multi_task import Tasks
-from ..objectives.task_metrics import BY_TASK, TaskMetrics
+from ..objectives.task_metrics import BY_TASK, RowsOfTasks, TaskMetrics
 from ..training.monitoring import available_needs
 from ..training.settings import Folder, Settings, TrainerOptions, known_options
 from ..training.trainer import Trainer
@@ -159,30 +159,28 @@ class MTLTrainer(Trainer):
         by_auc = metric is not None and metric.name == "auc"
         self.tasks.check(y, self.of_tasks.of_tasks[name][0] if by_auc else None)
 
+    def check_table_labels(self, y: Tensor, validation: bool = False) -> None:
+        """Check the labels of a whole table; count those that are missing for some tasks."""
+        self.check_labels(y, validation)
+        self.recorded |= self.tasks.count_missing(y, validation)
+
     def measure(self, model: nn.Module, data_loader: Iterable[Any]) -> dict[str, float]:
         """The metrics of all tasks over (x, y), y of shape (B, T), by name."""
         if self.settings.metrics is None:
             return dict(zip(self.named_metrics(), self.evaluate(model, data_loader), strict=True))
-        labels, predictions, groups = self._predictions(model, data_loader)
-        values = {}
-        for name, (i, metric) in self.of_tasks.of_tasks.items():
-            of_task = of_predictions([metric], labels[:, i], predictions[:, i], groups)
-            values[name] = of_task[metric.name]
-        return values
+        return self.of_tasks.measure(self._predictions(model, data_loader))
 
     def evaluate(self, model: nn.Module, data_loader: Iterable[Any]) -> list[float]:
         """The score of each task, AUC or mean squared error, over (x, y), y of shape (B, T)."""
-        labels, predictions, _ = self._predictions(model, data_loader)
-        columns = zip(self.evaluate_fns, labels.T, predictions.T, strict=True)
-        return [float(evaluate(y, p)) for evaluate, y, p in columns]
+        return self.of_tasks.scores(self.evaluate_fns, self._predictions(model, data_loader))
 
-    def _predictions(self, model: nn.Module, data_loader: Iterable[Any]) -> tuple[Any, Any, Any]:
-        """Labels (N, T), predictions (N, T) and groups, where there are any."""
+    def _predictions(self, model: nn.Module, data_loader: Iterable[Any]) -> RowsOfTasks:
         predict, labels_of = self.tasks.predictor(model), self.tasks.columns
         group_column = self.settings.group_column
         found = self.evaluation.predictions(model, data_loader, predict, labels_of, group_column)
-        labels, predictions, groups, _ = found.as_numpy()
-        return labels.reshape(-1, self.tasks.n), predictions.reshape(-1, self.tasks.n), groups
+        labels, predictions, *others = found.as_numpy()
+        n = self.tasks.n
+        return RowsOfTasks(labels.reshape(-1, n), predictions.reshape(-1, n), *others)
 
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[list[float]]:
         """The predictions of each row of x or (x, y), a list of T each; y is not used."""

@@ -41,7 +41,8 @@ class MeanLosses:
 
         Args:
             losses: Scalars.
-            count: What each is the mean of.
+            count: The number of examples, or the sum of their weights, that each is the mean of;
+                or as many for each loss, (n,).
         """
         self.batches += 1
         if isinstance(count, int) and count == 0:
@@ -50,12 +51,12 @@ class MeanLosses:
         if isinstance(count, Tensor):  # the same, without reading it back
             found = torch.where(count > 0, found, torch.zeros_like(found))
         self.total += found * count
-        self.count += count
+        self.count = self.count + count
 
     def show(self, bar: Any) -> None:
         """Show the mean so far next to a progress bar, every so many batches."""
         if not bar.disable and self.batches % self.log_interval == 0:
-            mean = float(self.total.sum()) / float(self.count)
+            mean = sum(total / count for total, count in zip(*self._sums(), strict=True) if count)
             bar.set_postfix(loss=f"{mean:.5g}", refresh=False)
 
     def read(self) -> list[float]:
@@ -65,12 +66,18 @@ class MeanLosses:
             ValueError: There was nothing to take the mean of.
             FloatingPointError: A mean is no finite number, and that is to be raised.
         """
-        if self.count == 0:
+        totals, counts = self._sums()
+        if not any(counts):
             raise ValueError(
                 "train_dataloader yielded no batch with anything to learn from: no row, or only "
                 "rows of weight 0"
             )
-        means = [float(total) / float(self.count) for total in self.total]
+        if not all(counts):
+            raise ValueError(
+                f"train_dataloader yielded no label of task {counts.index(0)}: leave the task out, "
+                "or give some rows a label of it"
+            )
+        means = [total / count for total, count in zip(totals, counts, strict=True)]
         if not all(map(math.isfinite, means)):
             problem = (
                 f"the mean training loss is {', '.join(f'{mean:g}' for mean in means)}: lower the "
@@ -80,3 +87,8 @@ class MeanLosses:
                 raise FloatingPointError(problem)
             log.warning("%s.", problem)
         return means
+
+    def _sums(self) -> tuple[list[float], list[float]]:
+        """The total of each loss, and the count of each."""
+        counts = torch.as_tensor(self.count, dtype=self.total.dtype).expand(len(self.total))
+        return self.total.tolist(), counts.tolist()

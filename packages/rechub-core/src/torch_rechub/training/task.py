@@ -62,6 +62,10 @@ class Task:
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
         """Raise ValueError if these are no labels of this task, or, if so, to validate on."""
 
+    def check_table_labels(self, y: Tensor, validation: bool = False) -> None:
+        """Check the labels of a whole table, before training."""
+        self.check_labels(y, validation)
+
     def check_weights(self, validation: bool = False) -> None:
         """Raise ValueError if rows may not have weights, or if metrics of validation take none."""
         if validation:

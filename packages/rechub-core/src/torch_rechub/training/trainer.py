@@ -157,9 +157,9 @@ class Trainer(Task, ExportsRows):
         self.best.reset(path, self.monitor, direction)
         self.schedule.reset(direction if self.validates(val) else "min")
         check_moments(self.model, self.optimizer)
-        self.batches.verify("train_dataloader", train, self.check_labels)
+        self.batches.verify("train_dataloader", train, self.check_table_labels)
         if val is not None:
-            check = partial(self.check_labels, validation=True)
+            check = partial(self.check_table_labels, validation=True)
             self.batches.verify("val_dataloader", val, check)
         state = TrainingState(
             self.model, self.optimizer, self.scheduler, self.early_stopper, self.steps,

@@ -118,9 +118,16 @@ class BERT4Rec(SessionModel):
         return torch.cat([super().all_items(), self.item_bias.unsqueeze(1)], dim=1)
 
     def auxiliary_loss(
-        self, x: Mapping[str, Tensor], predictions: None = None, y: Tensor | None = None
+        self,
+        x: Mapping[str, Tensor],
+        predictions: None = None,
+        y: Tensor | None = None,
+        weights: Tensor | None = None,
     ) -> Tensor:
-        """Return the loss of items masked at random, the mean over them; 0 where there are none."""
+        """Return the loss of items masked at random, the mean over them; 0 where there are none.
+
+        With weights of rows (B,), all above 0, each item has that of its row.
+        """
         e, valid = self.session(x)
         gaps = valid & (torch.rand(valid.shape, device=valid.device) < self.mask_rate)
         read = torch.where(gaps.unsqueeze(2), self.mask_emb.to(e.dtype), e)
@@ -129,7 +136,8 @@ class BERT4Rec(SessionModel):
         padding = items == self.item_history_feature.padding_id
         bias = leave_out(self.item_bias, padding)
         target = column(x, self.item_history_feature)[gaps]
-        return softmax_loss(u, super().all_items(), target, bias)
+        weight = None if weights is None else weights[gaps.nonzero()[:, 0]]
+        return softmax_loss(u, super().all_items(), target, bias, weight)
 
     def encode(self, e: Tensor, valid: Tensor) -> Tensor:
         """Return the outputs x of the last block (B, L, D), of embeddings e of the same shape."""

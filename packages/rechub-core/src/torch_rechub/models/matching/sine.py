@@ -150,9 +150,13 @@ class SINE(ListWise):
         return chosen * s.sigmoid().unsqueeze(2)
 
     def auxiliary_loss(
-        self, x: Mapping[str, Tensor], predictions: None = None, y: Tensor | None = None
+        self,
+        x: Mapping[str, Tensor],
+        predictions: None = None,
+        y: Tensor | None = None,
+        weights: Tensor | None = None,
     ) -> Tensor:
-        """Return the loss that keeps concepts apart, a scalar, whatever x."""
+        """Return the loss that keeps concepts apart, a scalar, whatever the rows and weights."""
         c = self.concept_embedding.weight
         c = c - c.mean(dim=1, keepdim=True)
         m = c @ c.T / c.shape[1]

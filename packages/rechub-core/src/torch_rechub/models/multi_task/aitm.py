@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..._bounds import check_number, check_whole
 from ...basic.features import Feature, flat_width
 from ...basic.layers import MLP, AttentionLayer, EmbeddingLayer, Experts, TaskPredictions, Towers
+from ...losses.reduction import mean_of_rows
 
 __all__ = ["AITM", "AttentionLayer"]
 
@@ -95,16 +96,22 @@ class AITM(nn.Module):
         y: Tensor = self.towers(z)
         return y
 
-    def auxiliary_loss(self, x: Mapping[str, Tensor], predictions: Tensor, y: Tensor) -> Tensor:
+    def auxiliary_loss(
+        self,
+        x: Mapping[str, Tensor],
+        predictions: Tensor,
+        y: Tensor,
+        weights: Tensor | None = None,
+    ) -> Tensor:
         """The calibrator of probabilities (B, T): α Σ_t mean max(ŷ_t − ŷ_{t−1}, 0)."""
         excess = (predictions[:, 1:] - predictions[:, :-1]).relu()
-        return self.calibrator_weight * excess.mean(dim=0).sum()
+        return self.calibrator_weight * mean_of_rows(excess.sum(dim=1), weights)
 
     def check_labels(self, y: Tensor) -> None:
         """Switch the calibrator off where labels (N, T) do not follow the funnel."""
         if not self.calibrator_weight:
             return
-        positives = y.sum(dim=0).tolist()
+        positives = y.nansum(dim=0).tolist()
         wrong = [t for t in range(1, len(positives)) if positives[t] > positives[t - 1]]
         if wrong:
             t = wrong[0]

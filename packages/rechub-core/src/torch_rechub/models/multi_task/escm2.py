@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from ..._bounds import check_number
 from ...basic.features import Feature, flat_width
 from ...basic.layers import MLP
+from ...losses.reduction import mean_of_rows
 from .esmm import ESMM
 
 
@@ -85,15 +86,29 @@ class ESCM2(ESMM):
             dim = flat_width(user_features) + flat_width(item_features)
             self.tower_imp = MLP(dim, **{**imputation_params, "output_layer": True})
 
-    def auxiliary_loss(self, x: Mapping[str, Tensor], predictions: Tensor, y: Tensor) -> Tensor:
-        """Return λ_c R of predictions and labels (B, 3), and of inputs, which DR alone reads."""
+    def auxiliary_loss(
+        self,
+        x: Mapping[str, Tensor],
+        predictions: Tensor,
+        y: Tensor,
+        weights: Tensor | None = None,
+    ) -> Tensor:
+        """Return λ_c R of predictions and labels (B, 3), and of inputs, which DR alone reads.
+
+        It leaves out rows of which o is missing (NaN), and those of which r is, unless o is 0:
+        whether the conversion would have happened is then no part of R.
+        """
         r_hat, o_hat, _ = predictions.unbind(dim=1)
         r, o, _ = y.unbind(dim=1)
+        known = ~(o.isnan() | (r.isnan() & (o != 0)))
+        counts = known.to(r.dtype) if weights is None else known * weights
+        r, o = r.nan_to_num(0.0), o.nan_to_num(0.0)
         happened = torch.where(r > 0.5, r_hat, 1 - r_hat)
         delta = -happened.clamp(min=torch.finfo(happened.dtype).tiny).log()
         weight = o / o_hat.detach().clamp(min=self.min_propensity)
         if self.tower_imp is None:
-            return self.counterfactual_weight * (weight * delta).mean()
+            return self.counterfactual_weight * mean_of_rows(weight * delta, counts)
         delta_hat = F.softplus(self.tower_imp(self.flat_inputs(x)).squeeze(1))
         e = delta - delta_hat
-        return self.counterfactual_weight * (delta_hat + weight * (e + e.square())).mean()
+        terms = delta_hat + weight * (e + e.square())
+        return self.counterfactual_weight * mean_of_rows(terms, counts)

@@ -91,7 +91,7 @@ class ESMM(nn.Module):
             ValueError: The last column is not the product of the others.
         """
         conversion, click, both = y.unbind(dim=1)
-        wrong = both != conversion * click
+        wrong = (both != conversion * click) & ~y.isnan().any(dim=1)
         if wrong.any():
             row = int(wrong.nonzero()[0])
             raise ValueError(
@@ -99,7 +99,7 @@ class ESMM(nn.Module):
                 f"the product of the others, but row {row} is "
                 f"[{', '.join(f'{label:g}' for label in y[row].tolist())}]"
             )
-        if conversion.sum() > click.sum() and not self._warned:
+        if conversion.nansum() > click.nansum() and not self._warned:
             self._warned = True  # once, where batches are looked at one by one
             log.warning(
                 "y has more conversions (column 0) than clicks (column 1): %s reads the columns as "

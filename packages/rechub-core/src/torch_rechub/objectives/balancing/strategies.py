@@ -31,7 +31,8 @@ class Balancing(nn.Module):
         """Add the gradients of a batch to `.grad`.
 
         Args:
-            losses: A scalar for each task.
+            losses: A scalar for each task. One that is 0 and has no gradient is that of a task
+                without labels in the batch: it has no part in the step.
             further: What is added to the loss whatever the weights, such as penalties.
         """
         raise NotImplementedError
@@ -59,7 +60,7 @@ class FixedWeights(Balancing):
 
     def backward(self, losses: Sequence[Tensor], further: Tensor | float) -> None:
         """Add the gradients of Σ_i w_i L_i + further."""
-        (_weighted_sum(self.w, losses) + further).backward()
+        _backward(_weighted_sum(self.w, losses) + further)
 
     def weights(self) -> Tensor:
         """W."""
@@ -94,8 +95,10 @@ class UncertaintyWeights(Balancing):
 
     def backward(self, losses: Sequence[Tensor], further: Tensor | float) -> None:
         """Add the gradients of the weighted sum, also those of s."""
-        weights = self.c * torch.exp(-self.s)
-        (_weighted_sum(weights, losses) + self.s.sum() / 2 + further).backward()
+        here = _with_labels(losses)
+        s, c = self.s[here], self.c[here]
+        total = _weighted_sum(c * torch.exp(-s), [losses[i] for i in here]) if here else 0.0
+        _backward(total + s.sum() / 2 + further)
 
     def weights(self) -> Tensor:
         """e^{−s_i}, or half of it for regressions."""
@@ -144,15 +147,23 @@ class GradNormWeights(Balancing):
 
     def backward(self, losses: Sequence[Tensor], further: Tensor | float) -> None:
         """Add the gradients of Σ_i w_i L_i + further, and move w."""
-        now = torch.stack([loss.detach() for loss in losses])
-        self.initial = torch.where(self.initial.isfinite(), self.initial, now)
-        if isinstance(further, Tensor):
+        if isinstance(further, Tensor) and further.requires_grad:
             further.backward(retain_graph=True)
-        gradnorm(losses, list(self.w), self.layer, self.initial, self.alpha)
+        here = _with_labels(losses)
+        if not here:
+            return
+        found, chosen = [losses[i] for i in here], [self.w[i] for i in here]
+        absent = [float(w.detach()) for i, w in enumerate(self.w) if i not in here]
+        now = self.initial.clone()
+        now[here] = torch.stack([loss.detach() for loss in found]).to(now)
+        self.initial = torch.where(self.initial.isfinite(), self.initial, now)
+        self.optimizer.zero_grad()  # a weight without a gradient is not moved
+        gradnorm(found, chosen, self.layer, self.initial[here], self.alpha)
         self.optimizer.step()
         with torch.no_grad():
-            w = self.weights().clamp(min=1e-4)  # a step may have led below 0
-            for parameter, value in zip(self.w, len(w) * w / w.sum(), strict=True):
+            w = self.weights()[here].clamp(min=1e-4)  # a step may have led below 0
+            scaled = (len(self.w) - sum(absent)) * w / w.sum()
+            for parameter, value in zip(chosen, scaled, strict=True):
                 parameter.copy_(value)
 
     def weights(self) -> Tensor:
@@ -197,9 +208,11 @@ class GradientBalance(Balancing):
 
     def backward(self, losses: Sequence[Tensor], further: Tensor | float) -> None:
         """Add the balanced gradients of the losses, and the plain one of `further`."""
-        if isinstance(further, Tensor):
+        if isinstance(further, Tensor) and further.requires_grad:
             further.backward(retain_graph=True)
-        self.optimizer.step(losses)
+        here = _with_labels(losses)
+        if here:
+            self.optimizer.step([loss if i in here else None for i, loss in enumerate(losses)])
 
     def weights(self) -> Tensor:
         """By how much each task's gradient is scaled, the mean over the shared parameters."""
@@ -287,3 +300,14 @@ def balancing_of(
 
 def _weighted_sum(weights: Tensor, losses: Sequence[Tensor]) -> Tensor:
     return (weights * torch.stack(list(losses))).sum()
+
+
+def _with_labels(losses: Sequence[Tensor]) -> list[int]:
+    """The numbers of the tasks that have labels in the batch."""
+    return [i for i, loss in enumerate(losses) if loss.requires_grad or loss != 0]
+
+
+def _backward(total: Tensor | float) -> None:
+    """Add the gradients of a sum; it has none where no task that is trained has a label."""
+    if isinstance(total, Tensor) and (total.requires_grad or total != 0):
+        total.backward()

@@ -1,0 +1,118 @@
+"""Labels that are missing for some tasks of a row: NaN, left out of the losses of those tasks."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..losses.weighted import weighted_loss
+
+log = logging.getLogger("torch_rechub")
+
+
+def labeled(column: Tensor) -> Tensor:
+    """The labels of a task that are not missing."""
+    missing = column.isnan()
+    return column[~missing] if missing.any() else column
+
+
+def check_missing(y: Tensor) -> None:
+    """Refuse rows whose labels (N, T) are all missing: there is nothing to learn from them.
+
+    Raises:
+        ValueError: Names how many there are, the first one and the remedy.
+    """
+    if not y.is_floating_point():
+        return
+    empty = y.isnan().all(dim=1)
+    if empty.any():
+        raise ValueError(
+            f"y has no label of any task in {int(empty.sum()):,} of {len(y):,} rows, the first of "
+            f"them row {int(empty.nonzero()[0])}: leave such rows out. NaN in y is a label that is "
+            "missing for one task, and a row needs at least one label"
+        )
+
+
+def count_missing(y: Tensor, name: str) -> list[int]:
+    """Count the labels (N, T) of a table that are missing for each task, and log those.
+
+    Args:
+        y: All labels.
+        name: The name of the data, for messages.
+
+    Returns:
+        T numbers.
+
+    Raises:
+        ValueError: A task has no label in any row.
+
+    Example:
+        >>> count_missing(torch.tensor([[1.0, torch.nan], [0.0, 2.5]]), "train_dataloader")
+        [0, 1]
+    """
+    missing: list[int] = y.isnan().sum(dim=0).tolist()
+    for task, n in enumerate(missing):
+        if n == len(y) > 0:
+            raise ValueError(
+                f"{name} has no label of task {task}: every value of y[:, {task}] is NaN. Leave "
+                "the task out of the model and of task_types, or give some rows a label of it"
+            )
+        if n:
+            log.info(
+                "%s: task %d: %s of %s labels are missing.", name, task, f"{n:,}", f"{len(y):,}"
+            )
+    return missing
+
+
+@dataclass(frozen=True)
+class TaskLoss:
+    """The loss of one task of a batch, before its labels are known.
+
+    Attributes:
+        loss_fn: Maps (predictions, labels) to a loss.
+        predictions: Of each row, (B,).
+        on_logits: Whether they are logits, for the method `on_logits` of the loss.
+    """
+
+    loss_fn: Any
+    predictions: Tensor
+    on_logits: bool
+
+    def __call__(self, y: Tensor, weights: Tensor | None) -> Tensor:
+        """The mean over rows, of labels (B,)."""
+        return weighted_loss(self.loss_fn, self.predictions, y, weights, self.on_logits)
+
+    def of_rows(self, rows: Tensor) -> "TaskLoss":
+        """The same of some rows."""
+        return TaskLoss(self.loss_fn, self.predictions[rows], self.on_logits)
+
+
+def task_losses(
+    tasks: Sequence[TaskLoss], y: Tensor, weights: Tensor | None, count: int | Tensor
+) -> tuple[list[Tensor], int | Tensor]:
+    """The loss of each task over the rows that have a label of it.
+
+    Args:
+        tasks: The T tasks.
+        y: Labels (B, T), NaN where one is missing.
+        weights: How much each row counts, (B,); None counts all alike.
+        count: The number of rows, or the sum of their weights.
+
+    Returns:
+        T scalars, and the number of rows, or the sum of the weights, that each is the mean of:
+        `count` where no label is missing, else (T,). A task without a label has the loss 0, a
+        constant without a gradient.
+    """
+    present = ~y.isnan()
+    if present.all():
+        return [task(y[:, i], weights) for i, task in enumerate(tasks)], count
+    losses, counts = [], []
+    for i, task in enumerate(tasks):
+        rows = present[:, i].nonzero().squeeze(1)
+        w = None if weights is None else weights[rows]
+        counts.append(y.new_tensor(len(rows)) if w is None else w.sum())
+        losses.append(task.of_rows(rows)(y[rows, i], w) if len(rows) else y.new_zeros(()))
+    return losses, torch.stack(counts)
