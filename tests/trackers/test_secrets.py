@@ -72,7 +72,7 @@ def test_what_is_no_secret_is_recorded(recorded):
 def test_what_was_replaced_in_the_description_of_a_run_is_reported(recorded):
     backend, _, done = recorded
     assert SECRET not in done.stderr
-    assert ("is recorded as <redacted>" in done.stderr) == (backend != "tensorboardx")
+    assert ("are recorded as <redacted>" in done.stderr) == (backend != "tensorboardx")
 
 
 UNCAUGHT = """
@@ -109,6 +109,6 @@ def test_a_project_or_a_name_that_holds_a_secret_is_redacted_and_reported(tmp_pa
 
     secret = "gh" + "p_" + SECRET * 2
     JSONLLogger(f"p {secret}", f"n {secret}", dir=tmp_path).finish()
-    assert "JSONLLogger: what is secret in name, project is recorded" in caplog.text
+    assert "JSONLLogger: secrets in name, project are recorded" in caplog.text
     (file,) = tmp_path.iterdir()
     assert SECRET not in file.name + file.read_text()

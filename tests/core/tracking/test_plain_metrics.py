@@ -51,7 +51,7 @@ def test_what_is_no_number_is_left_out_with_one_warning(value, caplog):
     assert plain_metrics({name: value, "b": 1}) == {"b": 1.0}
     assert plain_metrics({name: value}) == {}
     assert [record.getMessage() for record in caplog.records if name in record.getMessage()] == [
-        f"The metric {name!r} is no number ({type(value).__name__}) and was not recorded."
+        f"The metric {name!r} is not a number ({type(value).__name__}) and was not recorded."
     ]
 
 

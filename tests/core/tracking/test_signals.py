@@ -75,7 +75,7 @@ def test_an_error_of_training_is_reported_when_a_signal_comes_on_top(number, cap
     with pytest.raises((KeyboardInterrupt, SystemExit)) as raised, LoggerGroup(slow):
         raise error
     assert raised.value.__context__ is error
-    assert "The run had died of: ValueError: the loss is nan" in caplog.text
+    assert "Training had already failed with: ValueError: the loss is nan" in caplog.text
 
 
 @pytest.mark.parametrize("any_thread", [True, False], ids=["guarded", "plain"])

@@ -296,5 +296,5 @@ def test_reading_with_a_torch_of_known_holes_is_warned_of_once(tmp_path, monkeyp
     for _ in range(2):
         assert load_weights(tmp_path / "w.pth") == {"a": torch.tensor(1)}
     (message,) = caplog.messages
-    assert message.startswith("torch 2.9.1+cu128 has known holes")
+    assert message.startswith("torch 2.9.1+cu128 has known vulnerabilities")
     assert message.endswith("install torch>=2.10.")

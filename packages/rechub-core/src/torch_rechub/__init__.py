@@ -1,4 +1,4 @@
-"""Torch-RecHub: recommender models, four trainers and experiment logging for PyTorch.
+"""Torch-RecHub: recommender models, trainers and experiment logging for PyTorch.
 
 Importing this package is cheap: `basic`, `models`, `trainers`, `utils`, `data` and `runs` are
 loaded when first used, and neither torch nor pandas nor any tracker is imported before that.

@@ -1,4 +1,4 @@
-"""Bounds of numeric arguments: one form of check and of message for all of them."""
+"""Checks of numeric arguments, with the same messages everywhere."""
 
 import operator
 import re
@@ -7,15 +7,15 @@ from typing import Any
 
 
 def check_whole(least: int, /, **values: Any) -> None:
-    """Refuse what is no whole number, or is below `least`; None is left to the caller.
+    """Check that values are whole numbers of at least `least`; None is left to the caller.
 
     Args:
         least: The smallest value allowed.
         values: The arguments by name.
 
     Raises:
-        TypeError: One is no number, or a bool.
-        ValueError: One is fractional, or below `least`.
+        TypeError: A value is not a number, or is a bool.
+        ValueError: A value is fractional, or below `least`.
 
     Example:
         >>> check_whole(1, batch_size=0)
@@ -60,7 +60,7 @@ def whole_number(least: int, /, **values: Any) -> Any:
 
 
 def check_number(interval: str, /, **values: Any) -> None:
-    """Refuse what is no number of an interval, NaN among it; None is left to the caller.
+    """Check that values lie in an interval and are not NaN; None is left to the caller.
 
     Args:
         interval: In the usual notation, such as "[0, 1)" or "(0, inf)"; round brackets exclude
@@ -68,8 +68,8 @@ def check_number(interval: str, /, **values: Any) -> None:
         values: The arguments by name.
 
     Raises:
-        TypeError: One is no number, or a bool.
-        ValueError: One is outside the interval.
+        TypeError: A value is not a number, or is a bool.
+        ValueError: A value is outside the interval.
 
     Example:
         >>> check_number("[0, 1)", dropout=1.5)
@@ -90,10 +90,10 @@ def check_number(interval: str, /, **values: Any) -> None:
 
 
 def refuse_none(**values: Any) -> None:
-    """Refuse None for a number that has to be given.
+    """Refuse None for required numbers.
 
     Raises:
-        TypeError: One is None.
+        TypeError: A value is None.
     """
     for name, value in values.items():
         if value is None:
@@ -101,10 +101,10 @@ def refuse_none(**values: Any) -> None:
 
 
 def refuse_masked(values: Any, name: str) -> None:
-    """Refuse an array with masked values: NumPy hands on what lies under the mask.
+    """Refuse an array with masked values: NumPy would convert the data under the mask.
 
     Raises:
-        ValueError: Says how many are.
+        ValueError: There are masked values; the message gives their number.
     """
     if type(values).__name__ == "MaskedArray" and (masked := int(values.mask.sum())):
         raise ValueError(
@@ -114,7 +114,7 @@ def refuse_masked(values: Any, name: str) -> None:
 
 
 def _refuse_other_types(name: str, value: Any, wanted: str) -> None:
-    # NumPy's numbers are registered as Real; a tensor of one value is not, and is no setting
+    # NumPy scalars are registered as Real; a tensor of one element is not, and is refused
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be {wanted}, got {value!r}")
 

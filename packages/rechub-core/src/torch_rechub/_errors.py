@@ -1,5 +1,5 @@
-"""Errors that scripts for torch-rechub 0.9 may catch by another name."""
+"""Exceptions that scripts for torch-rechub 0.9 may catch as another type."""
 
 
 class UnknownChoiceError(ValueError, NotImplementedError):
-    """An argument is none of the values it may have; 0.9 raised NotImplementedError there."""
+    """An argument is not one of the allowed values; 0.9 raised NotImplementedError there."""

@@ -1,4 +1,4 @@
-"""Libraries that only some parts need: loaded when those parts are used, named when they lack."""
+"""Optional dependencies, imported on use; the error names the extra to install."""
 
 from importlib import import_module
 from typing import Any
@@ -13,12 +13,12 @@ def require(module: str, what: str, extra: str) -> Any:
         extra: The extra.
 
     Raises:
-        ImportError: It is missing; names the command that installs it.
+        ImportError: The library is missing; the message gives the command that installs it.
     """
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != module.split(".")[0]:
-            raise  # it is there, and lacks something itself
+            raise  # the library is installed, but one of its own dependencies is missing
         library = module.split(".")[0]
         raise ImportError(f'{what} needs {library}: pip install "rechub-core[{extra}]"') from error

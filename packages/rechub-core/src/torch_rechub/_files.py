@@ -1,4 +1,4 @@
-"""Files that are read and written: errors that name them, tensors read without running code."""
+"""Reading and writing files: errors that name the file, atomic writes, safe loading of tensors."""
 
 import logging
 import os
@@ -16,12 +16,12 @@ log = logging.getLogger("torch_rechub")
 
 
 class CheckpointError(RuntimeError):
-    """A file of weights or a checkpoint cannot be used; the message says why and what to do."""
+    """A weight file or checkpoint cannot be used; the message gives the reason and the remedy."""
 
 
 @contextmanager
 def naming(file: "FilePath") -> Iterator[None]:
-    """Have errors of the operating system name a file: a full disk names none by itself.
+    """Add the name of a file to OSErrors in the block that lack one, such as that of a full disk.
 
     Example:
         >>> with naming("model.pth"):
@@ -34,20 +34,20 @@ def naming(file: "FilePath") -> Iterator[None]:
     except OSError as error:
         if error.filename is not None:
             raise
-        if error.errno is None:  # a library's own, of text alone
+        if error.errno is None:  # raised by a library, with a text only
             raise OSError(f"{error}: {os.fspath(file)!r}") from error
         raise OSError(error.errno, error.strerror, os.fspath(file)) from error
 
 
 @contextmanager
 def written_whole(file: "FilePath") -> Iterator[BinaryIO]:
-    """A stream whose content takes the place of `file`, at once, when the block has ended.
+    """Write a file atomically: the stream replaces `file` when the block ends without an error.
 
-    It is written to a new file in its folder, which no other writer has, in any process,
-    and which is synced first. An error leaves what was there before, and nothing else.
+    The content goes to a temporary file in the same folder, unique to this writer. After an error
+    or a crash `file` is as before.
 
     Raises:
-        OSError: It cannot be written, as on a full disk; the error names `file`.
+        OSError: Writing failed, as on a full disk; the error names `file`.
 
     Example:
         >>> import tempfile
@@ -60,7 +60,7 @@ def written_whole(file: "FilePath") -> Iterator[BinaryIO]:
     """
     folder, name = os.path.split(os.path.abspath(file))
     new = os.path.join(folder, f".{name[:200]}.{os.urandom(8).hex()}.tmp")
-    # O_EXCL follows no link that somebody left at the name, and no two writers open one file
+    # O_EXCL: no two writers open the same file, and a link planted at the name is not followed
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     with naming(file):
         descriptor = os.open(new, flags | getattr(os, "O_BINARY", 0), 0o666)
@@ -68,8 +68,10 @@ def written_whole(file: "FilePath") -> Iterator[BinaryIO]:
             with open(descriptor, "wb") as stream:
                 yield stream
                 stream.flush()
+                # data before name: otherwise a power failure may leave the new name on an empty
+                # file
                 os.fsync(stream.fileno())
-            os.replace(new, file)
+            os.replace(new, file)  # atomic, as both are in one folder
         except BaseException:
             with suppress(FileNotFoundError):
                 os.unlink(new)
@@ -77,40 +79,40 @@ def written_whole(file: "FilePath") -> Iterator[BinaryIO]:
 
 
 def read_tensors(file: "FilePath") -> Any:
-    """Read what `torch.save` wrote, onto the CPU; nothing in the file is executed.
+    """Load a file written by `torch.save` onto the CPU, without executing code in it.
 
     Raises:
-        OSError: There is no such file, or it cannot be opened.
-        CheckpointError: It is damaged, or holds more than tensors and plain data.
+        OSError: The file does not exist or cannot be opened.
+        CheckpointError: The file is damaged, or holds other objects than tensors and plain data.
     """
     import torch
 
     _warn_of_torch(str(torch.__version__))
-    with open(file, "rb") as stream:  # errors of opening stay as they are
+    with open(file, "rb") as stream:  # OSErrors of open pass unchanged
         head = stream.read(4)
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
-    except Exception as error:  # what torch raises on damaged bytes is of half a dozen types
+    except Exception as error:  # torch raises many types for damaged bytes
         raise CheckpointError(f"{os.fspath(file)} {_why_unreadable(head, str(error))}") from error
 
 
 @cache
 def _warn_of_torch(version: str) -> None:
-    """Say once, where it is so, that a prepared file can harm the torch that reads it."""
+    """Warn once if the installed torch has known vulnerabilities in loading files."""
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     if numbers < (2, 10):
         log.warning(
-            "torch %s has known holes in reading files: one that was prepared for it may run code, "
-            "weights_only=True or not. Read files from people you trust only, or install "
+            "torch %s has known vulnerabilities in torch.load: a crafted file may execute code, "
+            "even with weights_only=True. Load files from trusted sources only, or install "
             "torch>=2.10.",
             version,
         )
 
 
 def _why_unreadable(head: bytes, message: str) -> str:
-    """The cause in a user's terms, and what to do, from a file's first bytes and torch's error."""
+    """Explain cause and remedy of a load error, from the head of the file and torch's message."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     refused = next((line for line in lines if "global" in line.lower()), None)
     if refused is not None:

@@ -1,4 +1,4 @@
-"""Detects a torch-rechub 0.x whose files lie over, or under, those of rechub-core.
+"""Detects a torch-rechub 0.x that is installed into the same folder as rechub-core.
 
 Both own the folder `torch_rechub/`, so whichever was installed last wins file by file and the
 result is a mixture of two versions. The check is called from every package that 0.x either lacks
@@ -9,7 +9,7 @@ from importlib import metadata
 
 
 def refuse_mixed_installation() -> None:
-    """Raise ImportError, with the commands that mend it, when torch-rechub 0.x is installed too."""
+    """Raise ImportError, with the commands that repair it, if torch-rechub 0.x is installed too."""
     try:
         version = metadata.version("torch-rechub")
     except metadata.PackageNotFoundError:

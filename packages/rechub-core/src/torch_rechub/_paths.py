@@ -1,4 +1,4 @@
-"""Local paths: checked, and made absolute where they are given, so that `os.chdir` moves none."""
+"""Checks of local paths; they are made absolute at once, so that `os.chdir` has no effect."""
 
 import os
 import re
@@ -6,21 +6,21 @@ from pathlib import Path
 
 AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
-# With one slash too: pathlib makes s3:/bucket of s3://bucket. One letter is a drive of Windows.
+# one slash too, because pathlib turns s3://bucket into s3:/bucket; one letter is a Windows drive
 _URL = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 def local_path(argument: str, path: AnyPath) -> Path:
-    """An absolute path on this machine, ``~`` expanded, as of the present working directory.
+    """Return a local path as an absolute one, with ``~`` expanded.
 
     Args:
-        argument: What the path was given as, for the messages.
+        argument: The name of the argument, for the messages.
         path: The path; an empty one is the working directory.
 
     Raises:
-        TypeError: It is no path.
-        ValueError: It is a URL, such as ``s3://…`` or ``file://…``.
-        FileNotFoundError: It is relative, and the working directory was removed.
+        TypeError: `path` is not a path.
+        ValueError: `path` is a URL, such as ``s3://…`` or ``file://…``.
+        FileNotFoundError: `path` is relative, and the working directory was removed.
 
     Example:
         >>> local_path("model_path", "models").is_absolute()

@@ -1,8 +1,7 @@
-"""The one rule for text on its way out: to a terminal, a table, a log, a page or a picture.
+"""Escapes text for output: to a terminal, a table, a log, a page or a picture.
 
-Names, statuses, errors and paths come from files and services that anyone may have written. Some
-characters steer a terminal, reorder what is read (bidirectional overrides) or begin a new line;
-each is shown as its escape instead.
+Names, statuses, errors and paths come from files and services that are not trusted. Characters that
+control a terminal, reorder text (bidirectional overrides) or begin a new line are escaped.
 """
 
 import json
@@ -11,7 +10,7 @@ import unicodedata
 
 
 def shown(text: object) -> str:
-    r"""A text with every character that is more than a glyph or a space as its escape.
+    r"""Escape every character of a text that is neither a glyph nor a space.
 
     Example:
         >>> shown("精排 a"), shown("a\x1b[2J\x9b\n"), shown("\u202ecba")
@@ -24,7 +23,7 @@ def shown(text: object) -> str:
 
 
 def shown_json(text: str) -> str:
-    r"""JSON with the same characters as JSON's own escapes, so that it still says the same.
+    r"""Escape the same characters in JSON by JSON escapes, which keeps its value.
 
     Example:
         >>> shown_json('{"a": "\x9b精"}')
@@ -36,7 +35,7 @@ def shown_json(text: str) -> str:
 
 
 def show_logs() -> None:
-    """Have every message of the library follow the rule, whoever handles it; each is one line."""
+    """Escape all messages that the library logs, for every handler; each becomes one line."""
     for room in ("", ".data", ".runs", ".tracking"):
         logging.getLogger(f"torch_rechub{room}").addFilter(_as_shown)
 
@@ -49,5 +48,5 @@ def _as_shown(record: logging.LogRecord) -> bool:
 
 
 def _is_harmless(character: str) -> bool:
-    # `isprintable` takes other spaces than " ", such as that of Chinese text, for control
+    # `isprintable` is false for other spaces than " ", such as the ideographic space
     return character.isprintable() or unicodedata.category(character) == "Zs"

@@ -1,4 +1,4 @@
-"""The standard streams of a process that may have none: closed, broken, or on a full disk."""
+"""Standard streams that may be missing, closed, broken, or on a full disk."""
 
 import sys
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 
 class StandardStream:
-    """`sys.stdout` or `sys.stderr`, whichever object that is when something is written.
+    """`sys.stdout` or `sys.stderr`, looked up at each write.
 
-    What cannot be written is dropped: for progress and messages, which nothing depends on.
+    Errors of writing are ignored: for progress and messages, which nothing depends on.
 
     Args:
         name: ``stdout`` or ``stderr``.
@@ -25,26 +25,26 @@ class StandardStream:
         self._name = name
 
     def write(self, text: str) -> None:
-        """Write, if that is possible."""
+        """Write, ignoring errors."""
         with suppress(Exception):
             getattr(sys, self._name).write(text)
 
     def flush(self) -> None:
-        """Flush, if that is possible."""
+        """Flush, ignoring errors."""
         with suppress(Exception):
             getattr(sys, self._name).flush()
 
     def isatty(self) -> bool:
-        """Whether it is a terminal; no stream is none."""
+        """Whether the stream is a terminal; False if there is no stream."""
         with suppress(Exception):
             return bool(getattr(sys, self._name).isatty())
         return False
 
     def fileno(self) -> int:
-        """The descriptor.
+        """The file descriptor.
 
         Raises:
-            OSError: There is none.
+            OSError: The stream has none.
         """
         try:
             return int(getattr(sys, self._name).fileno())
@@ -54,10 +54,10 @@ class StandardStream:
 
 @contextmanager
 def usable_streams() -> Iterator[None]:
-    """In this block a standard stream that cannot be written to is None.
+    """Set standard streams that cannot be written to None for the block.
 
-    That is how Python itself says that a process has none: `print`, `warnings` and `logging` take
-    it as such, while a closed stream makes a warning an error.
+    None is Python's own value for a missing stream: `print`, `warnings` and `logging` then do
+    nothing, while with a closed stream a warning raises.
     """
     broken: dict[str, Any] = {}
     for name in ("stdout", "stderr"):
@@ -74,7 +74,7 @@ def usable_streams() -> Iterator[None]:
 
 
 class _Forgiving:
-    """A stream, less its errors of writing; in all else the stream itself."""
+    """Wraps a stream and ignores errors of writing."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -94,10 +94,10 @@ class _Forgiving:
 
 @contextmanager
 def forgiving_streams() -> Iterator[None]:
-    """In this block what cannot be written to a standard stream is dropped.
+    """Ignore errors of writing to the standard streams in the block.
 
-    For calls of an SDK that says something and dies of a broken pipe or a full disk meanwhile,
-    which no stream tells beforehand.
+    For calls of SDKs that print, and would fail on a broken pipe or a full disk, which cannot be
+    detected beforehand.
 
     Example:
         >>> with forgiving_streams():

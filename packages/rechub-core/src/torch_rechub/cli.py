@@ -1,4 +1,4 @@
-"""The command ``rechub``: lists and compares recorded runs of every backend."""
+"""The command ``rechub``: lists and compares recorded runs of all backends."""
 
 import argparse
 import logging
@@ -40,13 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Args:
-        arguments: What follows the command's name; by default that of this process.
+        arguments: The command-line arguments; by default those of this process.
 
     Returns:
-        0; or 1 when there is nothing to show, with the reason on the standard error stream.
+        0, or 1 if there is nothing to show, with the reason on the standard error stream.
 
     Raises:
-        SystemExit: With 2 after a mistake in the arguments, with 0 after ``--help``.
+        SystemExit: With status 2 for invalid arguments, with 0 after ``--help``.
     """
     with usable_streams(), open(os.devnull, "w", encoding="utf-8") as nowhere:
         out, err = redirect_stdout(sys.stdout or nowhere), redirect_stderr(sys.stderr or nowhere)
@@ -66,7 +66,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         options.run(options)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader of the pipe, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError, ImportError) as error:
         log.error("error: %s", error)
@@ -78,7 +78,8 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        super().error(shown(message))  # a shell's `*` gives names that the user never saw
+        # escaped, because a shell's `*` may expand to file names with control characters
+        super().error(shown(message))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -131,7 +132,7 @@ def _compare(options: argparse.Namespace) -> None:
     if options.top is not None and options.top < 1:
         raise ValueError(f"--top must be at least 1, got {options.top}")
     if options.plot:
-        refuse_other_formats(options.plot)  # before anything is read
+        refuse_other_formats(options.plot)  # check the format before reading runs
     runs = read_runs(options.paths, options.backend)
     if not runs:
         raise no_runs(options.paths)

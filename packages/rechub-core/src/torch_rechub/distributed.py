@@ -1,4 +1,4 @@
-"""Which of several processes of one training this is; torch is asked only where it is in use."""
+"""The rank of this process; uses torch.distributed only if torch is imported already."""
 
 import functools
 import logging
@@ -10,9 +10,9 @@ log = logging.getLogger("torch_rechub")
 
 
 def world_size() -> int:
-    """How many processes were started together; 1 where none but this one was.
+    """The number of processes that were started together; 1 for a single process.
 
-    Told by ``torch.distributed`` once it is initialized, before that by ``WORLD_SIZE``, which
+    Read from ``torch.distributed`` once it is initialized, before that from ``WORLD_SIZE``, which
     launchers such as ``torchrun`` set.
 
     Example:
@@ -24,11 +24,11 @@ def world_size() -> int:
 
 
 def process_rank() -> int:
-    """This process's number among those that were started together; 0 when it is alone.
+    """The rank of this process among those that were started together; 0 for a single process.
 
-    Told by ``torch.distributed`` once it is initialized, before that by the environment variables
-    that launchers set: ``RANK``, or else ``LOCAL_RANK`` with ``NODE_RANK``. Without ``WORLD_SIZE``
-    above 1 they say nothing.
+    Read from ``torch.distributed`` once it is initialized, before that from the environment
+    variables that launchers set: ``RANK``, or else ``LOCAL_RANK`` with ``NODE_RANK``. They are
+    ignored unless ``WORLD_SIZE`` is above 1.
 
     Example:
         >>> process_rank()
@@ -45,13 +45,13 @@ def process_rank() -> int:
 
 
 def warn_of_processes() -> None:
-    """Warn, once and in the first process alone, that processes do not train together."""
+    """Warn, once and in rank 0 only, that processes do not train together."""
     n = world_size()
     if n > 1 and process_rank() == 0:
         _warn(n)
 
 
-@functools.cache  # a trainer after the first says nothing
+@functools.cache  # once per process, not per trainer
 def _warn(n: int) -> None:
     log.warning(
         "A launcher started %d processes (WORLD_SIZE=%d), but trainers do not work together yet: "
@@ -65,7 +65,7 @@ def _warn(n: int) -> None:
 
 
 def _process_group() -> Any:
-    """`torch.distributed`, where processes have joined."""
+    """`torch.distributed`, if its process group is initialized."""
     distributed = sys.modules.get("torch.distributed")
     joined = distributed is not None and distributed.is_available() and distributed.is_initialized()
     return distributed if joined else None

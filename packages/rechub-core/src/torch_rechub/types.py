@@ -1,4 +1,4 @@
-"""Names for types in signatures."""
+"""Type aliases of signatures."""
 
 import os
 from typing import TypeAlias

@@ -12,7 +12,7 @@ from .._errors import UnknownChoiceError
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """`torch.nn.BatchNorm1d` that also takes a training batch of one row, or of none.
+    """`torch.nn.BatchNorm1d` that also accepts training batches of one row or of no rows.
 
     A single row has no variance, so it is normalized by the running statistics, as in evaluation.
     """
@@ -32,7 +32,7 @@ class _LazyBatchNorm(nn.LazyBatchNorm1d):
     cls_to_become = BatchNorm
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalize the first batch, for which the class is a `BatchNorm` already."""
+        """Normalize the first batch; the class has become `BatchNorm` by then."""
         return BatchNorm.forward(self, x)  # type: ignore[arg-type]
 
 

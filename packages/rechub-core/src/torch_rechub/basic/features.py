@@ -18,7 +18,7 @@ POOLINGS = ("mean", "sum", "concat")
 
 
 def get_auto_embedding_dim(num_classes: int) -> int:
-    """The embedding width for `num_classes` ids when none is given: ⌊6 · num_classes^¼⌋.
+    """The default embedding width for `num_classes` ids: ⌊6 · num_classes^¼⌋.
 
     Example:
         >>> get_auto_embedding_dim(10_000)
@@ -45,7 +45,7 @@ def _at_least_one(feature: str, argument: str, value: Any, meaning: str = "") ->
 
 
 class _PlainData:
-    """Features with the same settings are equal, and count once in a set."""
+    """Features with the same settings compare equal and have the same hash."""
 
     name: str
 
@@ -95,7 +95,7 @@ class SparseFeature(_IdFeature):
         vocab_size: Number of ids; they run from 0 to vocab_size − 1.
         embed_dim: Width D of the embedding; None means ⌊6 · vocab_size^¼⌋.
         shared_with: Name of the feature whose table this one uses; None means its own.
-        padding_idx: The id that stands for "nothing": its row is zero and never trained.
+        padding_idx: The padding id: its row is zero and never trained.
         initializer: Makes the table.
 
     Example:
@@ -118,17 +118,17 @@ class SparseFeature(_IdFeature):
 class SequenceFeature(_IdFeature):
     """Several ids a sample, such as a history or genres: a column of shape (B, L), integers.
 
-    Shorter sequences are padded with `padding_idx`, or with 0 where none is given: that id is left
-    out of pooling and attention. With `padding_idx`, its row is also zero and never trained.
+    Shorter sequences are padded with `padding_idx`, or with 0 if it is None. Pooling and attention
+    ignore the padding id. With `padding_idx`, its row is also zero and never trained.
 
     Args:
         name: Name of the column.
         vocab_size: Number of ids, the padding id included; they run from 0 to vocab_size − 1.
         embed_dim: Width D of the embedding; None means ⌊6 · vocab_size^¼⌋.
-        pooling: "mean" or "sum" over the ids that are no padding, giving (B, D); "concat" keeps the
+        pooling: "mean" or "sum" over the ids other than padding, giving (B, D); "concat" keeps the
             sequence, giving (B, L, D).
         shared_with: Name of the feature whose table this one uses; None means its own.
-        padding_idx: The padding id; None means that 0 pads.
+        padding_idx: The padding id; None means 0.
         initializer: Makes the table.
 
     Example:
@@ -154,7 +154,7 @@ class SequenceFeature(_IdFeature):
 
     @property
     def padding_id(self) -> int:
-        """The id that pads: `padding_idx`, or 0."""
+        """The padding id: `padding_idx`, or 0."""
         return 0 if self.padding_idx is None else self.padding_idx
 
 
@@ -164,7 +164,7 @@ class DenseFeature(_PlainData):
 
     Args:
         name: Name of the column.
-        embed_dim: How many numbers a sample.
+        embed_dim: Number of values per sample.
     """
 
     name: str
@@ -175,10 +175,10 @@ class DenseFeature(_PlainData):
 
 
 def flat_width(features: "Sequence[Feature]") -> int:
-    """The width of features put side by side: Σ embed_dim.
+    """The width of the concatenated features: Σ embed_dim.
 
     Raises:
-        ValueError: A sequence is kept whole (pooling "concat"), so its width is that of the data.
+        ValueError: A sequence feature is not pooled ("concat"), so its width depends on the data.
 
     Example:
         >>> flat_width([SparseFeature("user", 10, embed_dim=4), DenseFeature("age")])
@@ -198,17 +198,16 @@ IdFeature: TypeAlias = SparseFeature | SequenceFeature
 
 
 def fields_of(argument: str, features: Sequence[Feature]) -> tuple[list[IdFeature], int]:
-    """The features that are fields of one width, to interact with one another; and the width.
+    """The fields of one width, for feature interactions, and that width.
 
     Dense features are left out.
 
     Args:
-        argument: What the model calls its features, for the message.
+        argument: The model's argument that holds the features, for the message.
         features: Features of any kind.
 
     Raises:
-        ValueError: There is no field, or a sequence that is not pooled, or fields of several
-            widths.
+        ValueError: There is no field, a sequence is not pooled, or the widths differ.
 
     Example:
         >>> fields_of("features", [SparseFeature("user", 10, embed_dim=4), DenseFeature("age")])[1]
@@ -226,7 +225,7 @@ def fields_of(argument: str, features: Sequence[Feature]) -> tuple[list[IdFeatur
 
 
 def check_sequences(argument: str, features: Sequence[Feature]) -> list[SequenceFeature]:
-    """Refuse features other than sequences that keep their steps.
+    """Refuse features other than sequence features with pooling "concat".
 
     Raises:
         ValueError: Names the first.

@@ -1,4 +1,4 @@
-"""How a feature's embedding table starts: each initializer makes one `torch.nn.Embedding`."""
+"""Initializers of embedding tables: each creates a `torch.nn.Embedding`."""
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ from .._bounds import check_number
 
 
 class Initializer(Protocol):
-    """Anything that makes an embedding table of a given size."""
+    """The protocol of initializers: create an embedding table of a given size."""
 
     def __call__(
         self, vocab_size: int, embed_dim: int, padding_idx: int | None = None
@@ -131,10 +131,10 @@ class Pretrained:
 
     Args:
         embedding_weight: Array, tensor or nested list of shape (vocab_size, embed_dim).
-        freeze: Whether training leaves the table as it is.
+        freeze: Whether the table is excluded from training.
 
     Raises:
-        ValueError: When the table is made, if the shape is not the feature's.
+        ValueError: On creating the table, if the shape differs from that of the feature.
 
     Example:
         >>> Pretrained([[0.0, 1.0], [2.0, 3.0]])(2, 2).weight.requires_grad

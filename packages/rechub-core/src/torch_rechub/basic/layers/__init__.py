@@ -2,7 +2,7 @@
 
 from ..._installation import refuse_mixed_installation
 
-# not layers, but scripts of 0.9 could import them from here
+# not layers, but importable from here in 0.9
 from ..activation import activation_layer as activation_layer
 from ..features import DenseFeature as DenseFeature
 from ..features import SequenceFeature as SequenceFeature

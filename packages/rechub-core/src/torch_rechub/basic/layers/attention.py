@@ -1,4 +1,4 @@
-"""Self-attention over sequences and over fields, and the network applied to each step."""
+"""Self-attention over sequences and over fields, and the position-wise feed-forward network."""
 
 import torch
 from torch import Tensor, nn
@@ -8,26 +8,26 @@ from ..._bounds import check_number, check_whole
 
 
 class MultiHeadSelfAttention(nn.Module):
-    """Each step of a sequence reads the valid steps of the same sequence.
+    """Multi-head self-attention over the valid positions of a sequence.
 
     head_h = softmax( (X W_h^Q)(X W_h^K)ᵀ / √d + b_h + M ) X W_h^V,  Y = [head_1; …; head_H] W^O
 
-    b is a bias of pairs of steps, where one is given. M is 0 where step i may read step j and −∞
-    elsewhere: j must be no padding and, if causal, not come after i. A step may always read itself,
-    so that padding stays finite; no other step reads it.
+    b is an optional bias per pair of positions. M is 0 where position i may attend to position j,
+    and −∞ elsewhere: j must not be padding and, if causal, not come after i. Every position attends
+    to itself, so that the softmax of padding is finite; no other position attends to padding.
 
     Args:
         dim: Width D of a step; a multiple of `num_heads`, d = D / H.
         num_heads: Number H of heads.
         dropout: Share of attention weights dropped while training.
-        causal: Whether a step reads only itself and what comes before.
+        causal: Whether a position attends only to itself and earlier positions.
 
     Shape:
-        x: (B, L, D); mask: (B, L), true where a step is no padding; bias: (1 or B, H, L, L);
+        x: (B, L, D); mask: (B, L), true where a step is not padding; bias: (1 or B, H, L, L);
         returns (B, L, D).
 
     Raises:
-        ValueError: `dim` is no multiple of `num_heads`.
+        ValueError: `dim` is not a multiple of `num_heads`.
 
     Example:
         >>> layer = MultiHeadSelfAttention(8, num_heads=2)
@@ -60,7 +60,7 @@ class MultiHeadSelfAttention(nn.Module):
         return out
 
     def _allowed(self, mask: Tensor) -> Tensor:
-        """Which step may read which: (B, 1, L, L)."""
+        """The attention mask, true where i may attend to j: (B, 1, L, L)."""
         step = torch.arange(mask.shape[1], device=mask.device)
         allowed: Tensor = mask.bool()[:, None, None, :]
         if self.causal:
@@ -70,10 +70,10 @@ class MultiHeadSelfAttention(nn.Module):
 
 
 class PointWiseFeedForward(nn.Module):
-    """The same two-layer network for every step: FFN(x) = ReLU(x W_1 + b_1) W_2 + b_2.
+    """Position-wise feed-forward network: FFN(x) = ReLU(x W_1 + b_1) W_2 + b_2.
 
-    Dropout follows each layer. There is no residual here: a block adds it around the normalized
-    layer, x + FFN(LayerNorm(x)).
+    Dropout follows each layer. The residual connection is left to the block:
+    x + FFN(LayerNorm(x)).
 
     Args:
         hidden_units: Width D of a step, and of the hidden layer.
@@ -111,7 +111,7 @@ class InteractingLayer(nn.Module):
     α_{m,k} = softmax_k(⟨W_Q e_m, W_K e_k⟩ / √d) in each head, of width d,
     e'_m = ReLU( [Σ_k α_{m,k} W_V e_k]_heads + W_Res e_m )
 
-    The paper has no √d, which W_Q can take up.
+    The paper omits √d, which W_Q can absorb.
 
     Args:
         embed_dim: Width D of a field; a multiple of `num_heads`.
@@ -123,7 +123,7 @@ class InteractingLayer(nn.Module):
         x: (B, F, D); returns (B, F, D).
 
     Raises:
-        ValueError: `embed_dim` is no multiple of `num_heads`.
+        ValueError: `embed_dim` is not a multiple of `num_heads`.
 
     Example:
         >>> InteractingLayer(8, num_heads=2)(torch.rand(3, 5, 8)).shape

@@ -1,4 +1,4 @@
-"""Cross networks: each layer multiplies what it has by the input once more."""
+"""Cross networks: each layer multiplies its input by the input of the network."""
 
 import torch
 from torch import Tensor, nn
@@ -100,7 +100,7 @@ class CrossNetV2(nn.Module):
 
 
 class GatedCrossNetwork(nn.Module):
-    """A cross network whose gates let through, at each order, the crosses that count.
+    """Gated cross network: gates select the useful crosses of each order.
 
     c_{l+1} = c_0 ⊙ (W_l c_l + b_l) ⊙ σ(V_l c_l) + c_l
 
@@ -138,7 +138,7 @@ class GatedCrossNetwork(nn.Module):
 
 
 class CrossNetMix(nn.Module):
-    """The cross network of DCN V2 as a mixture of experts of low rank.
+    """The cross network of DCN V2 as a mixture of low-rank experts.
 
     x_{l+1} = Σ_k G_k(x_l) E_k(x_l) + x_l,
     E_k(x_l) = x_0 ⊙ (U_{l,k} tanh(C_{l,k} tanh(V_{l,k}ᵀ x_l)) + b_l)

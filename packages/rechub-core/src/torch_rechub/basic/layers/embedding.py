@@ -15,16 +15,16 @@ from .tables import Owners, Slice, differ, unique_features
 
 
 class EmbeddingLayer(nn.Module):
-    """Looks up and pools the embeddings of features, and puts dense features next to them.
+    """Looks up and pools the embeddings of features, and concatenates dense features.
 
     The tables of all features of one width are rows of one matrix, so a batch needs one gather,
     however many fields it has. The state dict has one entry a table,
     ``embed_dict.<feature>.weight``, whatever the stacking.
 
     Args:
-        features: The features of a model. One with `shared_with` uses the table of the feature
-            named there. A column may be described in several ways, each a view of it: listed twice,
-            as a dense and a sparse feature, as sequences of other pooling.
+        features: The features of a model. A feature with `shared_with` uses the table of the
+            feature named there. Several features may describe one column, for instance a dense and
+            a sparse feature, or sequence features that differ in pooling.
 
     Shape:
         ``layer(x, features, squeeze_dim)`` with x[name] of shape (B,) for sparse, (B, L) for
@@ -35,7 +35,7 @@ class EmbeddingLayer(nn.Module):
         * with ``squeeze_dim=True``, (B, Σ widths): the embeddings in the order of `features`, then
           the dense features; widths may differ.
 
-        Also features that the layer was not made of, but whose tables it has.
+        `features` may also hold other features whose tables are in this layer.
 
     Raises:
         ValueError: Features contradict each other, or the wanted shape does not exist.
@@ -62,7 +62,7 @@ class EmbeddingLayer(nn.Module):
         self._cached: dict[Any, tuple[Tensor, Tensor]] = {}
         self._sparse: set[str] = set()
         self._stack_tables()
-        # follows `double()` and `half()`, where there is no table that could tell the type as well
+        # follows `double()` and `half()` also where the layer has no table to read the dtype from
         self.register_buffer("_typed", torch.empty(0), persistent=False)
 
     def _stack_tables(self) -> None:
@@ -85,7 +85,7 @@ class EmbeddingLayer(nn.Module):
         return Tables(self, {n: f.padding_idx for n, f in self._owners.tables.items()})
 
     def slice_of(self, feature: str | IdFeature) -> Slice:
-        """Where the table that a feature, or those of a name, use lies.
+        """The slice of the table that a feature, or the features of a name, use.
 
         Raises:
             KeyError: There is no table for it.
@@ -101,9 +101,9 @@ class EmbeddingLayer(nn.Module):
         return self.get_parameter(where.stack).narrow(0, where.start, where.rows)
 
     def use_sparse_gradients(self, stacks: Collection[str]) -> None:
-        """Have lookups give these stacks sparse gradients, of the rows looked up; others dense.
+        """Give these stacks sparse gradients, with the rows looked up only; the others dense ones.
 
-        Only an optimizer that takes sparse gradients can train them then; see `basic.optim`.
+        They then need an optimizer that supports sparse gradients; see `torch_rechub.optim`.
 
         Args:
             stacks: Names of parameters of this layer.
@@ -111,7 +111,7 @@ class EmbeddingLayer(nn.Module):
         self._sparse = set(stacks)
 
     def forget_slices(self) -> None:
-        """Drop what is kept of where tables lie, after one has moved."""
+        """Clear the cached positions of tables, after a table has moved."""
         self._cached.clear()
 
     # Looking up
@@ -119,7 +119,7 @@ class EmbeddingLayer(nn.Module):
     def forward(
         self, x: Mapping[str, Tensor], features: Sequence[Feature], squeeze_dim: bool = False
     ) -> Tensor:
-        """Embeddings and dense values of `features`, in the shape that the class describes."""
+        """Embeddings and dense values of `features`; see the class for the shapes."""
         dense = [f for f in features if isinstance(f, DenseFeature)]
         ids = [f for f in features if not isinstance(f, DenseFeature)]
         if squeeze_dim:
@@ -134,13 +134,13 @@ class EmbeddingLayer(nn.Module):
         return self.fields(x, ids)
 
     def flat(self, x: Mapping[str, Tensor], features: Sequence[IdFeature]) -> Tensor:
-        """Embeddings side by side: (B, Σ widths)."""
+        """Concatenated embeddings: (B, Σ widths)."""
         if self._is_one_gather(features):
             return self._gather(x, features).flatten(1)
         return torch.cat([e.flatten(1) for e in self.lookup(x, features)], dim=1)
 
     def fields(self, x: Mapping[str, Tensor], features: Sequence[IdFeature]) -> Tensor:
-        """Embeddings one behind the other: (B, F, D), or (B, F, L, D) with pooling "concat"."""
+        """Stacked embeddings: (B, F, D), or (B, F, L, D) with pooling "concat"."""
         if self._is_one_gather(features):
             return self._gather(x, features)
         found = self.lookup(x, features)
@@ -155,9 +155,9 @@ class EmbeddingLayer(nn.Module):
     def fields_and_flat(
         self, x: Mapping[str, Tensor], fields: Sequence[IdFeature], flat: Sequence[Feature]
     ) -> tuple[Tensor, Tensor]:
-        """`fields` as (B, F, D), and `flat` as (B, Σ widths): what a model of two parts takes.
+        """`fields` (B, F, D) and `flat` (B, Σ widths), for models of two parts.
 
-        Where the ids of both are the same, they are looked up once.
+        Features that occur in both are looked up once.
         """
         ids = [f for f in flat if not isinstance(f, DenseFeature)]
         if len(ids) != len(fields) or any(map(differ, ids, fields)):
@@ -167,7 +167,7 @@ class EmbeddingLayer(nn.Module):
         return found, torch.cat([found.flatten(1), *dense], dim=1)
 
     def dense(self, x: Mapping[str, Tensor], features: Sequence[DenseFeature]) -> list[Tensor]:
-        """The values of each feature, (B, d), in the type of the layer, whatever their own is."""
+        """The values of each feature, (B, d), cast to the dtype of the layer."""
         return [column(x, f).to(self._typed.dtype) for f in features]
 
     def lookup(self, x: Mapping[str, Tensor], features: Sequence[IdFeature]) -> list[Tensor]:
@@ -269,8 +269,8 @@ class EmbeddingLayer(nn.Module):
 def input_columns(model: nn.Module) -> dict[str, tuple[Feature, int | None]]:
     """The columns that a model looks up: name to the feature and, for ids, the vocabulary size.
 
-    Of several features of a column, one of ids says what it holds. Where several tables have rows
-    for its ids, the smallest counts.
+    Where several features share a column, a feature of ids takes precedence over a dense one. Where
+    several tables are indexed by the column, the smallest vocabulary counts.
     """
     columns: dict[str, tuple[Feature, int | None]] = {}
     for layer in model.modules():

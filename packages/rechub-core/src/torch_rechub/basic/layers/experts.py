@@ -1,4 +1,4 @@
-"""Parts of multi-task models: experts, gates that mix them, towers, transfer between tasks."""
+"""Building blocks of multi-task models: experts, gates, towers, transfer between tasks."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from .mlp import MLP, PredictionLayer
 
 
 class Experts(nn.ModuleList):
-    """Perceptrons side by side: x to [E_1(x); …; E_n(x)].
+    """Parallel multi-layer perceptrons: x to [E_1(x); …; E_n(x)].
 
     Args:
         input_dim: Length of x.
@@ -40,11 +40,11 @@ class Experts(nn.ModuleList):
 
 
 class Gate(nn.Module):
-    """How much each expert counts for a row: softmax(W x + b).
+    """The weights of the experts for each row: softmax(W x + b).
 
-    The paper's gate is without b. Weights of torch-rechub 0.9, which normalized W x + b over the
-    batch before the softmax, load: the normalization is folded into W and b, so that they predict
-    what they did.
+    The gate of the paper has no b. Weights of torch-rechub 0.9, which applied batch normalization
+    before the softmax, can be loaded: the normalization is folded into W and b, so that predictions
+    stay the same.
 
     Args:
         input_dim: Length of x.
@@ -79,7 +79,7 @@ class Gate(nn.Module):
 
 
 def _fold_norm(state: dict[str, Any], linear: str, norm: str, eps: float = 1e-5) -> None:
-    """Put γ (W x + b − μ) / √(σ² + ε) + β into W and b."""
+    """Fold γ (W x + b − μ) / √(σ² + ε) + β into W and b."""
     gamma, beta, mean, var = (
         state.pop(norm + name) for name in ("weight", "bias", "running_mean", "running_var")
     )
@@ -100,15 +100,15 @@ def mix(weights: Tensor, experts: Tensor) -> Tensor:
 
 
 class CGC(nn.Module):
-    """Customized gate control: a level of experts, some of one task and some of all.
+    """Customized gate control: one level of task-specific and shared experts.
 
     h_k = Σ_i softmax(W_k x_k)_i E_i over the experts of task k and the shared ones,
     h_s = Σ_i softmax(W_s x_s)_i E_i over all experts (not in the last level),
 
-    where an expert of task k sees x_k and a shared one x_s.
+    where an expert of task k receives x_k, and a shared expert x_s.
 
     Args:
-        cur_level: Which level this is, from 1.
+        cur_level: The number of this level, from 1.
         n_level: Number of levels.
         n_task: Number T of tasks.
         n_expert_specific: Number of experts of each task.
@@ -117,11 +117,11 @@ class CGC(nn.Module):
         expert_params: Arguments of each expert's `MLP`.
 
     Shape:
-        x_list: T + 1 inputs (B, input_dims), those of the tasks and the shared one; returns as many
-        outputs (B, D), in the last level T.
+        x_list: T + 1 inputs (B, input_dims), one for each task, then the shared one; returns T + 1
+        outputs (B, D), T in the last level.
 
     Raises:
-        ValueError: A task has no expert at all.
+        ValueError: Both numbers of experts are 0.
 
     Example:
         >>> x = torch.ones(2, 8)
@@ -185,7 +185,7 @@ class CGC(nn.Module):
 
 
 class AttentionLayer(nn.Module):
-    """How much of what was transferred to a task, and of its own view, it uses.
+    """Attention over the information transferred to a task and the task's own representation.
 
     z = Σ_u w_u h_3(u),  w = softmax_u(⟨h_1(u), h_2(u)⟩ / √k),  u one of the two vectors; h_1, h_2
     and h_3 are linear.
@@ -220,7 +220,7 @@ class AttentionLayer(nn.Module):
 
 
 class Towers(nn.ModuleList):
-    """A perceptron of its own for each task, ending in one number.
+    """One multi-layer perceptron for each task, with one output each.
 
     Args:
         input_dim: Length of each tower's input.
@@ -231,7 +231,7 @@ class Towers(nn.ModuleList):
         inputs: T of (B, input_dim); returns logits (B, T).
 
     Raises:
-        ValueError: There is not one set of arguments for each task.
+        ValueError: `params_list` does not have `n_task` entries.
 
     Example:
         >>> towers = Towers(8, [{"dims": [4]}, {"dims": []}], n_task=2)
@@ -254,7 +254,7 @@ class Towers(nn.ModuleList):
 
 
 class TaskPredictions(nn.ModuleList):
-    """Turns the logits of tasks into predictions: a column through σ for each classification.
+    """Turns logits into predictions: σ for classification tasks, the identity for regression tasks.
 
     Args:
         task_types: "classification" or "regression" for each task.
@@ -263,7 +263,7 @@ class TaskPredictions(nn.ModuleList):
         logits: (B, T); returns (B, T).
 
     Raises:
-        ValueError: There is no task, or one of another type.
+        ValueError: `task_types` is empty or holds another type.
 
     Example:
         >>> TaskPredictions(["classification", "regression"])(torch.tensor([[0.0, 7.0]]))

@@ -1,4 +1,4 @@
-"""Weights of fields, computed from all fields: squeeze-and-excitation, compose-excitation."""
+"""Weights of fields computed from all fields: squeeze-and-excitation, compose-excitation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,14 +11,14 @@ from .mlp import MLP
 
 
 class SENETLayer(nn.Module):
-    """Squeeze and excitation: how much each field counts in a row, and the fields times that.
+    """Squeeze-and-excitation: rescales each field by an importance computed from all fields.
 
     z_f = (1/D) Σ_d v_fd,  a = g(W_2 ReLU(W_1 z)),  V_f = a_f v_f
 
     Args:
         num_fields: Number F of fields.
-        reduction_ratio: r; the layer between has max(1, ⌊F / r⌋) units.
-        gate: g: ReLU, or Sigmoid, with which a starts near ½ even if embeddings are small.
+        reduction_ratio: r; the hidden layer has max(1, ⌊F / r⌋) units.
+        gate: g: ReLU or Sigmoid. With Sigmoid, a is near ½ at the start even for small embeddings.
 
     Shape:
         x: (B, F, D); returns (B, F, D).
@@ -56,19 +56,19 @@ class SENETLayer(nn.Module):
 
 
 class CEN(nn.Module):
-    """Compose-excitation: weighs each vector by what all of them hold.
+    """Compose-excitation: rescales each vector by a weight computed from all vectors.
 
     d_p = ReLU(⟨u_p, e_p⟩),  s = ReLU(W_2 ReLU(W_1 d + b_1) + b_2),  y_p = s_p e_p
 
-    W_1 leads to max(1, ⌊P / r⌋) values. b_2 begins at 1, and s with it where vectors are small:
-    a weight that begins at 0 for every row is not trained.
+    The hidden layer has max(1, ⌊P / r⌋) units. b_2 is initialized to 1, so that s starts near 1 for
+    small vectors: a ReLU that starts at 0 for every row has no gradient.
 
     Args:
         embed_dim: Width D of a vector.
         num_field_crosses: Number P of vectors.
         reduction_ratio: r.
-        batch_norm: Whether both layers normalize by batch before their ReLU, as in
-            torch-rechub 0.9, and b_2 begins as any other.
+        batch_norm: Whether batch normalization precedes both ReLUs and b_2 has the default
+            initialization, as in torch-rechub 0.9.
 
     Shape:
         em: (B, P, D); returns (B, P·D).

@@ -1,4 +1,4 @@
-"""Gates that scale a vector by what other inputs say of it."""
+"""Gates: scale a vector by factors computed from other inputs."""
 
 import torch
 from torch import Tensor, nn
@@ -7,9 +7,9 @@ from ..._bounds import check_number, check_whole
 
 
 class GateNU(nn.Module):
-    """How much each number of a vector counts, from 0 to 2: δ = 2 σ(ReLU(x W + b) W' + b').
+    """The gate of PEPNet, a factor from 0 to 2 for each value: δ = 2 σ(ReLU(x W + b) W' + b').
 
-    2 is the paper's γ: a gate that says nothing is 1. How wide the hidden layer is, it leaves open.
+    2 is the paper's γ, with which a neutral gate is 1. The paper does not specify the hidden width.
 
     Args:
         input_dim: Length of x.
@@ -39,21 +39,21 @@ class GateNU(nn.Module):
 
 
 class MaskBlock(nn.Module):
-    """A hidden layer over what a mask, computed from the instance, leaves of its input.
+    """The mask block of MaskNet: a hidden layer on input scaled by an instance-guided mask.
 
     m = W_2 ReLU(W_1 e + b_1) + b_2,  y = ReLU(LayerNorm(W (m ⊙ h)))
 
     Args:
         input_dim: Length of h.
-        instance_dim: Length of e, all that is known of the instance.
+        instance_dim: Length of e, the embedding of the instance.
         output_dim: Length of y.
-        ratio: How many times as wide as h the mask's hidden layer is.
+        ratio: Width of the mask's hidden layer relative to h.
 
     Shape:
         h: (B, input_dim), e: (B, instance_dim); returns (B, output_dim).
 
     Raises:
-        ValueError: `ratio` leaves the hidden layer without a unit.
+        ValueError: `ratio` gives a hidden layer of width 0.
 
     Example:
         >>> MaskBlock(4, 6, 3)(torch.ones(2, 4), torch.ones(2, 6)).shape

@@ -1,4 +1,4 @@
-"""Graphs of users and items, on which the vectors of neighbors are averaged."""
+"""Graph convolution on the bipartite graph of users and items."""
 
 from typing import Any
 
@@ -13,22 +13,22 @@ from .inputs import check_column
 
 
 class LightGraphConvolution(nn.Module):
-    """Averages the vectors of users and items with those of their neighbors, near and far.
+    """Light graph convolution: averages node embeddings over K steps of propagation.
 
     E = 1 / (K + 1) · Σ_{k=0..K} E⁽ᵏ⁾,  E⁽ᵏ⁺¹⁾ = D^−½ A D^−½ E⁽ᵏ⁾,  E⁽⁰⁾ = [users; items]
 
-    The nodes are the users, then the items. A is 1 where a user met an item, in both directions,
-    however often, and D holds its row sums, the degrees: along an edge goes 1 / √(d_u d_i) of a
-    vector. A node without neighbors keeps its own vector, times 1 / (K + 1).
+    The nodes are the users, then the items. The adjacency matrix A is 1 for a user and an item that
+    interacted at least once, in both directions; D is the diagonal matrix of degrees, so that an
+    edge has the weight 1 / √(d_u d_i). A node without neighbors gets its own vector / (K + 1).
 
-    Nothing here is trained, and the graph is no part of the state dict. A call takes O(K |A| D)
-    for |A| edges, and as much backward.
+    The layer has no parameters, and the graph is not part of the state dict. The forward and the
+    backward pass each take O(K |A| D) for |A| edges.
 
     Args:
         interactions: (users, items), two columns of ids, (M,) each.
-        user_feature: Says how many users there are.
-        item_feature: The same of items.
-        num_layers: Number K of steps, at least 0.
+        user_feature: The feature of user ids; its `vocab_size` is the number of users.
+        item_feature: The feature of item ids.
+        num_layers: Number K of propagation steps, at least 0.
 
     Shape:
         Vectors of all users (N_u, D) and of all items (N_i, D); returns the same.
@@ -73,13 +73,13 @@ class LightGraphConvolution(nn.Module):
         columns = torch.cat([i, u])[order]
         degrees = torch.bincount(rows, minlength=n_users + n_items)
         weights = (degrees[rows] * degrees[columns]).double().rsqrt()
-        # D^−½ A D^−½ by rows: where each ends, and the columns and values in it
+        # D^−½ A D^−½ in CSR form: row pointers, columns, values
         self.register_buffer("ends", F.pad(degrees.cumsum(0), (1, 0)), persistent=False)
         self.register_buffer("neighbors", columns, persistent=False)
         self.register_buffer("weights", weights.to(torch.get_default_dtype()), persistent=False)
 
     def forward(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
-        """Return E, apart for users and items."""
+        """Return E, split into users and items."""
         e = total = torch.cat([users, items])
         for _ in range(self.num_layers):
             e = _SymmetricProduct.apply(e, self.ends, self.neighbors, self.weights)
@@ -89,9 +89,9 @@ class LightGraphConvolution(nn.Module):
 
 
 class _SymmetricProduct(torch.autograd.Function):
-    """A symmetric sparse matrix times a dense one: what it does to vectors, it does to gradients.
+    """The product of a symmetric sparse matrix and a dense one; its backward is the same product.
 
-    Torch's own backward knows nothing of the symmetry and takes several times as long.
+    Torch's own backward transposes the matrix, which takes several times as long.
     """
 
     @staticmethod
@@ -110,7 +110,7 @@ class _SymmetricProduct(torch.autograd.Function):
 def _ids(
     interactions: tuple[ArrayLike, ArrayLike], user: SparseFeature, item: SparseFeature
 ) -> tuple[Tensor, Tensor]:
-    """The ids of users and of items in interactions, (M,) int64 each, on the CPU."""
+    """The ids of users and items of the interactions, (M,) int64 each, on the CPU."""
     columns = [torch.as_tensor(column).cpu() for column in interactions]
     shapes = {tuple(ids.shape) for ids in columns}
     if len(columns) != 2 or len(shapes) != 1 or columns[0].dim() != 1 or not len(columns[0]):

@@ -8,14 +8,14 @@ from .relative_bias import RelativeBucketedTimeAndPositionBias
 
 
 class HSTULayer(nn.Module):
-    """One unit over a sequence, without the residual, which `HSTUBlock` adds.
+    """One HSTU layer, without the residual connection, which `HSTUBlock` adds.
 
     Q, K, U, V = split(SiLU(f₁(LN(X))))
     A = SiLU(Q Kᵀ / √d_qk + rab^{p,t}) / N for j ≤ i, else 0
     Y = f₂(LN(A V) ⊙ U)
 
-    f₁ and f₂ are linear, heads are side by side, and N is `max_seq_len`, so that a weight does not
-    depend on how far the batch was padded. A padded position gives nothing and is 0 in Y.
+    f₁ and f₂ are linear, and the heads are concatenated. N is `max_seq_len`, so that a weight does
+    not depend on the padded length of the batch. Padding is masked, and is 0 in Y.
 
     Args:
         d_model: Width D of X and Y.
@@ -26,7 +26,7 @@ class HSTULayer(nn.Module):
         max_seq_len: The longest sequence N.
         num_time_buckets: The last bucket of time.
         time_bucket_fn: "sqrt" or "log"; see `TimeBuckets`.
-        time_bucket_divisor: What widens the buckets.
+        time_bucket_divisor: Divides √ or ln of the time span; a larger divisor makes wider buckets.
         time_bucket_unit: "minutes" or "seconds".
 
     Shape:
@@ -98,11 +98,12 @@ class HSTULayer(nn.Module):
         *,
         time_buckets: Tensor | None = None,
     ) -> Tensor:
-        """Return Y (B, L, D); `time_buckets` are those of `time_diffs` where known already."""
+        """Return Y (B, L, D); `time_buckets` are those of `time_diffs`, if computed already."""
         wide, narrow = self.n_heads * self.dv, self.n_heads * self.dqk
         parts = F.silu(self.proj1(self.norm_in(x)))
         q, k, u, v = parts.split([narrow, narrow, wide, wide], dim=-1)
-        if padding_mask is not None:  # without a softmax, a key of value 0 is a key left out
+        # without a softmax, a key whose value is 0 does not contribute
+        if padding_mask is not None:
             valid = padding_mask.bool().unsqueeze(-1)
             v = v * valid
         q, k, v = (heads.unflatten(2, (self.n_heads, -1)).transpose(1, 2) for heads in (q, k, v))
@@ -126,11 +127,11 @@ class HSTUBlock(nn.Module):
         max_seq_len: The longest sequence.
         num_time_buckets: The last bucket of time.
         time_bucket_fn: "sqrt" or "log"; see `TimeBuckets`.
-        time_bucket_divisor: What widens the buckets.
+        time_bucket_divisor: Divides √ or ln of the time span; a larger divisor makes wider buckets.
         time_bucket_unit: "minutes" or "seconds".
 
     Shape:
-        As `HSTULayer`; padded positions come out as they went in.
+        As `HSTULayer`; the residual leaves padded positions unchanged.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Takes the columns of a batch out of it and checks them: presence, shape, ids in range."""
+"""Reads the columns of a batch and checks their presence, their shape and the range of ids."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ VALUE_IS_MISSING = (
 def column(x: Mapping[str, Tensor], feature: Feature) -> Tensor:
     """The column of one feature: (B,) int64 sparse, (B, L) int64 sequence, (B, d) float dense.
 
-    A dense column of a floating type keeps its type, integers become floats of the default type;
-    `EmbeddingLayer.dense` casts them to the type of the model.
+    A dense column of floats keeps its dtype, and integers become floats of the default dtype;
+    `EmbeddingLayer.dense` casts them to the dtype of the model.
 
     Raises:
         KeyError: x has no such column.
-        TypeError: The column is no tensor.
-        ValueError: The column has another shape, or holds ids that are no whole numbers.
+        TypeError: The column is not a tensor.
+        ValueError: The column has another shape, or holds ids that are not whole numbers.
     """
     if feature.name not in x:
         raise KeyError(missing_columns([feature.name], x))
@@ -48,10 +48,10 @@ def column(x: Mapping[str, Tensor], feature: Feature) -> Tensor:
 
 
 def tensor_of(x: Mapping[str, Any], name: str) -> Tensor:
-    """A column of a batch.
+    """Return a column of a batch.
 
     Raises:
-        TypeError: It is no tensor.
+        TypeError: It is not a tensor.
     """
     values = x[name]
     if not isinstance(values, Tensor):
@@ -63,16 +63,16 @@ def tensor_of(x: Mapping[str, Any], name: str) -> Tensor:
 
 
 def as_ids(values: Tensor, name: str) -> Tensor:
-    """Ids as int64; those that came as floats must be whole numbers.
+    """Convert ids to int64; floats must be whole numbers.
 
     Args:
         values: The ids, of any shape.
         name: The column's name, for the message.
 
     Raises:
-        ValueError: A float is a fraction, infinite, or NaN, by which tables mark what is missing.
-            On a GPU, where looking costs a wait, floats are not looked at: the trainers check them
-            before they are moved there.
+        ValueError: A float is fractional, infinite, or NaN, which marks missing values in tables.
+            Floats on a GPU are not checked, since that would synchronize: trainers check them
+            before they are moved.
     """
     floats = values.is_floating_point() and values.device.type == "cpu"
     if floats and not torch.compiler.is_compiling():
@@ -90,10 +90,10 @@ def as_ids(values: Tensor, name: str) -> Tensor:
 
 
 def check_finite(values: Tensor, name: str) -> None:
-    """Refuse NaN and infinity: the loss would be NaN, and after a step every weight.
+    """Refuse NaN and infinity: after one step every weight would be NaN.
 
     Raises:
-        ValueError: Names the column and the row.
+        ValueError: A value is NaN or infinite; the message names the column and the row.
     """
     if values.is_floating_point() and not values.isfinite().all():
         place = (~values.isfinite()).nonzero()[0].tolist()
@@ -114,10 +114,10 @@ def missing_columns(missing: Sequence[str], present: Mapping[str, object]) -> st
 def check_ids(
     ids: Tensor, sizes: Tensor, features: Sequence[IdFeature], columns: Sequence[Tensor]
 ) -> None:
-    """Refuse ids outside their vocabulary: in a stacked table they would read a neighbor's row.
+    """Refuse ids outside their vocabulary: in a stack they would index the next table.
 
-    On a GPU the check does not wait for the device: a bad id stops the program with a device
-    assertion. (The trainers check each batch before it is moved there, and name the feature.)
+    On a GPU the check does not synchronize: a bad id ends the program with a device assertion.
+    Trainers check each batch before it is moved, and name the feature.
 
     Args:
         ids: Ids, shape (B, W).
@@ -142,10 +142,10 @@ def check_ids(
 
 
 def check_column(ids: Tensor, name: str, vocab_size: int | None) -> None:
-    """Refuse a column with an id outside the vocabulary of feature `name`; None has no bounds.
+    """Refuse a column with an id outside the vocabulary of feature `name`; None means unbounded.
 
     Raises:
-        IndexError: Names the feature, the id and the vocabulary size.
+        IndexError: An id is out of range; the message names the feature, the id and the bound.
     """
     if ids.numel() == 0 or vocab_size is None:
         return

@@ -1,4 +1,4 @@
-"""Interactions of all fields: the factorization machine's sum over pairs, CIN."""
+"""Interactions of all fields: the pairwise sum of the factorization machine, CIN."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from ..._bounds import check_whole
 
 
 class _PairSum(torch.autograd.Function):
-    """½ ((Σ v)² − Σ v²), whose gradient by v_i is Σ v − v_i: half the passes of the chain rule."""
+    """½ ((Σ v)² − Σ v²) with its gradient Σ v − v_i in closed form: half of autograd's passes."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, reduce_sum: bool) -> Tensor:
@@ -33,7 +33,7 @@ class FM(nn.Module):
     """Second-order interactions of F fields: Σ_{i<j} v_i ⊙ v_j = ½ ((Σ v)² − Σ v²).
 
     Args:
-        reduce_sum: Whether to sum over the dimension, giving Σ_{i<j} ⟨v_i, v_j⟩.
+        reduce_sum: Whether to sum over the embedding dimension, giving Σ_{i<j} ⟨v_i, v_j⟩.
 
     Shape:
         x: (B, F, D); returns (B, 1), or (B, D) without the sum.
@@ -57,23 +57,23 @@ class FM(nn.Module):
 
 
 class CIN(nn.Module):
-    """Compressed interaction network of xDeepFM: interactions of growing order, field by field.
+    """Compressed interaction network of xDeepFM: vector-wise interactions of increasing order.
 
     X^k_h = ReLU( Σ_i Σ_j W^{k,h}_ij (X^0_i ⊙ X^{k−1}_j) + b^{k,h} ),  y = wᵀ [p^1; …; p^L] + b
 
-    p^k are the sums of X^k over the dimension. With `split_half`, the first ⌈H_k / 2⌉ maps of a
-    layer but the last go into y, the other ⌊H_k / 2⌋ to the next layer.
+    p^k are the sums of X^k over the embedding dimension. With `split_half`, the first ⌈H_k / 2⌉
+    maps of each layer but the last go into y, and the other ⌊H_k / 2⌋ to the next layer.
 
     Args:
         input_dim: Number F of fields.
-        cin_size: Number H_k of maps of each layer.
-        split_half: Whether a map goes either into y or to the next layer, instead of both.
+        cin_size: Number H_k of feature maps of each layer.
+        split_half: Whether each map goes either into y or to the next layer, instead of to both.
 
     Shape:
         x: (B, F, D); returns (B, 1).
 
     Raises:
-        ValueError: There is no layer, or one that leaves the next without maps.
+        ValueError: `cin_size` is empty, or a layer leaves no maps to the next one.
 
     Example:
         >>> CIN(input_dim=3, cin_size=[5, 4])(torch.ones(2, 3, 8)).shape

@@ -1,4 +1,4 @@
-"""Several interests of a user, out of one history: by attention, and by routing to capsules."""
+"""Multi-interest extraction from a history: by self-attention, and by capsule routing."""
 
 import torch
 from torch import Tensor, nn
@@ -10,17 +10,17 @@ from .target_attention import masked_softmax
 
 
 class MultiInterestSA(nn.Module):
-    """Each of K interests reads the steps of a history with an attention of its own.
+    """Multi-interest self-attention: each of K interests has its own attention over the history.
 
     A = softmax_L( tanh(H W_1) W_2 ),  V = Aᵀ H
 
     Args:
         embedding_dim: Width D of a step.
         interest_num: Number K of interests.
-        hidden_dim: Width of W_1; None means 4 D.
+        hidden_dim: Width of the hidden layer, W_1; None means 4 D.
 
     Shape:
-        seq_emb: (B, L, D); mask: (B, L), true where a step is no padding, None for all; returns
+        seq_emb: (B, L, D); mask: (B, L), true where a step is not padding, None for all; returns
         (B, K, D), 0 for a history without a step.
 
     Example:
@@ -50,28 +50,28 @@ class MultiInterestSA(nn.Module):
 
 
 class CapsuleNetwork(nn.Module):
-    """Dynamic routing of the steps of a history to K capsules, one an interest.
+    """Dynamic routing of the items of a history to K capsules, one for each interest.
 
     ê_ji = W_ji e_i,  b_ji ← b⁰_ji, and then, `routing_times` times over,
     c_ji = softmax_j(b_ji),  v_j = squash(Σ_i c_ji ê_ji),  b_ji ← b_ji + ⟨ê_ji, v_j⟩
 
-    squash(s) = ‖s‖² / (1 + ‖s‖²) · s / ‖s‖. The sums leave padding out, and i counts the items of a
-    history from its first. No gradient flows through b, as in the papers: c is a constant to them.
+    squash(s) = ‖s‖² / (1 + ‖s‖²) · s / ‖s‖. The sums exclude padding, and i counts the items of a
+    history from the first one. As in the papers, no gradient flows through b.
 
     Args:
         embedding_dim: Width D of a step and of a capsule.
         seq_len: The longest history, in items.
-        bilinear_type: Which W_ji are one: 0, all (MIND); 1, those of a capsule; 2, none (ComiRec).
-            With 0 only b⁰ tells capsules apart: it is drawn from N(0, 1) once, and kept with the
-            weights. Else it is 0. With 2 the W_ji of a capsule begin as one, so that an item says
-            the same at every place until training finds that it does not.
+        bilinear_type: Which W_ji are shared: 0, one for all (MIND); 1, one for each capsule; 2, one
+            for each capsule and position (ComiRec). With 0 only b⁰ distinguishes the capsules: it
+            is drawn from N(0, 1) once and is part of the state dict; otherwise b⁰ is 0. With 2 the
+            W_ji of a capsule are equal at initialization, so that positions start out alike.
         interest_num: Number K of capsules.
-        routing_times: Rounds of routing.
+        routing_times: Number of routing iterations.
         relu_layer: Whether capsules end in ReLU(W v_j).
 
     Shape:
-        item_eb: (B, L, D); mask: (B, L), true where a step is no padding; interest_mask: (B, K),
-        true where a capsule takes part, None for all; returns (B, K, D), 0 for a capsule without
+        item_eb: (B, L, D); mask: (B, L), true where a step is not padding; interest_mask: (B, K),
+        true where a capsule is used, None for all; returns (B, K, D), 0 for a capsule without
         a step.
 
     Raises:
@@ -138,14 +138,14 @@ class CapsuleNetwork(nn.Module):
         return v if self.relu is None else self.relu(v)
 
     def _cut(self, steps: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """Without the padding that exceeds seq_len."""
+        """Remove the padding that exceeds seq_len."""
         if valid.shape[1] <= self.seq_len:
             return steps, valid
         check_length(valid, self.seq_len)
         return steps[:, : self.seq_len], valid[:, : self.seq_len]
 
     def _projected(self, steps: Tensor) -> Tensor:
-        """The steps as each capsule sees them: (B, L, D) to (B, K, L, D)."""
+        """The predictions ê of each capsule: (B, L, D) to (B, K, L, D)."""
         if self.bilinear_type == 0:
             e: Tensor = self.linear(steps)
             return e.unsqueeze(1).expand(-1, self.interest_num, -1, -1)
@@ -164,11 +164,11 @@ class CapsuleNetwork(nn.Module):
 
 
 def _route(b: Tensor, takes_part: Tensor, e_hat: Tensor) -> Tensor:
-    """Σ_i softmax_j(b_ji) ê_ji over capsules j and steps i that take part: (B, K, D)."""
+    """Σ_i softmax_j(b_ji) ê_ji over used capsules j and valid steps i: (B, K, D)."""
     return torch.einsum("bkl,bkld->bkd", masked_softmax(b, takes_part), e_hat)
 
 
 def _squash(s: Tensor) -> Tensor:
-    wide = widened(s)  # the square of a length is soon more than float16 holds
+    wide = widened(s)  # the square of a norm overflows float16 early
     length: Tensor = wide.norm(dim=-1, keepdim=True)
     return (wide * length / (1 + length.square())).to(s.dtype)

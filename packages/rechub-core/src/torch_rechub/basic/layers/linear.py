@@ -1,4 +1,4 @@
-"""Linear terms: over vectors, and over the features themselves (one weight an id)."""
+"""Linear terms: over vectors, and over features (one weight per id)."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -43,9 +43,9 @@ class LR(nn.Module):
 class FirstOrder(nn.Module):
     """The first-order term of a factorization model: Σ_f w_f[x_f] + w_denseᵀ x_dense + b.
 
-    Each id of each feature has a weight of its own (the weight of its one-hot input), also where
-    features share their embeddings; sequence features add the pooled weights of their ids, summed
-    where their embeddings are not pooled ("concat").
+    Each id of each feature has its own weight (that of its one-hot input), even if features share
+    an embedding table. A sequence feature adds the pooled weights of its ids; with pooling
+    "concat", their sum.
 
     Args:
         features: The features of the term, of any kind.
@@ -98,7 +98,7 @@ class FirstOrder(nn.Module):
 
 
 def _weights_of(feature: IdFeature) -> IdFeature:
-    """The same input with a table of its own, one weight an id."""
+    """The same feature with its own table of one weight per id."""
     single = dataclasses.replace(
         feature, embed_dim=1, shared_with=None, initializer=RandomNormal(0, 0.0001)
     )

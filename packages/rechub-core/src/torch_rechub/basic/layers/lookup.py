@@ -1,4 +1,4 @@
-"""Rows of a table by their ids, and the gradient of the table."""
+"""Embedding lookup, with a dense or a sparse gradient of the table."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -9,12 +9,12 @@ from torch.nn import functional as F
 
 
 def look_up(weight: Tensor, ids: Tensor, sparse: bool = False) -> Tensor:
-    """Rows of a table.
+    """Look up rows of a table.
 
     Args:
         weight: The table (V, D).
         ids: Ids (...), each from 0 to V − 1.
-        sparse: Whether the table's gradient is sparse, of the rows looked up, instead of (V, D).
+        sparse: Whether the table's gradient is sparse, with the rows looked up only.
 
     Returns:
         Rows (..., D).
@@ -24,7 +24,8 @@ def look_up(weight: Tensor, ids: Tensor, sparse: bool = False) -> Tensor:
         tensor([20., 10., 20.])
     """
     if sparse:
-        from .sparse_lookup import look_up_sparse  # imports the compiler, so only where it is used
+        # it imports torch's compiler, so it is loaded only when used
+        from .sparse_lookup import look_up_sparse
 
         found: Tensor = look_up_sparse(weight, ids)
         return found
@@ -35,7 +36,7 @@ def look_up(weight: Tensor, ids: Tensor, sparse: bool = False) -> Tensor:
 
 
 class _DenseRows(torch.autograd.Function):
-    """F.embedding on the CPU, where the backward of torch's searches all ids once a thread."""
+    """F.embedding on the CPU with a faster backward: torch's searches all ids in every thread."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, ids: Tensor) -> Tensor:
@@ -51,12 +52,12 @@ class _DenseRows(torch.autograd.Function):
 
 
 def spread(values: Tensor, widths: Sequence[int]) -> Tensor:
-    """Each value as often as its width says: (F,) to (Σ widths,), without waiting for a device."""
+    """Repeat each value `width` times, (F,) to (Σ widths,), without synchronizing the device."""
     return torch.cat([v.expand(width) for v, width in zip(values.unbind(), widths, strict=True)])
 
 
 def is_any_of(columns: Sequence[Tensor], sought: Sequence[Collection[int | None]]) -> Tensor:
-    """Where the ids of a column are among those sought in it: (B, F) sparse, (B, ΣL) sequences."""
+    """Mask of the ids of each column that are in a set: (B, F) sparse, (B, ΣL) sequences."""
     masks = []
     for ids, values in zip(columns, sought, strict=True):
         mask = torch.zeros_like(ids, dtype=torch.bool)

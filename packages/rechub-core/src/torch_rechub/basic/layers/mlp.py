@@ -9,11 +9,11 @@ from ..activation import BatchNorm, activation_layer
 
 
 class MLP(nn.Module):
-    """Hidden layers of Linear → BatchNorm → activation → Dropout, then a Linear to one number.
+    """Multi-layer perceptron: Linear → BatchNorm → activation → Dropout, then a Linear to one unit.
 
     Args:
         input_dim: Length of x.
-        output_layer: Whether to end with a Linear to one number.
+        output_layer: Whether to end with a Linear to one unit.
         dims: Widths of the hidden layers; None means none.
         dropout: Share of activations dropped while training, 0 to 1.
         activation: Name or module class; see `activation_layer`.
@@ -60,16 +60,16 @@ class MLP(nn.Module):
 
 
 class PredictionLayer(nn.Module):
-    """Turns a logit into a prediction: a probability for a classification, itself for a regression.
+    """Turns a logit into a prediction: σ for classification, the identity for regression.
 
     Args:
         task_type: "classification" or "regression".
 
     Shape:
-        Any; returns the same shape.
+        x: (...); returns the same shape.
 
     Raises:
-        ValueError: The task type is another.
+        ValueError: `task_type` has another value.
     """
 
     def __init__(self, task_type: str = "classification") -> None:

@@ -1,4 +1,4 @@
-"""Pooling of sequences of embeddings, and the masks that leave padding out."""
+"""Pooling of embedding sequences, and padding masks."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from .inputs import column
 
 
 class InputMask(nn.Module):
-    """Where the ids of sequence features are no padding.
+    """The padding mask of sequence features.
 
     Shape:
         x[name]: (B, L); returns (B, F, L), 1.0 for an id and 0.0 for padding.
@@ -30,10 +30,10 @@ class InputMask(nn.Module):
 
 
 class ConcatPooling(nn.Module):
-    """Keeps the sequence as it is: (B, L, D) to (B, L, D)."""
+    """No pooling: (B, L, D) to (B, L, D)."""
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return x of shape (B, L, D); `mask` changes nothing."""
+        """Return x of shape (B, L, D); `mask` is ignored."""
         return x
 
 

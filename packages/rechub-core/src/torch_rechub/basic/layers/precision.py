@@ -1,6 +1,7 @@
-"""Floating types: which one a device gets, and what the smaller ones need.
+"""Floating-point precision: dtypes that a device supports, and operations that overflow in float16.
 
-float16 ends at 65504, and below 6e-8 it has only 0; some devices, such as MPS, have no float64.
+The largest float16 is 65504, and numbers below 6e-8 round to 0; some devices, such as MPS, have no
+float64.
 """
 
 from itertools import chain
@@ -21,20 +22,20 @@ def is_double(model: nn.Module) -> bool:
 
 
 def for_device(x: Tensor, double: bool = False) -> Tensor:
-    """Return x as a device takes it: float64 becomes float32, unless `double` says otherwise.
+    """Cast float64 to float32, unless the model computes in `double` precision.
 
-    To be called before x is moved, as the device may have no float64.
+    Call it before x is moved to the device, which may not support float64.
     """
     return x if double or x.dtype != torch.float64 else x.float()
 
 
 def in_double(x: Tensor) -> Tensor:
-    """Return x in double precision: on its device, or on the CPU where the device has none."""
+    """Return x in double precision: on its device, or on the CPU if the device has no float64."""
     return (x.cpu() if x.device.type == "mps" else x).double()
 
 
 def widened(x: Tensor) -> Tensor:
-    """Return x in single precision at least, for what a smaller type cannot hold.
+    """Return x in single precision at least, for values that overflow smaller types.
 
     Example:
         >>> widened(torch.ones(1, dtype=torch.float16)).dtype, widened(torch.ones(1).double()).dtype
@@ -46,8 +47,8 @@ def widened(x: Tensor) -> Tensor:
 def unit_length(x: Tensor, dim: int = -1, eps: float = 1e-12) -> Tensor:
     """X / max(‖x‖, ε) along a dimension, in the type of x.
 
-    In float16 the norm could be infinite and ε would be 0, so both are wider. The gradient at a
-    vector of length 0, 1 / ε, would be infinite there; it is 0.
+    Norm and ε are computed in float32 at least: in float16 the norm may overflow and ε underflows.
+    The gradient at a zero vector, 1 / ε, would overflow and is set to 0.
 
     Example:
         >>> unit_length(torch.tensor([[0, 0], [3e4, 4e4]], dtype=torch.float16))
@@ -56,21 +57,21 @@ def unit_length(x: Tensor, dim: int = -1, eps: float = 1e-12) -> Tensor:
     """
     y = F.normalize(widened(x), dim=dim, eps=eps)
     if x.dtype == torch.float16:
-        y = y.masked_fill((x == 0).all(dim=dim, keepdim=True), 0.0)  # which stops the gradient
+        y = y.masked_fill((x == 0).all(dim=dim, keepdim=True), 0.0)  # its gradient is 0
     return y.to(x.dtype)
 
 
 def lowest_score(dtype: torch.dtype) -> float:
-    """A score so low that its item is no candidate: −10⁹, or the lowest that the type has."""
+    """The score of excluded items: −10⁹, or the lowest finite value of the dtype."""
     return max(-1e9, torch.finfo(dtype).min)
 
 
 def leave_out(scores: Tensor, excluded: Tensor) -> Tensor:
-    """Give excluded items the lowest score.
+    """Set the scores of excluded items to `lowest_score`.
 
     Args:
-        scores: Of any shape and floating type.
-        excluded: Where an item is left out, of a shape that fits.
+        scores: Scores of any shape and floating-point dtype.
+        excluded: Mask, true for excluded items; broadcast to the shape of `scores`.
 
     Example:
         >>> leave_out(torch.ones(2, dtype=torch.float16), torch.tensor([False, True]))

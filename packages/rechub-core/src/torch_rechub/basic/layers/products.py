@@ -103,8 +103,8 @@ class FFM(nn.Module):
 class BiLinearInteractionLayer(nn.Module):
     """Bilinear products of pairs of fields: p_ij = (v_i W) ⊙ v_j for all i < j.
 
-    W is one matrix for all pairs ("field_all"), one for each first field i ("field_each"), or one
-    for each pair ("field_interaction").
+    W is shared by all pairs ("field_all"), or by the pairs of one first field i ("field_each"), or
+    separate for each pair ("field_interaction").
 
     Args:
         input_dim: Width D of a field.
@@ -115,7 +115,7 @@ class BiLinearInteractionLayer(nn.Module):
         x: (B, F, D); returns (B, P, D), P = F (F − 1) / 2.
 
     Raises:
-        UnknownChoiceError: The type is another.
+        UnknownChoiceError: `bilinear_type` has another value.
 
     Example:
         >>> BiLinearInteractionLayer(4, 3, "field_each")(torch.ones(2, 3, 4)).shape
@@ -134,7 +134,7 @@ class BiLinearInteractionLayer(nn.Module):
         check_whole(1, input_dim=input_dim, num_fields=num_fields)
         super().__init__()
         self.register_buffer("pairs", field_pairs(num_fields), persistent=False)
-        # the last field is never the first of a pair, so "field_each" has no matrix for it
+        # no matrix for the last field with "field_each": it is never the first of a pair
         matrices = {"field_each": num_fields - 1, "field_interaction": self.pairs.shape[1]}
         self.bilinear_type = bilinear_type
         self.bilinear_layer: nn.Module
@@ -162,14 +162,14 @@ class BiLinearInteractionLayer(nn.Module):
         return first * x[:, j]
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        if self.bilinear_type == "field_each":  # 0.9 had a matrix for the last field, never used
+        if self.bilinear_type == "field_each":  # 0.9 had an unused matrix for the last field
             n = len(self.bilinear_layer)  # type: ignore[arg-type]
             state_dict.pop(f"{prefix}bilinear_layer.{n}.weight", None)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 class BilinearFusion(nn.Module):
-    """A number of two vectors and of the products of their entries, head by head.
+    """Multi-head bilinear fusion of two vectors to one number.
 
     y = b + w_1ᵀ o_1 + w_2ᵀ o_2 + Σ_h o_1hᵀ W_h o_2h
 
@@ -184,7 +184,7 @@ class BilinearFusion(nn.Module):
         o_1: (B, first_dim), o_2: (B, second_dim); returns (B, 1).
 
     Raises:
-        ValueError: A length is no multiple of `num_heads`.
+        ValueError: A length is not a multiple of `num_heads`.
 
     Example:
         >>> BilinearFusion(4, 6, num_heads=2)(torch.ones(3, 4), torch.ones(3, 6)).shape

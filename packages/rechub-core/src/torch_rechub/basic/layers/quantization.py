@@ -1,4 +1,4 @@
-"""Vector quantization: a vector becomes the number of the nearest entry of a codebook."""
+"""Vector quantization: a vector is replaced by the nearest entry of a codebook."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ from .precision import in_double
 
 
 def kmeans(samples: Tensor, num_clusters: int, num_iters: int = 10) -> Tensor:
-    """The centers of a k-means clustering, started by k-means++; none is left empty.
+    """The centers of k-means clustering, initialized by k-means++; empty clusters are reseeded.
 
     Reproducible under `torch.manual_seed`.
 
     Args:
         samples: Vectors (N, D).
         num_clusters: Number K of centers, at most N.
-        num_iters: Rounds of Lloyd's algorithm at most.
+        num_iters: Largest number of iterations of Lloyd's algorithm.
 
     Returns:
         Shape (K, D).
@@ -48,7 +48,8 @@ def kmeans(samples: Tensor, num_clusters: int, num_iters: int = 10) -> Tensor:
         sizes = assigned.bincount(minlength=num_clusters)
         moved = torch.zeros_like(centers).index_add_(0, assigned, x) / sizes.clamp(min=1)[:, None]
         empty = (sizes == 0).nonzero().flatten()
-        moved[empty] = x[nearest.topk(len(empty)).indices]  # the vectors that fit worst
+        # reseed empty clusters with the vectors farthest from their centers
+        moved[empty] = x[nearest.topk(len(empty)).indices]
         if torch.equal(moved, centers):
             break
         centers = moved
@@ -56,15 +57,15 @@ def kmeans(samples: Tensor, num_clusters: int, num_iters: int = 10) -> Tensor:
 
 
 def _careful_seeding(x: Tensor, num_clusters: int) -> Tensor:
-    """Centers drawn from the vectors (N, D) with probability by squared distance to the nearest.
+    """k-means++: draw centers with probability proportional to the squared distance to the nearest.
 
-    Of a few draws each time, the one that leaves the least distance is taken.
+    Greedy variant: of several draws, the one that reduces the total distance most is taken.
     """
     centers = x[torch.randint(len(x), (1,))]
     nearest = torch.cdist(x, centers).square().flatten()
     draws = 2 + int(math.log(num_clusters))
     while len(centers) < num_clusters:
-        # Where every vector is a center already, any will do.
+        # if every vector is a center already, all distances are 0 and any vector will do
         weights = nearest if nearest.sum() > 0 else torch.ones_like(nearest)
         drawn = torch.multinomial(weights, draws, replacement=True)
         left = torch.minimum(torch.cdist(x[drawn], x).square(), nearest)
@@ -74,15 +75,15 @@ def _careful_seeding(x: Tensor, num_clusters: int) -> Tensor:
 
 
 def sinkhorn_algorithm(distances: Tensor, epsilon: float, sinkhorn_iterations: int) -> Tensor:
-    """Soft assignments of samples to codes that use every code as often.
+    """Balanced soft assignments of samples to codes, by Sinkhorn's algorithm.
 
     Q = argmin ⟨Q, d⟩ − ε H(Q) over Q ≥ 0 whose rows sum to 1 and whose columns sum to B/K,
-    by scaling columns and rows of exp(−d/ε) in turn, in logarithms, so that no ε overflows.
+    by scaling columns and rows of exp(−d/ε) in turn, in log space, so that no ε overflows.
 
     Args:
         distances: d, shape (B, K).
-        epsilon: ε; the smaller, the harder the assignments.
-        sinkhorn_iterations: Rounds of scaling.
+        epsilon: ε; a smaller ε gives harder assignments.
+        sinkhorn_iterations: Number of scaling iterations.
 
     Returns:
         Q, shape (B, K).
@@ -108,21 +109,21 @@ class VectorQuantizer(nn.Module):
     c = argmin_k ‖x − e_k‖²,  x_q = e_c
     L = mean (sg[x] − e_c)² + β · mean (x − sg[e_c])²
 
-    sg stops gradients: the first term moves the codebook to the vectors, the second keeps vectors
-    near their entry. Behind x_q, gradients pass straight through to x.
+    sg stops gradients: the first term moves the entries to the vectors, the second (commitment)
+    keeps the vectors near their entries. The gradient of x_q is passed to x (straight-through).
 
-    With `sk_epsilon` above 0, entries are chosen by Sinkhorn's algorithm instead, which spreads the
-    rows of a batch evenly over them; one row alone has nothing to be spread with.
+    With `sk_epsilon` above 0, entries are chosen by Sinkhorn's algorithm instead, which balances
+    the use of entries within a batch; it has no effect on a batch of one row.
 
     Args:
         n_e: Number K of entries.
         e_dim: Width D of an entry.
         beta: β.
-        kmeans_init: Whether the first batch in training sets the entries to its cluster centers,
-            so that none starts dead. It must have at least K rows.
-        kmeans_iters: Rounds of k-means.
-        sk_epsilon: ε of `sinkhorn_algorithm`, on distances scaled to −1 to 1; 0 takes the nearest.
-        sk_iters: Its rounds.
+        kmeans_init: Whether the first training batch initializes the entries with its cluster
+            centers, so that no entry starts unused. The batch needs at least K rows.
+        kmeans_iters: Number of k-means iterations.
+        sk_epsilon: ε of `sinkhorn_algorithm`, on distances scaled to [−1, 1]; 0 takes the nearest.
+        sk_iters: Number of Sinkhorn iterations.
 
     Shape:
         x: (B, D); returns x_q (B, D), L (), c (B,).
@@ -171,13 +172,13 @@ class VectorQuantizer(nn.Module):
 
     @torch.no_grad()
     def init_emb(self, data: Tensor) -> None:
-        """Set the entries to the cluster centers of vectors (N, D)."""
+        """Initialize the entries with the cluster centers of vectors (N, D)."""
         self.embedding.weight.copy_(kmeans(data, self.n_e, self.kmeans_iters))
         self.initted.fill_(True)
 
     @staticmethod
     def center_distance_for_constraint(distances: Tensor) -> Tensor:
-        """Scale distances to −1 to 1, so that ε means the same whatever their size."""
+        """Scale distances to [−1, 1], so that ε does not depend on their scale."""
         low, high = distances.aminmax()
         return (distances - (low + high) / 2) / ((high - low) / 2).clamp(min=1e-12)
 
@@ -187,7 +188,7 @@ class VectorQuantizer(nn.Module):
         return x.square().sum(dim=1, keepdim=True) + e.square().sum(dim=1) - 2 * x @ e.t()
 
     def forward(self, x: Tensor, use_sk: bool = True) -> tuple[Tensor, Tensor, Tensor]:
-        """Return x_q, L and c; `use_sk=False` takes the nearest entries whatever `sk_epsilon`."""
+        """Return x_q, L and c; `use_sk=False` takes the nearest entries despite `sk_epsilon`."""
         if self.training and self.kmeans_init and not self.initted:
             self.init_emb(x)
         with torch.no_grad():
@@ -204,34 +205,34 @@ class VectorQuantizer(nn.Module):
         return sinkhorn_algorithm(d, self.sk_epsilon, self.sk_iters).argmax(dim=1).to(x.device)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
-        # a codebook saved by torch-rechub 0.9 does not say so, but is trained
+        # a codebook saved by torch-rechub 0.9 has no such entry, but is trained
         state_dict.setdefault(f"{prefix}initted", torch.tensor(True))  # type: ignore[attr-defined]
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 class ResidualVectorQuantizer(nn.Module):
-    """Quantizes a vector, then what is left of it, and so on: a sum of one entry a level.
+    """Residual quantization: each level quantizes the residual of the level before.
 
     r_1 = x,  r_{m+1} = r_m − e^m_{c_m},  x_q = Σ_m e^m_{c_m}
     L = (1/M) Σ_m ( mean (sg[r_m] − e^m_{c_m})² + β · mean (r_m − sg[e^m_{c_m}])² )
 
-    What earlier levels took away is a constant to the later ones: their terms in β move x, and each
-    codebook is moved by its own level alone.
+    The entries of earlier levels are constants to the later ones: the terms in β train x, and each
+    codebook is trained by its own level only.
 
     Args:
         n_e_list: Number of entries of each of the M levels.
         e_dim: Width D.
         sk_epsilons: ε of each level; 0 takes the nearest entry.
         beta: β.
-        kmeans_init: Whether the first batch sets the entries; see `VectorQuantizer`.
-        kmeans_iters: Rounds of k-means.
-        sk_iters: Rounds of Sinkhorn's algorithm.
+        kmeans_init: Whether the first batch initializes the entries; see `VectorQuantizer`.
+        kmeans_iters: Number of k-means iterations.
+        sk_iters: Number of Sinkhorn iterations.
 
     Shape:
         x: (B, D); returns x_q (B, D), L (), codes (B, M).
 
     Raises:
-        ValueError: There are not as many ε as levels.
+        ValueError: `sk_epsilons` and `n_e_list` differ in length.
 
     Example:
         >>> _, _, codes = ResidualVectorQuantizer([8, 8, 8], 4, [0.0] * 3)(torch.randn(5, 4))
@@ -270,7 +271,7 @@ class ResidualVectorQuantizer(nn.Module):
         )
 
     def get_codebook(self) -> Tensor:
-        """Return the entries of all levels (M, K, D), which must have as many each."""
+        """Return the entries of all levels (M, K, D); all levels must have the same K."""
         return torch.stack([level.embedding.weight for level in self.vq_layers])  # type: ignore[union-attr, misc]
 
     def forward(self, x: Tensor, use_sk: bool = True) -> tuple[Tensor, Tensor, Tensor]:

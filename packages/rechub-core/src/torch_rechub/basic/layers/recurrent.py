@@ -8,7 +8,7 @@ from .target_attention import masked_softmax
 
 
 class AUGRU_Cell(nn.Module):
-    """One step of a GRU whose update gate is scaled by attention.
+    """One time step of a GRU whose update gate is scaled by attention.
 
     u = σ(x W_u + h U_u + b_u),  r = σ(x W_r + h U_r + b_r),
     h̃ = tanh(x W_h + r ⊙ (h U_h) + b_h),  ũ = a u,  h' = (1 − ũ) ⊙ h + ũ ⊙ h̃
@@ -40,16 +40,16 @@ class AUGRU_Cell(nn.Module):
 
 
 class AUGRU(nn.Module):
-    """Evolves an interest toward a target: an `AUGRU_Cell` over the steps, from a state of 0.
+    """GRU with attentional update gate: an `AUGRU_Cell` over the steps, with initial state 0.
 
-    a_t = softmax_t(h_tᵀ W e),  e the target and h_t the steps; 0 at padding, which so leaves the
-    state as it is.
+    a_t = softmax_t(h_tᵀ W e),  e the target and h_t the steps; a_t is 0 at padding, which leaves
+    the state unchanged.
 
     Args:
         embed_dim: Width D of a step, of the target and of the state.
 
     Shape:
-        x: (B, L, D); item: (B, D); mask: (B, L), true where a step is no padding, None for all;
+        x: (B, L, D); item: (B, D); mask: (B, L), true where a step is not padding, None for all;
         returns the states (B, L, D) and the last one (B, D).
 
     Example:
@@ -85,6 +85,6 @@ class AUGRU(nn.Module):
 
 
 def _gate(dim: int) -> tuple[nn.Parameter, nn.Parameter, nn.Parameter]:
-    """W (D, D), U (D, D) and b (1, D) of one gate."""
+    """Parameters W (D, D), U (D, D) and b (1, D) of one gate."""
     w, u = (nn.Parameter(nn.init.xavier_normal_(torch.empty(dim, dim))) for _ in range(2))
     return w, u, nn.Parameter(torch.zeros(1, dim))

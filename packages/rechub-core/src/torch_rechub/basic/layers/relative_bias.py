@@ -1,4 +1,4 @@
-"""Biases of attention by how far apart two events of a sequence are, in positions and in time."""
+"""Relative attention biases: by the distance of two events in positions and in time."""
 
 import torch
 import torch.nn.functional as F
@@ -10,18 +10,18 @@ SECONDS = {"seconds": 1.0, "minutes": 60.0}
 
 
 class TimeBuckets:
-    """Numbers of the buckets of time spans: min(⌊f(seconds / unit) / divisor⌋, n).
+    """Bucket numbers of time spans: min(⌊f(seconds / unit) / divisor⌋, n).
 
-    f is √x, or ln max(x, 1); both are fine for short spans and coarse for long ones.
+    f is √x or ln max(x, 1); both resolve short spans finely and long ones coarsely.
 
     Args:
         n: The last bucket.
         fn: "sqrt" or "log".
-        divisor: What f is divided by; larger ones make wider buckets.
+        divisor: Divides f; a larger divisor makes wider buckets.
         unit: "minutes" or "seconds".
 
     Raises:
-        ValueError: An argument is none of these, or the divisor is not above 0.
+        ValueError: `fn` or `unit` has another value, or `divisor` is not above 0.
 
     Example:
         >>> TimeBuckets(n=127)(torch.tensor([0, 59, 60, 3600, 86400])).tolist()
@@ -40,32 +40,32 @@ class TimeBuckets:
         self.n, self.fn, self.divisor, self.unit = n, fn, divisor, unit
 
     def __call__(self, seconds: Tensor) -> Tensor:
-        """Return the bucket of each span, int32; spans below 0 count as 0."""
+        """Return the bucket of each span, int32; negative spans count as 0."""
         x = seconds.clamp(min=0).float() / SECONDS[self.unit]
         x = x.sqrt() if self.fn == "sqrt" else x.clamp(min=1).log()
         return (x / self.divisor).floor().clamp(max=self.n).int()
 
 
 class TimeSpans:
-    """The span of time of each event: since the event before, or until the request after it.
+    """The time span of each event: since the previous event, or until the next request.
 
     "previous": Δ_t = |s_t − s_{t−1}|, 0 for the first event.
-    "request": Δ_t = |s_t − s_{t+1}|; for the last event |s_t|, the time until the moment that times
-    are counted to. The request that follows an event came when the next event did.
+    "request": Δ_t = |s_t − s_{t+1}|; for the last event |s_t|, the time until the request at which
+    the times are 0. The next request after an event is at the time of the next event.
 
-    Neither depends on what comes after the request that a step answers, so that a step of a long
-    sequence and the last step of the sequence cut there have the same span.
+    Neither depends on later events, so that a step of a long sequence has the same span as the last
+    step of the sequence truncated there.
 
     Args:
         reference: "previous" or "request".
 
     Shape:
-        times: (B, L), the time s of each event: for "previous" counted from any moment, for
-        "request" to the moment of the last request; valid: (B, L), false at padding, at either end;
-        returns (B, L), without meaning at padding.
+        times: (B, L), the time s of each event: for "previous" relative to any origin, for
+        "request" relative to the last request; valid: (B, L), false at padding, at either end;
+        returns (B, L), undefined at padding.
 
     Raises:
-        ValueError: `reference` is another.
+        ValueError: `reference` has another value.
 
     Example:
         >>> times = torch.tensor([[0, 90, 60, 20]])
@@ -93,8 +93,8 @@ class RelPosBias(nn.Module):
 
     Args:
         n_heads: Number of heads H.
-        max_seq_len: N, the distance from which on all share the last bucket.
-        num_buckets: Number n of buckets that distances fall into.
+        max_seq_len: N, the distance from which all pairs share the last bucket.
+        num_buckets: Number n of distance buckets.
 
     Shape:
         Returns (1, H, L, L).
@@ -128,17 +128,17 @@ class RelativeBucketedTimeAndPositionBias(nn.Module):
     Args:
         n_heads: Number of heads H.
         max_seq_len: The longest sequence.
-        num_time_buckets: The last bucket of time; spans beyond it share it.
+        num_time_buckets: The last time bucket, shared by all longer spans.
         time_bucket_fn: "sqrt" or "log"; see `TimeBuckets`.
         time_bucket_divisor: What widens the buckets.
         time_bucket_unit: "minutes" or "seconds". Times themselves are in seconds.
 
     Shape:
-        time_diffs: (B, L), the time of each event, counted from anywhere; returns (B, H, L, L), or
+        time_diffs: (B, L), the time of each event, relative to any origin; returns (B, H, L, L), or
         (1, H, L, L) without times.
 
     Raises:
-        ValueError: Neither times nor a length were given, or the sequence is too long.
+        ValueError: Neither `time_diffs` nor `seq_len` is given, or the sequence is too long.
 
     Example:
         >>> rab = RelativeBucketedTimeAndPositionBias(n_heads=2, max_seq_len=50)
@@ -170,7 +170,7 @@ class RelativeBucketedTimeAndPositionBias(nn.Module):
         self.ts_w = nn.Parameter(torch.randn(num_time_buckets + 1, n_heads) * 0.02)
 
     def buckets(self, time_diffs: Tensor) -> Tensor:
-        """Return the bucket (B, L, L) of the time between every two events."""
+        """Return the bucket (B, L, L) of the time between each pair of events."""
         return self.bucket((time_diffs.unsqueeze(2) - time_diffs.unsqueeze(1)).abs())
 
     def forward(
@@ -183,9 +183,9 @@ class RelativeBucketedTimeAndPositionBias(nn.Module):
         """Return the biases of all pairs.
 
         Args:
-            time_diffs: Times (B, L) in seconds; None leaves time out.
-            seq_len: L, where there are no times.
-            buckets: What `buckets` gave for the times, so that layers can share it.
+            time_diffs: Times (B, L) in seconds; None omits the time bias.
+            seq_len: L, if `time_diffs` is None.
+            buckets: The result of `buckets` for the times, to share it between layers.
         """
         if buckets is None and time_diffs is not None:
             buckets = self.buckets(time_diffs)
@@ -198,7 +198,7 @@ class RelativeBucketedTimeAndPositionBias(nn.Module):
         p = self.pos_w[i[None, :] - i[:, None] + self.max_seq_len - 1].permute(2, 0, 1)
         if buckets is None:
             return p.unsqueeze(0)
-        # gathered batch by batch, so that its gradient is summed by several threads
+        # gathered sequence by sequence: the backward then sums the gradient in several threads
         shape = (buckets.shape[0], self.n_heads, -1)
         pairs = buckets.long().flatten(1).unsqueeze(1).expand(shape)
         t = self.ts_w.t().unsqueeze(0).expand(shape).gather(2, pairs)
@@ -207,10 +207,10 @@ class RelativeBucketedTimeAndPositionBias(nn.Module):
 
 
 def check_length(seq_len: int, max_seq_len: int) -> None:
-    """Refuse sequences longer than a model was made for.
+    """Refuse sequences longer than `max_seq_len`.
 
     Raises:
-        ValueError: Names both lengths.
+        ValueError: The sequence is too long; the message names both lengths.
     """
     if seq_len > max_seq_len:
         raise ValueError(

@@ -1,15 +1,15 @@
-"""Where the steps of a padded sequence are: their positions, the last one, all at the front."""
+"""Operations on padded sequences: positions, last valid step, padding moved to the end."""
 
 import torch
 from torch import Tensor
 
 
 def last_valid(x: Tensor, mask: Tensor) -> Tensor:
-    """The last step of each sequence that is no padding; 0 where there is none.
+    """The last valid step of each sequence; 0 for an empty sequence.
 
     Args:
-        x: Steps, shape (B, L, D), or (B, L), such as ids.
-        mask: Where a step is no padding, shape (B, L); padding may lie anywhere.
+        x: Steps, shape (B, L, D) or (B, L).
+        mask: True for valid steps, shape (B, L); padding may be anywhere.
 
     Returns:
         Shape (B, D), or (B,).
@@ -19,7 +19,7 @@ def last_valid(x: Tensor, mask: Tensor) -> Tensor:
         >>> last_valid(ids, ids != 0)
         tensor([7, 9, 0])
     """
-    if mask.shape[1] == 0:  # nobody in the batch has a history
+    if mask.shape[1] == 0:  # every history in the batch is empty
         return x.new_zeros(x.shape[:1] + x.shape[2:])
     mask = mask.bool()
     steps = torch.arange(1, mask.shape[1] + 1, device=mask.device)
@@ -30,23 +30,23 @@ def last_valid(x: Tensor, mask: Tensor) -> Tensor:
 
 
 def to_front(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The valid steps of each sequence first, in their order, then its padding, as 0.
+    """Move the valid steps of each sequence to the front, in order; padding becomes 0.
 
-    A recurrent layer that reads the result sees no padding before the last valid step.
+    A recurrent layer then reads no padding before the last valid step.
 
     Args:
         x: Steps, shape (B, L, D).
-        mask: Where a step is no padding, shape (B, L); padding may lie anywhere.
+        mask: True for valid steps, shape (B, L); padding may be anywhere.
 
     Returns:
-        The steps, shape (B, L, D), and where they are valid, shape (B, L).
+        The steps, shape (B, L, D), and their mask, shape (B, L).
 
     Example:
         >>> x = torch.tensor([[[0.0], [3.0], [9.0]]])
         >>> to_front(x, x[..., 0] != 0)[0].flatten()
         tensor([3., 9., 0.])
     """
-    # keys that differ, so that no stable sort is needed, which ONNX has none of
+    # distinct sort keys, because ONNX has no stable sort
     steps = torch.arange(mask.shape[1], device=mask.device)
     order = (steps - 2**31 * mask.bool().long()).argsort(dim=1)
     front = mask.bool().gather(1, order)
@@ -55,17 +55,17 @@ def to_front(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def positions(mask: Tensor, max_len: int) -> Tensor:
-    """The number of each valid step in its sequence, from 0, wherever padding lies.
+    """The position of each valid step among the valid steps of its sequence, from 0.
 
     Args:
-        mask: Where a step is no padding, shape (B, L).
-        max_len: The number of positions there are.
+        mask: True for valid steps, shape (B, L).
+        max_len: Number of positions.
 
     Returns:
         Shape (B, L); at padding, any position below `max_len`.
 
     Raises:
-        ValueError: A sequence has more valid steps than there are positions.
+        ValueError: A sequence has more than `max_len` valid steps.
 
     Example:
         >>> positions(torch.tensor([[False, True, True], [True, False, True]]), max_len=2)
@@ -73,14 +73,15 @@ def positions(mask: Tensor, max_len: int) -> Tensor:
                 [0, 0, 1]])
     """
     check_length(mask, max_len)
-    return mask.bool().cumsum(dim=1).sub(1).clamp(min=0)  # of a longer one: not in the table either
+    # not clamped to max_len: an exported graph lacks check_length, so its lookup must fail
+    return mask.bool().cumsum(dim=1).sub(1).clamp(min=0)
 
 
 def check_length(mask: Tensor, max_len: int) -> None:
     """Refuse sequences with more than `max_len` valid steps in mask, (B, L).
 
     Raises:
-        ValueError: There is one.
+        ValueError: A sequence is too long.
     """
     if mask.shape[1] > max_len and int(mask.sum(dim=1).max()) > max_len:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Rows of a table whose gradient is sparse."""
+"""Embedding lookup with a sparse gradient."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch before 2.8 cannot compile it
 def look_up_sparse(weight: Tensor, ids: Tensor) -> Tensor:
-    """Rows (..., D) of a table (V, D) by their ids (...).
+    """Look up rows (..., D) of a table (V, D) by ids (...).
 
     Example:
         >>> table = torch.zeros(4, 2, requires_grad=True)

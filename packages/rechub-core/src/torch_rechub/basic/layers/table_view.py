@@ -1,4 +1,4 @@
-"""One table seen inside its stack, read, written and frozen like an `nn.Embedding`."""
+"""A view of one table in its stack that is read, written and frozen like an `nn.Embedding`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from .tables import Slice
 
 
 class HasTables(Protocol):
-    """An `EmbeddingLayer`, as far as a view of its tables is concerned."""
+    """The part of `EmbeddingLayer` that views of its tables use."""
 
     slices: dict[str, Slice]
 
@@ -23,7 +23,7 @@ class HasTables(Protocol):
         """Where a feature's table lies."""
 
     def forget_slices(self) -> None:
-        """Forget what was computed of the slices before they changed."""
+        """Clear the cached positions of tables."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """The matrices of stacked tables."""
@@ -35,15 +35,15 @@ class HasTables(Protocol):
         """A matrix by its name."""
 
     def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
-        """Put a matrix in the place of another."""
+        """Register a matrix, replacing one of the same name."""
 
 
 class TableRows(Tensor):
-    """The rows of a table, a view of its stack with the interface of an `nn.Parameter`.
+    """The rows of a table: a view of its stack with the interface of an `nn.Parameter`.
 
-    Not a leaf: the stack is what an optimizer trains. `grad` are the rows of the stack's gradient,
-    writing to `data` changes the model, and `requires_grad` freezes this table alone. Results of
-    computing with it are plain tensors.
+    It is not a leaf: optimizers train the stack. `grad` returns the rows of the stack's gradient,
+    writing to `data` changes the model, and `requires_grad` freezes this table only. Operations on
+    it return plain tensors.
     """
 
     _layer: HasTables
@@ -58,7 +58,7 @@ class TableRows(Tensor):
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Compute with the rows where they are now: a freeze or `load_state_dict` may move them."""
+        """Compute with the current rows: a freeze or `load_state_dict` may have moved them."""
 
         def now(value: Any) -> Any:
             return value._layer.table(value._name) if isinstance(value, TableRows) else value
@@ -67,9 +67,9 @@ class TableRows(Tensor):
 
     @property
     def grad(self) -> Tensor | None:
-        """The rows of the gradient, None before a backward.
+        """The rows of the gradient, None before the first backward pass.
 
-        Dense, they are a view; sparse, a copy: assign to `grad` what is to be changed.
+        A dense gradient is a view; a sparse one is a copy: assign to `grad` to change it.
         """
         stack, where = _stack_of(self._layer, self._name)
         if stack.grad is None or not stack.grad.is_sparse:
@@ -112,12 +112,12 @@ class TableRows(Tensor):
         set_trainable(self._layer, self._name, value)
 
     def requires_grad_(self, requires_grad: bool = True) -> "TableRows":
-        """Freeze the table, or have it trained; return its rows."""
+        """Freeze or unfreeze the table; return its rows."""
         set_trainable(self._layer, self._name, requires_grad)
         return TableRows.of(self._layer, self._name)
 
     def register_hook(self, hook: Any) -> Any:
-        """Refuse: what is looked up has its gradient in the stack, so no hook here would run."""
+        """Refuse: gradients accumulate in the stack, so a hook on the rows would never run."""
         where = self._layer.slice_of(self._name)
         raise NotImplementedError(
             f"register the hook on the layer's parameter {where.stack!r}: the table of feature "
@@ -128,16 +128,16 @@ class TableRows(Tensor):
         return nn.Parameter(self.data.clone(), self.requires_grad)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        # saved by itself, it is a plain parameter, and not the whole stack
+        # pickled alone, the rows become a plain parameter; otherwise the whole stack would be saved
         return self.__deepcopy__({}).__reduce_ex__(protocol)
 
 
 class TableView:
-    """One feature's table inside its stack, read like an `nn.Embedding`.
+    """The table of one feature in its stack, with the interface of `nn.Embedding`.
 
     Attributes:
-        num_embeddings: Its rows.
-        embedding_dim: Its width.
+        num_embeddings: Number of rows.
+        embedding_dim: Width of a row.
         padding_idx: The row that is never trained, or None.
     """
 
@@ -161,11 +161,11 @@ class TableView:
         return F.embedding(ids.long(), self._layer.table(self._name), self.padding_idx)
 
     def parameters(self) -> Iterator[TableRows]:
-        """The rows alone, to be read, written or frozen; an optimizer takes the layer's."""
+        """The rows of this table, to read, write or freeze; optimizers take the layer's stacks."""
         yield self.weight
 
     def requires_grad_(self, requires_grad: bool = True) -> "TableView":
-        """Freeze the table, or have it trained; return the view."""
+        """Freeze or unfreeze the table; return the view."""
         set_trainable(self._layer, self._name, requires_grad)
         return self
 
@@ -197,15 +197,15 @@ class Tables(Mapping[str, TableView]):
         return len(self._padding)
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """The parameters that an optimizer trains: the stacks of all tables."""
+        """The parameters for an optimizer: the stacks of all tables."""
         return self._layer.parameters()
 
 
 def write(layer: HasTables, name: str, value: Tensor) -> None:
-    """Give a table these rows.
+    """Overwrite the rows of a table.
 
     Raises:
-        ValueError: They have another shape.
+        ValueError: `value` has another shape than the table.
     """
     table = layer.table(name)
     if value.shape != table.shape:
@@ -218,10 +218,9 @@ def write(layer: HasTables, name: str, value: Tensor) -> None:
 
 
 def set_trainable(layer: HasTables, name: str, trainable: bool) -> None:
-    """Freeze a table, or have it trained; before an optimizer has moments of its rows.
+    """Freeze or unfreeze a table; call it before an optimizer holds moments of its rows.
 
-    The rows of a parameter are trained together, so a table that is to differ from the others of
-    its stack moves to another one.
+    `requires_grad` applies to a whole stack, so a table that differs from the others moves out.
 
     Raises:
         RuntimeError: The graph of a result computed from the stack is alive.
@@ -241,7 +240,8 @@ def set_trainable(layer: HasTables, name: str, trainable: bool) -> None:
         target, lies = stacks[alike[0]], Slice(alike[0], len(stacks[alike[0]]), where.rows)
         resized = [(stack, left), (target, torch.cat([target.data, rows]))]
         for p, new in resized if stack.requires_grad else reversed(resized):
-            _resize(p, new, name)  # first the one that is trained: it may refuse
+            # the trained stack first: it may refuse, and then nothing has changed yet
+            _resize(p, new, name)
     else:
         _resize(stack, left, name)
         lies = Slice(_free_name(stacks, width, trainable), 0, where.rows)
@@ -261,14 +261,17 @@ def _free_name(stacks: Mapping[str, Any], width: int, trainable: bool) -> str:
 
 
 def _resize(stack: nn.Parameter, rows: Tensor, name: str) -> None:
-    """Give a parameter other rows in place, so that optimizers that hold it go on with it.
+    """Replace the rows of a parameter in place, so that optimizers that hold it keep training it.
 
     Raises:
-        RuntimeError: The graph of a result computed from it is alive, and expects the old rows.
+        RuntimeError: The autograd graph of a result computed from it is alive and expects the
+            old shape.
     """
     old, grad = stack.data, stack.grad
     stack.grad, stack.data = None, rows
     if stack.requires_grad:
+        # The node that accumulates the gradient lives as long as a graph uses the parameter, and
+        # expects the shape at its creation: with a live graph, the next backward would fail.
         node = stack.view_as(stack).grad_fn.next_functions[0][0]  # type: ignore[union-attr]
         expected = [tuple(m.shape) for m in node._input_metadata]  # type: ignore[union-attr]
         if expected != [tuple(rows.shape)]:
@@ -281,7 +284,7 @@ def _resize(stack: nn.Parameter, rows: Tensor, name: str) -> None:
 
 
 def _sparse_rows(grad: Tensor, where: Slice) -> tuple[Tensor, Tensor, Tensor]:
-    """The rows that a sparse gradient names, their values, and which lie in the slice."""
+    """Row ids of a sparse gradient, their values, and the mask of those in the slice."""
     ids, values = grad._indices()[0], grad._values()
     return ids, values, (ids >= where.start) & (ids < where.start + where.rows)
 

@@ -1,4 +1,4 @@
-"""Which feature uses which table, and where a table lies."""
+"""Assignment of features to tables, and of tables to slices of stacks."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from ..features import DenseFeature, Feature, IdFeature
 
 @dataclass(frozen=True)
 class Slice:
-    """Where one feature's table lies: rows `start` to `start + rows` of the matrix `stack`."""
+    """The position of a feature's table: rows `start` to `start + rows` of the matrix `stack`."""
 
     stack: str
     start: int
@@ -17,10 +17,10 @@ class Slice:
 
 
 def unique_features(features: Sequence[Feature]) -> list[Feature]:
-    """Each description of a column once, in order; those that contradict each other are refused.
+    """Remove duplicate features, in order; refuse features that contradict each other.
 
-    A column may be described in several ways, such as by a dense and a sparse feature, or by two
-    sequence features of other pooling.
+    Several features may describe one column, for instance a dense and a sparse feature, or two
+    sequence features that differ in pooling.
     """
     unique: dict[tuple[Any, ...], Feature] = {}
     of_column: dict[str, list[Feature]] = {}
@@ -38,14 +38,14 @@ def unique_features(features: Sequence[Feature]) -> list[Feature]:
 
 
 def view_of(feature: Feature) -> tuple[Any, ...]:
-    """The properties of a feature that decide how it reads its column: all but the initializer."""
+    """The properties of a feature that determine how it reads its column: not the initializer."""
     return (type(feature), *(v for n, v in vars(feature).items() if n != "initializer"))
 
 
 def one_a_column(features: Iterable[Feature]) -> list[Feature]:
-    """The first feature of each column, in order; if it is a dense one, the first of ids if any.
+    """One feature for each column, in order: the first feature of ids, or else the first dense one.
 
-    The column then holds ids, and the dense feature reads them as numbers.
+    A column with both holds ids, which the dense feature reads as numbers.
     """
     found: dict[str, Feature] = {}
     for feature in features:
@@ -56,12 +56,12 @@ def one_a_column(features: Iterable[Feature]) -> list[Feature]:
 
 
 def differ(first: Feature, second: Feature) -> bool:
-    """Whether two features read other columns, or one in another way."""
+    """Whether two features differ in their column or in how they read it."""
     return first is not second and view_of(first) != view_of(second)
 
 
 def _check_sizes(first: Feature, second: Feature) -> None:
-    """Refuse two features of one column and kind, of one table, that differ in size."""
+    """Refuse two features of the same column, kind and table that differ in size."""
     if type(first) is not type(second):
         return
     names = ("embed_dim", "vocab_size", "shared_with")
@@ -74,21 +74,21 @@ def _check_sizes(first: Feature, second: Feature) -> None:
 
 
 class Owners:
-    """Which table a feature uses: that of its name, or the one it shares.
+    """Finds the table of a feature: the one of its name, or the one it shares.
 
     Args:
-        features: Those whose tables there are.
+        features: The features to create tables for.
 
     Attributes:
         tables: The features that own a table, by name.
 
     Raises:
-        ValueError: A feature shares a table that there is not, or of another size.
+        ValueError: A feature shares a table that does not exist or differs in size.
     """
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self.tables: dict[str, IdFeature] = {}
-        self._shared: dict[str, str] = {}  # by the name of a feature without a table of its own
+        self._shared: dict[str, str] = {}  # by the name of the feature that shares a table
         self._names = [f.name for f in features]
         ids = [f for f in features if not isinstance(f, DenseFeature)]
         for f in ids:
@@ -100,17 +100,17 @@ class Owners:
             _check_size(f, self[f])
 
     def __getitem__(self, feature: IdFeature) -> IdFeature:
-        """The owner of a feature's table.
+        """The feature that owns the table of `feature`.
 
         Args:
-            feature: One of those given, or another one whose table there is.
+            feature: A feature of the layer, or another one whose table exists.
 
         Raises:
             KeyError: There is no table for it.
-            ValueError: It shares a table that there is not, or of another width.
+            ValueError: It shares a table that does not exist or differs in width.
         """
         name, shared_with = feature.name, feature.shared_with
-        if shared_with is None and name in self.tables:  # most, in every lookup
+        if shared_with is None and name in self.tables:  # the common case, in every lookup
             return self.tables[name]
         owner = self.named(name) if shared_with is None else self._follow(name, shared_with)
         if name not in self.tables and name not in self._shared:
@@ -118,7 +118,7 @@ class Owners:
         return owner
 
     def named(self, name: str) -> IdFeature:
-        """The owner of the table that the features called `name` use.
+        """The feature that owns the table of the features called `name`.
 
         Raises:
             KeyError: There is none.
@@ -133,7 +133,7 @@ class Owners:
         return self._follow(name, self._shared[name])
 
     def _follow(self, name: str, other: str) -> IdFeature:
-        """The owner of the table that feature `name` uses, which is shared with `other`."""
+        """The feature that owns the table of feature `name`, which shares it with `other`."""
         seen = {name}
         while other not in self.tables:
             if other in seen or other not in self._shared:
@@ -151,7 +151,7 @@ class Owners:
 
 
 def _check_size(feature: IdFeature, owner: IdFeature) -> None:
-    """Refuse a feature of another size than the table that it uses."""
+    """Refuse a feature whose size differs from that of its table."""
     if feature.name == owner.name and feature.shared_with is None:
         if (feature.vocab_size, feature.embed_dim) != (owner.vocab_size, owner.embed_dim):
             raise ValueError(

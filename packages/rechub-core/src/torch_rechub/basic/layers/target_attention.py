@@ -1,4 +1,4 @@
-"""Attention of a target to the steps of a history, padding left out."""
+"""Target attention: attention of a target over the valid steps of a history."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ from .mlp import MLP
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """Softmax over the valid steps; 0 at padding, and everywhere where there is nothing else.
+    """Softmax over the valid steps; 0 at padding, and 0 everywhere for an empty history.
 
     Args:
         scores: Shape (B, L) or (B, L, K); the softmax is over L.
-        mask: Where a step is no padding, shape (B, L) or (B, L, 1).
+        mask: True for valid steps, shape (B, L) or (B, L, 1).
 
     Returns:
-        Weights, of the shape of `scores`.
+        Weights, in the shape of `scores`.
 
     Example:
         >>> masked_softmax(torch.zeros(2, 2), torch.tensor([[True, True], [False, False]]))
@@ -30,22 +30,22 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
 
 
 class ActivationUnit(nn.Module):
-    """Local activation of DIN: sums a history, each step weighed by the target.
+    """Local activation unit of DIN: sums a history with weights that depend on the target.
 
     v_U = Σ_j a(e_j, v_A) e_j,  a(e, v) = MLP([v; e; v − e; v ⊙ e])
 
-    Padding takes no part, not even in the batch normalization of the `MLP`. As in the paper the
-    weights are not normalized, so that their sum tells how strong the interest is.
+    Padding is excluded, also from the batch normalization of the `MLP`. As in the paper, weights
+    are not normalized, so that their sum expresses the intensity of the interest.
 
     Args:
         emb_dim: Width D of a step.
         dims: Hidden widths of the `MLP`; None means [36].
-        activation: Its activation.
-        use_softmax: Whether the weights of a history are to sum to 1.
+        activation: Activation of the `MLP`.
+        use_softmax: Whether to normalize the weights of a history to sum to 1.
         dropout: Share of activations of the `MLP` dropped while training.
 
     Shape:
-        history: (B, L, D); target: (B, D); mask: (B, L), true where a step is no padding, None for
+        history: (B, L, D); target: (B, D); mask: (B, L), true where a step is not padding, None for
         all; returns (B, D), 0 for a history without a step.
 
     Example:
@@ -87,5 +87,5 @@ class ActivationUnit(nn.Module):
         return a.squeeze(1)
 
     def weighted_sum(self, a: Tensor, valid: Tensor, history: Tensor) -> Tensor:
-        """Return v_U (B, D) of the steps' a (B, L), which is 0 at padding."""
+        """Return v_U (B, D) from the activations a (B, L) of the steps, which are 0 at padding."""
         return mix(masked_softmax(a, valid) if self.use_softmax else a, history)

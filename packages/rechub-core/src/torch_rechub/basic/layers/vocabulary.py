@@ -1,4 +1,4 @@
-"""Leaving items out of a ranking."""
+"""Masking of items in a ranking."""
 
 from collections.abc import Iterable
 
@@ -9,14 +9,14 @@ from .precision import leave_out
 
 
 class VocabMask(nn.Module):
-    """Takes items out of the running: their logits become −10⁹.
+    """Excludes items from a ranking by setting their logits to −10⁹.
 
     Args:
         vocab_size: Number V of items.
-        invalid_items: Ids that are never to be recommended, such as 0, padding.
+        invalid_items: Ids that are never recommended, such as the padding id 0.
 
     Shape:
-        logits: (B, V) or (B, L, V); returns the same shape, with `logits` left as they are.
+        logits: (B, V) or (B, L, V); returns a new tensor of the same shape.
 
     Raises:
         IndexError: An id is outside the vocabulary.
@@ -38,20 +38,20 @@ class VocabMask(nn.Module):
     def apply_mask(
         self, logits: Tensor, invalid_ids: Tensor | Iterable[int] | None = None
     ) -> Tensor:
-        """Mask the invalid items, and additional ones.
+        """Mask the invalid items and additional ones.
 
         Args:
             logits: Scores of all items.
-            invalid_ids: Additional ids: (K,) for every row, or (B, K), K for each row.
+            invalid_ids: Additional ids: (K,) for all rows, or (B, K), K for each row.
         """
         invalid = ~self.mask
         if invalid_ids is not None:
             ids = self._ids(invalid_ids)
-            further = torch.zeros(*ids.shape[:-1], self.vocab_size, dtype=torch.bool)
-            further = further.to(ids.device).scatter_(-1, ids, True)
-            if further.dim() == 2 and logits.dim() == 3:
-                further = further.unsqueeze(1)
-            invalid = invalid | further
+            additional = torch.zeros(*ids.shape[:-1], self.vocab_size, dtype=torch.bool)
+            additional = additional.to(ids.device).scatter_(-1, ids, True)
+            if additional.dim() == 2 and logits.dim() == 3:
+                additional = additional.unsqueeze(1)
+            invalid = invalid | additional
         return leave_out(logits, invalid)
 
     forward = apply_mask

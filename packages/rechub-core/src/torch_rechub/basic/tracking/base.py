@@ -15,12 +15,12 @@ class LoggerClosedError(RuntimeError):
 
 
 class BaseLogger:
-    """Where a trainer sends what it measures: three methods, all doing nothing by default.
+    """The interface of loggers: three methods that do nothing by default.
 
-    A trainer calls `log_hyperparams` once when training starts, `log_metrics` once an epoch, and
-    `finish` once when training ends, however it ends. Override what you need. An object that has
-    these three methods without this base class is accepted by the trainers too; the additional ones
-    are optional.
+    A trainer calls `log_hyperparams` once when training starts, `log_metrics` once per epoch, and
+    `finish` once when training ends, also after an error. Override the methods you need. Trainers
+    also accept objects that have these three methods without inheriting from this class; the other
+    methods are optional.
 
     Example:
         >>> class PrintLogger(BaseLogger):
@@ -38,57 +38,57 @@ class BaseLogger:
         """Record values measured at one step.
 
         Args:
-            metrics: Name to number. A trainer passes plain floats.
-            step: Where on the x-axis the values belong; trainers pass the epoch, counted from 0.
+            metrics: Metric name to value. Trainers pass plain floats.
+            step: The position on the x-axis; trainers pass the epoch, from 0.
         """
 
     def log_hyperparams(self, params: dict[str, Any]) -> None:
         """Record the settings of this run.
 
         Args:
-            params: Name to value. A trainer passes plain data: numbers, text, lists, dicts.
+            params: Name to value. Trainers pass plain data: numbers, strings, lists, dicts.
         """
 
-    # What a trainer calls only if it is there, for what is recorded on request
+    # Optional methods: a trainer calls them only if they exist, for records made on request
 
     def define_axis(self, axis: str, metrics: Sequence[str]) -> None:
-        """Learn that the steps of these metrics count something else than those of the others.
+        """Give metrics an x-axis of their own.
 
         Args:
-            axis: What they count, for instance ``global_step``.
+            axis: The quantity that their steps count, for instance ``global_step``.
             metrics: The names of the metrics; called before any of them is logged.
         """
 
     def resume_at(self, step: int, others: Mapping[str, int]) -> None:
-        """Learn that training goes on: what was recorded from there on is superseded.
+        """Continue a run: records at `step` and later are superseded.
 
         Args:
             step: The next step.
-            others: The next step of each axis that was defined.
+            others: The next step of each axis defined by `define_axis`.
         """
 
     def log_text(self, name: str, text: str, step: int) -> None:
         """Record a text."""
 
     def log_figure(self, name: str, figure: "Figure", step: int) -> None:
-        """Record a picture: a figure of matplotlib."""
+        """Record a matplotlib figure."""
 
     def log_histogram(
         self, name: str, counts: Sequence[int], edges: Sequence[float], step: int
     ) -> None:
-        """Record how many values lie between one edge and the next; there is one edge more."""
+        """Record a histogram: N counts of values between N + 1 edges."""
 
     def log_artifact(self, name: str, path: str, kind: str) -> None:
-        """Keep a file, for instance one of weights, whose `kind` is ``model``."""
+        """Store a file with the run; `kind` is ``model`` for a file of weights."""
 
     def flush(self) -> None:
-        """Bring what was logged to the disk; called when an epoch is recorded."""
+        """Write buffered records to the disk; called after each epoch."""
 
     def log_failure(self, error: BaseException) -> None:
-        """Learn that the run died of `error`; called just before `finish()`."""
+        """Record that training failed with `error`; called just before `finish()`."""
 
     def finish(self) -> None:
-        """Close the logger and release what it holds. No other method is called afterwards."""
+        """Close the logger and release its resources. No other method is called afterwards."""
 
     def __enter__(self: AnyLogger) -> AnyLogger:
         return self

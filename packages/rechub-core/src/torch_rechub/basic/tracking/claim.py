@@ -1,4 +1,4 @@
-"""One writer to a run: others, in this process or another, find it taken."""
+"""Exclusive locks, so that a run has one writer across threads and processes."""
 
 import errno
 import os
@@ -15,16 +15,16 @@ _TAKEN = {errno.EWOULDBLOCK, errno.EACCES}
 
 
 class Claim:
-    """Holds a file or folder for one writer, until it is released or the process ends.
+    """Locks a file or folder for one writer, until it is released or the process ends.
 
-    A lock of the operating system: no file is left behind by a process that is killed. Where there
-    are none, as on Windows and some network disks, everything counts as free.
+    This is a lock of the operating system, so a killed process leaves no lock file behind. Where
+    such locks do not exist, as on Windows and some network disks, every claim succeeds.
 
     Args:
-        path: What to hold; it must exist.
+        path: The file or folder; it must exist.
 
     Attributes:
-        held: Whether it was free.
+        held: Whether the lock was acquired.
 
     Example:
         >>> import tempfile
@@ -51,7 +51,7 @@ class Claim:
         _CLAIMS.add(self)
 
     def release(self) -> None:
-        """Let others have it; doing so again is harmless."""
+        """Release the lock; a second call does nothing."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor != -1:
             os.close(descriptor)
@@ -68,7 +68,7 @@ def _release_all() -> None:
         claim.release()
 
 
-# A lock belongs to every process that has the descriptor: a worker of a DataLoader, forked from a
-# training that was killed, would keep it from the one that continues.
+# A lock belongs to every process that holds the descriptor: a DataLoader worker that outlives a
+# killed training process would keep the run locked. So forked processes close it.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_release_all)

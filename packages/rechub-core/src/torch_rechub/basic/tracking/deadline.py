@@ -1,4 +1,4 @@
-"""Calls that may hang: given up after a time, then and when the process ends."""
+"""Timeouts for calls that may hang, while training and when the process ends."""
 
 import contextvars
 import os
@@ -13,19 +13,19 @@ from ..._streams import StandardStream
 
 
 class NoAnswer(TimeoutError):
-    """A call was given up."""
+    """A call did not return within its deadline."""
 
 
 class Deadline:
-    """Makes calls, one at a time, and waits for each no longer than `seconds`.
+    """Makes calls, one at a time, and waits at most `seconds` for each.
 
-    Each call runs in a thread of its own, with the context variables of the caller, so that one
-    that never returns can be left behind. Its error is raised as if it had been called here. Where
-    the system has no more threads, the call is made here, unguarded.
+    Python cannot interrupt a call that blocks in C code, but it can stop waiting for a thread. So
+    each call runs in a daemon thread, with the context variables of the caller; its exception is
+    raised in the caller. If no thread can be started, the call runs in the caller, unguarded.
 
     Args:
-        seconds: The longest wait; what is beyond `threading.TIMEOUT_MAX`, infinity among it, is
-            as long as that: centuries.
+        seconds: The longest wait; larger values than `threading.TIMEOUT_MAX`, such as infinity,
+            are reduced to it (centuries).
 
     Example:
         >>> Deadline(5.0)(print, "done")
@@ -42,12 +42,14 @@ class Deadline:
         self._running: threading.Thread | None = None
 
     def __call__(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        """Call `call`.
+        """Call `call` with the arguments, and wait for it.
 
         Raises:
-            NoAnswer: Neither it nor a call before it, which Ctrl-C cut short, has returned.
+            NoAnswer: The call, or an earlier one whose wait Ctrl-C interrupted, has not returned.
         """
-        self._wait()  # Ctrl-C ends the wait for a call, not the call
+        # Ctrl-C interrupts the wait, not the call: a logger must not be called twice at the same
+        # time
+        self._wait()
         errors: list[BaseException] = []
 
         def run() -> None:
@@ -61,14 +63,14 @@ class Deadline:
         self._running = thread
         try:
             thread.start()
-        except RuntimeError:  # the system has no thread left: the record counts for more
+        except RuntimeError:  # no thread can be started: record unguarded
             run()
         self._wait()
         if errors:
             raise errors[0]
 
     def _wait(self) -> None:
-        if self._running is None or self._running.ident is None:  # which never started
+        if self._running is None or self._running.ident is None:  # no call, or never started
             return
         self._running.join(self.seconds)
         if self._running.is_alive():
@@ -77,33 +79,35 @@ class Deadline:
 
 
 def end_process_in_time(seconds: float, error: BaseException | None) -> None:
-    """Let this process end no later than `seconds` after its main thread, whoever hangs then.
+    """End this process at most `seconds` after its main thread, even if an exit handler hangs.
 
-    An SDK that hangs does so again in what it registered for the end of the process. Call this
-    once something was left behind; a process that ends by itself does not notice.
+    An SDK that hangs during training usually hangs again in its atexit handlers or non-daemon
+    threads. Call this once a call has missed its deadline; it does not affect a process that ends
+    in time.
 
     Args:
-        seconds: How long the end may take.
-        error: What the run died of, if it did; it gives the exit status, unless the process dies of
-            another uncaught exception.
+        seconds: The longest time from the end of the main thread to the end of the process.
+        error: The exception that ended training, or None; it determines the exit status, unless
+            the process ends with another uncaught exception.
     """
     stderr = StandardStream("stderr")
 
     def watch() -> None:
         threading.main_thread().join()
-        # this thread, a daemon, dies with the process if that ends before
+        # a daemon thread: if the process ends in time, the sleep ends with it
         time.sleep(min(seconds, threading.TIMEOUT_MAX))
         stderr.write(f"torch_rechub: a tracker still hangs after {seconds:g} s: exit\n")
         stderr.flush()
         StandardStream("stdout").flush()
+        # sys.exit would only end this thread, and run the handlers that hang
         os._exit(exit_status(getattr(sys, "last_value", None) or error))
 
-    with suppress(RuntimeError):  # no thread is to be had
+    with suppress(RuntimeError):  # no thread can be started
         threading.Thread(target=watch, name="torch_rechub-exit", daemon=True).start()
 
 
 def exit_status(error: BaseException | None) -> int:
-    """The exit code of a process that dies of `error`, or of nothing.
+    """The exit code of a process that ends with `error`, or without one.
 
     Example:
         >>> [exit_status(e) for e in (None, ValueError(), KeyboardInterrupt(), SystemExit(3))]

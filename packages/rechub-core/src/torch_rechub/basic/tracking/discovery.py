@@ -1,4 +1,4 @@
-"""Finds the loggers of installed tracker packages by their entry points, without loading any."""
+"""Finds the loggers of installed tracker packages by entry points, without importing them."""
 
 from importlib import metadata
 from typing import Any
@@ -8,7 +8,7 @@ from .foreign import error_text
 
 GROUP = "torch_rechub.loggers"
 
-# The names users may import without knowing which packages they have: name to distribution.
+# Names that can always be imported, even if the package is missing: name to distribution.
 KNOWN_LOGGERS = {
     "WandbLogger": "rechub-wandb",
     "SwanLabLogger": "rechub-swanlab",
@@ -17,7 +17,7 @@ KNOWN_LOGGERS = {
 
 
 def available_loggers() -> dict[str, str]:
-    """Name of each logger that is installed, to the distribution it comes from; loads nothing.
+    """Map the name of each installed logger to its distribution, without importing it.
 
     Example:
         >>> isinstance(available_loggers(), dict)
@@ -30,10 +30,10 @@ def available_loggers() -> dict[str, str]:
 
 
 def find_logger(name: str) -> Any:
-    """The logger class called `name`, or None when no installed package has one.
+    """Return the logger class called `name`, or None if no installed package provides it.
 
-    The three names of `KNOWN_LOGGERS` always give a class; where its package is missing or broken,
-    *creating* the logger raises ImportError with the command that installs it.
+    The names of `KNOWN_LOGGERS` always return a class; if its package is missing or broken,
+    creating the logger raises ImportError with the command that installs it.
 
     Raises:
         ImportError: Two distributions register a logger of this name.
@@ -49,13 +49,13 @@ def find_logger(name: str) -> Any:
         return point.load()
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # of an SDK, which may even call sys.exit
+    except BaseException as error:  # an SDK may raise anything on import, and even call sys.exit
         package = point.dist.name if point.dist else KNOWN_LOGGERS.get(name, point.value)
         return _stand_in(name, package, error)
 
 
 def _stand_in(name: str, distribution: str, cause: BaseException | None) -> type[BaseLogger]:
-    """A class that takes the place of a logger which cannot be had, and says so when created."""
+    """Return a class that stands in for a missing logger and raises when it is created."""
     state = (
         f"{name} needs the package {distribution}, which is not installed"
         if cause is None

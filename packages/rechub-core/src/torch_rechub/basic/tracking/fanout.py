@@ -1,4 +1,4 @@
-"""Several loggers used as one, with the faults of each kept from training and from the others."""
+"""A group of loggers; a fault of one affects neither training nor the others."""
 
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -12,29 +12,29 @@ from .signals import SignalsDeferred
 
 
 class LoggerGroup:
-    """The loggers of one training run: fed in the order given, finished in reverse order.
+    """The loggers of one training run, called in the order given and finished in reverse order.
 
-    A trainer makes one of the loggers it is given, or takes the one it is given.
+    A trainer creates a group of its loggers, or uses the group it is given.
 
-    A logger that raises, or calls `sys.exit`, does not disturb training: the first fault is
-    reported with the logger's name, after three in a row the logger gets no more records, and when
-    the run ends one line says how many records were lost. A logger that does not return from a call
-    is left behind after `timeout`, which a run pays once for it; should it hold up the end of the
-    process as well, that is given as long again. Leaving the group finishes every other logger
-    once, whatever happened; a signal that arrives meanwhile waits for that, as `SignalsDeferred`
-    says. A process that is forked writes to no run that was open.
+    A logger that raises or calls `sys.exit` does not interrupt training: the first fault is
+    reported with the logger's name, after three in a row the logger is switched off, and at the end
+    of the run one message gives the number of lost records. A logger whose call does not return
+    within `timeout` is switched off, so a run waits for it once; if it also blocks the end of the
+    process, the process ends after another `timeout`. Leaving the group finishes each of the other
+    loggers once, also after an error; signals that arrive meanwhile are deferred, see
+    `SignalsDeferred`. A forked process does not write to the runs of its parent.
 
     Args:
         loggers: One logger or several: objects with the three methods of `BaseLogger`.
-        on_error: "report", or "raise" to end training by the first fault of a logger. What training
-            itself died of is never replaced.
-        timeout: Seconds after which a logger hangs, as far as it can be guarded (`any_thread` of
-            `BaseLogger`); to finish counts too, uploads of an online run among it. None waits, and
-            so does infinity.
+        on_error: "report", or "raise" to end training at the first fault of a logger. An exception
+            of training itself is never replaced.
+        timeout: Seconds after which a call counts as hanging, `finish` with its uploads included;
+            only for loggers that may be called from any thread (`any_thread` of `RunLogger`). None
+            and infinity wait without a limit.
 
     Raises:
-        TypeError: An object lacks one of the three methods, or `timeout` is no number.
-        ValueError: `on_error` or `timeout` is none of these, or one logger is given twice.
+        TypeError: An object lacks one of the three methods, or `timeout` is not a number.
+        ValueError: `on_error` or `timeout` is out of range, or one logger is given twice.
 
     Example:
         >>> from torch_rechub.basic.tracking import BaseLogger
@@ -64,7 +64,7 @@ class LoggerGroup:
 
     @classmethod
     def of(cls, loggers: Any) -> "LoggerGroup":
-        """The given loggers as a group; a group as it is."""
+        """Return a group of the given loggers; a group is returned unchanged."""
         return loggers if isinstance(loggers, cls) else cls(loggers)
 
     def __enter__(self) -> "LoggerGroup":
@@ -75,13 +75,13 @@ class LoggerGroup:
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Record the values of one step in every logger."""
         for member in self._members:
-            member.feed("log_metrics", dict(metrics), step=step)
+            member.record("log_metrics", dict(metrics), step=step)
 
     def log_hyperparams(self, params: dict[str, Any]) -> None:
         """Record the settings of the run in every logger, as plain data without secrets."""
         plain = plain_hyperparams(params)
         for member in self._members:
-            member.feed("log_hyperparams", dict(plain))
+            member.record("log_hyperparams", dict(plain))
 
     def offer(self, hook: str, *args: Any, **kwargs: Any) -> None:
         """Call an optional method of `BaseLogger` in every logger that has it."""
@@ -94,6 +94,7 @@ class LoggerGroup:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # ExitStack calls every callback, even if an earlier one raises, such as on a second Ctrl-C
         with SignalsDeferred(error), ExitStack() as last_in_first_out:
             for member in self._members:
                 last_in_first_out.callback(member.finish, error)

@@ -1,4 +1,4 @@
-"""Faults of other code that a training run must survive: exits, errors that cannot be shown."""
+"""Guards against third-party code that exits, or raises errors that cannot be printed."""
 
 import random
 from collections.abc import Callable
@@ -7,18 +7,18 @@ from typing import ParamSpec, TypeVar
 
 from .redaction import redact
 
-_READ = 2**16  # characters of an error that are looked through for secrets
-_LONGEST = 2000  # characters of an error that are worth reading
+_READ = 2**16  # characters of an error that are searched for secrets
+_LONGEST = 2000  # characters of an error that are shown
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
 def error_text(error: BaseException, form: Callable[[BaseException], str] = str) -> str:
-    r"""The text of an error, cut if it is long; never an error itself.
+    r"""Return the text of an error, truncated if it is long; never raises.
 
     Args:
-        error: Whatever was raised: its ``__str__`` and ``__repr__`` may raise, too.
+        error: The exception; its ``__str__`` and ``__repr__`` may raise, too.
         form: `str`, or `repr`.
 
     Example:
@@ -31,7 +31,8 @@ def error_text(error: BaseException, form: Callable[[BaseException], str] = str)
         '<its text raises RuntimeError>'
     """
     try:
-        text = redact(form(error)[:_READ])  # before it is cut: half a secret is not found
+        # redact before truncating: half a secret would not be recognized
+        text = redact(form(error)[:_READ])
     except KeyboardInterrupt:
         raise
     except BaseException as fault:
@@ -40,13 +41,13 @@ def error_text(error: BaseException, form: Callable[[BaseException], str] = str)
 
 
 def undisturbed(call: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """`call`, which imports an SDK or opens a run of it, but does not end the process.
+    """Wrap a call that imports an SDK or opens a run, so that it cannot exit the process.
 
-    Nor does it change Python's random state, which is put back; meanwhile it is one of the
-    system's, so that names which an SDK invents differ in scripts of one seed.
+    Python's random state is restored afterwards. Meanwhile it is seeded by the system, so that run
+    names which an SDK draws differ between scripts with the same seed.
 
     Raises:
-        RuntimeError: The SDK called `sys.exit`, or raised what is no Exception.
+        RuntimeError: The SDK called `sys.exit`, or raised a BaseException.
 
     Example:
         >>> random.seed(0)

@@ -11,27 +11,27 @@ SUFFIX = ".run.jsonl"
 _FLOAT = "$float"
 _FLOATS = {str(value): value for value in (math.nan, math.inf, -math.inf)}
 _TOO_LARGE = 2**62
-_LONGEST = 64 * 2**20  # bytes; a line beyond is not ours, and must not fill the memory
+_LONGEST = 64 * 2**20  # bytes; a longer line is not one of ours, and must not fill the memory
 
 
 def json_line(record: dict[str, Any]) -> bytes:
-    r"""A record as a line of strict JSON in UTF-8.
+    r"""Encode a record as a line of strict JSON in UTF-8.
 
     Example:
         >>> json_line({"loss": float("nan"), "名": "a"}).decode()
         '{"loss":{"$float":"nan"},"名":"a"}\n'
     """
     text = json.dumps(_encode(record), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # A lone surrogate, from a file name that is no UTF-8, becomes JSON's own escape of it.
+    # a lone surrogate, as in a file name that is not UTF-8, becomes a JSON escape
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def from_json_line(line: bytes) -> Any:
-    """The value that `json_line` was given.
+    """Decode a line that `json_line` encoded.
 
     Raises:
-        ValueError: The line is no JSON, is nested too deeply to be read, names a key twice, or has
-            a number that no float can hold.
+        ValueError: The line is not JSON, is nested too deeply, repeats a key, or holds a number
+            that is out of range for a float.
     """
     try:
         return json.loads(
@@ -44,13 +44,13 @@ def from_json_line(line: bytes) -> Any:
 def read_records(
     file: BinaryIO, damaged: Callable[[int, str], None]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The records of a file with the numbers of their lines, those of later formats included.
+    """Iterate over the records of a file with their line numbers, later formats included.
 
-    Empty lines and a last line that was cut off are passed over.
+    Empty lines and a truncated last line are skipped.
 
     Args:
-        file: Open for reading bytes.
-        damaged: Called with the number of each line that is no record, and the reason.
+        file: A file opened for reading bytes.
+        damaged: Called with the number of each invalid line and the reason.
     """
     for number, line in _lines(file):
         if line is None:
@@ -65,19 +65,20 @@ def read_records(
 
 
 def _reason(error: ValueError) -> str:
-    if isinstance(error, json.JSONDecodeError):  # which calls every line the first
+    # str(error) would give the line in its input, which is always 1
+    if isinstance(error, json.JSONDecodeError):
         return f"no JSON: {error.msg.removesuffix(' at')} at column {error.colno}"
     return "no UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def step_of(record: dict[str, Any]) -> int:
-    """The step of a record.
+    """Return the step of a record.
 
     Raises:
-        ValueError: It has none, or one that no logger takes.
+        ValueError: The record has no step, or one that is out of range.
     """
     step = record.get("step")
-    if isinstance(step, float) and step.is_integer():  # JSON has one kind of numbers
+    if isinstance(step, float) and step.is_integer():  # JSON does not distinguish 1.0 from 1
         step = int(step)
     if type(step) is not int or not 0 <= step < _TOO_LARGE:
         raise ValueError("step is no whole number from 0 to 2**62")
@@ -85,7 +86,7 @@ def step_of(record: dict[str, Any]) -> int:
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """Number and text of each line; None in place of a text that is too long."""
+    """Iterate over line numbers and lines; None in place of a line that is too long."""
     number = 0
     while line := file.readline(_LONGEST + 1):
         number += 1

@@ -1,4 +1,4 @@
-"""`JSONLLogger`: a run as one file of JSON lines; needs no package, account or service."""
+"""`JSONLLogger`: records a run as a file of JSON lines, without a package, account or service."""
 
 import errno
 import logging
@@ -27,46 +27,47 @@ _NO_FILE_NAME = re.compile(r"[^\w.-]+")
 class JSONLLogger(RunLogger):
     r"""Records one run as a file of JSON lines, which `torch_rechub.runs` and ``rechub`` read back.
 
-    Every record is one line, handed to the operating system before the call returns: what was
-    logged survives the death of the process, ``kill -9`` included. Runs never share a file, however
-    many are started at once. Numbers are kept to the last digit, NaN and infinities included.
+    Every record is one line, passed to the operating system before the call returns, so that
+    records survive the death of the process, ``kill -9`` included. Runs never share a file, even if
+    many are started at once. Numbers are stored exactly, NaN and infinities included.
 
-    A line has ``v`` (the format's version, 1), ``event``, ``time`` (ISO 8601, UTC) and, by event,
-    ``start``: ``id``, ``name``, ``project``, ``tags``, ``notes``; ``hyperparams``: ``hyperparams``,
-    to be merged with those before; ``metrics``: ``step`` and ``metrics``; ``text``: ``name``,
-    ``text``, ``step``; ``histogram``: ``name``, ``counts``, ``edges``, ``step``; ``resume``:
-    ``step``, from which on earlier metrics are superseded, and ``steps`` of metrics that count
-    otherwise; ``finish``: ``status`` (``finished``,
+    A line has ``v`` (the version of the format, 1), ``event``, ``time`` (ISO 8601, UTC) and, by
+    event, ``start``: ``id``, ``name``, ``project``, ``tags``, ``notes``; ``hyperparams``:
+    ``hyperparams``, merged with earlier ones; ``metrics``: ``step`` and ``metrics``; ``text``:
+    ``name``, ``text``, ``step``; ``histogram``: ``name``, ``counts``, ``edges``, ``step``;
+    ``resume``: ``step``, from which earlier metrics are superseded, and ``steps`` of metrics with
+        another axis;
+    ``finish``: ``status`` (``finished``,
     ``failed``, ``interrupted``) and ``error``. NaN and the infinities, which JSON lacks, are
     ``{"$float": "nan"}``, ``"inf"`` and ``"-inf"``; a key that begins with ``$`` is written with
     another ``$``.
 
     Args:
-        project: What the run belongs to.
+        project: The project of the run.
         name: The run's name; its id by default.
         config: Initial hyper-parameters; a value logged later under the same name replaces it.
         tags: Labels of the run.
         notes: A longer description.
         dir: The folder of the file, made if it does not exist; ``~`` is expanded.
-        id: The run's id, which the file is called by; eight random hexadecimal digits by default.
+        id: The run's id and the name of the file; eight random hexadecimal digits by default.
         resume: Whether to continue the run of this id: ``allow`` does so if there is one, ``must``
-            raises if there is none, None or ``never`` raises if there is one. A logger that records
-            a metric again from a step that the run has is another run, in a file of its own,
-            ``<id>-2``, unless `fit` with ``resume=True`` says that the run goes on.
+            raises if there is none, None or ``never`` raises if there is one. A logger that
+            records a metric again at a step that the run already has writes a new run to the file
+            ``<id>-2``, unless the run is continued by `fit` with ``resume=True``.
 
     Attributes:
-        path: The file; only the user who started the run may read it.
+        path: The file, readable only by the user who started the run.
         run_id: The run's id.
 
     Raises:
-        TypeError: `config` is no dict.
+        TypeError: `config` is not a dict.
         ValueError: `dir` is empty or a URL such as ``s3://…``; `id` cannot be in a file's name;
-            `resume` is none of these, or without `id`; `id` holds a secret; the run to continue has
+            `resume` has another value, or needs `id`; `id` holds a secret; the run to continue has
             a later format.
-        FileExistsError: There is a run of this id, and it is not to be continued.
-        FileNotFoundError: There is none, and it must be.
+        FileExistsError: A run of this id exists, and `resume` does not continue it.
+        FileNotFoundError: `resume` is ``must``, and no run of this id exists.
         BlockingIOError: Another logger, in this process or another, is writing the run.
-        OSError: The folder cannot be made or written.
+        OSError: The folder cannot be created or written.
 
     Example:
         >>> import tempfile
@@ -101,7 +102,9 @@ class JSONLLogger(RunLogger):
         about = without_secrets("JSONLLogger", {"id": self.run_id, **told})
         folder = local_directory("JSONLLogger", "dir", dir)
         os.makedirs(folder, exist_ok=True)
-        texts = {key: text for key, text in about.items() if isinstance(text, str)}  # of any length
+        texts = {
+            key: text for key, text in about.items() if isinstance(text, str)
+        }  # numbers of any length
         self._about = {**plain_hyperparams({**about, **dict.fromkeys(texts)}), **texts}
         file = f"{id}{SUFFIX}" if id else _file_name(about["name"], self.run_id)
         self._axis_of: dict[str, str] = {}
@@ -112,7 +115,7 @@ class JSONLLogger(RunLogger):
             self.write_hyperparams(params)
 
     def _open(self, path: str, new: bool) -> None:
-        """Hold a file that no other logger has, and begin or continue its run."""
+        """Lock a file that no other logger writes, and start or continue its run."""
         file: Any = open(  # noqa: SIM115
             path, "x+b" if new else "a+b", buffering=0, opener=_private
         )
@@ -137,7 +140,7 @@ class JSONLLogger(RunLogger):
             self._write("start", **self._about)
 
     def _goes_on(self) -> bool:
-        """Continue the steps of the file; say whether its last line was cut off."""
+        """Read the steps of the file; return whether its last line was truncated."""
         with open(self.path, "rb") as lines:
             for _, record in read_records(lines, lambda number, reason: None):
                 if record["v"] > VERSION:
@@ -146,7 +149,7 @@ class JSONLLogger(RunLogger):
                         f"this version of rechub-core writes {VERSION}: pip install -U rechub-core"
                     )
                 if "step" in record:
-                    with suppress(ValueError):  # readers leave that line out
+                    with suppress(ValueError):  # readers skip the truncated line
                         self._next_step = max(self._next_step, step_of(record) + 1)
                         self._add_earlier(record)
             lines.seek(max(lines.tell() - 1, 0))
@@ -164,7 +167,7 @@ class JSONLLogger(RunLogger):
         self._earlier = {n: min(s, steps.get(n, step) - 1) for n, s in self._earlier.items()}
 
     def _begin_another_run(self, metric: str) -> None:
-        """Go on in a file of its own: the run that is in this one has these steps already."""
+        """Continue in a new file, because the run in this one already has these steps."""
         before, file, claim, begun = self.path, self._file, self._claim, self._begun
         file.seek(begun)
         mine = file.read().lstrip(b"\n")
@@ -186,8 +189,8 @@ class JSONLLogger(RunLogger):
 
     @property
     def recovery(self) -> str:
-        """Where the run is."""
-        return f"What it recorded is in {self.path}."
+        """Where the run is stored."""
+        return f"Its records are in {self.path}."
 
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Append one line."""
@@ -197,15 +200,15 @@ class JSONLLogger(RunLogger):
         self._write("metrics", step=step, metrics=metrics)
 
     def write_hyperparams(self, params: dict[str, Any]) -> None:
-        """Append one line; the last value of a name wins."""
+        """Append one line; a later value of a name replaces an earlier one."""
         self._write("hyperparams", hyperparams=params)
 
     def define_axis(self, axis: str, metrics: Sequence[str]) -> None:
-        """Remember it; every metric of the file has steps of its own."""
+        """Remember the axis of the metrics."""
         self._axis_of |= dict.fromkeys(metrics, axis)
 
     def write_resume(self, step: int, others: dict[str, int]) -> None:
-        """Append one line: from where on which metric is superseded."""
+        """Append one line: the step from which each metric is superseded."""
         steps = {name: others[axis] for name, axis in self._axis_of.items() if axis in others}
         self._write("resume", step=step, steps=steps)
         self._supersede(step, steps)
@@ -219,7 +222,7 @@ class JSONLLogger(RunLogger):
         self._write("histogram", name=name, counts=counts, edges=edges, step=step)
 
     def close(self, failure: BaseException | None) -> None:
-        """Append how the run ended and close the file."""
+        """Append the status of the run and close the file."""
         try:
             error = None if failure is None else failure_text(failure)
             self._write("finish", status=ending(failure), error=error)
@@ -234,7 +237,7 @@ class JSONLLogger(RunLogger):
         rest = memoryview(b"\n" + line if self._torn else line)
         self._torn = True
         with naming(self.path):
-            while rest:  # a full disk takes a part and refuses the rest
+            while rest:  # on a full disk, write accepts a part of the line and refuses the rest
                 rest = rest[self._file.write(rest) :]
         self._torn = False
 
@@ -250,7 +253,7 @@ def _check_id(id: str | None, resume: str | None) -> None:
 
 def _is_continued(path: str, resume: str | None) -> bool:
     there = os.path.exists(path)
-    if there and not os.path.isfile(path):  # a pipe would wait for a writer
+    if there and not os.path.isfile(path):  # opening a pipe would block
         raise FileExistsError(errno.EEXIST, "JSONLLogger: what is there is no file", path)
     if resume == "must" and not there:
         raise FileNotFoundError(errno.ENOENT, "JSONLLogger: there is no run to continue", path)

@@ -1,4 +1,4 @@
-"""`RunLogger`: the part that the loggers of all trackers share."""
+"""`RunLogger`: the base class of the loggers of all trackers."""
 
 import logging
 import os
@@ -23,22 +23,22 @@ AnyRunLogger = TypeVar("AnyRunLogger", bound="RunLogger")
 
 
 class RunLogger(BaseLogger):
-    """A logger that owns one run of one tracker; what a new tracker should subclass.
+    """A logger that owns one run of one tracker: the base class for new trackers.
 
-    It settles once, for every tracker, what is not the tracker's business: values become plain
-    floats, steps become non-negative ints, hyper-parameters become plain data, what is secret in
-    them and in names and texts is replaced, `finish()` may be called twice, and anything else after
-    it raises `LoggerClosedError`.
+    It handles everything that does not depend on the tracker: values become plain floats, steps
+    become non-negative ints, hyper-parameters become plain data, secrets in them and in names and
+    texts are redacted, `finish()` may be called twice, and any other call after it raises
+    `LoggerClosedError`.
 
     A tracker opens its run in `__init__` (so that a missing key or package fails before training)
-    and writes in three methods: `write_metrics`, `write_hyperparams`, `close`. Where it can keep
-    more, `write_text`, `write_figure`, `write_histogram`, `write_artifact` do so.
+    and writes in three methods: `write_metrics`, `write_hyperparams`, `close`. The methods
+    `write_text`, `write_figure`, `write_histogram` and `write_artifact` are optional.
 
-    Where several processes train together, only rank 0 opens a run: in the others `__init__` is
-    not called and all methods do nothing.
+    In distributed training only rank 0 opens a run: in the other processes `__init__` is not called
+    and all methods do nothing.
 
     Trainers call the methods from threads other than the one that opened the run. A tracker that
-    cannot bear that sets ``any_thread = False``, and nothing guards training against its hanging.
+    does not support this sets ``any_thread = False``; its calls then have no timeout.
 
     Example:
         A complete tracker that appends to a list:
@@ -63,10 +63,12 @@ class RunLogger(BaseLogger):
     any_thread = True
 
     def __new__(cls: type[AnyRunLogger], *args: Any, **kwargs: Any) -> AnyRunLogger:
-        """A logger that opens no run, in the processes of a training run that are not the first."""
+        """Create a logger without a run in processes of rank above 0."""
         rank = process_rank()
         if rank > 0 and not issubclass(cls, _WithoutRun):
             log.info("%s: rank %d opens no run; rank 0 does.", cls.__name__, rank)
+            # Trackers open their run in __init__. A class in front whose __init__ does nothing
+            # keeps that from running, and isinstance(logger, cls) still holds.
             cls = type(cls.__name__, (_WithoutRun, cls), {"__module__": cls.__module__})
         return object.__new__(cls)
 
@@ -79,50 +81,50 @@ class RunLogger(BaseLogger):
 
     @property
     def closed(self) -> bool:
-        """Whether `finish()` was called, or another process opened the run, which alone writes."""
+        """Whether `finish()` was called, or the run belongs to another process."""
         return self._closed or self._process != os.getpid()
 
     @property
     def recovery(self) -> str:
-        """Where the run's files are, and how to send them if it cannot be finished; may be empty.
+        """Where the run's files are, and how to upload them if `finish` fails; may be empty.
 
-        Reported when the tracker hangs.
+        It is part of the message when the tracker hangs.
         """
         return ""
 
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
-        """Write to the run; `metrics` has at least one entry, `step` is at least 0."""
+        """Write metrics to the run; `metrics` is not empty, `step` is at least 0."""
 
     def write_hyperparams(self, params: dict[str, Any]) -> None:
-        """Write to the run; `params` is plain data (None, bool, int, float, str, list, dict)."""
+        """Write plain data (None, bool, int, float, str, list, dict) to the run."""
 
     def write_resume(self, step: int, others: dict[str, int]) -> None:
-        """Write to the run that what it has from there on is superseded, if that can be said."""
+        """Mark the records at these steps and later as superseded, if the tracker can."""
 
     def write_text(self, name: str, text: str, step: int) -> None:
-        """Write to the run, if the tracker keeps texts; `text` is without secrets."""
+        """Write a text to the run, if the tracker stores texts; secrets are redacted already."""
 
     def write_figure(self, name: str, figure: "Figure", step: int) -> None:
-        """Write to the run, if the tracker keeps pictures."""
+        """Write a figure to the run, if the tracker stores images."""
 
     def write_histogram(self, name: str, counts: list[int], edges: list[float], step: int) -> None:
-        """Write to the run, if the tracker keeps histograms."""
+        """Write a histogram to the run, if the tracker stores histograms."""
 
     def write_artifact(self, name: str, path: str, kind: str) -> None:
-        """Keep the file with the run, if the tracker keeps files."""
+        """Store a file with the run, if the tracker stores files."""
 
     def close(self, failure: BaseException | None) -> None:
-        """Close the run; called once. `failure` is what the run died of, or None."""
+        """Close the run; called once. `failure` is the exception that ended training, or None."""
 
     def log_metrics(self, metrics: Mapping[str, Any], step: SupportsInt | None = None) -> None:
         """Record values measured at one step.
 
         Args:
             metrics: Name to number: Python, NumPy, or a tensor of one element on any device.
-                Nested dicts are flattened to ``outer/inner``. What is no number is left out with
-                one warning for each name.
-            step: A non-negative integer below 2**62, of any of those types; None means the step
-                after the largest one so far.
+                Nested dicts are flattened to ``outer/inner``. Other values are skipped, with one
+                warning for each name.
+            step: A non-negative integer below 2**62, of any of those types; None means the
+                largest step so far + 1.
 
         Raises:
             LoggerClosedError: After `finish()`.
@@ -136,10 +138,10 @@ class RunLogger(BaseLogger):
             self._next_step = max(self._next_step, number + 1)
 
     def log_hyperparams(self, params: Mapping[str, Any]) -> None:
-        """Record settings; names given again replace the values given before.
+        """Record settings; a later value of a name replaces an earlier one.
 
         Args:
-            params: Name to value of any kind; `plain_hyperparams` says what becomes of it.
+            params: Name to value of any type, converted by `plain_hyperparams`.
 
         Raises:
             LoggerClosedError: After `finish()`.
@@ -148,28 +150,28 @@ class RunLogger(BaseLogger):
         self.write_hyperparams(plain_hyperparams(params))
 
     def resume_at(self, step: int, others: Mapping[str, int]) -> None:
-        """Go on at `step`, and at those of other axes, in a run that was continued."""
+        """Continue a run at `step`, and at the given steps of other axes."""
         self._require_open()
         self._next_step = _whole_step(step)
         self.write_resume(self._next_step, {axis: int(at) for axis, at in others.items()})
 
     def log_text(self, name: str, text: str, step: int) -> None:
-        """Record a text, without what is secret in it."""
+        """Record a text, with secrets redacted."""
         self._require_open()
         self.write_text(redact(name), redact(str(text)), _whole_step(step))
 
     def log_figure(self, name: str, figure: "Figure", step: int) -> None:
-        """Record a figure of matplotlib."""
+        """Record a matplotlib figure."""
         self._require_open()
         self.write_figure(redact(name), figure, _whole_step(step))
 
     def log_histogram(
         self, name: str, counts: Sequence[int], edges: Sequence[float], step: int
     ) -> None:
-        """Record how many values lie between one edge and the next.
+        """Record a histogram: N counts of values between N + 1 edges.
 
         Raises:
-            ValueError: There is not one edge more than counts.
+            ValueError: There are not N + 1 edges.
         """
         self._require_open()
         if len(edges) != len(counts) + 1:
@@ -178,18 +180,18 @@ class RunLogger(BaseLogger):
         self.write_histogram(redact(name), whole, bounds, _whole_step(step))
 
     def log_artifact(self, name: str, path: str, kind: str) -> None:
-        """Keep a file with the run."""
+        """Store a file with the run."""
         self._require_open()
         self.write_artifact(redact(name), path, redact(kind))
 
     def log_failure(self, error: BaseException) -> None:
-        """Remember that the run died of `error`, so that `finish()` records it as failed."""
+        """Remember that training failed with `error`, so that `finish()` records a failed run."""
         self._failure = error
 
     def finish(self) -> None:
-        """Close the run; calling it again, or in a process that was forked, does nothing.
+        """Close the run; a second call, or a call in a forked process, does nothing.
 
-        A signal that arrives meanwhile waits until the run is closed.
+        Signals that arrive meanwhile are deferred until the run is closed.
         """
         if not self.closed:
             self._closed = True
@@ -197,7 +199,7 @@ class RunLogger(BaseLogger):
                 self.close(self._failure)
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy, as in another process, is closed and has no hold on the run: one writes it."""
+        """A copy, for instance in another process, is closed: a run has one writer."""
         plain = {n: v for n, v in vars(self).items() if isinstance(v, str | int | None)}
         return {**plain, "_closed": True, "_failure": None}
 
@@ -216,7 +218,7 @@ class RunLogger(BaseLogger):
 
 
 class _WithoutRun(RunLogger):
-    """Comes before a tracker's class in the processes that open no run: each hook does nothing."""
+    """Placed before a tracker's class in processes without a run: all hooks do nothing."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         RunLogger.__init__(self)

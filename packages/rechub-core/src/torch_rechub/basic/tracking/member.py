@@ -1,4 +1,4 @@
-"""One logger among those of a run, its faults counted and kept from training."""
+"""One logger of a run, with its faults counted and kept away from training."""
 
 import logging
 import os
@@ -19,16 +19,16 @@ _FAULTS_IN_A_ROW = 3
 
 
 class Member:
-    """A logger, fed and finished; a fault is reported once, three in a row switch it off.
+    """A logger of a group; its first fault is reported, three in a row switch it off.
 
     Args:
         logger: An object with the three methods of `BaseLogger`.
-        on_error: "raise" raises its faults instead.
-        timeout: Seconds after which a call counts as hanging, and the logger as lost; only where it
-            says that it may be called from `any_thread`. None waits for ever.
+        on_error: "report", or "raise" to raise its faults.
+        timeout: Seconds after which a call counts as hanging and the logger is switched off; only
+            if the logger sets `any_thread`. None waits without a limit.
 
     Raises:
-        TypeError: It lacks one of the three methods.
+        TypeError: The logger lacks one of the three methods.
     """
 
     def __init__(self, logger: Any, on_error: OnError, timeout: float | None) -> None:
@@ -49,7 +49,7 @@ class Member:
         self._hangs = False
 
     def begin(self) -> None:
-        """Belong to this process from now on: one that is forked later on writes nothing.
+        """Bind the logger to this process: processes forked later do not write to it.
 
         Raises:
             LoggerClosedError: The logger was finished before, or opened in another process.
@@ -61,8 +61,8 @@ class Member:
                 "in another process. Create a new logger for each run, in the process that trains."
             )
 
-    def feed(self, method: str, *args: Any, **kwargs: Any) -> None:
-        """Call a method that records something."""
+    def record(self, method: str, *args: Any, **kwargs: Any) -> None:
+        """Call a method of the logger, or count a lost record if it is switched off."""
         if self._process != os.getpid():
             return
         if self._hangs or self._faults_in_a_row >= _FAULTS_IN_A_ROW:
@@ -76,15 +76,16 @@ class Member:
                 _warn("%s failed %d times in a row: off.", self.name, _FAULTS_IN_A_ROW)
 
     def offer(self, hook: str, *args: Any, **kwargs: Any) -> None:
-        """Call a method that a logger need not have."""
+        """Call an optional method, if the logger has it."""
         if callable(self._look_up(hook)):
-            self.feed(hook, *args, **kwargs)
+            self.record(hook, *args, **kwargs)
 
     def finish(self, error: BaseException | None) -> None:
-        """Tell the logger what the run died of, if it did, and close it."""
+        """Report the exception that ended training, if any, and close the logger."""
         if self._process != os.getpid():
             return
-        self.raises = self.raises and error is None  # what training died of is what is raised
+        # a fault of a logger must not replace the exception that ended training
+        self.raises = self.raises and error is None
         try:
             if error is not None and callable(self._look_up("log_failure")) and not self._hangs:
                 self._survive("log_failure", error)
@@ -99,7 +100,7 @@ class Member:
     def _look_up(self, name: str) -> Any:
         try:
             return getattr(self.logger, name, None)
-        except BaseException as error:  # of a logger that asks somebody else
+        except BaseException as error:  # a property or __getattr__ of the logger may raise anything
             if isinstance(error, KeyboardInterrupt) or raised_by_signal(error):
                 raise
             return None
@@ -118,8 +119,9 @@ class Member:
                 raise
             return False
         except BaseException as error:
-            # SDKs also call sys.exit; but Ctrl-C and what a handler of a signal raises is meant
-            # for the training that is interrupted.
+            # BaseException, because SDKs also call sys.exit. But Ctrl-C, and an exception that a
+            # signal handler raises, are meant for training, not for the logger they happened to
+            # interrupt.
             if isinstance(error, KeyboardInterrupt) or raised_by_signal(error):
                 raise
             text = error_text(error, repr)
@@ -144,5 +146,5 @@ class Member:
 
 
 def _warn(message: str, *args: object, exc_info: bool = False) -> None:
-    with usable_streams():  # a warning must not do what it warns of
+    with usable_streams():  # a warning on a closed or broken stream must not raise itself
         log.warning(message, *args, exc_info=exc_info)

@@ -1,4 +1,4 @@
-"""Names of metrics and hyper-parameters: no two become one, and what is changed is reported."""
+"""Unique names of metrics and hyper-parameters; every change of a name is reported."""
 
 import logging
 from collections.abc import Container, Hashable, Iterable
@@ -13,7 +13,7 @@ Keys = tuple[Any, ...]
 
 
 def free_name(name: str, taken: Container[str]) -> str:
-    """`name`, with ``_`` appended until it is not among those taken.
+    """Append ``_`` to `name` until it is not taken.
 
     Example:
         >>> free_name("a", {"a", "a_"})
@@ -28,7 +28,7 @@ _reported: set[str] = set()
 
 
 def distinct(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """A dict of hyper-parameters that keeps each: of those of one name, the later get ``_``.
+    """Make the names of hyper-parameters unique: later ones of a name get ``_`` appended.
 
     Example:
         >>> distinct([("dims", 1), ("dims", 2)])
@@ -45,10 +45,10 @@ def distinct(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class MetricNames:
-    """Joins nested keys to names, so that no two metrics of a run get one name.
+    """Joins nested keys to metric names that are unique in a run.
 
-    The same keys always get the same name. Those that would get the name of others get one with
-    ``_`` appended, which is reported once. Names are without secrets.
+    The same keys always get the same name. On a collision ``_`` is appended, which is reported
+    once. Secrets in names are redacted.
 
     Example:
         >>> names = MetricNames()
@@ -83,6 +83,6 @@ def _text(key: Any) -> str:
 
 
 def _identity(key: Any) -> Hashable:
-    """Equal for what is one key of a dict, except that True is not 1; 1 and "1" differ."""
+    """An identity of keys: equal where dict keys are equal, except that True differs from 1."""
     kind = bool if isinstance(key, bool) else Number if isinstance(key, Number) else type(key)
     return (str, _text(key)) if isinstance(key, str) else (kind, key)

@@ -1,6 +1,6 @@
-"""Turns what users log into plain data: metrics into floats, hyper-parameters into JSON-like data.
+"""Converts logged values to plain data: metrics to floats, hyper-parameters to JSON-like data.
 
-Done here once, so that every tracker receives the same, and nothing secret.
+The conversion happens once, so that all trackers receive the same data, with secrets redacted.
 """
 
 import dataclasses
@@ -20,8 +20,8 @@ log = logging.getLogger("torch_rechub.tracking")
 _MAX_DEPTH = 8
 _MAX_ITEMS = 200
 _MAX_TEXT = 2_000
-_ROOM = 32  # so that what was cut, and says so, is not cut again
-_READ = 2**16  # of a longer text no more is looked through for secrets
+_ROOM = 32  # room for the note of a truncation, so that it is not truncated again
+_READ = 2**16  # characters of a text that are searched for secrets
 _BEYOND_FLOATS = 2**1024  # too large to become a float
 
 _warned: set[str] = set()
@@ -29,15 +29,15 @@ _warned_of_cut: set[str] = set()
 
 
 def plain_metrics(metrics: Mapping[str, Any], names: MetricNames | None = None) -> dict[str, float]:
-    """Each value as a float; nested dicts flattened to ``outer/inner``.
+    """Convert metrics to floats, and flatten nested dicts to ``outer/inner``.
 
     Values may be Python or NumPy numbers and bools, and arrays or tensors of one element, on any
-    device and of any type. What is no number is left out, with one warning for each name. No two
-    metrics get one name: see `MetricNames`.
+    device and of any dtype. Other values are skipped, with one warning for each name. Names are
+    unique: see `MetricNames`.
 
     Args:
         metrics: Name to value, or to nested metrics.
-        names: The names that the run has given so far.
+        names: The names used in the run so far.
 
     Example:
         >>> import numpy as np
@@ -53,7 +53,9 @@ def plain_metrics(metrics: Mapping[str, Any], names: MetricNames | None = None) 
         elif name not in _warned:
             _warned.add(name)
             log.warning(
-                "The metric %r is no number (%s) and was not recorded.", name, type(value).__name__
+                "The metric %r is not a number (%s) and was not recorded.",
+                name,
+                type(value).__name__,
             )
     return values
 
@@ -61,7 +63,7 @@ def plain_metrics(metrics: Mapping[str, Any], names: MetricNames | None = None) 
 def _flatten(metrics: Mapping[Any, Any], above: Keys = ()) -> Iterator[tuple[Keys, Any]]:
     for key, value in metrics.items():
         keys = (*above, key)
-        if isinstance(value, Mapping) and len(keys) < _MAX_DEPTH:  # one may contain itself
+        if isinstance(value, Mapping) and len(keys) < _MAX_DEPTH:  # a dict may contain itself
             yield from _flatten(value, keys)
         else:
             yield keys, value
@@ -76,18 +78,17 @@ def _as_float(value: Any) -> float | None:
         if isinstance(number, int) and abs(number) >= _BEYOND_FLOATS:
             return math.inf if number > 0 else -math.inf
         return float(number)
-    except Exception:  # what an object of any type raises that is no number
+    except Exception:  # an object of any type may raise anything here
         return None
 
 
 def plain_hyperparams(params: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of `params` as plain data: None, bool, int, float, str, lists and dicts of these.
+    """Copy `params` as plain data: None, bool, int, float, str, lists and dicts of these.
 
     Dataclasses and namespaces become dicts, enums their value, paths text, NumPy and tensor scalars
-    numbers, larger arrays and tensors their shape and type, classes and functions their qualified
-    name (nothing is ever called). Other objects become the name of their type. What is secret
-    becomes ``<redacted>``; `redaction` says what that is. Depth, length and text are capped. Plain
-    data stays as it is.
+    numbers, larger arrays and tensors their shape and dtype, classes and functions their qualified
+    name (they are never called). Other objects become the name of their type. Secrets become
+    ``<redacted>``; see `redaction`. Depth, length and text are limited. Plain data is unchanged.
 
     Example:
         >>> plain_hyperparams({"lr": 1e-3, "optimizer": dict, "wandb_api_key": "abc"})
@@ -176,7 +177,7 @@ class _Converter:
         return type(value).__qualname__
 
     def sequence(self, items: Sequence[Any], above: tuple[int, ...]) -> list[Any]:
-        if hasattr(items, "_fields"):  # a named tuple: its names say what is secret
+        if hasattr(items, "_fields"):  # a named tuple: its field names may be names of secrets
             return list(self.mapping(dict(zip(items._fields, items, strict=True)), above).values())
         kept = len(items) if len(items) <= _MAX_ITEMS + 1 else _MAX_ITEMS
         plain = self.redactor.sequence([self.convert(item, above) for item in items[:kept]])
@@ -186,7 +187,7 @@ class _Converter:
     def text(self, value: str | bytes) -> str:
         text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
         length = len(text)
-        # Cut after secrets are found: half of one would not be.
+        # redact before truncating: half a secret would not be recognized
         text = self.redactor.text(text[:_READ])
         if length <= _READ and len(text) <= _MAX_TEXT + _ROOM:
             return text

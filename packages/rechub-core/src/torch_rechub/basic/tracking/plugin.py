@@ -25,7 +25,7 @@ def load_sdk(module: str, distribution: str) -> Any:
         distribution: The tracker package that depends on the SDK, for instance ``rechub-wandb``.
 
     Raises:
-        ImportError: The SDK is missing or raises while it is imported, whatever it raises.
+        ImportError: The SDK is missing, or its import raises any exception.
 
     Example:
         >>> load_sdk("json", "rechub-example").dumps({})
@@ -44,7 +44,7 @@ def refuse_unknown_options(owner: str, given: Collection[str], allowed: Collecti
     """Raise TypeError for the first name in `given` that is not `allowed`, before a run is opened.
 
     Raises:
-        TypeError: Names the option, the allowed one it is nearest to, and all allowed ones.
+        TypeError: The message names the option, the closest allowed one, and all allowed ones.
 
     Example:
         >>> refuse_unknown_options("ListLogger", {"tagz"}, {"tags", "notes"})
@@ -63,7 +63,7 @@ def refuse_unknown_options(owner: str, given: Collection[str], allowed: Collecti
 
 
 def plain_config(owner: str, config: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """A user's initial hyper-parameters as plain data without secrets; None stays None.
+    """Convert a user's initial hyper-parameters to plain data without secrets; None stays None.
 
     Raises:
         TypeError: `config` is neither a mapping nor None.
@@ -78,14 +78,15 @@ def plain_config(owner: str, config: Mapping[str, Any] | None) -> dict[str, Any]
 def without_secrets(
     owner: str, options: Mapping[str, Any], ids: Iterable[str] = ("id",)
 ) -> dict[str, Any]:
-    """A copy of what a user calls a run, with each secret in its texts replaced by ``<redacted>``.
+    """Copy the options of a run, with each secret in their texts replaced by ``<redacted>``.
 
-    The names of the changed options are reported. Folders stay: they are no part of a run.
+    The names of the changed options are reported. Folders are left out of `options`: they are not
+    part of the run.
 
     Args:
         owner: The logger's class name.
-        options: Name to value; texts and sequences of texts are looked through.
-        ids: The options that must be kept as they are.
+        options: Name to value; strings and sequences of strings are searched.
+        ids: Options that must not be changed.
 
     Raises:
         ValueError: One of `ids` holds a secret.
@@ -103,14 +104,12 @@ def without_secrets(
                 f"would show: give another {name}"
             )
     if changed:
-        log.warning(
-            "%s: what is secret in %s is recorded as %s.", owner, ", ".join(changed), REDACTED
-        )
+        log.warning("%s: secrets in %s are recorded as %s.", owner, ", ".join(changed), REDACTED)
     return safe
 
 
 def _redacted(value: Any) -> Any:
-    """`value` itself if there is nothing to redact."""
+    """Return `value` itself if there is nothing to redact."""
     if isinstance(value, str):
         safe: Any = redact(value)
     elif type(value) in (list, tuple, set):
@@ -121,9 +120,9 @@ def _redacted(value: Any) -> Any:
 
 
 def in_utf8(data: Any) -> Any:
-    r"""A copy of plain data in which UTF-8 can hold every text, as most trackers need.
+    r"""Copy plain data such that every string can be encoded as UTF-8, which most trackers need.
 
-    What it cannot hold, as from the name of a file that is no UTF-8, becomes its escape.
+    Lone surrogates, as in a file name that is not UTF-8, become escapes.
 
     Example:
         >>> in_utf8({"file": ["caf\udce9"]})
@@ -137,7 +136,7 @@ def in_utf8(data: Any) -> Any:
 
 
 def failure_text(error: BaseException) -> str:
-    """One line on what a run died of, without secrets and without the paths of a traceback.
+    """Describe a failure in one line, without secrets and without the paths of a traceback.
 
     Example:
         >>> failure_text(ValueError("loss is nan"))
@@ -148,7 +147,7 @@ def failure_text(error: BaseException) -> str:
 
 
 def ending(failure: BaseException | None) -> Literal["finished", "failed", "interrupted"]:
-    """How a run ended that died of `failure`, or of nothing; Ctrl-C and exits interrupt it.
+    """The status of a run that ended with `failure`, or without one; Ctrl-C and exits interrupt it.
 
     Example:
         >>> ending(None), ending(ValueError()), ending(KeyboardInterrupt())
@@ -160,7 +159,7 @@ def ending(failure: BaseException | None) -> Literal["finished", "failed", "inte
 
 
 def exit_code(failure: BaseException | None) -> int:
-    """The exit code of a process that dies of `failure`: 0, 1, 130 of Ctrl-C, 143 of SIGTERM.
+    """The exit code of a process that ends with `failure`: 0, 1, 130 for Ctrl-C, 143 for SIGTERM.
 
     Example:
         >>> exit_code(None), exit_code(ValueError()), exit_code(SystemExit(143))
@@ -172,11 +171,11 @@ def exit_code(failure: BaseException | None) -> int:
 
 
 def local_directory(owner: str, argument: str, path: str | os.PathLike[str]) -> str:
-    """`path`, absolute and with ``~`` expanded, if a directory is there or can be made there.
+    """Return `path`, absolute and with ``~`` expanded, if it is or can become a directory.
 
     Raises:
         ValueError: `path` is empty or a URL such as ``s3://…``.
-        NotADirectoryError: A file is there.
+        NotADirectoryError: `path` is a file.
     """
     if path in ("", b""):
         raise ValueError(f"{owner}: {argument} must name a directory, got {path!r}")
@@ -187,14 +186,13 @@ def local_directory(owner: str, argument: str, path: str | os.PathLike[str]) -> 
 
 
 class LegalNames:
-    """Maps metric names to names that a tracker accepts, so that no tracker drops or merges any.
+    """Maps metric names to unique names that a tracker accepts.
 
-    The same name always maps to the same one, two names never to one, and each change is
-    reported once.
+    The mapping is deterministic and injective, and each change is reported once.
 
     Args:
         owner: The logger's class name, for the report.
-        legal: A legal name for any name; a legal name must be returned unchanged.
+        legal: Returns a legal name for any name; it must return legal names unchanged.
 
     Example:
         >>> names = LegalNames("ListLogger", lambda name: name.replace(" ", "_"))
@@ -220,7 +218,7 @@ class LegalNames:
 
 
 def shortened(name: str, length: int) -> str:
-    """`name` cut to `length` characters, long names told apart by a digest at their end.
+    """Truncate `name` to `length` characters; a digest at the end distinguishes long names.
 
     Example:
         >>> shortened("val/auc", 20), shortened("a" * 30, 20)

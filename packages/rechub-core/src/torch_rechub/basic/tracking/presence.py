@@ -1,14 +1,14 @@
-"""Files that disappear while a run is written to them, which no write notices."""
+"""Detects that the file of a run was removed, which writes to an open file do not notice."""
 
 import errno
 import os
 
 
 class Presence:
-    """Remembers a file, and raises when it was removed or another one has its name.
+    """Remembers the identity of a file, and raises when it was removed or replaced.
 
-    A process that has a file open writes on into nothing when the file, or a folder above it, is
-    removed, moved or replaced.
+    Writes to an open file still succeed after the file, or a folder above it, was removed, moved or
+    replaced, but the data are lost.
 
     Args:
         owner: The logger's class name, for the error.
@@ -34,7 +34,7 @@ class Presence:
         """Raise FileNotFoundError unless the file is still there."""
         try:
             found = _identity(self.path)
-        except PermissionError:  # whether it is there is not for us to see
+        except PermissionError:  # no permission to look: assume that it is there
             return
         except OSError:
             found = None

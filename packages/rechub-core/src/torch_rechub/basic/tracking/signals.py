@@ -1,4 +1,4 @@
-"""Signals that arrive while loggers work: whose errors they raise, and when they may."""
+"""Signals that arrive during calls of loggers: attribution of exceptions, and deferral."""
 
 import logging
 import signal
@@ -11,13 +11,14 @@ from .plugin import failure_text
 
 log = logging.getLogger("torch_rechub.tracking")
 
-PATIENCE = 10.0  # seconds that a signal waits: what the shortest of schedulers leave
+PATIENCE = 10.0  # seconds; cluster schedulers allow at least this between SIGTERM and SIGKILL
 
 
 def raised_by_signal(error: BaseException) -> bool:
-    """Whether the handler of a signal raised `error`, in whatever code the signal met.
+    """Whether a signal handler raised `error`, in whichever code the signal interrupted.
 
-    Python hands a handler the frame that it interrupts, and no other function has that.
+    Python passes the interrupted frame to a handler. No other function receives its caller's frame,
+    so a frame of the traceback that holds the frame below it is that of a handler.
     """
     outer = error.__traceback__
     while outer is not None and (inner := outer.tb_next) is not None:
@@ -30,14 +31,15 @@ def raised_by_signal(error: BaseException) -> bool:
 
 
 class SignalsDeferred:
-    """In this block SIGINT and SIGTERM wait for its end, so that what it closes is closed.
+    """Defers SIGINT and SIGTERM to the end of the block, so that it can close loggers.
 
-    A second signal is not kept waiting, nor is one that has waited ten seconds: both interrupt
-    whatever hangs. Signals that are ignored stay so. Only the main thread handles signals; in any
-    other one nothing changes.
+    A second signal, and one that has waited ten seconds, interrupt the block, which may hang.
+    Ignored signals stay ignored. Python runs handlers in the main thread only, so the block has no
+    effect in other threads.
 
     Args:
-        error: What the run died of, if it did. An interruption is not replaced by a later one.
+        error: The exception that ended training, or None. A deferred signal does not replace an
+            earlier interruption.
 
     Example:
         >>> before = signal.signal(signal.SIGINT, lambda *_: print("interrupted"))
@@ -79,7 +81,7 @@ class SignalsDeferred:
         except BaseException:
             if self._error is None or isinstance(self._error, Exception):
                 if self._error is not None:
-                    log.warning("The run had died of: %s", failure_text(self._error))
+                    log.warning("Training had already failed with: %s", failure_text(self._error))
                 raise
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
@@ -87,7 +89,7 @@ class SignalsDeferred:
             self._waits = number
             self._timer = threading.Timer(PATIENCE, _send_to_main_thread, [number])
             self._timer.daemon = True
-            with suppress(RuntimeError):  # no thread is to be had
+            with suppress(RuntimeError):  # no thread can be started
                 self._timer.start()
             return
         self._waits = None
@@ -112,6 +114,6 @@ def _handle(number: int, handler: Any, frame: FrameType | None) -> None:
 def _send_to_main_thread(number: int) -> None:
     main = threading.main_thread().ident
     if main is not None and hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(main, number)  # which interrupts what it waits for
+        signal.pthread_kill(main, number)  # interrupts a blocking call of the main thread
     else:
         signal.raise_signal(number)

@@ -1,8 +1,8 @@
-"""Redaction: secrets in what a user logs are replaced before any tracker receives them.
+"""Redaction: replaces secrets in logged data before any tracker receives them.
 
-`names` knows a secret by its name, `forms` by its form, `pairs` in a text that names it,
-`environment` by the value of an environment variable. `Redactor` applies them all, to texts and to
-plain data; nothing else in the library decides what is secret.
+`names` recognizes a secret by its name, `forms` by its form, `pairs` in a text that names it, and
+`environment` by the value of an environment variable. `Redactor` applies all of them to texts and
+plain data; it is the only place in the library that decides what is secret.
 """
 
 import logging
@@ -18,10 +18,10 @@ __all__ = ["REDACTED", "Redactor", "is_secret_name", "redact", "redact_messages"
 
 
 def redact(text: str) -> str:
-    """`text` with what is secret in it replaced by ``<redacted>``.
+    """Replace secrets in `text` by ``<redacted>``.
 
     Args:
-        text: Of any length; the time grows in proportion.
+        text: A text of any length; the time is linear in the length.
 
     Example:
         >>> redact("fit --token hf_x1 on postgres://me:s3cret@db/clicks, max_tokens=512")
@@ -31,7 +31,7 @@ def redact(text: str) -> str:
 
 
 class Redactor:
-    """Replaces what is secret by ``<redacted>``, with the environment variables of its creation.
+    """Replaces secrets by ``<redacted>``; reads the environment variables when it is created.
 
     Example:
         >>> Redactor().value("api_keys", ["abc"]), Redactor().value("max_tokens", 512)
@@ -42,13 +42,13 @@ class Redactor:
         self._secrets = environment_secrets()
 
     def text(self, text: str) -> str:
-        """A text without secrets."""
+        """Redact a text."""
         for secret in self._secrets:
             text = text.replace(secret, REDACTED)
         return without_named(without_credentials(without_tokens(without_key_blocks(text))))
 
     def value(self, name: str, value: Any) -> Any:
-        """Plain data without what its name says is secret; its texts are done already."""
+        """Redact plain data if its name is that of a secret; texts in it are redacted already."""
         found = grade(name)
         if found == Grade.PLAIN or value is None or isinstance(value, bool):
             return value
@@ -63,12 +63,12 @@ class Redactor:
         return [self.value(name, item) for item in value]
 
     def sequence(self, items: list[Any]) -> list[Any]:
-        """Plain data in a row: ``["--api-key", "…"]``, ``["-u", "me:…"]``, ``["api_key", "…"]``."""
+        """Redact a sequence: ``["--api-key", "…"]``, ``["-u", "me:…"]``, ``["api_key", "…"]``."""
         is_pair = len(items) == 2
         return items[:1] + [self._after(*neighbors, is_pair) for neighbors in pairwise(items)]
 
     def record(self, items: dict[str, Any]) -> dict[str, Any]:
-        """Plain data that names a value: ``{"name": "API_KEY", "value": "…"}``."""
+        """Redact a dict that names a value: ``{"name": "API_KEY", "value": "…"}``."""
         name = items.get("name", items.get("key"))
         if "value" not in items or not isinstance(name, str):
             return items
@@ -82,16 +82,16 @@ class Redactor:
             if isinstance(item, str) and without_named(f"{before} {item}") != f"{before} {item}":
                 return without_named(f"{before} {item}")[len(before) + 1 :]
             return self.value(name, item)
-        # Two texts may be two names, of columns for instance.
+        # two strings may be two names, for instance of columns
         told = not isinstance(item, str) or any(character.isdigit() for character in item)
         return self.value(name, item) if is_pair and told and is_secret_name(name) else item
 
 
 class RedactingFilter(logging.Filter):
-    """Takes secrets out of the messages of a logger of the standard library."""
+    """A `logging` filter that redacts secrets in messages."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, without what is secret in its message."""
+        """Redact the message of a record; every record passes."""
         message = record.getMessage()
         safe = redact(message)
         if safe != message:
@@ -103,6 +103,6 @@ _FILTER = RedactingFilter()
 
 
 def redact_messages() -> None:
-    """Filter what the library reports through `logging`, whoever handles it."""
+    """Redact all messages that the library logs, for every handler."""
     for name in ("", ".data", ".runs", ".tracking"):
         logging.getLogger(f"torch_rechub{name}").addFilter(_FILTER)

@@ -1,4 +1,4 @@
-"""The secrets among the environment variables, whose values are secrets wherever they occur."""
+"""Secrets in environment variables: their values are redacted wherever they occur."""
 
 import json
 import os
@@ -13,12 +13,12 @@ _FOLDERS = ("PWD", "OLDPWD")
 
 
 def environment_secrets() -> list[str]:
-    """The values of variables that are named as secrets, and the passwords of URLs in any of them.
+    """Values of variables with the name of a secret, and passwords of URLs in any variable.
 
-    Values of less than eight characters are left out: they occur in ordinary words.
+    Values of fewer than eight characters are skipped: they occur in ordinary words.
 
     Returns:
-        Without duplicates, the longest first, each also as JSON and URLs write it.
+        Distinct values, the longest first, each also in its JSON and URL encoding.
     """
     found: set[str] = set()
     for name, value in os.environ.items():
@@ -33,7 +33,7 @@ def _secrets_of(name: str, value: str) -> Iterator[str]:
     if "://" in value:
         yield from _of_url(value)
     if grade(name) == Grade.PLAIN or (value.startswith("/") and not looks_secret(value)):
-        return  # a path is where a secret lies
+        return  # the path of a file with a secret is not a secret
     if is_secret(name, value):
         yield value
         parts = value.split("/") if "://" in value else re.split(r"[\s,;]+", value)

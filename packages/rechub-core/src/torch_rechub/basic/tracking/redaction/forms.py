@@ -1,7 +1,7 @@
-"""Secrets that are known by their form: tokens of services, key blocks, credentials in URLs.
+"""Secrets recognized by their form: tokens of services, key blocks, credentials in URLs.
 
-Each function takes a time that grows with the length of the text and no faster: where a pattern may
-begin anywhere, what it reads before it fails is bounded.
+Each function takes linear time: a pattern that may begin anywhere reads a bounded number of
+characters before it fails.
 """
 
 import base64
@@ -58,14 +58,14 @@ _BASIC = re.compile(r"\b(Basic[ \t]{1,4})([A-Za-z0-9+/_-]{6,}={0,2})", re.I)
 _RUN = re.compile(r"[^\s\"'<>`]+")
 _SCHEME = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://")
 _QUERY = re.compile(r"\?[\w.-]+=")
-_TAKE_PASSWORDS = (  # schemes whose addresses often have one
+_TAKE_PASSWORDS = (  # schemes whose URLs often hold a password
     "amqp", "clickhouse", "db2", "ftp", "ldap", "maria", "mongo", "mssql", "mysql", "oracle",
     "postgres", "redis", "sftp", "smtp",
 )  # fmt: skip
 _ONLY_A_USER = re.compile(r"[a-z][a-z_.-]{0,31}")
 _USER = re.compile(r"(?:^|(?<=[=(,;\[{|]))([A-Za-z][\w.+@-]*):(?=[^:@])")
 _HOST = re.compile(r"(?!sha\d+:)(?:[A-Za-z][\w.-]*|\d+(?:\.\d+){3}|\[[0-9a-f:]+\])(\(|:\d|/)?")
-# What stands before a colon and an address of mail, an image or a package
+# words before a colon that precede an e-mail address, an image or a package
 _NO_USERS = {
     "acct", "assignee", "author", "bcc", "by", "cc", "contact", "docker", "email", "from", "image",
     "login", "mail", "mailto", "maintainer", "name", "npm", "owner", "package", "pkg", "reviewer",
@@ -74,12 +74,12 @@ _NO_USERS = {
 
 
 def without_key_blocks(text: str) -> str:
-    """Private keys in PEM, whole; one that is cut off, to the end."""
+    """Redact PEM private keys; a truncated one up to the end of the text."""
     return _PEM.sub(REDACTED, text) if "PRIVATE KEY" in text else text
 
 
 def without_tokens(text: str) -> str:
-    """Tokens that begin as their service makes them, webhooks, and what follows Bearer and Basic.
+    """Redact tokens with the prefix of a known service, webhooks, and Bearer and Basic headers.
 
     Example:
         >>> without_tokens("Authorization: Bearer 0a1b2c3d4e")
@@ -92,7 +92,7 @@ def without_tokens(text: str) -> str:
 
 
 def _basic(found: "re.Match[str]") -> str:
-    """The header is redacted if it holds a user and a password, unlike "basic training"."""
+    """Redact the header if it decodes to user and password, unlike "basic training"."""
     head, value = found.groups()
     try:
         padded = value + "=" * (-len(value) % 4)
@@ -103,9 +103,9 @@ def _basic(found: "re.Match[str]") -> str:
 
 
 def without_credentials(text: str) -> str:
-    """The user and the password of URLs, and the password of ``user:password@host``.
+    """Redact user and password in URLs, and the password in ``user:password@host``.
 
-    A user name alone stays where it can be no token: ``ssh://git@host``.
+    A user name alone is kept unless it may be a token: ``ssh://git@host``.
 
     Example:
         >>> without_credentials("from https://me:pa/s@s@host/db to ssh://git@host")
@@ -135,7 +135,7 @@ def _after_scheme(address: str, scheme: str) -> str:
 
 
 def _end_of_user_info(address: str, scheme: str) -> int:
-    """Where the ``@`` is that ends user and password; a password may hold any of ``/ @ : ? #``."""
+    """Find the ``@`` that ends user and password; a password may hold any of ``/ @ : ? #``."""
     first = address.find("@")
     if first < 0 or address.startswith("sha256:", first + 1):
         return -1
@@ -152,7 +152,7 @@ def _end_of_user_info(address: str, scheme: str) -> int:
         return last
     if looks_secret(address[len(head) : last]):
         return last
-    # A port, and an @ in the path; or a password such as 12/ab, where databases are addressed.
+    # a port, and an @ in the path; or, in URLs of databases, a password such as 12/ab
     certain = "." in host or host == "localhost" or "/@" in address
     return -1 if certain or not scheme.startswith(_TAKE_PASSWORDS) else last
 

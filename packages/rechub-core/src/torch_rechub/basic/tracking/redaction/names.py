@@ -1,8 +1,8 @@
-"""Which names are names of secrets: a small grammar of the names that tools use.
+"""Recognizes names of secrets with a small grammar of the names that tools use.
 
 A name is split into words (`dbPassword1`, `client-secret`, `smtppass`). The last noun that can name
-a secret governs; the words before it say which kind it is (`access_token`, `cls_token`), the words
-after it whether the value is the secret itself (`token_value`) or describes it (`token_length`).
+a secret decides; the words before it give its kind (`access_token`, `cls_token`), the words after
+it whether the value is the secret itself (`token_value`) or a property of it (`token_length`).
 """
 
 import re
@@ -12,7 +12,7 @@ from itertools import takewhile
 
 
 class Grade(IntEnum):
-    """How much a name says about its value."""
+    """How likely the value of a name is a secret."""
 
     PLAIN = 0
     """Nothing: `num_tokens`, `primary_key`."""
@@ -64,7 +64,7 @@ _BEFORE_PASS = _SERVICES | _set(
     "sudo user vpn wifi"
 )
 _BEFORE_PAT = _SERVICES | _set("ado devops git my user")
-# Words that make of a token one of a text, of a key one of a table, of a pass one over the data.
+# words before token (of a text), key (of a table) or pass (over data) that make them harmless
 _COUNTS = _set("avg count max mean min n num number per total")
 _OF_MODELS = _COUNTS | _set(
     "additional audio bad banned begin bos class cls completion context decoder draft encoder "
@@ -83,7 +83,7 @@ _OVER_DATA = _COUNTS | _set(
     "second single test third train training two val"
 )
 _ENDS_OF_PASS = (["code"], ["phrase"], ["wd"], ["word"])  # passWord, pass_phrase
-# Words after a noun: those that are about the secret, not the secret.
+# words after a noun for a property of the secret
 _DESCRIBES = _set(
     "age alg algorithm arn attempt audience backend class classes column count dim dir domain "
     "dropout embedding enabled endpoint engine env event expiration expires expiry field file "
@@ -93,7 +93,7 @@ _DESCRIBES = _set(
     "size sock socket source store strategy strength suffix time timeout ttl type uri url usage "
     "validator var variable version vocab weight"
 )
-_KEPT_IN = _set("file path prefix suffix")  # where a secret stands by mistake
+_KEPT_IN = _set("file path prefix suffix")  # names whose value is a secret only by mistake
 _ITSELF = _set(
     "b64 base64 bytes content contents current data default dev header hex json live new old "
     "plain prod raw staging str string test text val value values"
@@ -107,10 +107,10 @@ _QUALIFIERS = {
     "pat": _BEFORE_PAT,
     "auth": _set("basic http proxy"),
 }
-_WORDS = re.compile(  # at first APIkey and HFtoken, where a noun follows capitals in lower case
+_WORDS = re.compile(  # first APIkey and HFtoken: capitals followed by a noun in lower case
     rf"[A-Z]{{2,}}(?=(?:{'|'.join(_NOUNS)})s?(?![a-z]))|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+"
 )
-_LOOKS = re.compile(  # ten or more in a row, letters and digits taking turns
+_LOOKS = re.compile(  # ten or more characters with alternating letters and digits
     r"(?<![A-Za-z0-9])(?=[A-Za-z0-9]{10})(?:[A-Za-z]+\d+[A-Za-z]|\d+[A-Za-z]+\d)"
 )
 _NO_VALUES = _set("none null nil true false undefined") | {""}
@@ -122,7 +122,7 @@ _LONGEST_NAME = 200
 
 @lru_cache(maxsize=4096)
 def grade(name: str) -> Grade:
-    """How much the name of a value says about whether the value is a secret.
+    """Grade a name by how likely its value is a secret.
 
     Example:
         >>> [grade(n).name for n in ("dbPassword", "hf_token", "token_prefix", "max_token_length")]
@@ -153,7 +153,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def looks_secret(text: str) -> bool:
-    """Whether a text looks drawn at random, and is no URL: asked where the name is in doubt.
+    """Whether a text looks random and is not a URL; it decides for doubtful names.
 
     Example:
         >>> looks_secret("x7f3q9ab21"), looks_secret("user_id_2"), looks_secret("two words")
@@ -163,7 +163,7 @@ def looks_secret(text: str) -> bool:
 
 
 def is_secret(name: str, text: str) -> bool:
-    """Whether a text is a secret where it stands under this name.
+    """Whether a text is a secret as the value of this name.
 
     Example:
         >>> is_secret("token", "abc"), is_secret("token", "30522"), is_secret("pin", "30522")
@@ -182,7 +182,7 @@ def _is_strong(word: str) -> bool:
 
 
 def _parts(word: str) -> list[str]:
-    """A word in lower case, compounds taken apart, nouns in the singular: smtppass, apikeys."""
+    """Split a word: lower case, compounds separated, nouns in the singular (smtppass, apikeys)."""
     if word in ("keyfile", "keypath", "tokenfile"):
         return [word[:-4], word[-4:]]
     for noun, qualifiers in _QUALIFIERS.items():

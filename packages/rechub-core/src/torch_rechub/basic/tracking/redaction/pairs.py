@@ -1,7 +1,7 @@
-"""Secrets that a text gives with their name: ``password=…``, ``"api_key": "…"``, ``--token …``.
+"""Secrets that follow their name in a text: ``password=…``, ``"api_key": "…"``, ``--token …``.
 
-The time grows with the length of the text and no faster: a name is read once, from its first
-character, and a value only where its name is in question; what follows goes on behind it.
+The time is linear in the length of the text: each name is read once, a value only after a name in
+question, and the search continues after the value.
 """
 
 import re
@@ -22,13 +22,13 @@ _USER_FLAG = re.compile(
     r"(?<![\w-])((?:-u|--user|--proxy-user)(?:=|[ \t]{1,4}|[\"'],\s{0,4})[\"']?[^\s:\"']+:)"
     r"([^\s\"']+)"
 )
-_TOOL = re.compile(  # options that are a password to these tools, and a port to others
+_TOOL = re.compile(  # short options for a password with these tools, and for a port with others
     r"(\b(?:sshpass[ \t]+-p[ \t]*|(?:mysql|mariadb)\w*[ \t][^\n;|&]{0,200}?(?<=[ \t])-p(?=\S)"
     r"|docker[ \t]login[ \t][^\n;|&]{0,200}?(?<=[ \t])-p[ \t]+"
     r"|redis-cli[ \t][^\n;|&]{0,200}?(?<=[ \t])-a[ \t]+"
     r"|(?:wandb|swanlab)[ \t]+login[ \t]+(?:-\S{1,200}[ \t]+){0,4}(?=\w{16})))(\S+)"
 )
-_NOUN = re.compile(  # quicker than the grammar of names, and more often true
+_NOUN = re.compile(  # faster than the grammar of names, and the common case
     "pass|pw|secret|token|key|auth|cred|pin|otp|bearer|cookie|jwt|hook|pat|wort|sig|[密口令凭]",
     re.I,
 )
@@ -45,12 +45,12 @@ _LINE = re.compile(r"[^\r\n'`]+")
 _WHOLE_LINE = re.compile(r"cookie$|authorization$", re.I)
 _MANY_PARTS = re.compile(r"(?:Digest|OAuth|Hawk|AWS4-HMAC-SHA256)[ \t]", re.I)
 _TELLING = re.compile(r"[\d!#$%&*+/=@^~]")
-_FAR = 4096  # no value in a tag is longer
+_FAR = 4096  # the longest value in a tag
 _TYPES = {"any", "bool", "bytes", "float", "int", "object", "optional", "required", "str"}
 
 
 def without_named(text: str) -> str:
-    """The values of names of secrets, however the text writes names and values.
+    """Redact the values of names of secrets, in all notations of names and values.
 
     Example:
         >>> without_named("host=h password=s3cret; run --api-key s3cret --token-dim 64")
@@ -78,7 +78,7 @@ def _user(found: "re.Match[str]") -> str:
 
 
 def _secret(found: "re.Match[str]", text: str) -> tuple[int, int]:
-    """Where the secret is that belongs to a name; an empty span where there is none."""
+    """The span of the secret that belongs to a name; empty if there is none."""
     name, start, groups = _full_name(found, text), found.end(), found.groupdict()
     if grade(name) == Grade.PLAIN:
         return start, start
@@ -88,7 +88,7 @@ def _secret(found: "re.Match[str]", text: str) -> tuple[int, int]:
         end = text.find("</", start, start + _FAR) if within else start
     elif opening:
         start, end = opening.end(), _closing(text, opening.end(), opening[1])
-        # Two quoted texts in a row may be two names, of columns for instance.
+        # two quoted strings in a row may be two names, for instance of columns
         unsure = groups.get("comma") and not found["dash"]
         if unsure and not (grade(name) >= Grade.TEXT and re.search(r"\d", text[start:end])):
             return start, start
@@ -96,21 +96,21 @@ def _secret(found: "re.Match[str]", text: str) -> tuple[int, int]:
         return _in_brackets(text, start, name)
     else:
         start, end = _bare(text, start, name)
-        if not _is_told(found, text, start, end, name):
+        if not _is_value(found, text, start, end, name):
             return start, start
     return start, end if is_secret(name, text[start:end]) else start
 
 
 def _in_brackets(text: str, start: int, name: str) -> tuple[int, int]:
-    """All that brackets hold; numbers alone are no secret where a text is asked for."""
+    """The content of brackets; numbers alone are not a secret if a text is expected."""
     end = _matching(text, start)
     least = r"[^\W\d]" if grade(name) == Grade.TEXT else r"\w"
     held = grade(name) >= Grade.TEXT and re.search(least, text[start:end])
     return start, end if held else start
 
 
-def _is_told(found: "re.Match[str]", text: str, start: int, end: int, name: str) -> bool:
-    """Whether what follows a name without quotes is its value, and no prose."""
+def _is_value(found: "re.Match[str]", text: str, start: int, end: int, name: str) -> bool:
+    """Whether the text after an unquoted name is its value rather than prose."""
     groups, value = found.groupdict(), text[start:end]
     prose = groups.get("prose")
     if prose is not None:
@@ -121,10 +121,10 @@ def _is_told(found: "re.Match[str]", text: str, start: int, end: int, name: str)
 
 
 def _full_name(found: "re.Match[str]", text: str) -> str:
-    """The name with the word before it where that decides, as in "API key: …"."""
+    """The name, with the word before it if that decides, as in "API key: …"."""
     name, start = found["name"], found.start()
     if _SIGNATURE.search(name) and text[start - 1 : start] in ("?", "&", " ", ","):
-        return "secret"  # of a URL, or of a header of AWS: it lets in who has it
+        return "secret"  # the signature of a URL or of an AWS header grants access
     before = _WORD_BEFORE.search(text, max(0, start - 21), start)
     if before and not found["dash"] and grade(name) in (Grade.DOUBTFUL, Grade.TEXT):
         return f"{before[1]}_{name}"
@@ -132,7 +132,7 @@ def _full_name(found: "re.Match[str]", text: str) -> str:
 
 
 def _closing(text: str, start: int, quote: str) -> int:
-    """Where a quoted value ends: before its quote, or else with the line."""
+    """The end of a quoted value: the closing quote, or else the end of the line."""
     end = text.find(quote, start)
     while end > 0 and not quote.startswith("\\"):
         escapes = len(text[start:end]) - len(text[start:end].rstrip("\\"))
@@ -144,7 +144,7 @@ def _closing(text: str, start: int, quote: str) -> int:
 
 
 def _matching(text: str, start: int) -> int:
-    """Where the bracket that opens at `start` is closed, or the text ends."""
+    """The position of the bracket that closes the one at `start`, or the end of the text."""
     depth = 0
     for bracket in _BRACKET.finditer(text, start):
         depth += 1 if bracket[0] in "[({" else -1
@@ -154,7 +154,7 @@ def _matching(text: str, start: int) -> int:
 
 
 def _bare(text: str, start: int, name: str) -> tuple[int, int]:
-    """A value without quotes; of a header behind its scheme, or the whole line."""
+    """The span of an unquoted value; in a header, the value after its scheme, or the whole line."""
     scheme = _SCHEME.match(text, start)
     if scheme:
         start = scheme.end()
@@ -168,7 +168,7 @@ def _bare(text: str, start: int, name: str) -> tuple[int, int]:
 
 
 def _is_no_prose(text: str, start: int, end: int, name: str) -> bool:
-    """Whether ``name: value`` gives a value, unlike "unexpected token: end of file"."""
+    """Whether ``name: value`` holds a value, unlike "unexpected token: end of file"."""
     value = text[start:end]
     if _TELLING.search(value):
         return True
