@@ -80,7 +80,8 @@ class SwanLabLogger(RunLogger):
 
     Raises:
         ImportError: swanlab is missing or broken.
-        TypeError: An argument that ``swanlab.init`` does not know, or a `config` that is no dict.
+        TypeError: An argument that ``swanlab.init`` does not know, or a `config` that is not a
+            dict.
         ValueError: An id of a run that holds a secret.
         RuntimeError: Another run is active and `reinit` is not True, or swanlab could not open the
             run, for instance for lack of an API key.

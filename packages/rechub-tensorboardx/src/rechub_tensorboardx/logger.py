@@ -39,8 +39,8 @@ class TensorBoardXLogger(RunLogger):
     """Records one run as a TensorBoard event file; see it with ``tensorboard --logdir <log_dir>``.
 
     Metrics become scalars. Hyper-parameters become one entry of the HParams tab, in the same event
-    file, so TensorBoard shows one run: nested names are joined by ``/``, what is no bool, number or
-    text is written as text. TensorBoard reads that entry once, therefore it is written with the
+    file, so TensorBoard shows one run: nested names are joined by ``/``, what is not a bool, number
+    or text is written as text. TensorBoard reads that entry once, therefore it is written with the
     first metrics, from all hyper-parameters logged until then; the text ``hyperparameters`` always
     shows them all. The text ``status`` says how the run ended.
 

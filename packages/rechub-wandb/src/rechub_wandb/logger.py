@@ -73,7 +73,7 @@ class WandbLogger(RunLogger):
 
     Raises:
         ImportError: wandb is missing or broken.
-        TypeError: An argument that ``wandb.init`` does not know, or a `config` that is no dict.
+        TypeError: An argument that ``wandb.init`` does not know, or a `config` that is not a dict.
         ValueError: An id of a run that holds a secret.
         OSError: `dir` cannot be made or written.
         wandb.errors.Error: wandb could not open the run, for instance for lack of an API key.

@@ -21,9 +21,9 @@ class WandbRunReader:
     """One ``run-<id>.wandb`` is one run.
 
     wandb keeps no column for metrics logged in nested dicts, whose names are joined with ``/``.
-    Values that are no numbers, such as images, are left out. `WandbLogger` keeps the step of values
-    that arrived late in the column ``step``. A metric that was defined with an x-axis of whole
-    numbers has its steps from there.
+    Values that are not numbers, such as images, are left out. `WandbLogger` keeps the step of
+    values that arrived late in the column ``step``. A metric that was defined with an x-axis of
+    whole numbers has its steps from there.
     """
 
     patterns = ("run-*.wandb",)

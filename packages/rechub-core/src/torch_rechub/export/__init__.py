@@ -1,1 +1,1 @@
-"""A trained model outside of this framework: as an ONNX file, quantized, as a picture."""
+"""Export of trained models: ONNX files, quantization, pictures."""

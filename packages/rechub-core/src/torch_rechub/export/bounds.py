@@ -1,7 +1,7 @@
-"""Ids outside their vocabulary, refused by an ONNX file itself.
+"""Bounds checks of ids inside an ONNX graph.
 
-The tables of a model are stacked, so such an id would read the row of another feature, and ONNX
-counts ids below 0 from the end of a table.
+The tables of a model are stacked, so an id out of range would read a row of another feature, and
+ONNX counts negative ids from the end of a table.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,16 +11,16 @@ import numpy as np
 
 
 def refuse_ids(onnx: Any, graph: Any, sizes: Mapping[str, int]) -> None:
-    """Make a graph fail where an input holds an id outside its vocabulary.
+    """Make a graph fail if an input holds an id outside its vocabulary.
 
-    All that read an input x of ids 0 to V − 1 then reads x + [0][|x − clip(x, 0, V − 1)|]: looking
-    up anything but place 0 of [0] is an error of the runtime. As that names the node, the node is
-    called ``ids_of_user_outside_0_to_8``.
+    Every reader of an input x of ids 0 to V − 1 reads x + [0][|x − clip(x, 0, V − 1)|] instead: an
+    index other than 0 into [0] is an error of the runtime. The error names the node, which is called
+    ``ids_of_user_outside_0_to_8``.
 
     Args:
-        onnx: The package.
-        graph: Its `GraphProto`, which is changed.
-        sizes: V by the name of the input; names of no input are left out.
+        onnx: The onnx package.
+        graph: The `GraphProto`, changed in place.
+        sizes: Input name to V; other names are ignored.
     """
     inputs = [value for value in graph.input if value.name in sizes]
     _rename_reads(graph, {value.name: f"{value.name}/checked" for value in inputs})
@@ -32,7 +32,7 @@ def refuse_ids(onnx: Any, graph: Any, sizes: Mapping[str, int]) -> None:
 
 
 def _add_check(onnx: Any, graph: Any, x: str, elem_type: int, size: int) -> None:
-    """Add the nodes of one input."""
+    """Add the nodes of the check of one input."""
     types = onnx.TensorProto
     whole = elem_type in (types.INT32, types.INT64)
     ids, error = ("", "/error") if whole else ("/ids", "/typed")
@@ -43,7 +43,7 @@ def _add_check(onnx: Any, graph: Any, x: str, elem_type: int, size: int) -> None
         ("Gather", ("/zero", "/distance"), "/error", f"ids_of_{x}_outside_0_to_{size - 1}", {}),
         ("Add", ("", error), "/checked", f"checked_ids_of_{x}", {}),
     ]
-    if not whole:  # such as floats, which a column of ids with gaps holds
+    if not whole:  # such as floats: the dtype of a column of ids with missing values
         steps.insert(0, ("Cast", ("",), ids, f"whole_ids_of_{x}", {"to": types.INT64}))
         steps.insert(-1, ("Cast", ("/error",), error, f"error_of_ids_of_{x}", {"to": elem_type}))
     graph.node.extend(
@@ -58,7 +58,7 @@ def _add_check(onnx: Any, graph: Any, x: str, elem_type: int, size: int) -> None
 
 
 def _rename_reads(graph: Any, names: Mapping[str, str]) -> None:
-    """Have nodes, those of loops and branches among them, read other values."""
+    """Rename the inputs of nodes, including those in loops and branches."""
     for node in graph.node:
         for i, name in enumerate(node.input):
             node.input[i] = names.get(name, name)

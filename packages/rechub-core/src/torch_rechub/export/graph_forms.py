@@ -1,7 +1,7 @@
-"""Layers in the forms that a graph of ONNX can hold, while a model is exported.
+"""Variants of layers for ONNX graphs, used while a model is exported.
 
-A graph has no shapes that depend on values, as the steps of a history without padding, and torch
-unrolls a recurrence to one length. The formulas stay those of the layers.
+A graph cannot hold shapes that depend on values, such as the number of valid steps of a history, and
+torch would unroll a recurrence to a fixed length. The variants compute the same formulas.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,10 +20,10 @@ Translations = dict[Any, Callable[..., Any]]
 
 @contextmanager
 def graph_forms(module: nn.Module) -> Iterator[Translations]:
-    """Give layers of a module in evaluation a `forward` for a graph, and yield what it needs.
+    """Replace the `forward` of layers of a module in evaluation mode within the block.
 
     Yields:
-        For operators of the new forms, the functions that write them as ONNX's.
+        The functions that translate the operators of these variants to ONNX.
     """
     forms = [(part, form) for part in module.modules() if (form := _form_of(part)) is not None]
     for part, form in forms:
@@ -36,7 +36,7 @@ def graph_forms(module: nn.Module) -> Iterator[Translations]:
 
 
 def _form_of(part: nn.Module) -> Callable[..., Any] | None:
-    if "forward" in vars(part):  # somebody else's form
+    if "forward" in vars(part):  # a forward set by the user
         return None
     if type(part) is ActivationUnit:
         return partial(_activation_unit, part)
@@ -50,7 +50,7 @@ def _form_of(part: nn.Module) -> Callable[..., Any] | None:
 def _activation_unit(
     unit: ActivationUnit, history: Tensor, target: Tensor, mask: Tensor | None = None
 ) -> Tensor:
-    """All steps enter the network, which in evaluation does not mix them; padding weighs 0."""
+    """Apply the network to all steps, which are independent in evaluation; padding gets weight 0."""
     valid = (torch.ones_like(history[..., 0]) if mask is None else mask).bool()
     v = target.unsqueeze(1).expand_as(history)
     a = unit.activations(history.flatten(0, 1), v.flatten(0, 1)).view_as(valid)
@@ -58,7 +58,7 @@ def _activation_unit(
 
 
 def _gru(gru: nn.GRU) -> Callable[..., Any]:
-    """Each layer as one operator."""
+    """Compute each layer by one operator."""
     layers = [_gru_weights(gru, f"l{k}") for k in range(gru.num_layers)]
 
     def forward(x: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -74,7 +74,7 @@ def _gru(gru: nn.GRU) -> Callable[..., Any]:
 
 
 def _gru_weights(gru: nn.GRU, layer: str) -> list[Tensor]:
-    """W, R and b in the order of ONNX: the update gate first, where torch has the reset gate."""
+    """W, R and b in the gate order of ONNX: the update gate first; torch has the reset gate first."""
     w, r = (_by_gate(getattr(gru, f"weight_{part}_{layer}")) for part in ("ih", "hh"))
     b = w.new_zeros(2 * len(w))
     if gru.bias:
@@ -88,7 +88,7 @@ def _by_gate(weights: Tensor) -> Tensor:
 
 
 def _augru(layer: AUGRU) -> Callable[..., Any]:
-    """The recurrence as one operator."""
+    """Compute the recurrence by one operator."""
     cell = layer.augru_cell
     w, u, b = (
         torch.cat([getattr(cell, f"{part}{gate}").detach() for gate in "urh"], dim=1)
@@ -105,7 +105,7 @@ def _augru(layer: AUGRU) -> Callable[..., Any]:
 
 @cache
 def _operators() -> Any:
-    """Operators that torch traces without looking inside: torch.ops.torch_rechub."""
+    """Register opaque operators for tracing: torch.ops.torch_rechub."""
 
     @torch.library.custom_op("torch_rechub::gru", mutates_args=())
     def gru(x: Tensor, w: Tensor, r: Tensor, b: Tensor, hidden: int) -> Tensor:
@@ -133,19 +133,19 @@ def _translations() -> Translations:
     tracer: Any = evaluator
 
     def gru(x, w, r, b, hidden):  # type: ignore[no-untyped-def]
-        """Y of ONNX's GRU, whose sequences lie along the first axis: (L, 1, B, H)."""
+        """ONNX's GRU, with time as the first axis: (L, 1, B, H)."""
         x = op.Transpose(x, perm=[1, 0, 2])
         y, _ = op.GRU(x, w, r, b, hidden_size=hidden, linear_before_reset=1)
         return op.Squeeze(op.Transpose(y, perm=[2, 0, 1, 3]), [2])
 
     def augru(gates, a, u):  # type: ignore[no-untyped-def]
-        """The states of a Scan along the steps, from a state of 0."""
+        """A Scan over the steps, with initial state 0."""
         first = op.Squeeze(op.Slice(gates, [0], [1], [1]), [1])
         h = op.Mul(op.MatMul(first, op.Transpose(u, perm=[1, 0])), 0.0)
         gates, a = (op.Transpose(value, perm=[1, 0, 2]) for value in (gates, a))
         attributes = {"body": _augru_step(u), "num_scan_inputs": 2}
         scan = ir.node("Scan", [h, gates, a], attributes, num_outputs=2, version=18)
-        tracer.default().nodes.append(scan)  # op.Scan would have one output
+        tracer.default().nodes.append(scan)  # op.Scan would return one output only
         return op.Transpose(scan.outputs[1], perm=[1, 0, 2])
 
     operators = _operators()
@@ -153,7 +153,7 @@ def _translations() -> Translations:
 
 
 def _augru_step(u: Any) -> Any:
-    """The graph of `AUGRU_Cell`: h, g = x W + b and a to the next h, as state and as output."""
+    """The body graph of `AUGRU_Cell`: from h, g = x W + b and a to the next h, as state and output."""
     from onnxscript import ir
 
     h, g, a = (ir.Value(name=f"augru_{name}") for name in ("h", "g", "a"))

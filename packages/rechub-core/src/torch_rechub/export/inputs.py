@@ -1,4 +1,4 @@
-"""The inputs of a model: their names and features, and dummy inputs of the right form."""
+"""The inputs of a model: names, features, and dummy inputs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,14 +15,14 @@ Columns: TypeAlias = dict[str, Feature]
 
 
 def columns_of(model: nn.Module, mode: str | None = None) -> Columns:
-    """The columns that a model reads, in its order, by name.
+    """The columns that a model reads, in order, by name.
 
     Args:
         model: A model built of features.
-        mode: "user" or "item": those of one tower.
+        mode: "user" or "item" for the columns of one tower.
 
     Raises:
-        ValueError: It is built of no features, or has no such tower.
+        ValueError: The model has no features, or no such tower.
     """
     if mode not in ("user", "item", None):
         raise ValueError(f"mode must be 'user', 'item' or None, got {mode!r}")
@@ -49,18 +49,18 @@ def columns_of(model: nn.Module, mode: str | None = None) -> Columns:
 def inputs_to_trace(
     model: nn.Module, mode: str | None, dummy_input: Any, batch_size: int, seq_length: int
 ) -> tuple[dict[str, Tensor], Columns]:
-    """Inputs to trace a model with, and its columns, where it is built of features.
+    """Inputs to trace a model with, and its columns if it is built of features.
 
     Args:
-        model: Maps a dict of tensors to one or several.
+        model: A module from a dict of tensors to one or several tensors.
         mode: "user" or "item": one tower.
-        dummy_input: The inputs: a dict, or tensors in the order of the columns; None makes random
-            ones.
-        batch_size: Rows of random ones.
-        seq_length: Their length of sequences, at most what the model takes.
+        dummy_input: The inputs: a dict, or tensors in the order of the columns; None generates
+            random ones.
+        batch_size: Number of rows of random inputs.
+        seq_length: Sequence length of random inputs, limited to the maximum of the model.
 
     Raises:
-        ValueError: What the model reads is unknown, or `dummy_input` does not fit.
+        ValueError: The inputs of the model are unknown, or `dummy_input` does not match them.
     """
     if mode is None and isinstance(dummy_input, Mapping) and not _features_of(model):
         return dict(dummy_input), {}
@@ -72,11 +72,11 @@ def inputs_to_trace(
 
 
 def vocabulary_sizes(model: nn.Module) -> dict[str, int]:
-    """How many ids each column of ids has, by its name: the rows of the smallest table it uses."""
+    """Vocabulary size by column of ids: the number of rows of the smallest table it indexes."""
     columns = input_columns(model)
     sizes = {name: size for name, (_, size) in columns.items() if size is not None}
     layers = [layer for layer in model.modules() if isinstance(layer, EmbeddingLayer)]
-    for feature in _features_of(model):  # those that only share the table of another, too
+    for feature in _features_of(model):  # also features that share the table of another
         if feature.name not in columns and not isinstance(feature, DenseFeature):
             for layer in layers:
                 with suppress(KeyError, ValueError):
@@ -86,11 +86,10 @@ def vocabulary_sizes(model: nn.Module) -> dict[str, int]:
 
 
 def extract_feature_info(model: nn.Module) -> dict[str, Any]:
-    """The features of a model: features, input_names, input_types, user_features, item_features.
+    """Return features, input_names, input_types, user_features and item_features of a model.
 
-    Features are found in embedding layers and in the attributes of the model and of its modules,
-    whatever these are called: a feature, or lists, tuples and dicts of features. A column counts
-    once.
+    Features are collected from embedding layers and from all attributes of the model and its
+    modules: features, and lists, tuples and dicts of them. Each column is listed once.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature
@@ -111,7 +110,7 @@ def extract_feature_info(model: nn.Module) -> dict[str, Any]:
 
 
 def _features_of(model: nn.Module) -> list[Feature]:
-    """The features that a model is built of, each column once, in the order of the look-ups."""
+    """The features of a model, each column once, in the order of lookups."""
     found = [feature for feature, _ in input_columns(model).values()]
     for module in model.modules():
         found += _features_in(vars(module))
@@ -119,7 +118,7 @@ def _features_of(model: nn.Module) -> list[Feature]:
 
 
 def _tower_features(model: nn.Module, tower: str) -> list[Feature]:
-    """The inputs of a tower: as our models list them, or from the attributes of other models."""
+    """The inputs of a tower: the model's own list, or else collected from its attributes."""
     names = {"user": ("user_features", "history_features"), "item": ("item_features",)}[tower]
     listed = getattr(model, f"{tower}_inputs", None)
     if listed is None:
@@ -128,7 +127,7 @@ def _tower_features(model: nn.Module, tower: str) -> list[Feature]:
 
 
 def _features_in(value: Any) -> Iterator[Feature]:
-    """The features in a value: itself, or those in its lists, tuples and dicts."""
+    """The features in a value: the value itself, or those in lists, tuples and dicts."""
     if isinstance(value, (DenseFeature, SequenceFeature, SparseFeature)):
         yield value
     elif isinstance(value, (dict, list, tuple)):
@@ -142,7 +141,7 @@ def generate_dummy_input_dict(
     seq_length: int = 10,
     device: str | torch.device = "cpu",
 ) -> dict[str, Tensor]:
-    """Random inputs as they train: ids (B,) or, of sequences, (B, L); dense values (B,) or (B, d).
+    """Random inputs: ids (B,), or (B, L) for sequences; dense values (B,) or (B, d).
 
     Example:
         >>> from torch_rechub.basic.features import SequenceFeature
@@ -158,7 +157,7 @@ def generate_dummy_input(
     seq_length: int = 10,
     device: str | torch.device = "cpu",
 ) -> tuple[Tensor, ...]:
-    """The values of `generate_dummy_input_dict`, without the names."""
+    """Return the values of `generate_dummy_input_dict` as a tuple."""
     return tuple(generate_dummy_input_dict(features, batch_size, seq_length, device).values())
 
 
@@ -177,13 +176,13 @@ def generate_dynamic_axes(
     include_seq_dim: bool = True,
     seq_features: Sequence[str] | None = None,
 ) -> dict[str, dict[int, str]]:
-    """The axes of inputs and outputs whose length varies, as `torch.onnx.export` takes them.
+    """The dynamic axes of inputs and outputs, for `torch.onnx.export`.
 
     Args:
         input_names: Names of the inputs.
         output_names: Names of the outputs; None means ["output"].
-        batch_dim: The axis of rows.
-        include_seq_dim: Whether the length of sequences varies too.
+        batch_dim: The batch axis.
+        include_seq_dim: Whether the sequence length is dynamic, too.
         seq_features: The inputs that are sequences.
 
     Example:
@@ -200,10 +199,10 @@ def generate_dynamic_axes(
 
 
 def as_columns(dummy_input: Any, names: Sequence[str]) -> dict[str, Tensor]:
-    """Inputs that a user gave, as a dict or in the order of names, by name.
+    """Convert a user's inputs, a dict or tensors in the order of names, to a dict.
 
     Raises:
-        ValueError: They are too few or too many, or a name is missing.
+        ValueError: There are too few or too many tensors, or a name is missing.
     """
     if not isinstance(dummy_input, Mapping):
         if len(dummy_input) != len(names):

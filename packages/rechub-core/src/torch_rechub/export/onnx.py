@@ -1,4 +1,4 @@
-"""Models as ONNX files."""
+"""Export of models to ONNX."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,12 +13,12 @@ from .onnx_file import export_module
 
 
 class ONNXWrapper(nn.Module):
-    """A model of a dict of tensors, taking the tensors one after the other.
+    """Wraps a model of a dict of tensors to take positional tensors.
 
     Args:
-        model: Takes a dict.
-        input_names: The names of the tensors.
-        mode: What the model's `mode` is set to until `restore_mode`; None leaves it.
+        model: A module that takes a dict.
+        input_names: The names of the tensors, in order.
+        mode: The value for the model's `mode` until `restore_mode`; None does not change it.
     """
 
     def __init__(self, model: nn.Module, input_names: Sequence[str], mode: str | None = None):
@@ -32,7 +32,7 @@ class ONNXWrapper(nn.Module):
         """The output of the model.
 
         Raises:
-            ValueError: There are more or fewer tensors than names.
+            ValueError: The numbers of tensors and names differ.
         """
         if len(args) != len(self.input_names):
             raise ValueError(
@@ -42,17 +42,17 @@ class ONNXWrapper(nn.Module):
         return self.model(dict(zip(self.input_names, args)))
 
     def restore_mode(self) -> None:
-        """Set the model's `mode` to what it was."""
+        """Restore the previous `mode` of the model."""
         if hasattr(self.model, "mode"):
             self.model.mode = self._original_mode  # type: ignore[assignment]
 
 
 class ONNXExporter:
-    """Writes a model that is built of features as an ONNX file.
+    """Exports a model that is built of features to ONNX.
 
     Args:
-        model: Maps a dict of tensors to one or several.
-        device: Where it is traced; afterwards it is where it was.
+        model: A module from a dict of tensors to one or several tensors.
+        device: The device for tracing; afterwards the model is moved back.
 
     Example:
         >>> import tempfile
@@ -81,21 +81,22 @@ class ONNXExporter:
         verbose: bool = False,
         onnx_export_kwargs: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Write the file; its inputs are named as the columns, its output is "output".
+        """Write the file; inputs are named after the columns, the output is "output".
 
-        A file with an id outside its vocabulary among its inputs is an error of the runtime, as it
-        is one of torch, whose node is named after the column: ``ids_of_user_outside_0_to_8``.
+        Ids outside their vocabulary are an error of the runtime, as in torch; the failing node is
+        named after the column: ``ids_of_user_outside_0_to_8``.
 
         Args:
-            output_path: The file; its folder is made.
-            mode: "user" or "item": one tower; None the whole model.
+            output_path: The file; its folder is created.
+            mode: "user" or "item" for one tower; None for the whole model.
             dummy_input: Inputs to trace with: a dict, or tensors in the order of `get_input_info`;
-                None makes random ones.
-            batch_size: Their rows.
-            seq_length: Their length of sequences; free in the file, unless the model fixes it.
-            opset_version: At least this one; torch writes 18 or later.
-            dynamic_batch: Whether the number of rows, and lengths of sequences, are free.
-            verbose: Whether torch says what it does.
+                None generates random ones.
+            batch_size: Number of rows of random inputs.
+            seq_length: Sequence length of random inputs; dynamic in the file, unless the model fixes
+                it.
+            opset_version: Lowest opset; torch writes 18 or later.
+            dynamic_batch: Whether the batch size and sequence lengths are dynamic.
+            verbose: Whether torch prints its progress.
             onnx_export_kwargs: Additional arguments of `torch.onnx.export`.
 
         Returns:
@@ -121,7 +122,7 @@ class ONNXExporter:
         return True
 
     def get_input_info(self, mode: str | None = None) -> dict[str, Any]:
-        """The inputs of the file: mode, input_names, and inputs: name, type and sizes of each."""
+        """The inputs of the file: mode, input_names, and the name, type and sizes of each input."""
         columns = columns_of(self.model, mode)
         sizes = ("embed_dim", "vocab_size", "pooling")
         inputs = [

@@ -1,4 +1,4 @@
-"""Torch modules written as ONNX files."""
+"""Writing torch modules as ONNX files."""
 
 import logging
 import warnings
@@ -20,8 +20,8 @@ from .bounds import refuse_ids
 from .graph_forms import Translations, graph_forms
 from .inputs import generate_dynamic_axes
 
-LOWEST_OPSET = 18  # what torch's exporter writes
-_ONE_FILE = 2**30  # bytes of weights; a file of protobuf ends at 2 GiB
+LOWEST_OPSET = 18  # the lowest opset of torch's exporter
+_ONE_FILE = 2**30  # bytes of weights; a protobuf file is limited to 2 GiB
 
 
 def export_module(
@@ -37,25 +37,25 @@ def export_module(
     sequences: Sequence[str] = (),
     sizes: Mapping[str, int] | None = None,
 ) -> None:
-    """Write a module that takes the tensors of x, in their order, as an ONNX file.
+    """Write a module that takes the tensors of x, in order, as an ONNX file.
 
-    The file appears whole, or not at all.
+    The file is written atomically.
 
     Args:
-        module: Takes the tensors, and returns one or several.
+        module: A module from these tensors to one or several tensors.
         x: Inputs to trace it with, by name.
-        output_path: The file; its folder is made.
-        device: Where it is traced; afterwards it is where it was.
-        opset_version: At least this one; torch writes 18 or later.
-        dynamic_batch: Whether the number of rows, and lengths of sequences, are free.
-        verbose: Whether torch says what it does.
+        output_path: The file; its folder is created.
+        device: The device for tracing; afterwards the module is moved back.
+        opset_version: Lowest opset; torch writes 18 or later.
+        dynamic_batch: Whether the batch size and sequence lengths are dynamic.
+        verbose: Whether torch prints its progress.
         onnx_export_kwargs: Additional arguments of `torch.onnx.export`.
         sequences: The inputs that are sequences.
-        sizes: Vocabulary sizes of the inputs that are ids; the file refuses other ids.
+        sizes: Vocabulary sizes of the inputs that are ids; the graph refuses ids out of range.
 
     Raises:
         ImportError: onnx or onnxscript is missing.
-        RuntimeError: It cannot be exported, or not with a free number of rows.
+        RuntimeError: The module cannot be exported, or not with a dynamic batch size.
         OSError: The file cannot be written, as on a full disk; the error names it.
     """
     for library in ("onnxscript", "onnx"):
@@ -68,7 +68,7 @@ def export_module(
             inputs = {
                 name: for_device(value, is_double(module)).to(device) for name, value in x.items()
             }
-            found = module(*inputs.values())  # says what is wrong, and fills what layers keep
+            found = module(*inputs.values())  # fails with a clear error if inputs do not match, and fills the caches of layers
             outputs = [found] if isinstance(found, Tensor) else list(found)
             names = ["output", *(f"output_{i}" for i in range(1, len(outputs)))]
             axes = generate_dynamic_axes(list(x), [n for n, o in zip(names, outputs) if o.dim()])
@@ -99,7 +99,7 @@ def _write(
     path: Path,
     settings: dict[str, Any],
 ) -> None:
-    """Have torch write a module as a file."""
+    """Export a module to a file by torch."""
     quiet: AbstractContextManager[None] = nullcontext() if settings["verbose"] else _quiet()
     forms: AbstractContextManager[Translations] = (
         graph_forms(module) if settings["dynamo"] else nullcontext({})
@@ -125,7 +125,7 @@ def _write(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what torch's exporter says of itself, which no caller of ours can change."""
+    """Silence messages of torch's exporter that a user cannot act on."""
     loggers = [logging.getLogger(name) for name in ("torch", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -141,7 +141,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _at_rest(module: nn.Module, device: str | torch.device) -> Iterator[None]:
-    """The module in evaluation mode on a device; afterwards as it was."""
+    """Put a module in evaluation mode on a device within the block."""
     training = {m: m.training for m in module.modules()}
     home = next((p.device for p in module.parameters()), torch.device("cpu"))
     module.eval().to(device)

@@ -1,4 +1,4 @@
-"""Models as pictures."""
+"""Pictures of models."""
 
 from typing import Any
 
@@ -26,28 +26,28 @@ def visualize_model(
     dpi: int = 300,
     **kwargs: Any,
 ) -> Any:
-    """Draw the modules that inputs go through, with torchview.
+    """Draw the modules of a model with torchview.
 
     Args:
-        model: A model built of features, or any with `input_data`.
-        input_data: A dict of tensors, or a tuple of arguments; None makes random inputs.
-        batch_size: Their rows.
-        seq_length: Their length of sequences.
-        depth: Levels of modules inside modules that are drawn.
-        show_shapes: Whether the shapes of tensors are written.
+        model: A model built of features, or any model if `input_data` is given.
+        input_data: A dict of tensors, or a tuple of arguments; None generates random inputs.
+        batch_size: Number of rows of random inputs.
+        seq_length: Sequence length of random inputs.
+        depth: Number of levels of nested modules to draw.
+        show_shapes: Whether to show the shapes of tensors.
         expand_nested: Whether modules are drawn as boxes around their parts.
         save_path: The picture to write, as .pdf, .png or .svg; needs Graphviz's program `dot`.
-        graph_name: Its name.
-        device: Where the model runs; afterwards it is where it was.
-        dpi: Dots an inch.
+        graph_name: Name of the graph.
+        device: The device to run on; afterwards the model is moved back.
+        dpi: Dots per inch.
         kwargs: Additional arguments of `torchview.draw_graph`.
 
     Returns:
-        torchview's graph; its `visual_graph` is one of the package graphviz.
+        torchview's graph; its `visual_graph` is a graph of the package graphviz.
 
     Raises:
         ImportError: torchview or graphviz is missing.
-        ValueError: What the model reads is unknown.
+        ValueError: The inputs of the model are unknown.
     """
     torchview = require("torchview", "visualization", "visualization")
     require("graphviz", "visualization", "visualization")
@@ -56,7 +56,7 @@ def visualize_model(
         if input_data is None:
             features = list(columns.values())
             input_data = generate_dummy_input_dict(features, batch_size, seq_length)
-        # a tuple, so that the dict is one argument and not arguments by name
+        # a tuple, so that the dict is one argument rather than keyword arguments
         input_data = (as_columns(input_data, list(columns)),)
     home = next((p.device for p in model.parameters()), torch.device("cpu"))
     training = {part: part.training for part in model.modules()}
@@ -82,15 +82,15 @@ def display_graph(graph: Any, format: str = "png") -> Any:
     """Show a graph of `visualize_model` in a notebook; elsewhere return the picture.
 
     Args:
-        graph: What `visualize_model` returned.
+        graph: The result of `visualize_model`.
         format: "png" or "svg".
 
     Returns:
-        IPython's image; needs Graphviz's program `dot`.
+        An image of IPython; needs Graphviz's program `dot`.
 
     Raises:
         ImportError: IPython is missing.
-        ValueError: The format is neither.
+        ValueError: `format` has another value.
     """
     if format not in ("png", "svg"):
         raise ValueError(f"format must be 'png' or 'svg', got {format!r}")

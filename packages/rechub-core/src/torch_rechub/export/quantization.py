@@ -1,4 +1,4 @@
-"""ONNX files made smaller."""
+"""Quantization of ONNX files."""
 
 from pathlib import Path
 from typing import Any
@@ -26,29 +26,29 @@ def quantize_model(
     extra_options: dict[str, Any] | None = None,
     keep_io_types: bool = True,
 ) -> str:
-    """Write an ONNX file with weights of fewer bits, by onnxruntime's own tools.
+    """Quantize an ONNX file with the tools of onnxruntime.
 
     Args:
         input_path: The file to read.
-        output_path: The file to write; its folder is made.
-        mode: "int8" (or "dynamic_int8"): weights of 8 bits, activations quantized as they come;
-            "fp16": weights and activations of 16 bits, which CPUs compute slowly.
-        per_channel: int8: whether each channel has a scale of its own.
-        reduce_range: int8: whether weights have 7 bits, for CPUs without VNNI.
+        output_path: The file to write; its folder is created.
+        mode: "int8" (or "dynamic_int8"): 8-bit weights, activations quantized dynamically;
+            "fp16": 16-bit weights and activations, which are slow on CPUs.
+        per_channel: int8: whether each channel has its own scale.
+        reduce_range: int8: whether to use 7-bit weights, for CPUs without VNNI.
         weight_type: int8: "qint8" or "quint8".
-        optimize_model: int8: whether the graph is optimized first.
-        op_types_to_quantize: int8: kinds of nodes to quantize; None means all that can be.
-        nodes_to_quantize: int8: names of nodes; None means all.
-        nodes_to_exclude: int8: names of nodes left as they are.
+        optimize_model: int8: whether to optimize the graph first.
+        op_types_to_quantize: int8: operator types to quantize; None means all supported ones.
+        nodes_to_quantize: int8: names of nodes to quantize; None means all.
+        nodes_to_exclude: int8: names of nodes that are not quantized.
         extra_options: int8: additional options of onnxruntime.
         keep_io_types: fp16: whether inputs and outputs stay float32.
 
     Returns:
-        The path of the file written.
+        The path of the quantized file.
 
     Raises:
         ImportError: onnxruntime or onnx is missing.
-        FileNotFoundError: There is no file to read.
+        FileNotFoundError: There is not a file to read.
         ValueError: The mode or the type of weights is unknown.
     """
     if mode not in ("int8", "dynamic_int8", "fp16"):
@@ -69,7 +69,7 @@ def quantize_model(
             onnx.save(model, str(output_path))
         return str(output_path)
     if optimize_model:
-        # the symbolic one of onnxruntime ends with an error where lengths of sequences are free
+        # onnxruntime's symbolic shape inference fails on dynamic sequence lengths
         quantization.quant_pre_process(str(input_path), str(output_path), skip_symbolic_shape=True)
         input_path = output_path
     with naming(output_path):

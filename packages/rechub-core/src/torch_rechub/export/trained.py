@@ -1,4 +1,4 @@
-"""Export methods of trainers: their model as an ONNX file, or as a picture."""
+"""Export methods of trainers: ONNX files and pictures of models."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -15,7 +15,7 @@ Device = str | torch.device | None
 
 
 class ExportsRows:
-    """Export of a model of rows: a dict of tensors.
+    """Export of models whose input is a dict of tensors.
 
     Attributes:
         model: The model.
@@ -37,7 +37,7 @@ class ExportsRows:
         verbose: bool = False,
         onnx_export_kwargs: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Write the model as an ONNX file; see `ONNXExporter.export`."""
+        """Export the model to ONNX; see `ONNXExporter.export`."""
         return ONNXExporter(self.model, device or self.device).export(
             output_path, None, dummy_input, batch_size, seq_length, opset_version, dynamic_batch,
             verbose, onnx_export_kwargs,
@@ -57,7 +57,7 @@ class ExportsRows:
         dpi: int = 300,
         **kwargs: Any,
     ) -> Any:
-        """Draw the model; see `visualize_model`. None is the trainer's device."""
+        """Draw the model; see `visualize_model`. `device=None` means the trainer's device."""
         return visualize_model(
             self.model, input_data, batch_size, seq_length, depth, show_shapes, expand_nested,
             save_path, graph_name, device or self.device, dpi, **kwargs,
@@ -65,7 +65,7 @@ class ExportsRows:
 
 
 class ExportsTowers(ExportsRows):
-    """Export of a retrieval model, whole or one of its towers."""
+    """Export of a retrieval model or one of its towers."""
 
     def export_onnx(  # type: ignore[override]
         self,
@@ -80,7 +80,7 @@ class ExportsTowers(ExportsRows):
         verbose: bool = False,
         onnx_export_kwargs: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Write the model, or with mode "user" or "item" one tower; see `ONNXExporter.export`."""
+        """Export the model, or one tower with mode "user" or "item"; see `ONNXExporter.export`."""
         return ONNXExporter(self.model, device or self.device).export(
             output_path, mode, dummy_input, batch_size, seq_length, opset_version, dynamic_batch,
             verbose, onnx_export_kwargs,
@@ -88,7 +88,7 @@ class ExportsTowers(ExportsRows):
 
 
 class ExportsSequences:
-    """Export of a model of tokens and times."""
+    """Export of models of tokens and times."""
 
     model: nn.Module
     device: torch.device
@@ -105,11 +105,11 @@ class ExportsSequences:
         verbose: bool = False,
         onnx_export_kwargs: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Write a model of tokens and times as an ONNX file; see `ONNXExporter.export`.
+        """Export a model of tokens and times to ONNX; see `ONNXExporter.export`.
 
         Its inputs are seq_tokens and seq_time_diffs, int64, and its output is "output", the logits.
-        Tokens to trace with are below `vocab_size`; None asks the model. The file refuses tokens
-        that the model has not.
+        Tokens for tracing are below `vocab_size`; None means that of the model. The file refuses
+        tokens outside the vocabulary.
         """
         x = _sequences(self.model, batch_size, seq_length, vocab_size)
         n_tokens = getattr(self.model, "vocab_size", None) or cast(int, vocab_size)
@@ -155,10 +155,10 @@ class ExportsCodes(ExportsRows):
         verbose: bool = False,
         onnx_export_kwargs: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Write an RQ-VAE as an ONNX file; see `ONNXExporter.export`.
+        """Export an RQ-VAE to ONNX; see `ONNXExporter.export`.
 
-        Its input is embeddings, (B, in_dim); its outputs are "output", the reconstructions,
-        "output_1", the loss of quantization, and "output_2", the nearest codes at each level.
+        Its input is embeddings (B, in_dim); its outputs are "output", the reconstructions, "output_1",
+        the quantization loss, and "output_2", the nearest codes of each level.
         """
         x = {"embeddings": torch.randn(batch_size, cast(int, self.model.in_dim))}
         export_module(
@@ -169,7 +169,7 @@ class ExportsCodes(ExportsRows):
 
 
 class _Positional(nn.Module):
-    """A model, its inputs by position; additional arguments are the same for all of them."""
+    """Wraps a model to take positional inputs, with fixed additional keyword arguments."""
 
     def __init__(self, model: nn.Module, **settings: Any) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ class _Positional(nn.Module):
 def _sequences(
     model: nn.Module, batch_size: int, seq_length: int, vocab_size: int | None
 ) -> dict[str, Tensor]:
-    """Tokens and times to try a model with."""
+    """Tokens and times to trace a model with."""
     vocab_size = vocab_size or getattr(model, "vocab_size", None)
     if vocab_size is None:
         raise ValueError(f"{type(model).__name__} has no vocab_size: give it as an argument")

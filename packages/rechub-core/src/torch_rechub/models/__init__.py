@@ -1,10 +1,10 @@
 """Models, by task: ranking, matching, multi-task, generative. One paper a file.
 
-A docstring opens with a sentence and the formula. Its "Complexity" is the multiply-adds of a
-forward pass for one sample, without looking up embeddings, in the letters of the formula, those of
-the arguments, and these: F fields, D the width of an embedding, d all numbers of a row side by
-side, L steps of a history, n negatives of a row, V items, T tasks, B rows of a batch, |MLP| the
-weights of the networks that the arguments describe.
+A docstring opens with a summary and the formula. "Complexity" is the number of multiply-adds of a
+forward pass for one sample, without embedding lookups, in the letters of the formula, those of the
+arguments, and these: F fields, D the embedding width, d the width of the concatenated inputs, L
+history steps, n negatives per row, V items, T tasks, B rows of a batch, |MLP| the number of weights
+of the networks that the arguments describe.
 """
 
 from .._installation import refuse_mixed_installation

@@ -1,4 +1,4 @@
-"""The logits of a model, for a loss that neither saturates nor loses gradients."""
+"""The logits of a model, for losses whose gradients do not vanish when a sigmoid saturates."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from torch import nn
 
 
 class LogitsOf(nn.Module):
-    """A model called for its logits, so that several GPUs can share the call."""
+    """Wraps a model such that calling it returns logits, as `DataParallel` needs."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -18,17 +18,17 @@ class LogitsOf(nn.Module):
 
 
 def logits_of(model: nn.Module) -> LogitsOf | None:
-    """A module that computes the logits of a model; None where its `forward` is made of none."""
+    """Return a module that computes the logits of a model; None if `forward` does not use them."""
     return LogitsOf(model) if forward_has(model, "logits") else None
 
 
 def forward_has(model: nn.Module, part: str) -> bool:
-    """Whether the method `part` of a model is one that its `forward` is made of.
+    """Whether the method `part` of a model computes a part of its `forward`.
 
-    It is not where a subclass replaced `forward`, or the `score` that `forward` returns, and left
-    `part` to its parents: training must follow what the subclass says.
+    It does not if a subclass overrides `forward`, or the `score` that `forward` returns, but
+    inherits `part`: training must then follow the override.
     """
-    # asked of the class: a compiled module would lend the uncompiled method of what it wraps
+    # looked up on the class: a compiled module forwards to the uncompiled method it wraps
     ancestors = type(model).__mro__
 
     def depth(method: str) -> int:

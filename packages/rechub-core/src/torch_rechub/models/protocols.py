@@ -1,7 +1,7 @@
-"""Protocols: the optional methods that trainers ask of a model. A model of your own needs none.
+"""Protocols of the optional methods of models that trainers use. Custom models need none of them.
 
-A trainer asks `isinstance(model, HasLogits)` and the like, so that a method of the right name is
-all it takes. B are the rows of a batch, T the tasks, V the items, L the length, D the dimension.
+A trainer checks `isinstance(model, HasLogits)` and the like, so a method of that name is enough. B
+is the batch size, T the number of tasks, V that of items, L the length, D the embedding width.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ class HasLogits(Protocol):
     """A model whose `forward` is a sigmoid of logits."""
 
     def logits(self, x: Any) -> Tensor:
-        """The predictions before the sigmoid, for a loss that does not saturate."""
+        """The predictions before the sigmoid, for losses on logits."""
 
 
 @runtime_checkable
@@ -43,27 +43,27 @@ class ChecksLabels(Protocol):
     """A multi-task model that checks labels before training."""
 
     def check_labels(self, y: Tensor) -> None:
-        """Raise ValueError if labels (N, T) are of another task."""
+        """Raise ValueError if labels (N, T) do not suit the task."""
 
 
 @runtime_checkable
 class SharesLayers(Protocol):
-    """A multi-task model that names its shared layers, for "gradnorm" and "metabalance"."""
+    """A multi-task model that lists its shared layers, for "gradnorm" and "metabalance"."""
 
     def shared_layers(self) -> list[nn.Module]:
-        """The layers that the loss of every task reaches, the first one first."""
+        """The layers shared by all tasks, in order."""
 
 
 @runtime_checkable
 class WeighsLosses(Protocol):
-    """A multi-task model that says how much the loss of each task counts, without balancing."""
+    """A multi-task model with fixed weights of the losses of its tasks."""
 
     loss_weights: Sequence[float]
 
 
 @runtime_checkable
 class HasTaskTypes(Protocol):
-    """A multi-task model that was made for certain tasks."""
+    """A multi-task model with given task types."""
 
     task_types: Sequence[str]
 
@@ -73,10 +73,10 @@ class HasTowers(Protocol):
     """A retrieval model of two towers: score(u, i) = ⟨user(u), item(i)⟩ / temperature."""
 
     def user_tower(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Users, (B, D), or (B, K, D) with K interests each."""
+        """Embeddings of users, (B, D), or (B, K, D) with K interests each."""
 
     def item_tower(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Items, (B, D)."""
+        """Embeddings of items, (B, D)."""
 
 
 @runtime_checkable
@@ -88,45 +88,45 @@ class HasTemperature(Protocol):
 
 @runtime_checkable
 class GroupsItems(Protocol):
-    """A retrieval model that knows which rows of a batch have the same item."""
+    """A retrieval model that identifies rows of a batch with the same item."""
 
     def item_groups(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Equal numbers for rows with the same item, (B,): it is no negative of itself."""
+        """Numbers (B,) that are equal for rows with the same item, which are no negatives."""
 
 
 @runtime_checkable
 class ValidatesPairs(Protocol):
-    """A retrieval model of pairs, some of which are padding."""
+    """A pair-wise retrieval model with padding among its pairs."""
 
     def valid_pairs(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Which pairs of a positive and a negative count, in the shape of the scores."""
+        """The mask of valid pairs of a positive and a negative, in the shape of the scores."""
 
 
 @runtime_checkable
 class HasPairLoss(Protocol):
-    """A retrieval model with a loss of pairs in place of BPR."""
+    """A retrieval model with its own pair-wise loss in place of BPR."""
 
     pair_loss: nn.Module
 
 
 @runtime_checkable
 class HasInterests(Protocol):
-    """A retrieval model of several interests a user."""
+    """A multi-interest retrieval model."""
 
     def own_interests(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Which interests are the user's own, (B, K); the others are copies of the first."""
+        """The mask of the user's own interests, (B, K); the others are copies of the first."""
 
 
 @runtime_checkable
 class HasVocabulary(Protocol):
-    """A model of tokens: those of inputs and targets are below `vocab_size`."""
+    """A model of tokens, which must be below `vocab_size` in inputs and targets."""
 
     vocab_size: int
 
 
 @runtime_checkable
 class EncodesSequences(Protocol):
-    """A sequence model in two parts, so that logits are computed only where they are needed."""
+    """A sequence model of encoder and output layer, so that only needed logits are computed."""
 
     def encode(self, tokens: Tensor, time_diffs: Tensor) -> Tensor:
         """The hidden states, (B, L, D)."""
@@ -137,7 +137,7 @@ class EncodesSequences(Protocol):
 
 @runtime_checkable
 class ScoresLinearly(EncodesSequences, Protocol):
-    """A sequence model whose logits are W h + b, which training then does not keep."""
+    """A sequence model with linear logits W h + b, which training computes block by block."""
 
     def score_terms(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """H (N, D), W (V, D) and b (V,) or None of hidden states (N, D)."""
+        """Return h (N, D), W (V, D) and b (V,) or None for hidden states (N, D)."""

@@ -1,4 +1,4 @@
-"""Calls of retrieval models: one tower at a time, their columns, their predictions."""
+"""Calls of retrieval models: one tower, the columns in use, predictions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from .logits import logits_of
 
 @contextmanager
 def one_tower(model: Any, mode: str) -> Iterator[None]:
-    """Let a model return the embeddings of its users or items in the block.
+    """Set a model to return the embeddings of users or items within the block.
 
     Raises:
         AssertionError: The mode is neither "user" nor "item".
@@ -28,7 +28,7 @@ def one_tower(model: Any, mode: str) -> Iterator[None]:
 
 
 def columns_in_use(model: nn.Module, in_batch: bool) -> list[str] | None:
-    """The columns that the mode of a model reads; None where all of the model's are needed."""
+    """The columns that a model reads in its mode; None means all."""
     mode = getattr(model, "mode", None) or "score"
     parts = ("user", "item") if in_batch and mode == "score" else (mode,)
     inputs = [getattr(model, f"{part}_inputs", None) for part in parts]
@@ -36,10 +36,10 @@ def columns_in_use(model: nn.Module, in_batch: bool) -> list[str] | None:
 
 
 def prediction(model: nn.Module, x: Any) -> Tensor:
-    """The output of a model, on the CPU; of pairs, the first.
+    """The output of a model, on the CPU; the first one of pair-wise models.
 
-    Probabilities are in double precision where there are logits: in single precision, many would
-    tie at 1 under a small temperature.
+    Probabilities are computed from logits in double precision if possible: with a small temperature
+    many would round to 1 in single precision, and tie.
     """
     logits = logits_of(model)
     if logits is not None and getattr(model, "mode", None) is None:
@@ -50,7 +50,7 @@ def prediction(model: nn.Module, x: Any) -> Tensor:
 
 
 def interests_with_mask(model: nn.Module, x: Any) -> Tensor:
-    """The users' interests, each with whether it is their own: (B, K, D + 1), on the CPU."""
+    """The users' interests, the mask of own ones as last column: (B, K, D + 1), on the CPU."""
     own: Tensor = model.own_interests(x).cpu()  # type: ignore[operator]
     interests = prediction(model, x)
     return torch.cat([interests, own.unsqueeze(2).to(interests.dtype)], dim=2)

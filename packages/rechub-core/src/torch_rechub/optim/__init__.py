@@ -1,4 +1,4 @@
-"""Optimizers of embedding tables that read and write only the rows that a batch touched."""
+"""Optimizers for embedding tables that update only the rows of a batch; MetaBalance."""
 
 from .joint import JointOptimizer
 from .lazy import LazyOptimizer, TouchedRows

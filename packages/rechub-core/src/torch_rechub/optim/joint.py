@@ -1,4 +1,4 @@
-"""Several optimizers, each of its own parameters, behind the interface of one."""
+"""Several optimizers of disjoint parameters, combined into one."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -9,13 +9,13 @@ from torch.optim import Optimizer
 
 
 class JointOptimizer(Optimizer):
-    """Steps several optimizers as one, which schedules, checkpoints and users see.
+    """Combines several optimizers into one, for schedulers, checkpoints and users.
 
-    Its parameter groups are those of its parts, the very dicts, so that a schedule moves the rates
-    of all. Its state dict holds everything.
+    Its parameter groups are the dicts of the parts themselves, so that a scheduler changes the
+    learning rates of all parts. Its state dict covers all parts.
 
     Args:
-        optimizers: The parts; the first one's defaults are the whole's.
+        optimizers: The optimizers; the first one gives the defaults.
 
     Example:
         >>> dense, table = torch.nn.Linear(2, 1), torch.nn.Embedding(9, 2, sparse=True)
@@ -26,7 +26,7 @@ class JointOptimizer(Optimizer):
     """
 
     def __init__(self, optimizers: Sequence[Optimizer]) -> None:
-        self.optimizers: tuple[Optimizer, ...] = ()  # while there are none, groups are not shared
+        self.optimizers: tuple[Optimizer, ...] = ()  # super().__init__ adds groups before the parts exist
         super().__init__([g for part in optimizers for g in part.param_groups], {})
         self.defaults = optimizers[0].defaults
         self.state = defaultdict(dict, {p: s for part in optimizers for p, s in part.state.items()})
@@ -34,7 +34,7 @@ class JointOptimizer(Optimizer):
         self._share()
 
     def _share(self) -> None:
-        """Let the parts work on the groups and the state of the whole."""
+        """Make the parts use the groups and the state of this optimizer."""
         groups = iter(self.param_groups)
         for part in self.optimizers:
             part.param_groups = [next(groups) for _ in part.param_groups]
@@ -44,7 +44,7 @@ class JointOptimizer(Optimizer):
         """Step each part.
 
         Args:
-            closure: Evaluates the model anew and returns the loss, which is then returned.
+            closure: Reevaluates the model and returns the loss, which `step` returns.
         """
         loss = None
         if closure is not None:
@@ -55,7 +55,7 @@ class JointOptimizer(Optimizer):
         return loss
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Give additional parameters to the first part."""
+        """Add parameters to the first optimizer."""
         if self.optimizers:
             self.optimizers[0].add_param_group(param_group)
             self.param_groups = [g for part in self.optimizers for g in part.param_groups]
@@ -63,6 +63,6 @@ class JointOptimizer(Optimizer):
             super().add_param_group(param_group)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what `state_dict` gave."""
+        """Restore a state dict of `state_dict`."""
         super().load_state_dict(state_dict)
         self._share()

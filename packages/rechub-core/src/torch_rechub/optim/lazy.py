@@ -1,4 +1,4 @@
-"""Lazy updates of tables: what a step costs depends on the batch, not on the vocabulary."""
+"""Lazy updates of tables: the cost of a step depends on the batch, not on the vocabulary."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -13,10 +13,10 @@ State = dict[str, Tensor]
 
 
 class TouchedRows:
-    """Adds up what a batch says of the same row of a table.
+    """Sums the gradients of duplicate rows in a sparse gradient.
 
-    Tables that were looked up by the same ids in one step, such as the embeddings and the
-    first-order weights of a factorization machine, share the search for duplicates.
+    Tables that are looked up by the same ids in one step, such as the embeddings and the first-order
+    weights of a factorization machine, share the sorting of ids.
 
     Example:
         >>> ids, values = torch.tensor([[3, 1, 3]]), torch.tensor([[1.0], [2.0], [4.0]])
@@ -31,10 +31,10 @@ class TouchedRows:
         self._rows = self._order = self._starts = torch.empty(0, dtype=torch.long)
 
     def __call__(self, grad: Tensor) -> tuple[Tensor, Tensor]:
-        """The rows that a sparse gradient touches, each once and in order, and their gradients.
+        """Return the distinct rows of a sparse gradient, in order, and their summed gradients.
 
         Args:
-            grad: Sparse, (V, D), with one sparse dimension.
+            grad: Sparse gradient (V, D), with one sparse dimension.
 
         Returns:
             Rows (U,), and their gradients (U, D).
@@ -44,12 +44,13 @@ class TouchedRows:
             return ids, values
         if self._ids is None or not torch.equal(self._ids, ids):
             self._sort(ids)
+        # coalesce() would sort again for every table; embedding_bag sums segments of the sorted order
         flat = values.flatten(1) if values.dim() > 1 else values.unsqueeze(1)
         sums = F.embedding_bag(self._order, flat, self._starts, mode="sum")
         return self._rows, sums.reshape(-1, *values.shape[1:])
 
     def _sort(self, ids: Tensor) -> None:
-        """Find where the same ids are: order[starts[u]:starts[u + 1]] are those of rows[u]."""
+        """Sort the ids: order[starts[u]:starts[u + 1]] are the positions of rows[u]."""
         self._ids = ids
         ordered, self._order = torch.sort(ids, stable=True)
         first = torch.ones_like(ordered, dtype=torch.bool)
@@ -59,21 +60,20 @@ class TouchedRows:
 
 
 class LazyOptimizer(Optimizer):
-    """An optimizer that leaves the rows of a table alone that a batch did not touch.
+    """The base class of optimizers that update only the rows of a table that a batch touched.
 
     A parameter whose gradient is sparse (`nn.Embedding(sparse=True)`, or a table of
-    `EmbeddingLayer` after `use_sparse_gradients`) is updated in the rows that the gradient names,
-    as if the others did not exist: their moments do not decay, nor do their weights. A parameter
-    whose gradient is dense is updated whole. The number of the step, which corrects the moments'
-    bias, counts for all rows together.
+    `EmbeddingLayer` after `use_sparse_gradients`) is updated only in the rows of the gradient; the
+    moments and weights of other rows do not decay. A parameter with a dense gradient is updated as
+    a whole. The step number of the bias correction is that of the parameter, not of the row.
 
-    A subclass is a rule: `moments` says what it keeps, `update` what a step does with it.
+    A subclass defines an update rule: `moments` creates the state, `update` computes a step.
 
     Args:
-        params: Parameters, or dicts of them with settings of their own.
-        defaults: The settings of the rule.
-        row_wise: Whether to keep one second moment a row, the mean over its D numbers, in place of
-            D; it takes the memory of one number a row.
+        params: Parameters, or dicts of parameter groups.
+        defaults: The default settings of the rule.
+        row_wise: Whether to store one second moment per row, the mean over its D values, instead of
+            D.
 
     Reference:
         Row-wise moments: Naumov et al., Deep Learning Recommendation Model for Personalization and
@@ -87,20 +87,20 @@ class LazyOptimizer(Optimizer):
 
     @abstractmethod
     def moments(self, p: Tensor, group: Mapping[str, Any]) -> State:
-        """The state of `p` before the first step: by name, tensors of as many rows."""
+        """Return the initial state of `p`: name to tensor, each with as many rows as `p`."""
 
     @abstractmethod
     def update(
         self, w: Tensor, g: Tensor, moments: State, step: int, group: Mapping[str, Any]
     ) -> None:
-        """Change weights and moments of some rows in place.
+        """Update weights and moments of some rows in place.
 
         Args:
             w: Weights (U, D).
-            g: Their gradients (U, D); not to be changed.
-            moments: What `moments` made, of these rows.
+            g: Their gradients (U, D); must not be changed.
+            moments: The state of these rows.
             step: The number of the step, from 1.
-            group: The settings.
+            group: The settings of the parameter group.
         """
 
     @torch.no_grad()
@@ -135,6 +135,7 @@ class LazyOptimizer(Optimizer):
             return
         rows, g = touched(p.grad)
         if len(rows):
+            # gather, update, scatter: the rule works on U rows, as if they were the whole table
             old = {name: value.index_select(0, rows) for name, value in moments.items()}
             w = p.index_select(0, rows)
             self.update(w, -g if group["maximize"] else g, old, state["step"], group)
@@ -144,7 +145,7 @@ class LazyOptimizer(Optimizer):
 
 
 def row_state(p: Tensor, group: Mapping[str, Any], value: float = 0.0) -> Tensor:
-    """A second moment of `p`: of its shape, or one number a row if `row_wise`; filled."""
+    """Create a second moment of `p`: in its shape, or one value per row if `row_wise`."""
     shape = (len(p), *[1] * (p.dim() - 1)) if group["row_wise"] else p.shape
     return torch.full(shape, value, dtype=p.dtype, device=p.device)
 
@@ -152,7 +153,7 @@ def row_state(p: Tensor, group: Mapping[str, Any], value: float = 0.0) -> Tensor
 def take_in_squares(
     moment: Tensor, g: Tensor, group: Mapping[str, Any], share: float = 1.0
 ) -> Tensor:
-    """Add a share of g² to a second moment in place; of its mean over each row if `row_wise`."""
+    """Add share · g² to a second moment in place; its mean over each row if `row_wise`."""
     if not group["row_wise"]:
         return moment.addcmul_(g, g, value=share)
     means = g.square().flatten(1).mean(dim=1) if g.dim() > 1 else g.square()

@@ -1,4 +1,4 @@
-"""MetaBalance: the gradients of auxiliary tasks, brought to the size of the target task's."""
+"""MetaBalance: scales the gradients of auxiliary tasks to the norm of the target task's gradient."""
 
 from collections.abc import Sequence
 
@@ -10,24 +10,23 @@ from .._bounds import check_number
 
 
 class MetaBalance(Optimizer):
-    """Sums the gradients of several tasks, each auxiliary one scaled toward the target's size.
+    """Sums the gradients of several tasks; auxiliary gradients are scaled toward the target's norm.
 
     For each parameter, with g_i the gradient of task i and task 0 the target:
 
     g_i ← g_i · (m_0 / m_i) · r + g_i · (1 − r)
 
-    m_i is the moving mean of ‖g_i‖, Σ_k β^k ‖g_i‖ of k steps ago / Σ_k β^k, over the steps in which
-    task i reached the parameter; infinite and NaN norms are left out of it. The target's gradient
-    is never changed. A task that does not reach a parameter adds nothing to it; where the target
-    never did, the others are only summed.
+    m_i is the moving average of ‖g_i‖, Σ_k β^k ‖g_i‖ of k steps ago / Σ_k β^k, over the steps with a
+    gradient of task i; infinite and NaN norms are skipped. The target's gradient is never changed.
+    For parameters without a gradient of the target, the other gradients are only summed.
 
-    It moves no weight itself: `step` leaves the sum in `.grad`, for the step of another optimizer.
-    Its `state_dict` holds the moving norms.
+    It does not update weights: `step` adds the sum to `.grad`, for the step of another optimizer.
+    Its `state_dict` holds the moving averages.
 
     Args:
         parameters: The parameters that the tasks share, or groups of them.
-        relax_factor: r in 0 to 1: 0 only sums, 1 gives each task the target's moving norm.
-        beta: β in 0 to 1 (1 excluded), how slowly the norms move; 0 takes those of the step.
+        relax_factor: r in [0, 1]: 0 only sums, 1 scales each task to the target's norm.
+        beta: β in [0, 1), the decay of the moving averages; 0 uses the norms of the current step.
 
     Raises:
         ValueError: If `relax_factor` or `beta` is out of its range.
@@ -54,16 +53,16 @@ class MetaBalance(Optimizer):
     def step(self, losses: Sequence[Tensor | None]) -> None:  # type: ignore[override]
         """Run the tasks backward and add the balanced gradients to `.grad`.
 
-        Like `backward`, it adds: zero the gradients first. Parameters that are not in this
-        optimizer, such as those of one task's tower, get their plain gradients.
+        Like `backward`, it accumulates: zero the gradients first. Parameters that are not in this
+        optimizer, such as those of the towers, get their plain gradients.
 
         Args:
             losses: A scalar for each task, the target's first, in the same order at each step; None
                 for a task that has no part in this one, such as for want of labels.
 
         Raises:
-            ValueError: If there is no loss, one is not a scalar with a gradient, or their number
-                differs from the step before.
+            ValueError: There is no loss, a loss is not a scalar with a gradient, or their number
+                differs from the previous step.
         """
         self._prepare(losses)
         shared = [
@@ -106,7 +105,7 @@ class MetaBalance(Optimizer):
 
     @torch.no_grad()
     def _balanced(self, p: Tensor, task: int, r: float, beta: float) -> Tensor:
-        """The gradient in `p.grad`, scaled; the task's moving norm takes it in first."""
+        """Return the scaled gradient of `p.grad`, after updating the task's moving average."""
         g, norms, updates = p.grad, self.state[p]["norms"], self.state[p]["updates"]
         assert g is not None
         updates[task] += 1
@@ -115,7 +114,7 @@ class MetaBalance(Optimizer):
         norms[task] += share * torch.where(change.isfinite(), change, 0.0)
         if task == 0 or updates[0] == 0:
             return g
-        ratio = torch.nan_to_num(norms[0] / norms[task])  # infinite only where g is 0
+        ratio = torch.nan_to_num(norms[0] / norms[task])  # the factor is infinite only where g is 0
         return g * (ratio * r + (1 - r))
 
 
@@ -126,4 +125,4 @@ def _norm(g: Tensor) -> Tensor:
 
 
 def _norm_dtype(p: Tensor) -> torch.dtype:
-    return torch.promote_types(p.dtype, torch.float32)  # the squares of halves underflow
+    return torch.promote_types(p.dtype, torch.float32)  # squares underflow in half precision

@@ -1,4 +1,4 @@
-"""The rules of torch's optimizers, for `LazyOptimizer`; arguments and defaults are torch's."""
+"""Update rules of `LazyOptimizer`, with the arguments and defaults of torch's optimizers."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -11,14 +11,14 @@ from .lazy import LazyOptimizer, State, row_state, take_in_squares
 
 
 class LazyAdam(LazyOptimizer):
-    """Adam.
+    """Adam with lazy updates.
 
     m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²,  w ← w − lr · m̂ / (√v̂ + ε)
 
     with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ), and g ← g + λ w before.
 
-    ε is added to √v̂, as in the paper and in `torch.optim.Adam`, whose steps these are where every
-    row is touched. `torch.optim.SparseAdam` adds it to √v: an ε of ε / √(1 − β₂ᵗ), 32 times as
+    ε is added to √v̂, as in the paper and in `torch.optim.Adam`; the steps are the same if every row
+    is touched. `torch.optim.SparseAdam` adds it to √v, which is an ε of ε / √(1 − β₂ᵗ): 32 times as
     large at the first step with β₂ = 0.999.
 
     Args:
@@ -26,9 +26,9 @@ class LazyAdam(LazyOptimizer):
         lr: Learning rate.
         betas: β₁ and β₂.
         eps: ε.
-        weight_decay: λ, of the rows that are touched.
-        maximize: Whether to climb.
-        row_wise: Whether v is one number a row; see `LazyOptimizer`.
+        weight_decay: λ, applied to touched rows.
+        maximize: Whether to maximize the objective.
+        row_wise: Whether v has one value per row; see `LazyOptimizer`.
 
     Example:
         >>> table = torch.nn.Embedding(1000, 4, sparse=True)
@@ -66,7 +66,7 @@ class LazyAdam(LazyOptimizer):
     def update(
         self, w: Tensor, g: Tensor, moments: State, step: int, group: Mapping[str, Any]
     ) -> None:
-        """Change w, m and v as the class says."""
+        """Update w, m and v."""
         lr, (beta1, beta2), decay = float(group["lr"]), group["betas"], group["weight_decay"]
         m, v = moments["exp_avg"], moments["exp_avg_sq"]
         if decay and self.decoupled:
@@ -75,22 +75,22 @@ class LazyAdam(LazyOptimizer):
             g = g.add(w, alpha=decay)
         m.lerp_(g, 1 - beta1)
         take_in_squares(v.mul_(beta2), g, group, share=1 - beta2)
-        # m̂ / (√v̂ + ε), with the corrections of the bias as factors of lr and ε
+        # m̂ / (√v̂ + ε), with the bias corrections folded into lr and ε
         c = math.sqrt(1 - beta2**step)
         w.addcdiv_(m, v.sqrt().add_(group["eps"] * c), value=-lr * c / (1 - beta1**step))
 
 
 class LazyAdamW(LazyAdam):
-    """Adam with decoupled weight decay: w ← (1 − lr · λ) w before, and g as it is.
+    """AdamW with lazy updates: Adam with decoupled weight decay, w ← (1 − lr · λ) w before each step.
 
     Args:
         params: Parameters.
         lr: Learning rate.
         betas: β₁ and β₂.
         eps: ε.
-        weight_decay: λ, of the rows that are touched.
-        maximize: Whether to climb.
-        row_wise: Whether v is one number a row; see `LazyOptimizer`.
+        weight_decay: λ, applied to touched rows.
+        maximize: Whether to maximize the objective.
+        row_wise: Whether v has one value per row; see `LazyOptimizer`.
 
     Reference:
         Loshchilov and Hutter, Decoupled Weight Decay Regularization, ICLR 2019, arXiv 1711.05101.
@@ -114,17 +114,17 @@ class LazyAdamW(LazyAdam):
 
 
 class LazySGD(LazyOptimizer):
-    """Stochastic gradient descent with momentum.
+    """Stochastic gradient descent with lazy updates.
 
     b ← μ b + g,  w ← w − lr · b,  or  w ← w − lr · (g + μ b)  if `nesterov`; g ← g + λ w before
 
     Args:
         params: Parameters.
         lr: Learning rate.
-        momentum: μ; with 0, b is not kept.
-        weight_decay: λ, of the rows that are touched.
-        nesterov: Whether to look ahead.
-        maximize: Whether to climb.
+        momentum: μ; with 0, b is not stored.
+        weight_decay: λ, applied to touched rows.
+        nesterov: Whether to use Nesterov momentum.
+        maximize: Whether to maximize the objective.
     """
 
     def __init__(
@@ -141,13 +141,13 @@ class LazySGD(LazyOptimizer):
         super().__init__(params, {**defaults, "nesterov": nesterov, "maximize": maximize})
 
     def moments(self, p: Tensor, group: Mapping[str, Any]) -> State:
-        """Return b, where there is momentum."""
+        """Return b, if there is momentum."""
         return {"momentum_buffer": torch.zeros_like(p)} if group["momentum"] else {}
 
     def update(
         self, w: Tensor, g: Tensor, moments: State, step: int, group: Mapping[str, Any]
     ) -> None:
-        """Change w and b as the class says."""
+        """Update w and b."""
         if group["weight_decay"]:
             g = g.add(w, alpha=group["weight_decay"])
         if group["momentum"]:
@@ -157,7 +157,7 @@ class LazySGD(LazyOptimizer):
 
 
 class LazyAdagrad(LazyOptimizer):
-    """Adagrad.
+    """Adagrad with lazy updates.
 
     s ← s + g²,  w ← w − lr / (1 + (t − 1) η) · g / (√s + ε);  g ← g + λ w before
 
@@ -165,11 +165,11 @@ class LazyAdagrad(LazyOptimizer):
         params: Parameters.
         lr: Learning rate.
         lr_decay: η.
-        weight_decay: λ, of the rows that are touched.
-        initial_accumulator_value: s before the first step.
+        weight_decay: λ, applied to touched rows.
+        initial_accumulator_value: Initial value of s.
         eps: ε.
-        maximize: Whether to climb.
-        row_wise: Whether s is one number a row; see `LazyOptimizer`.
+        maximize: Whether to maximize the objective.
+        row_wise: Whether s has one value per row; see `LazyOptimizer`.
 
     Reference:
         Duchi, Hazan and Singer, Adaptive Subgradient Methods for Online Learning and Stochastic
@@ -199,7 +199,7 @@ class LazyAdagrad(LazyOptimizer):
     def update(
         self, w: Tensor, g: Tensor, moments: State, step: int, group: Mapping[str, Any]
     ) -> None:
-        """Change w and s as the class says."""
+        """Update w and s."""
         if group["weight_decay"]:
             g = g.add(w, alpha=group["weight_decay"])
         s = take_in_squares(moments["sum"], g, group)

@@ -39,8 +39,8 @@ def compare(
         ignore: Hyper-parameters that count as the same, by their flat names.
 
     Raises:
-        ValueError: There is no run, or none has the metric; the message lists what there is. Or the
-            metric has no direction, such as calibration, and `mode` is not given.
+        ValueError: There is not a run, or none has the metric; the message lists what there is. Or
+            the metric has no direction, such as calibration, and `mode` is not given.
     """
     found = _as_runs(runs)
     metric = metric or default_metric(found)

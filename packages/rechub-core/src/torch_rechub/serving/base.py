@@ -105,7 +105,7 @@ def check_choice(argument: str, value: str, known: tuple[str, ...]) -> str:
     """Return a value that is one of those known.
 
     Raises:
-        ValueError: It is none of them.
+        ValueError: It is not one of them.
     """
     if value not in known:
         raise ValueError(f"{argument} must be one of {', '.join(map(repr, known))}, got {value!r}")

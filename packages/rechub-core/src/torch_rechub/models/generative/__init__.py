@@ -1,4 +1,4 @@
-"""Generative models: what comes next in a sequence of tokens, and the tokens of items.
+"""Generative models: next-token prediction for sequences of items, and semantic ids of items.
 
 `SeqTrainer` trains `HSTUModel` and `HLLMModel`; `rqvae_trainer.Trainer` trains `RQVAEModel`, whose
 semantic ids `TIGERModel`, trained by `TigerTrainer`, generates.
@@ -17,7 +17,8 @@ __all__ = ["HLLMModel", "HSTUModel", "RQVAEModel", "TIGERModel"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "TIGERModel":  # transformers takes seconds to import: only where it is used
+    # transformers takes seconds to import, so it is imported only when used
+    if name == "TIGERModel":
         from .tiger import TIGERModel
 
         return TIGERModel

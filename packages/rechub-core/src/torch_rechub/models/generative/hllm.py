@@ -1,4 +1,4 @@
-"""HLLM: a transformer over the embeddings that a language model gave to items."""
+"""HLLM: a transformer over item embeddings from a language model."""
 
 from typing import Any
 
@@ -18,12 +18,12 @@ _NAMES_OF_0_9 = {"W_Q": "w_q", "W_K": "w_k", "W_V": "w_v", "W_O": "w_o"}
 
 
 class HLLMTransformerBlock(nn.Module):
-    """Causal self-attention, then a network of each step, each reading x normalized and added to x.
+    """Causal self-attention and a point-wise feed-forward network, with pre-norm and residuals.
 
     x ← x + Dropout(Attention(LN(x)) W^O),  x ← x + FFN(LN(x)),  FFN(x) = ReLU(x W_1) W_2
 
-    Attention weights are softmax(Q Kᵀ / √d + b + M): b is a relative bias, and M is −∞ for steps
-    that come after and for padding. W_1 is four times as wide as x.
+    Attention weights are softmax(Q Kᵀ / √d + b + M): b is a relative bias, and M is −∞ for later
+    steps and for padding. W_1 is four times as wide as x.
 
     Args:
         d_model: Width D of x; a multiple of `n_heads`.
@@ -35,7 +35,7 @@ class HLLMTransformerBlock(nn.Module):
         for padding; returns (B, L, D).
 
     Raises:
-        ValueError: `d_model` is no multiple of `n_heads`.
+        ValueError: `d_model` is not a multiple of `n_heads`.
 
     Example:
         >>> HLLMTransformerBlock(d_model=16, n_heads=2)(torch.randn(3, 5, 16)).shape
@@ -76,47 +76,48 @@ class HLLMTransformerBlock(nn.Module):
 
 
 class HLLMModel(nn.Module):
-    """Scores every item as the next one, at each position, by embeddings of the items' texts.
+    """Scores all items as the next one, at each position, by embeddings of the items' texts.
 
     x_t = ē[item_t] + P[position_t] + T[bucket(Δ_t)],  ē = e / ‖e‖
     h = Block_n(… Block_1(Dropout(x)))
     ŷ_{t,i} = cos(h_t, e_i) / τ
 
-    Δ_t is the time since the previous event, 0 for the first, so that no step sees a later one.
+    Δ_t is the time since the previous event, 0 for the first, so that no step depends on later
+    ones.
 
-    This is the paper's user model. Its item model, a language model that reads an item's text, has
-    run before: its embeddings e are given, and are not trained. Token 0 is padding, at either end:
-    no event reads it, and a position is the number of tokens before it. The score of token 0 itself
-    means nothing; leave it out of a ranking, as `SeqTrainer` does.
+    This is the user model of the paper. The embeddings e are computed beforehand by its item model,
+    a language model that reads the text of an item; they are not trained. Token 0 is padding, at
+    either end: no event attends to it, and a position is the number of tokens before it. The score
+    of token 0 is undefined; exclude it from rankings, as `SeqTrainer` does.
 
     Complexity: O(N (L D² + L² D) + L D V).
 
     Args:
-        item_embeddings: e, shape (V, D), row i that of token i; or a file of them, as `EmbDataset`
-            takes.
-        vocab_size: Number V of tokens, padding among them.
+        item_embeddings: e, shape (V, D), with row i for token i; or a file that `EmbDataset`
+            accepts.
+        vocab_size: Number V of tokens, padding included.
         d_model: Width D.
         n_heads: Number of heads.
         n_layers: Number N of blocks.
         max_seq_len: The longest sequence.
         dropout: Share of activations dropped while training.
-        use_rel_pos_bias: Whether attention has a bias by distance, shared by the blocks.
+        use_rel_pos_bias: Whether attention has a relative position bias, shared by the blocks.
         use_time_embedding: Whether x has the term T.
         num_time_buckets: The last bucket of T.
         time_bucket_fn: "sqrt" or "log" of minutes; see `TimeBuckets`.
         temperature: τ.
-        time_reference: What Δ_t is counted to; see `TimeSpans`. "previous": the previous event.
-            "request": the request after the event; `time_diffs` then count to the moment of the
-            last request, in training and at serving.
+        time_reference: The other end of Δ_t; see `TimeSpans`. "previous": the previous event.
+            "request": the request after the event; `time_diffs` are then relative to the time of
+            the last request, in training and in serving.
 
     Shape:
-        seq_tokens: (B, L); time_diffs: (B, L), seconds from each event to any moment
-        that the sequence shares, such as that of its last event; returns logits (B, L, V).
+        seq_tokens: (B, L); time_diffs: (B, L), seconds from each event to a common
+        reference of the sequence, such as its last event; returns logits (B, L, V).
 
     Raises:
-        ValueError: The embeddings are not (V, D), L is above `max_seq_len`, or an argument is
-            impossible.
-        IndexError: A token is outside the vocabulary (on a CPU; a GPU stops with its own message).
+        ValueError: The embeddings are not (V, D), L is above `max_seq_len`, or an argument is out
+            of range.
+        IndexError: A token is outside the vocabulary (on a CPU; on a GPU a device assertion fails).
 
     Example:
         >>> model = HLLMModel(torch.randn(50, 16), 50, d_model=16, n_heads=2, n_layers=2)

@@ -14,21 +14,21 @@ from ...basic.layers.relative_bias import TimeBuckets, TimeSpans, check_length
 
 
 class HSTUModel(nn.Module):
-    """Scores every item as the next one, at each position of a sequence.
+    """Scores all items as the next one, at each position of a sequence.
 
     x_t = E[token_t] + P[position_t] + T[bucket(Δ_t)]
     h = HSTUBlock(Dropout(x))
     ŷ_t = (E h_t + b) / τ
 
-    Δ_t is the time since the previous event, 0 for the first, so that no step sees a later one.
-    Token 0 is padding, at either end: it gives nothing, its hidden state is 0, and a position is
-    the number of tokens before it, so that padding shifts nothing. The score of token 0 itself
-    means nothing; leave it out of a ranking, as `SeqTrainer` does.
+    Δ_t is the time since the previous event, 0 for the first, so that no step depends on later
+    ones. Token 0 is padding, at either end: it is masked, its hidden state is 0, and a position is
+    the number of tokens before it, so that padding does not shift positions. The score of token 0
+    is undefined; exclude it from rankings, as `SeqTrainer` does.
 
     Complexity: O(N L H (dqk + dv) (D + L) + L D V).
 
     Args:
-        vocab_size: Number V of tokens, padding among them.
+        vocab_size: Number V of tokens, padding included.
         d_model: Width D of the embeddings.
         n_heads: Number H of heads.
         n_layers: Number N of units.
@@ -39,25 +39,25 @@ class HSTUModel(nn.Module):
         use_time_embedding: Whether x has the term T. Without it, times still enter the attention.
         num_time_buckets: Number of rows of T, and the last bucket in attention.
         time_bucket_fn: "sqrt" or "log"; see `TimeBuckets`.
-        time_bucket_divisor: What widens the buckets.
+        time_bucket_divisor: Divides √ or ln of the time span; a larger divisor makes wider buckets.
         time_bucket_unit: "minutes" or "seconds".
-        tie_embeddings: Whether the output uses E; otherwise it has a matrix of its own.
+        tie_embeddings: Whether the output layer shares E; otherwise it has its own matrix.
         score_norm: "l2" scores by cosines, (cos(E, h_t) + b) / τ; "none" by inner products.
         temperature: τ.
-        use_output_bias: Whether there is b.
+        use_output_bias: Whether the output has the bias b.
         scale_input_embedding: Whether E[token] is multiplied by √D at the input.
-        l2_norm_eps: The least norm that "l2" divides by.
-        time_reference: What Δ_t is counted to; see `TimeSpans`. "previous": the previous event.
-            "request": the request after the event; `time_diffs` then count to the moment of the
-            last request, in training and at serving.
+        l2_norm_eps: Lower bound of the norms that "l2" divides by.
+        time_reference: The other end of Δ_t; see `TimeSpans`. "previous": the previous event.
+            "request": the request after the event; `time_diffs` are then relative to the time of
+            the last request, in training and in serving.
 
     Shape:
-        x: (B, L) tokens; time_diffs: (B, L), seconds from each event to any moment
-        that the sequence shares, such as that of its last event; returns logits (B, L, V).
+        x: (B, L) tokens; time_diffs: (B, L), seconds from each event to a common
+        reference of the sequence, such as its last event; returns logits (B, L, V).
 
     Raises:
-        ValueError: L is above `max_seq_len`, or an argument is impossible.
-        IndexError: A token is outside the vocabulary (on a CPU; a GPU stops with its own message).
+        ValueError: L is above `max_seq_len`, or an argument is out of range.
+        IndexError: A token is outside the vocabulary (on a CPU; on a GPU a device assertion fails).
 
     Example:
         >>> model = HSTUModel(vocab_size=50, d_model=16, n_heads=2, n_layers=2, dqk=8, dv=8)

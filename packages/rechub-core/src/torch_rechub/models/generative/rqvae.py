@@ -1,4 +1,4 @@
-"""RQ-VAE: semantic ids, a few discrete codes an item, of the embedding of its content."""
+"""RQ-VAE: semantic ids, a few discrete codes per item, from content embeddings."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -32,14 +32,14 @@ PREFIX = ("<a_{}>", "<b_{}>", "<c_{}>", "<d_{}>", "<e_{}>")
 
 
 class RQVAEModel(nn.Module):
-    """An autoencoder whose latent vector is the sum of one codebook entry a level.
+    """Residual-quantized autoencoder: its latent vector is the sum of one codebook entry per level.
 
     z = Encoder(x),  (z_q, L_rq, c) = ResidualVectorQuantizer(z),  x̂ = Decoder(z_q)
     L = mean (x − x̂)² + λ L_rq
 
     The codes c = (c_1, …, c_M) are the item's semantic id: similar items share their first codes.
     Encoder and decoder are Linear → [BatchNorm] → ReLU → Dropout for each of `layers`, and end in a
-    Linear, as embeddings have any sign. Train it with `torch_rechub.trainers.rqvae_trainer`.
+    Linear, because embeddings may be negative. Train it with `torch_rechub.trainers.rqvae_trainer`.
 
     Complexity: O(D Σ_m K_m + |MLP|); sk_epsilons: O((D + R) Σ_m K_m + |MLP|).
 
@@ -49,22 +49,22 @@ class RQVAEModel(nn.Module):
         e_dim: Width D of z.
         layers: Hidden widths of the encoder, reversed in the decoder; None means [512, 256, 128].
         dropout_prob: Share of hidden activations dropped while training.
-        bn: Whether hidden layers are normalized over the batch.
+        bn: Whether hidden layers have batch normalization.
         loss_type: "mse", or "l1" for mean |x − x̂|.
         quant_loss_weight: λ.
-        beta: Weight of the commitment in L_rq.
-        kmeans_init: Whether the first batch sets the codebooks; see `VectorQuantizer`.
-        kmeans_iters: Rounds of k-means.
+        beta: Weight of the commitment loss in L_rq.
+        kmeans_init: Whether the first batch initializes the codebooks; see `VectorQuantizer`.
+        kmeans_iters: Number of k-means iterations.
         sk_epsilons: For each level, ε of Sinkhorn's algorithm, or 0 for the nearest entry; None
             means 0 for all. A small ε at the last level makes fewer items share an id.
-        sk_iters: Rounds R of Sinkhorn's algorithm.
+        sk_iters: Number R of Sinkhorn iterations.
 
     Shape:
         x: (B, in_dim); returns x̂ (B, in_dim), L_rq (), codes (B, M).
 
     Raises:
-        ValueError: `loss_type` is another, there are not as many ε as levels, or x has another
-            width.
+        ValueError: `loss_type` has another value, `sk_epsilons` and `num_emb_list` differ in
+            length, or x has another width than `in_dim`.
 
     Example:
         >>> model = RQVAEModel(in_dim=16, num_emb_list=[8, 8], e_dim=4, layers=[12])
@@ -142,7 +142,7 @@ class RQVAEModel(nn.Module):
     def compute_loss(
         self, out: Tensor, quant_loss: Tensor, xs: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return L and its first term, the reconstruction's, from what `forward` gave for `xs`."""
+        """Return L and the reconstruction loss, its first term, from the outputs of `forward`."""
         if xs is None:
             raise ValueError("compute_loss needs xs, the embeddings that were reconstructed")
         out = widened(out)
@@ -160,26 +160,26 @@ class RQVAEModel(nn.Module):
         use_sk: bool = False,
         device: str | torch.device = "cuda",
     ) -> dict[int, list[str]]:
-        """The semantic id of every item, as tokens; no two items have the same.
+        """Generate a unique semantic id, as tokens, for every item.
 
-        An item whose codes another one is nearer to takes the nearest free code of the last level.
-        Where a level is too small for that, every id gets one more token, which numbers the items
-        of the same codes.
+        On a collision the item nearest to the codes keeps them; the others take the nearest free
+        code of the last level. If that level is too small, every id gets one more token, which
+        numbers the items with the same codes.
 
         Args:
-            data: A data set of embeddings (in_dim,), one an item, such as `EmbDataset`.
-            data_loader: Says the batch size; rows are read from `data` in its own order, whether
-                the loader shuffles or not.
-            prefix: The form of each level's token, such as "<a_{}>". Where there are more tokens
-                than forms, the additional ones continue them: "<d_{}>" after "<c_{}>".
+            data: A data set of embeddings (in_dim,), one per item, such as `EmbDataset`.
+            data_loader: Its batch size is used; rows are read from `data` in order, even if the
+                loader shuffles.
+            prefix: The format of the tokens of each level, such as "<a_{}>". If there are more
+                levels than formats, the additional formats continue them: "<d_{}>" after "<c_{}>".
             use_sk: Whether levels with an ε use Sinkhorn's algorithm.
-            device: Kept for scripts: ids are computed where the model is.
+            device: Ignored, kept for scripts of 0.9: ids are computed on the device of the model.
 
         Returns:
-            The tokens of row i of `data` by i.
+            Row number of `data` to tokens.
 
         Raises:
-            ValueError: `prefix` is empty, or a form has no place for the code.
+            ValueError: `prefix` is empty, or a format lacks the placeholder for the code.
 
         Example:
             >>> model = RQVAEModel(4, num_emb_list=[2, 8], e_dim=2, layers=[])
@@ -219,7 +219,7 @@ class RQVAEModel(nn.Module):
 
 
 def _network(widths: Sequence[int], dropout: float, bn: bool) -> nn.Sequential:
-    """Linear layers between widths, all but the last with what makes them hidden ones."""
+    """Linear layers of the given widths; all but the last with normalization, ReLU and dropout."""
     layers: list[nn.Module] = []
     for i, (width, following) in enumerate(pairwise(widths)):
         linear = nn.Linear(width, following)

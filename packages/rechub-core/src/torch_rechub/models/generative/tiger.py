@@ -1,8 +1,8 @@
-"""TIGER: generates the semantic id of the next item from those of the items before it."""
+"""TIGER: generates the semantic id of the next item from those of the history."""
 
 from typing import TYPE_CHECKING, Any
 
-import torch  # by this name: the compiler of torch 2.6 looks for it in this module
+import torch  # under this name, because the compiler of torch 2.6 looks it up in this module
 from torch import Tensor
 
 from ..._bounds import check_number
@@ -16,7 +16,7 @@ else:
         _REASON = _error
 
         class _T5:
-            """Says what is missing when it is created."""
+            """Stands in for T5 if transformers is missing, and raises when it is created."""
 
             def __init__(self, *args: Any, **kwargs: Any) -> None:
                 raise ImportError(
@@ -29,14 +29,14 @@ else:
 
 
 class TIGERModel(_T5):  # type: ignore[misc]
-    """A T5 that reads a history and writes the next item, both in tokens of semantic ids.
+    """A T5 encoder-decoder from a history to the next item, both as tokens of semantic ids.
 
     P(y | x) = Π_m softmax(ŷ_m / τ)[y_m],  L = −mean ln softmax(ŷ_m / τ)[y_m] over all tokens
 
-    y are the codes of the next item and the end token. Recommending is a beam search over items:
-    `generate` with the `prefix_allowed_tokens_fn` of `TigerSeqDataset` writes only ids of known
-    items, and with `num_return_sequences` the best of them; `TigerTrainer` trains and searches.
-    Everything else is as in `transformers.T5ForConditionalGeneration`.
+    y are the codes of the next item and the end token. Items are recommended by beam search:
+    `generate` with the `prefix_allowed_tokens_fn` of `TigerSeqDataset` is constrained to ids of
+    known items, and `num_return_sequences` is the number of items; `TigerTrainer` trains and
+    searches. Otherwise it behaves as `transformers.T5ForConditionalGeneration`.
 
     Complexity: O(N (L + M) D (D + d_ff + L + M) + M D V), D = max(d_model, num_heads · d_kv).
 
@@ -44,9 +44,9 @@ class TIGERModel(_T5):  # type: ignore[misc]
         config: A `transformers.T5Config`, whose vocabulary holds the tokens of the ids.
 
     Shape:
-        input_ids, attention_mask: (B, L); labels: (B, M), −100 where none is to be predicted;
-        `forward` returns an object with `logits` (B, M, V), and `loss` where there are labels.
-        Without an attention mask, padding tokens are masked.
+        input_ids, attention_mask: (B, L); labels: (B, M), −100 for positions to ignore;
+        `forward` returns an object with `logits` (B, M, V), and `loss` if labels are given. Without
+        an attention mask, padding tokens are masked.
 
     Raises:
         ImportError: transformers is missing.
@@ -76,10 +76,10 @@ class TIGERModel(_T5):  # type: ignore[misc]
         self.temperature = 1.0
 
     def set_hyper(self, temperature: float) -> None:
-        """Set τ, 1 at first.
+        """Set τ, which is 1 by default.
 
         Raises:
-            ValueError: It is not above 0.
+            ValueError: The temperature is not above 0.
         """
         check_number("(0, inf)", temperature=temperature)
         self.temperature = temperature
@@ -96,7 +96,7 @@ class TIGERModel(_T5):  # type: ignore[misc]
         labels: Tensor | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Return what T5 does, `loss` being L; additional arguments are T5's."""
+        """Return the output of T5, with L as `loss`; additional arguments are passed to T5."""
         if attention_mask is None and input_ids is not None:
             attention_mask = (input_ids != self.config.pad_token_id).long()
         if labels is not None and not {"decoder_input_ids", "decoder_inputs_embeds"} & set(kwargs):

@@ -1,26 +1,26 @@
-"""The forms of semantic ids' tokens, such as "<a_{}>" for the first level."""
+"""Formats of the tokens of semantic ids, such as "<a_{}>" for the first level."""
 
 import re
 from collections.abc import Sequence
 
-# before the code: a number that does not touch it, or a letter that is no part of a word
+# the label before the code: a number that does not touch it, or a single letter
 _LABEL = re.compile(r"([0-9]+(?=[^0-9{}]+\{)|(?<![A-Za-z])[A-Za-z](?=[^A-Za-z0-9{}]*\{))")
 
 
 def forms_of(prefix: Sequence[str] | None, levels: int) -> list[str]:
-    """A form for each level: those given, and for additional levels forms that continue them.
+    """Return a format for each level: the given ones, continued for additional levels.
 
-    The label before the code, a letter or a number, counts on: "<c_{}>" is followed by "<d_{}>",
-    "c3:{}" by "c4:{}". A form without such a label, or with the last letter, gets a number before
-    its code. A form made here is none of the others; where all that are given are the same, so are
-    the additional ones.
+    The label before the code, a letter or a number, is incremented: "<c_{}>" is followed by
+    "<d_{}>", "c3:{}" by "c4:{}". A format without such a label, or with the last letter, gets a
+    number before its code. Generated formats are unique, unless all given formats are the same;
+    then they are repeated.
 
     Args:
-        prefix: The forms given.
-        levels: How many are needed.
+        prefix: The given formats.
+        levels: Number of levels.
 
     Raises:
-        ValueError: None is given, or one has no place, "{}", for a code.
+        ValueError: `prefix` is empty, or a format lacks the placeholder "{}".
 
     Example:
         >>> forms_of(["<a_{}>", "<b_{}>"], 4)
@@ -49,7 +49,7 @@ def _has_a_place(form: str) -> bool:
 
 
 def _next(forms: Sequence[str]) -> str:
-    """A form that continues the last one and is none of them."""
+    """A format that continues the last one and differs from all of them."""
     form = forms[-1]
     while found := _LABEL.search(form):
         label = found[1]

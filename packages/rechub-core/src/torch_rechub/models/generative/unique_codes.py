@@ -1,4 +1,4 @@
-"""Telling apart items whose codes are the same."""
+"""Resolution of collisions: items with the same codes."""
 
 from collections.abc import Callable
 
@@ -7,16 +7,16 @@ from torch import Tensor
 
 
 def unique_codes(codes: Tensor, distances_of: Callable[[Tensor], Tensor]) -> Tensor:
-    """Codes made unique: no two rows are the same.
+    """Make the codes of items unique.
 
-    Of the items that share all codes but the last, those nearest to theirs keep it; each of the
-    others takes the nearest one that none of them has. If there are more such items than codes, the
-    codes stay, and all rows get one more, which numbers the items of the same codes from 0.
+    Of the items that share all codes but the last, the ones nearest to their code keep it; each of
+    the others takes the nearest free code. If there are more such items than codes, the codes stay,
+    and all rows get an additional code, which numbers the items with the same codes from 0.
 
     Args:
         codes: The codes of each item (N, M), on the CPU.
-        distances_of: How far items, given by their rows (n,), are from every code of the last
-            level (n, K).
+        distances_of: Distances (n, K) of items, given by their rows (n,), to the codes of the last
+            level.
 
     Returns:
         Shape (N, M), or (N, M + 1).
@@ -46,7 +46,7 @@ def unique_codes(codes: Tensor, distances_of: Callable[[Tensor], Tensor]) -> Ten
 
 
 def _families(codes: Tensor) -> list[Tensor]:
-    """The rows that share all codes but the last, family by family."""
+    """Iterate over the groups of rows that share all codes but the last."""
     if codes.shape[1] == 1:
         return [torch.arange(len(codes))]
     _, family = codes[:, :-1].unique(dim=0, return_inverse=True)
@@ -54,7 +54,7 @@ def _families(codes: Tensor) -> list[Tensor]:
 
 
 def _reassigned(last: Tensor, distances: Tensor) -> Tensor:
-    """Last codes (n,), all different, of items that share the others; as given if K < n."""
+    """Unique last codes (n,) of items that share the other codes; unchanged if K < n."""
     if len(last) > distances.shape[1]:
         return last
     own = distances.gather(1, last.unsqueeze(1)).squeeze(1)

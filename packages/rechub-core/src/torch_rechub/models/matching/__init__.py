@@ -1,6 +1,6 @@
-"""Retrieval models, which `MatchTrainer` trains: a vector for the user, one for the item.
+"""Retrieval models, trained by `MatchTrainer`: embeddings of users and items.
 
-NeuMF alone has none, and scores a user with an item.
+The exception is NeuMF, which has no embeddings to retrieve by and scores pairs of user and item.
 """
 
 from .bert4rec import BERT4Rec

@@ -1,4 +1,4 @@
-"""BERT4Rec: attention in both directions over a history, trained to fill its gaps."""
+"""BERT4Rec: bidirectional attention over a history, trained by masked-item prediction."""
 
 from collections.abc import Mapping
 
@@ -17,20 +17,20 @@ from .session import SessionModel
 
 
 class BERT4Rec(SessionModel):
-    """A transformer that reads a history from both sides and fills the gaps marked [mask].
+    """Bidirectional transformer over a history, trained to predict masked items.
 
     x_t = Dropout(e_t + p_t);  in each block  x ← LayerNorm(x + Dropout(attention(x))),
     x ← LayerNorm(x + Dropout(W_2 GELU(W_1 x)));  u_t = GELU(W x_t + b),  ŷ_{t,i} = ⟨u_t, e_i⟩ + b_i
 
-    The next item is the gap after the last one. Training, by `MatchTrainer` mode 2 with the next
-    item's id as label, or with `item_feature` and `in_batch_neg=True`, adds two losses, the mean of
-    each: that of the next item, and, with each item of a history replaced by [mask] with
-    probability ρ, −ln softmax(ŷ_t)[item_t] at those t over all items (`auxiliary_loss`).
-    It needs more epochs than a model that is asked for an item at each step.
+    The next item is predicted at a [mask] after the last item. Training, by `MatchTrainer` mode 2
+    with the next item's id as label, or with `item_feature` and `in_batch_neg=True`, adds two mean
+    losses: that of the next item, and, with each item of a history replaced by [mask] with
+    probability ρ, −ln softmax(ŷ_t)[item_t] at masked t over all items (`auxiliary_loss`).
+    It needs more epochs than a model that predicts an item at each step.
 
-    Padding, on either side, is neither read nor counted by the positions p, which number the items
-    from the first. The bias is the last coordinate of an item's embedding, next to a 1 of the
-    user's, so that their product is the whole score.
+    Padding, on either side, is masked, and positions p number the items from the first. The bias is
+    the last coordinate of the item embedding, and 1 that of the user embedding, so that their inner
+    product is the score.
 
     Complexity: O(N (L D² + L² D) + V D) for N blocks; item_feature: O(N (L D² + L² D)).
 
@@ -41,8 +41,8 @@ class BERT4Rec(SessionModel):
         num_blocks: Number of blocks.
         num_heads: Heads of the attention.
         mask_rate: ρ, above 0 and below 1.
-        item_feature: The item to score, in the table of the history where it names none; None
-            scores all items of the vocabulary.
+        item_feature: The item to score, which shares the table of the history unless it names
+            another; None scores all items of the vocabulary.
 
     Shape:
         x[history]: (B, L); returns logits (B, V), that of padding −10⁹; with `item_feature` scores
@@ -83,7 +83,8 @@ class BERT4Rec(SessionModel):
         self.max_len, self.mask_rate, dim = max_len, mask_rate, self.dim
         self.longest_history = max_len
         self.mask_emb = nn.Parameter(torch.empty(dim))
-        self.position_emb = nn.Embedding(max_len + 1, dim)  # [mask] comes after the history
+        # one more position for the [mask] after the history
+        self.position_emb = nn.Embedding(max_len + 1, dim)
         self.dropout = nn.Dropout(dropout_rate)
         self.blocks = nn.ModuleList(_Block(dim, num_heads, dropout_rate) for _ in range(num_blocks))
         self.output = nn.Sequential(nn.Linear(dim, dim), nn.GELU())
@@ -91,18 +92,19 @@ class BERT4Rec(SessionModel):
         linear = [m for m in self.modules() if isinstance(m, nn.Linear)]
         for weight in (self.mask_emb, self.position_emb.weight, *(m.weight for m in linear)):
             nn.init.trunc_normal_(weight, std=0.02, a=-0.02, b=0.02)
-        for m in linear:  # of the usual size, biases would hide embeddings as small
+        # with the usual initialization, biases would dominate embeddings, which are as small
+        for m in linear:
             nn.init.zeros_(m.bias)
 
     def user_tower(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return [u, 1] at the gap after each history (B, D + 1)."""
+        """Return [u, 1] at the [mask] after each history (B, D + 1)."""
         e, valid = self.session(x)
         e = torch.cat([e, self.mask_emb.expand(e.shape[0], 1, -1)], dim=1)
         u: Tensor = self.output(self.encode(e, F.pad(valid, (0, 1), value=True))[:, -1])
         return torch.cat([u, torch.ones_like(u[:, :1])], dim=1)
 
     def session(self, x: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the embeddings of the history's items (B, L, D), and where they are no padding."""
+        """Return the embeddings of the history's items (B, L, D) and the padding mask."""
         e, valid = super().session(x)
         check_length(valid, self.max_len)
         return e, valid

@@ -1,4 +1,4 @@
-"""BPR-MF: a vector for each user and each item, learned from pairs of items."""
+"""BPR-MF: matrix factorization trained with Bayesian personalized ranking."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,12 +11,12 @@ from .factorization import Factorization
 
 
 class BPRMF(Factorization):
-    """Matrix factorization, trained so that an item met beats one not met.
+    """Matrix factorization, trained to score positive items above negative ones.
 
-    ŷ_ui = b_i + ⟨p_u, q_i⟩,  L = −ln σ(ŷ_ui − ŷ_uj)  for j an item that user u has not met
+    ŷ_ui = b_i + ⟨p_u, q_i⟩,  L = −ln σ(ŷ_ui − ŷ_uj)  for a negative item j of user u
 
-    The bias is the last coordinate of an item's embedding, next to a 1 of the user's: the inner
-    product of embeddings, by which items are retrieved, is the whole score. The paper's λ‖Θ‖² is
+    The bias is the last coordinate of the item embedding, and 1 that of the user embedding, so that
+    the inner product of the embeddings is the score. The paper's λ‖Θ‖² is
     `MatchTrainer(mode=1, regularization_params={"embedding_l2": λ})`, over all rows of the tables.
 
     Complexity: O(D).
@@ -24,15 +24,15 @@ class BPRMF(Factorization):
     Args:
         user_feature: The user's id, of width D.
         item_feature: The positive item's id, of the same width.
-        neg_item_feature: The negative's; it is given the table of the positive's where it names
-            none.
+        neg_item_feature: The negative item's id; it shares the table of `item_feature` unless it
+            names another.
 
     Shape:
         x[name]: (B,); returns (ŷ_ui, ŷ_uj), (B,) each; in mode "user" [p_u, 1], in mode "item"
         [q_i, b_i]: (B, D + 1).
 
     Raises:
-        ValueError: The features are of different widths, or the negatives have another table.
+        ValueError: The features differ in width, or the negatives have another table.
 
     Example:
         >>> user, item, negative = (SparseFeature(n, 20, 4) for n in ("user", "item", "negative"))

@@ -1,4 +1,4 @@
-"""ComiRec: interests of a user by dynamic routing (DR) or by self-attention (SA)."""
+"""ComiRec: multi-interest extraction by dynamic routing (DR) or self-attention (SA)."""
 
 from collections.abc import Sequence
 
@@ -12,21 +12,21 @@ from .multi_interest import MultiInterest
 
 
 class ComirecDR(MultiInterest):
-    """Capsules of the history, K a user, by dynamic routing with a map for each item and capsule.
+    """ComiRec-DR: K capsules per user, by dynamic routing with a matrix per position and capsule.
 
     u_k = W [v_user; capsule_k],  normalized, capsules as in `CapsuleNetwork`;
-    while training  ŷ_c = ⟨u*, v_c⟩ / τ,  u* the u_k nearest to the positive item;
-    in evaluation, as served,  ŷ_c = max_k ⟨u_k, v_c⟩ / τ
+    in training  ŷ_c = ⟨u*, v_c⟩ / τ,  u* the u_k nearest to the positive item;
+    in evaluation and serving  ŷ_c = max_k ⟨u_k, v_c⟩ / τ
 
     Complexity: O(K L D² + K D (d + D) + n K D), d = flat_width(user_features).
 
     Args:
-        user_features: Inputs in addition to the history, of any kind and width; may be empty.
-        history_features: Sequences of one length, pooling "concat", side by side in each step, as
-            wide as an item.
+        user_features: Additional inputs of the user, of any kind and width; may be empty.
+        history_features: Sequence features of one length, pooling "concat", which are concatenated
+            per step to the width of an item.
         item_features: The item's features, such as its id.
-        neg_item_feature: For each of them a sequence feature of the negatives, pooling "concat";
-            without `shared_with` it is given the table of its counterpart.
+        neg_item_feature: A sequence feature of the negatives for each item feature, pooling
+            "concat"; without `shared_with` it shares the table of its counterpart.
         max_length: The longest history, in items.
         temperature: τ, above 0.
         interest_num: Number K of interests.
@@ -36,8 +36,8 @@ class ComirecDR(MultiInterest):
         0; in mode "user" interests (B, K, D), in mode "item" embeddings (B, D), of length 1.
 
     Raises:
-        ValueError: Widths do not fit, an argument is out of range, or, in `forward`, a history has
-            more than `max_length` items.
+        ValueError: Widths do not match, an argument is out of range, or, in `forward`, a history
+            has more than `max_length` items.
 
     Example:
         >>> import torch
@@ -81,33 +81,33 @@ class ComirecDR(MultiInterest):
 
 
 class ComirecSA(MultiInterest):
-    """K attentions over the history, each an interest.
+    """ComiRec-SA: K interests per user, by K attentions over the history.
 
     V = Aᵀ H,  A = softmax_L( tanh(H W_1) W_2 ),  u_k = W [v_user; V_k],  normalized;
-    while training  ŷ_c = ⟨u*, v_c⟩ / τ,  u* the u_k nearest to the positive item;
-    in evaluation, as served,  ŷ_c = max_k ⟨u_k, v_c⟩ / τ
+    in training  ŷ_c = ⟨u*, v_c⟩ / τ,  u* the u_k nearest to the positive item;
+    in evaluation and serving  ŷ_c = max_k ⟨u_k, v_c⟩ / τ
 
     Complexity: O(L D² + K L D + K D (d + D) + n K D), d = flat_width(user_features).
 
     Args:
-        user_features: Inputs in addition to the history, of any kind and width; may be empty.
-        history_features: Sequences of one length, pooling "concat", side by side in each step, as
-            wide as an item.
+        user_features: Additional inputs of the user, of any kind and width; may be empty.
+        history_features: Sequence features of one length, pooling "concat", which are concatenated
+            per step to the width of an item.
         item_features: The item's features, such as its id.
-        neg_item_feature: For each of them a sequence feature of the negatives, pooling "concat";
-            without `shared_with` it is given the table of its counterpart.
+        neg_item_feature: A sequence feature of the negatives for each item feature, pooling
+            "concat"; without `shared_with` it shares the table of its counterpart.
         temperature: τ, above 0.
         interest_num: Number K of interests.
-        max_length: The longest history, in items: H is then the sum of items and of embeddings of
-            their positions, as in the paper. With None the order of a history does not count.
+        max_length: The longest history, in items: H is then the sum of item and position
+            embeddings, as in the paper. With None the order of the history is ignored.
 
     Shape:
         x[name]: (B,) or (B, L), as the feature; returns logits (B, 1 + n), the positive in column
         0; in mode "user" interests (B, K, D), in mode "item" embeddings (B, D), of length 1.
 
     Raises:
-        ValueError: Widths do not fit, an argument is out of range, or, in `forward`, a history has
-            more than `max_length` items.
+        ValueError: Widths do not match, an argument is out of range, or, in `forward`, a history
+            has more than `max_length` items.
 
     Example:
         >>> import torch
@@ -146,11 +146,12 @@ class ComirecSA(MultiInterest):
         self.position_emb = None if max_length is None else nn.Embedding(max_length, self.dim)
         if max_length is not None:
             self.longest_history = max_length
-        if self.position_emb is not None:  # torch's N(0, 1) would drown the items it is added to
+        # torch's N(0, 1) would dominate the item embeddings it is added to
+        if self.position_emb is not None:
             nn.init.normal_(self.position_emb.weight, std=0.02)
 
     def interests(self, steps: Tensor, mask: Tensor, interest_mask: Tensor | None) -> Tensor:
-        """Return what the attentions read (B, K, D)."""
+        """Return the interests (B, K, D)."""
         if self.position_emb is not None:
             steps = steps + self.position_emb(positions(mask, self.position_emb.num_embeddings))
         v: Tensor = self.multi_interest_sa(steps, mask)

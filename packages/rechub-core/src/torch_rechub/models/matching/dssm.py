@@ -10,22 +10,22 @@ from .two_tower import TwoNetworks
 
 
 class DSSM(TwoNetworks):
-    """A network for the user, a network for the item, and the cosine of what they make.
+    """Two-tower model: the cosine of the outputs of a user network and an item network.
 
     y_u = MLP_u([v_1; …]),  y_i = MLP_i([v_1; …]),  ŷ = σ( cos(y_u, y_i) / τ )
 
-    In-batch training takes the paper's softmax of cos / τ over the items of a batch. Point-wise
-    training (mode 0) has the loss of τ = 1 whatever τ: under a small one the sigmoid is a step at
-    cosine 0 and teaches nothing about order.
+    In-batch training uses the paper's softmax of cos / τ over the items of a batch. Point-wise
+    training (mode 0) always uses τ = 1 in its loss: with a small τ the sigmoid saturates, and its
+    gradients carry no information about the order of items.
 
     Complexity: O(|MLP|).
 
     Args:
-        user_features: Inputs of the user's network, of any kind and width.
-        item_features: Inputs of the item's network.
+        user_features: Inputs of the user network, of any kind and width.
+        item_features: Inputs of the item network.
         user_params: Arguments of `MLP` for the user: dims, dropout, activation (an `output_layer`
             is ignored: a tower ends in its last hidden layer).
-        item_params: The same for the item; both end in the same width D.
+        item_params: The same for the item; both must end in the same width D.
         temperature: τ, above 0.
 
     Shape:

@@ -1,4 +1,4 @@
-"""Embedding-based retrieval as in Facebook search: two towers trained on pairs of items."""
+"""Embedding-based retrieval in Facebook search: two towers trained on pairs of items."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,23 +12,23 @@ from .two_tower import TwoNetworks, share_tables
 
 
 class FaceBookDSSM(TwoNetworks):
-    """A network for the user and one for items, which sees a positive and a negative item.
+    """Two-tower model trained on pairs of a positive and a negative item.
 
     ŷ⁺ = cos(y_u, y_p) / τ,  ŷ⁻ = cos(y_u, y_n) / τ
 
     One item network embeds both items, and each feature of the negative shares the table of the
-    positive's. Batch normalization sees positives and negatives together: of two batches, each with
-    statistics of its own, the network could tell positives from negatives without reading the item.
-    Trained so that ŷ⁺ > ŷ⁻ (`MatchTrainer` mode 1: BPR; the paper has a margin, which
-    `trainer.criterion = HingeLoss(margin)` gives).
+    positive's. Positives and negatives go through it in one batch: with separate statistics of
+    batch normalization it could distinguish them without reading the item.
+    Trained so that ŷ⁺ > ŷ⁻ (`MatchTrainer` mode 1: BPR; for the hinge loss of
+    the paper, set `trainer.criterion = HingeLoss(margin)`).
 
     Complexity: O(|MLP|).
 
     Args:
-        user_features: Inputs of the user's network, of any kind and width.
-        pos_item_features: Inputs of the item's network.
-        neg_item_features: The same of the negative, in the same order. A feature without
-            `shared_with` is given the table of its counterpart.
+        user_features: Inputs of the user network, of any kind and width.
+        pos_item_features: Inputs of the item network.
+        neg_item_features: The same for the negative item, in the same order. A feature without
+            `shared_with` shares the table of its counterpart.
         user_params: Arguments of `MLP` for the user: dims, dropout, activation (an `output_layer`
             is ignored).
         item_params: The same for items; both end in the same width D.
@@ -39,7 +39,7 @@ class FaceBookDSSM(TwoNetworks):
         "item" embeddings (B, D) of length 1, the item's of `pos_item_features`.
 
     Raises:
-        ValueError: The towers end in different widths, or the features of the items do not pair.
+        ValueError: The towers end in different widths, or the item features do not match in pairs.
 
     Example:
         >>> import torch
@@ -85,6 +85,6 @@ class FaceBookDSSM(TwoNetworks):
         )
 
     def _items(self, x: Mapping[str, Tensor], *sets: Sequence[Feature]) -> Tensor:
-        """Return the embeddings of each set of features, one set after the other."""
+        """Return the embeddings of each set of features, in one batch."""
         inputs = [self.embedding(x, features, squeeze_dim=True) for features in sets]
         return unit_length(self.item_mlp(torch.cat(inputs)), dim=1)

@@ -1,4 +1,4 @@
-"""DSSM whose towers first weigh their fields by squeeze and excitation."""
+"""DSSM with squeeze-and-excitation of the fields of each tower."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,22 +12,23 @@ from . import dssm
 
 
 class DSSM(dssm.DSSM):
-    """DSSM with a SENET block in each tower, which says how much each of its fields counts.
+    """DSSM with a SENET block in each tower that rescales the fields by their importance.
 
     V = [a_1 v_1; …],  a = σ(W_2 ReLU(W_1 z)),  z_f the mean of v_f,
     ŷ = σ( cos(MLP_u(V_u), MLP_i(V_i)) / τ )
 
-    Dense features are no fields: they go to the network as they are. The gate is the sigmoid of
-    squeeze-and-excitation networks: with FiBiNET's ReLU, a would start near 0 as embeddings do, and
-    the network would see nothing.
+    Dense features are not fields and enter the network unchanged. The gate is the sigmoid of
+    squeeze-and-excitation networks: with FiBiNET's ReLU, a would start near 0, like the embeddings,
+    and suppress all inputs.
 
     Complexity: O(d + F² + |MLP|).
 
     Args:
-        user_features: Inputs of the user's network, of any kind and width; with at least one id.
-        item_features: Inputs of the item's network, the same.
+        user_features: Inputs of the user network, of any kind and width, with at least one id
+            feature.
+        item_features: The same for the item network.
         user_params: Arguments of `MLP` for the user (an `output_layer` is ignored).
-        item_params: The same for the item; both end in the same width D.
+        item_params: The same for the item; both must end in the same width D.
         temperature: τ, above 0.
 
     Shape:
@@ -35,7 +36,7 @@ class DSSM(dssm.DSSM):
         "item" embeddings (B, D) of length 1.
 
     Raises:
-        ValueError: The towers end in different widths, or one has no features of ids.
+        ValueError: The towers end in different widths, or a tower has no id features.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature
@@ -64,11 +65,11 @@ class DSSM(dssm.DSSM):
         self.item_senet = SENETLayer(_count("item_features", item_features), gate=nn.Sigmoid)
 
     def user_vector(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return what the user's network reads, (B, Σ widths)."""
+        """Return the inputs of the user network, (B, Σ widths)."""
         return self._weighted(x, self.user_features, self.user_senet)
 
     def item_vector(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return what the item's network reads, (B, Σ widths)."""
+        """Return the inputs of the item network, (B, Σ widths)."""
         return self._weighted(x, self.item_features, self.item_senet)
 
     def _weighted(

@@ -1,4 +1,4 @@
-"""The base of models of ids alone: a vector for each user and item, and pairs of items."""
+"""The base class of factorization models, which are trained on pairs of items."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,23 +10,23 @@ from .two_tower import TwoTower, share_tables
 
 
 class Factorization(TwoTower):
-    """A vector for each user and each item, trained so that an item met beats one not met.
+    """A vector for each user and item, trained to score positive items above negative ones.
 
-    ŷ_ui = ⟨p_u, q_i⟩,  L = −ln σ(ŷ_ui − ŷ_uj)  for j an item that user u has not met
+    ŷ_ui = ⟨p_u, q_i⟩,  L = −ln σ(ŷ_ui − ŷ_uj)  for a negative item j of user u
 
-    A subclass says in `vectors` what p and q are.
+    A subclass computes p and q in `vectors`.
 
     Args:
         user_feature: The user's id, of width D.
         item_feature: The positive item's id, of the same width.
-        neg_item_feature: The negative's; it is given the table of the positive's where it names
-            none.
+        neg_item_feature: The negative item's id; it shares the table of `item_feature` unless it
+            names another.
 
     Shape:
         x[name]: (B,); returns (ŷ_ui, ŷ_uj), (B,) each.
 
     Raises:
-        ValueError: The features are of different widths, or the negatives have another table.
+        ValueError: The features differ in width, or the negatives have another table.
     """
 
     def __init__(

@@ -14,22 +14,22 @@ from .two_tower import ListWise, check_widths, history_steps
 
 
 class GRU4Rec(ListWise):
-    """The last state of a GRU over the history, next to the user's features, against items.
+    """A GRU over the history; its last state and the user's features give the user embedding.
 
     h_t = GRU(h_{t−1}, e_t),  u = MLP([v_1; …; h_T]),  ŷ_c = cos(u, v_c) / τ
 
-    T is the last item of the history that is no padding, on whichever side it is padded; h_T is 0
-    where the history is empty.
+    T is the last valid item of the history, which may be padded on either side; h_T is 0 for an
+    empty history.
 
     Complexity: O(N L H² + |MLP| + n D).
 
     Args:
-        user_features: Additional inputs of the user's network, of any kind and width.
-        history_features: Sequences of one length, pooling "concat", side by side in each step, of
-            width H together.
+        user_features: Additional inputs of the user network, of any kind and width.
+        history_features: Sequence features of one length, pooling "concat", which are concatenated
+            per step to the width H.
         item_features: The item's features, such as its id.
-        neg_item_feature: For each of them a sequence feature of the negatives, pooling "concat";
-            without `shared_with` it is given the table of its counterpart.
+        neg_item_feature: A sequence feature of the negatives for each item feature, pooling
+            "concat"; without `shared_with` it shares the table of its counterpart.
         user_params: `num_layers` N of the GRU, 2 if absent, and arguments of `MLP`: dims, which end
             in the width D of an item, dropout, activation (an `output_layer` is ignored).
         temperature: τ, above 0.
@@ -39,8 +39,8 @@ class GRU4Rec(ListWise):
         0, or in mode "user" and "item" embeddings (B, D) of length 1.
 
     Raises:
-        ValueError: The user's network does not end in the width of an item, negatives and item
-            features do not pair, or a history is pooled.
+        ValueError: The user network does not end in the width of an item, negatives and item
+            features do not match in pairs, or a history is pooled.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature
@@ -83,7 +83,8 @@ class GRU4Rec(ListWise):
     def user_tower(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return the users' embeddings (B, D), of length 1."""
         steps, valid = to_front(*history_steps(self.embedding, x, self.history_features))
-        states = self.gru(steps)[0] if valid.shape[1] else steps  # torch's takes no empty ones
+        # torch's GRU refuses sequences of length 0
+        states = self.gru(steps)[0] if valid.shape[1] else steps
         parts = [last_valid(states, valid)]
         if self.user_features:
             parts.insert(0, self.embedding(x, self.user_features, squeeze_dim=True))

@@ -1,4 +1,4 @@
-"""LightGCN: vectors of users and items, averaged over the graph of who met what."""
+"""LightGCN: graph convolution on the graph of user-item interactions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,31 +15,32 @@ from .factorization import Factorization
 
 
 class LightGCN(Factorization):
-    """Matrix factorization of vectors that were averaged over the graph of interactions.
+    """Matrix factorization on embeddings propagated over the graph of interactions.
 
     ŷ_ui = ⟨e_u, e_i⟩,  e = 1 / (K + 1) · Σ_{k=0..K} e⁽ᵏ⁾,
     e_u⁽ᵏ⁺¹⁾ = Σ_{i ∈ N(u)} e_i⁽ᵏ⁾ / √(|N(u)| |N(i)|),  and e_i⁽ᵏ⁺¹⁾ likewise
 
-    Only the e⁽⁰⁾ are trained, the features' tables. The paper's λ‖E⁽⁰⁾‖² is
-    `MatchTrainer(mode=1, regularization_params={"embedding_l2": λ})`. Every batch goes through the
-    whole graph, so batches should be large; in evaluation without gradients that is done once,
-    until weights change.
+    Only the e⁽⁰⁾ are trained: the embedding tables of the features. The paper's λ‖E⁽⁰⁾‖² is
+    `MatchTrainer(mode=1, regularization_params={"embedding_l2": λ})`. Every batch propagates
+    over the whole graph, so batches should be large; in evaluation without gradients the result is
+    cached until weights change.
 
     Complexity: O(K |A| D / B) for |A| interactions; in evaluation: O(D).
 
     Args:
         user_feature: The user's id, of width D.
         item_feature: The positive item's id, of the same width.
-        neg_item_feature: The negative's, in the same table.
-        interactions: The graph: (users, items), two columns of ids, of training alone; repeated
-            pairs count once. Weights are loaded into a model made with the same.
-        num_layers: Number K of steps, at least 0.
+        neg_item_feature: The negative item's id, in the same table.
+        interactions: The graph: (users, items), two columns of ids, from the training data only;
+            repeated pairs count once. Load weights into a model with the same graph.
+        num_layers: Number K of propagation steps, at least 0.
 
     Shape:
         x[name]: (B,); returns (ŷ_ui, ŷ_uj), (B,) each; in mode "user" and "item" e, (B, D).
 
     Raises:
-        ValueError: Features are of several widths or tables, or interactions no columns of ids.
+        ValueError: The features differ in width or table, or `interactions` are not two columns of
+            ids.
         IndexError: An id of the interactions is outside its vocabulary.
 
     Example:
@@ -69,7 +70,7 @@ class LightGCN(Factorization):
         self._kept: tuple[Any, tuple[Tensor, Tensor]] | None = None
 
     def train(self, mode: bool = True) -> "LightGCN":
-        """Set the mode of the module, and forget what was kept for evaluation."""
+        """Set the mode of the module, and clear the cache of evaluation."""
         self._kept = None
         return super().train(mode)
 

@@ -1,4 +1,4 @@
-"""MIND: interests of a user as capsules, by dynamic routing."""
+"""MIND: multi-interest extraction by dynamic routing."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,10 @@ from .multi_interest import MultiInterest
 
 
 def dynamic_interest_mask(mask: Tensor, interest_num: int) -> Tensor:
-    """Which interests a history is long enough for: the first max(1, min(K, ⌊log₂ n⌋)).
+    """The mask of the interests in use: the first max(1, min(K, ⌊log₂ n⌋)).
 
     Args:
-        mask: Where a history is no padding, shape (B, L); n counts that.
+        mask: True for valid steps of a history, shape (B, L); n is their number.
         interest_num: K.
 
     Returns:
@@ -33,40 +33,39 @@ def dynamic_interest_mask(mask: Tensor, interest_num: int) -> Tensor:
 
 
 class MIND(MultiInterest):
-    """Capsules of the history, K a user, next to the user's features; label-aware attention.
+    """K interest capsules per user by dynamic routing, with label-aware attention in training.
 
     u_k = W [v_user; capsule_k],  capsules as in `CapsuleNetwork`, with one bilinear map for all;
-    while training  ŷ_c = ⟨u*, v_c⟩ / τ,  u* = Σ_k softmax_k(⟨u_k, v⟩^p) u_k for the positive v;
-    in evaluation, as served,  ŷ_c = max_k ⟨u_k, v_c⟩ / τ
+    in training  ŷ_c = ⟨u*, v_c⟩ / τ,  u* = Σ_k softmax_k(⟨u_k, v⟩^p) u_k for the positive v;
+    in evaluation and serving  ŷ_c = max_k ⟨u_k, v_c⟩ / τ
 
-    The u_k have length 1; W stands for the paper's network of ReLU layers.
+    The u_k have length 1; W replaces the ReLU layers of the paper.
 
     Complexity: O(L D² + K L D + K D (d + D) + n K D), d = flat_width(user_features).
 
     Args:
-        user_features: Inputs in addition to the history, of any kind and width; may be empty.
-        history_features: Sequences of one length, pooling "concat", side by side in each step, as
-            wide as an item.
+        user_features: Additional inputs of the user, of any kind and width; may be empty.
+        history_features: Sequence features of one length, pooling "concat", which are concatenated
+            per step to the width of an item.
         item_features: The item's features, such as its id.
-        neg_item_feature: For each of them a sequence feature of the negatives, pooling "concat";
-            without `shared_with` it is given the table of its counterpart.
+        neg_item_feature: A sequence feature of the negatives for each item feature, pooling
+            "concat"; without `shared_with` it shares the table of its counterpart.
         max_length: The longest history, in items.
         temperature: τ, above 0.
         interest_num: Number K of interests.
-        dynamic_interest: Whether a user has only max(1, min(K, ⌊log₂ n⌋)) interests after n items.
-            The others are given as copies of the first, so that they change no score;
-            `MatchTrainer.inference_interests` says which they are, so that an index can leave them
-            out.
-        power: p, above 0; ∞, which the paper finds to converge fastest, takes the nearest interest.
-            As no |⟨u_k, v⟩| is above 1, every finite p mixes the interests, nearly evenly.
+        dynamic_interest: Whether a user with n items has only max(1, min(K, ⌊log₂ n⌋)) interests.
+            The others are copies of the first, which do not change scores;
+            `MatchTrainer.inference_interests` marks them, so that an index can omit them.
+        power: p, above 0; ∞, which converges fastest according to the paper, takes the nearest
+            interest. As |⟨u_k, v⟩| is at most 1, a finite p mixes the interests almost evenly.
 
     Shape:
         x[name]: (B,) or (B, L), as the feature; returns logits (B, 1 + n), the positive in column
         0; in mode "user" interests (B, K, D), in mode "item" embeddings (B, D), of length 1.
 
     Raises:
-        ValueError: Widths do not fit, an argument is out of range, or, in `forward`, a history has
-            more than `max_length` items.
+        ValueError: Widths do not match, an argument is out of range, or, in `forward`, a history
+            has more than `max_length` items.
 
     Example:
         >>> import torch
@@ -107,7 +106,7 @@ class MIND(MultiInterest):
         self.capsule = CapsuleNetwork(self.dim, max_length, 0, interest_num)
 
     def user_tower(self, x: Mapping[str, Tensor], interest_mask: Tensor | None = None) -> Tensor:
-        """Return the users' interests (B, K, D); those of `interest_mask`, (B, K), if given."""
+        """Return the users' interests (B, K, D), masked by `interest_mask` (B, K) if given."""
         if interest_mask is None and self.dynamic_interest:
             interest_mask = self.active_interest_mask(x)
         return super().user_tower(x, interest_mask)
@@ -118,9 +117,9 @@ class MIND(MultiInterest):
         return v
 
     def own_interests(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return which interests of each user are no copies of the first: (B, K)."""
+        """Return the mask of the interests that are not copies of the first: (B, K)."""
         return self.active_interest_mask(x) if self.dynamic_interest else super().own_interests(x)
 
     def active_interest_mask(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return which interests each user's history is long enough for: (B, K)."""
+        """Return the mask of the interests in use: (B, K)."""
         return dynamic_interest_mask(self.gen_mask(x), self.interest_num)

@@ -1,4 +1,4 @@
-"""The base of models with several interests of a user."""
+"""The base class of multi-interest models."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,27 +14,27 @@ from .two_tower import ListWise, check_widths, history_steps
 
 
 class MultiInterest(ListWise):
-    """K vectors a user, each an interest read from the history and seen with the user's features.
+    """K vectors per user, each from an interest in the history and the user's features.
 
     u_k = W [v_user; interest_k],  normalized;  ŷ_c = max_k ⟨u_k, v_c⟩ / τ for each candidate c
 
-    While training, the positive item v picks what all candidates are scored by instead: u* of
-    ŷ_c = ⟨u*, v_c⟩ / τ is Σ_k softmax_k(s_k^p) u_k with s_k = ⟨u_k, v⟩, where s^p keeps the sign
-    of s; for p = ∞, the u_k of highest s_k. A subclass says in `interests` how they are read.
+    In training, ŷ_c = ⟨u*, v_c⟩ / τ with label-aware attention to the positive item v:
+    u* = Σ_k softmax_k(s_k^p) u_k, s_k = ⟨u_k, v⟩, where s^p keeps the sign of s; for p = ∞, u* is
+    the u_k with the largest s_k. A subclass extracts the interests in `interests`.
 
     Args:
-        user_features: Inputs in addition to the history, of any kind and width; may be empty.
-        history_features: Sequences of one length, pooling "concat", side by side in each step, as
-            wide as an item.
+        user_features: Additional inputs of the user, of any kind and width; may be empty.
+        history_features: Sequence features of one length, pooling "concat", which are concatenated
+            per step to the width of an item.
         item_features: The item's features, such as its id.
-        neg_item_feature: For each of them a sequence feature of the negatives, pooling "concat";
-            without `shared_with` it is given the table of its counterpart.
+        neg_item_feature: A sequence feature of the negatives for each item feature, pooling
+            "concat"; without `shared_with` it shares the table of its counterpart.
         temperature: τ.
         interest_num: Number K of interests.
         power: p, above 0.
 
     Raises:
-        ValueError: Widths do not fit, a history is missing or pooled, or an argument is out of
+        ValueError: Widths do not match, a history is missing or pooled, or an argument is out of
             range.
     """
 
@@ -72,8 +72,8 @@ class MultiInterest(ListWise):
 
         Args:
             x: The columns.
-            interest_mask: Which interests take part, (B, K), the first always; None means all.
-                Those that do not are given as copies of the first, which change no maximum.
+            interest_mask: True for interests in use, (B, K), always for the first; None means all.
+                The others become copies of the first, which do not change the maximum.
         """
         steps, mask = history_steps(self.embedding, x, self.history_features)
         v = self.interests(steps, mask, interest_mask)
@@ -93,7 +93,7 @@ class MultiInterest(ListWise):
         return (items @ user.unsqueeze(2)).squeeze(2) / self.temperature
 
     def label_aware(self, user: Tensor, item: Tensor) -> Tensor:
-        """Return the vector (B, D) that interests (B, K, D) have for an item (B, D)."""
+        """Return u* (B, D) of interests (B, K, D) for an item (B, D)."""
         s = torch.einsum("bkd,bd->bk", user, item)
         if math.isinf(self.power):
             return user[torch.arange(user.shape[0], device=user.device), s.argmax(dim=1)]
@@ -101,10 +101,10 @@ class MultiInterest(ListWise):
         return torch.einsum("bk,bkd->bd", weights, user)
 
     def own_interests(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return which interests of each user are no copies of another: (B, K), here all."""
+        """Return the mask of the interests that are not copies: (B, K), here all."""
         mask = self.gen_mask(x)
         return mask.new_ones(len(mask), self.interest_num, dtype=torch.bool)
 
     def gen_mask(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return where the history is no padding: (B, L)."""
+        """Return the mask of the valid steps of the history: (B, L)."""
         return history_steps(self.embedding, x, self.history_features)[1]

@@ -1,4 +1,4 @@
-"""NARM: a recurrent network over a session, and attention of its last state to the others."""
+"""NARM: a GRU over a session, with attention of its last state to the other states."""
 
 from collections.abc import Mapping
 
@@ -12,13 +12,13 @@ from .session import SessionModel
 
 
 class NARM(SessionModel):
-    """The last state of a GRU, and the states that it attends to, against items.
+    """Neural attentive session model: the last state of a GRU and an attention over all states.
 
     h_j = GRU(h_{j−1}, e_j),  α_j = vᵀ σ(A_1 h_t + A_2 h_j),  c = [h_t; Σ_j α_j h_j],
     u = B c,  ŷ_i = ⟨u, e_i⟩
 
-    h_t is the state at the last item of the session, on whichever side it is padded. As in the
-    paper the α are not normalized. Train it with `MatchTrainer` mode 2 and the next item's id as
+    h_t is the state at the last item of the session, which may be padded on either side. As in the
+    paper, the α are not normalized. Train it with `MatchTrainer` mode 2 and the next item's id as
     label, or, with `item_feature`, with `in_batch_neg=True`.
 
     Complexity: O(L H (D + H) + V D); item_feature: O(L H (D + H)).
@@ -26,10 +26,10 @@ class NARM(SessionModel):
     Args:
         item_history_feature: The session's items, a sequence feature with pooling "concat".
         hidden_dim: Width H of a state.
-        emb_dropout_p: Share of the items' embeddings dropped while training.
-        session_rep_dropout_p: The same of c.
-        item_feature: The item to score, in the table of the history where it names none; None
-            scores all items of the vocabulary.
+        emb_dropout_p: Dropout of the item embeddings.
+        session_rep_dropout_p: Dropout of c.
+        item_feature: The item to score, which shares the table of the history unless it names
+            another; None scores all items of the vocabulary.
 
     Shape:
         x[history]: (B, L); returns logits (B, V), that of padding −10⁹; with `item_feature` scores
@@ -79,7 +79,7 @@ class NARM(SessionModel):
         return c @ self.b.T
 
     def _states(self, steps: Tensor) -> Tensor:
-        if steps.shape[1] == 0:  # torch's GRU takes no empty sequences
+        if steps.shape[1] == 0:  # torch's GRU refuses sequences of length 0
             return steps.new_zeros(*steps.shape[:2], self.gru.hidden_size)
         states: Tensor = self.gru(steps)[0]
         return states

@@ -1,4 +1,4 @@
-"""NeuMF: a generalized product of user and item next to a network over both."""
+"""NeuMF: generalized matrix factorization and an MLP."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,14 +12,13 @@ from ...basic.layers import MLP, EmbeddingLayer
 
 
 class NeuMF(nn.Module):
-    """Neural collaborative filtering: a weighted product (GMF) and an MLP, each of its own vectors.
+    """Neural collaborative filtering: a weighted product (GMF) and an MLP with separate vectors.
 
     ŷ_ui = σ( hᵀ [p_u ⊙ q_i; MLP([p'_u; q'_i])] )
 
-    It is trained on met and unmet items by `MatchTrainer(mode=0)`. The network sees user and item
-    together, so there are no towers and no embeddings whose product is the score: items are ranked
-    by scoring the candidates of a user. The paper's pre-training, to start from a GMF and an MLP
-    trained alone, is left out.
+    Train it on positive and negative items with `MatchTrainer(mode=0)`. The network reads user and
+    item together, so there are no towers and no embeddings to retrieve by: items are ranked by
+    scoring the candidates of a user. The paper's pre-training of GMF and MLP is not implemented.
 
     Complexity: O(D + |MLP|).
 
@@ -28,7 +27,7 @@ class NeuMF(nn.Module):
         item_feature: The item's id, of the same width.
         mlp_params: Arguments of `MLP`: dims, which the paper halves from layer to layer, dropout,
             activation; an `output_layer` is ignored.
-        mlp_embed_dim: Width of p' and q'; None means that of p.
+        mlp_embed_dim: Width of p' and q'; None means the width of p.
 
     Shape:
         x[name]: (B,); returns probabilities (B,).
@@ -37,7 +36,7 @@ class NeuMF(nn.Module):
         mode: Always None.
 
     Raises:
-        ValueError: The features are of different widths, or `mode` is set to that of a tower.
+        ValueError: The features differ in width, or `mode` is set to that of a tower.
 
     Example:
         >>> user, item = SparseFeature("user", 10, 8), SparseFeature("item", 20, 8)
@@ -86,7 +85,7 @@ class NeuMF(nn.Module):
 
     @property
     def mode(self) -> str | None:
-        """None: there is no tower to choose."""
+        """None, because the model has no towers."""
         return None
 
     @mode.setter

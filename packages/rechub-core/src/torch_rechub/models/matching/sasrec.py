@@ -1,4 +1,4 @@
-"""SASRec: causal self-attention over a history, scoring the next item at every step."""
+"""SASRec: causal self-attention over a history, which scores the next item at every step."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,26 +17,26 @@ from .two_tower import TwoTower, share_tables
 
 
 class SASRec(TwoTower):
-    """Self-attention over the items so far; its output scores the next item, step by step.
+    """Causal self-attention over a history; the output at each step scores the next item.
 
     x_t = Dropout(√D e_t + p_t);  in each block  x ← x + Dropout(g(LayerNorm(x)))  for g causal
     self-attention, then g a point-wise network;  h = LayerNorm(x);  ŷ_{t,i} = ⟨h_t, e_i⟩
 
-    Padding, on either side, is neither attended to nor counted by the positions p, which number
-    the items of a history from its first.
+    Padding, on either side, is masked, and positions p number the items of a history from the
+    first.
 
     Complexity: O(N (L D² + L² D)).
 
     Args:
         features: The sequence features, pooling "concat", of the history, of the next item at each
-            step and of a negative at each step, in this order. The latter two are given the table
-            of the first where they name none.
+            step and of a negative at each step, in this order. The latter two
+            share the table of the first unless they name another.
         max_len: The longest history, in items.
         dropout_rate: Share of values dropped while training.
         num_blocks: Number N of blocks.
         num_heads: Heads of the self-attention.
-        item_feature: The item's id as `item_tower` is to read it, in the table of the history
-            where it names none; None reads the last item of the second feature.
+        item_feature: The item's id for `item_tower`, which shares the table of the history unless
+            it names another; None reads the last item of the second feature.
 
     Shape:
         x[name]: (B, L) for each of `features`; returns (ŷ⁺, ŷ⁻), the logits of the next items and
@@ -111,26 +111,26 @@ class SASRec(TwoTower):
         return (h * pos).sum(dim=-1), (h * neg).sum(dim=-1)
 
     def valid_pairs(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return where there is both an item and a next one: (B, L)."""
+        """Return the mask of the steps with an item and a next item: (B, L)."""
         seq, pos, _ = self.features
         return self._valid(x, seq) & self._valid(x, pos)
 
     def item_groups(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return equal numbers (B,) for rows with the same item."""
+        """Return numbers (B,) that are equal for rows with the same item."""
         if self.item_feature is not None:
             return super().item_groups(x)
         pos = self.features[1]
         return group_rows([last_valid(column(x, pos), self._valid(x, pos))])
 
     def seq_forward(self, x: Mapping[str, Tensor], embed_x_feature: Tensor) -> Tensor:
-        """The outputs h of histories.
+        """Return the outputs h of histories.
 
         Args:
-            x: Its first feature's column says where there is padding.
+            x: The columns; the one of the first feature determines the padding.
             embed_x_feature: The embeddings of the histories' items, shape (B, L, D).
 
         Returns:
-            Shape (B, L, D), 0 where there is padding.
+            Shape (B, L, D), 0 at padding.
         """
         mask = self._valid(x, self.features[0])
         position = positions(mask, self.max_len)

@@ -1,4 +1,4 @@
-"""The base of session models: one history in, a score for every item out."""
+"""The base class of session models."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,21 +13,21 @@ from .two_tower import TwoTower, history_steps, share_tables
 
 
 class SessionModel(TwoTower):
-    """Scores the item after a session: ŷ_i = ⟨u, e_i⟩, for every item i or for one a row.
+    """Scores the next item of a session: ŷ_i = ⟨u, e_i⟩, for all items i or for one per row.
 
-    A subclass makes u, the session's vector, in `user_tower`.
+    A subclass computes u, the vector of the session, in `user_tower`.
 
     Args:
         item_history_feature: The session's items, a sequence feature with pooling "concat".
-        item_feature: The item to score, in the table of the history where it names none; None
-            scores all items of the vocabulary.
+        item_feature: The item to score, which shares the table of the history unless it names
+            another; None scores all items of the vocabulary.
 
     Shape:
-        x[history]: (B, L); `forward` returns logits (B, V), that of padding −10⁹, so that it is no
-        item; with `item_feature` and x[item]: (B,), scores (B,).
+        x[history]: (B, L); `forward` returns logits (B, V), that of padding −10⁹; with
+        `item_feature` and x[item]: (B,), scores (B,).
 
     Raises:
-        ValueError: The history is pooled, or `item_feature` is another kind of feature.
+        ValueError: The history is pooled, or `item_feature` is not a `SparseFeature`.
     """
 
     def __init__(self, item_history_feature: Feature, item_feature: Feature | None) -> None:
@@ -71,5 +71,5 @@ class SessionModel(TwoTower):
         return self.item_emb.table(self.item_history_feature.name)
 
     def session(self, x: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the embeddings of the session's items (B, L, D), and where they are no padding."""
+        """Return the embeddings of the session's items (B, L, D) and the padding mask."""
         return history_steps(self.item_emb, x, [self.item_history_feature])

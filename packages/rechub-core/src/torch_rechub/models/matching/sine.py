@@ -1,4 +1,4 @@
-"""SINE: a few of many concepts, an interest for each, and one vector of them."""
+"""SINE: sparse-interest extraction; each user has a few of many concepts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from .two_tower import ListWise, history_steps
 
 
 class SINE(ListWise):
-    """Reads a history by the K of its user's concepts that fit best, out of `num_concept`.
+    """Sparse-interest network: K interests per user, for the K best of `num_concept` concepts.
 
     att(X; W, W') = softmax_L( tanh(X W) W' )
     z = att(X; W_1, W_2)ᵀ X,  s = C z,  C_u = C[top-K of s] ⊙ σ(s[top-K of s])
@@ -24,26 +24,26 @@ class SINE(ListWise):
     φ_k = LN( Σ_t P_kt P_tk X_t ),  X̂ = P C_u,  c = LN( att(X̂; W_4, W_5)ᵀ X̂ )
     u = Σ_k softmax_k(⟨c, φ_k⟩ / τ) φ_k,  ŷ_j = ⟨u, x_j⟩
 
-    X is a history, L × D, padding left out. With several heads att is the mean of that many, which
-    share W. Weights saved when all k shared one W_k1 load as K copies of it. Concepts are kept
-    apart by ½ Σ_{i≠j} M_ij², M their covariance over the dimensions, which `MatchTrainer` adds to
-    the loss.
+    X is a history, L × D, without padding. With several heads att is the mean of the heads, which
+    share W. Weights of versions in which all k shared one W_k1 are loaded as K copies of it.
+    `MatchTrainer` adds the covariance loss of the concepts, ½ Σ_{i≠j} M_ij² with M their covariance
+    over the dimensions.
 
     Complexity: O(L (D² + K (D h + D + H h)) + N D + n D).
 
     Args:
-        history_features: Name of the history's column, alone in a list.
-        item_features: The same of the item.
-        neg_item_features: The same of its negatives.
-        num_items: Number of ids; 0 is padding.
+        history_features: A list with the name of the history's column.
+        item_features: A list with the name of the item's column.
+        neg_item_features: A list with the name of the negatives' column.
+        num_items: Number of ids; 0 is the padding id.
         embedding_dim: Width D.
         hidden_dim: Width h of the attentions' hidden layer.
         num_concept: Number N of concepts.
-        num_intention: Number K of a user's.
+        num_intention: Number K of concepts per user.
         seq_max_len: The longest history, in items.
         num_heads: Heads H of each attention.
-        temperature: τ, of the interests' weights, above 0.
-        covariance_weight: Factor of the concepts' loss.
+        temperature: τ of the interests' weights, above 0.
+        covariance_weight: Weight of the covariance loss.
 
     Shape:
         x[history]: (B, L), x[item]: (B,), x[negatives]: (B, n); returns logits (B, 1 + n), the
@@ -122,7 +122,8 @@ class SINE(ListWise):
         self.next_att = _Attention(d, h, 1, num_heads)
         self.w_3 = nn.Linear(d, d, bias=False)
         self.step_norm, self.interest_norm, self.next_norm = (nn.LayerNorm(d) for _ in range(3))
-        self.concept_norm = nn.LayerNorm(d, bias=False)  # one for all k would change no P_kt
+        # one LayerNorm for all k would not change P_kt
+        self.concept_norm = nn.LayerNorm(d, bias=False)
 
     def user_tower(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return the users' embeddings (B, D)."""
@@ -140,11 +141,11 @@ class SINE(ListWise):
         return u.squeeze(1)
 
     def gen_mask(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return where the history is no padding: (B, L)."""
+        """Return the mask of the valid steps of the history: (B, L)."""
         return history_steps(self.embedding, x, self.history_features)[1]
 
     def _concepts(self, z: Tensor) -> Tensor:
-        """The concepts (B, K, D) that fit z (B, D) best, each times σ of how well."""
+        """The K concepts with the largest scores for z (B, D), times σ of the score: (B, K, D)."""
         s, index = (z @ self.concept_embedding.weight.T).topk(self.num_intention, dim=1)
         chosen: Tensor = self.concept_embedding(index)
         return chosen * s.sigmoid().unsqueeze(2)
@@ -164,9 +165,9 @@ class SINE(ListWise):
 
 
 class _Attention(nn.Module):
-    """K distributions over the steps of a history, each softmax_L( tanh(X W_k1) W_k2 ).
+    """K attention distributions over the steps of a history: softmax_L( tanh(X W_k1) W_k2 ).
 
-    With several heads, each has a W_k2 of its own, and the distributions are their mean.
+    With several heads, each has its own W_k2, and the distributions are averaged.
     """
 
     def __init__(self, dim: int, hidden: int, k: int, num_heads: int) -> None:
@@ -176,7 +177,7 @@ class _Attention(nn.Module):
         self.w_2 = nn.Linear(hidden, k * num_heads, bias=False)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Return (B, L, K) for x of shape (B, L, D); 0 where the mask (B, L) is."""
+        """Return (B, L, K) for x of shape (B, L, D); 0 where the mask (B, L) is 0."""
         hidden = self.w_1(x).tanh().unflatten(2, (self.k, -1))
         w_2 = self.w_2.weight.unflatten(0, (self.heads, self.k))
         scores = torch.einsum("blkd,hkd->blhk", hidden, w_2)
@@ -187,7 +188,8 @@ class _Attention(nn.Module):
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
         shared = state_dict.get(f"{prefix}w_1.weight")
         one_matrix = (self.w_2.in_features, self.w_1.in_features)
-        if shared is not None and shared.shape == one_matrix:  # of when all interests shared W_1
+        # from versions in which all interests shared W_1
+        if shared is not None and shared.shape == one_matrix:
             state_dict[f"{prefix}w_1.weight"] = shared.repeat(self.k, 1)
         super()._load_from_state_dict(state_dict, prefix, *args)
 

@@ -1,4 +1,4 @@
-"""STAMP: attention to a session by its last item and by its mean."""
+"""STAMP: attention over a session, guided by its last item and its mean."""
 
 from collections.abc import Mapping
 
@@ -13,24 +13,24 @@ from .session import SessionModel
 
 
 class STAMP(SessionModel):
-    """The session as its last item and its mean see it, times the last item, against items.
+    """Short-term attention: attention over the session, guided by its mean and its last item.
 
     α_i = w_0ᵀ σ(W_1 x_i + W_2 x_t + W_3 m_s + b),  m_a = Σ_i α_i x_i,
     h_s = tanh(W_s m_a + b_s),  h_t = tanh(W_t x_t + b_t),  ŷ_j = ⟨h_s ⊙ h_t, x_j⟩
 
-    m_s is the mean of the session's items and x_t the last one, on whichever side it is padded. As
-    in the paper the α are not normalized. The paper's sigmoid around ŷ is left out: a softmax over
-    V numbers between 0 and 1 stays near 1 / V. Train it as `NARM`.
+    m_s is the mean of the session's items and x_t the last one; padding may be on either side. As
+    in the paper, the α are not normalized. The paper's sigmoid of ŷ is omitted: a softmax over V
+    numbers between 0 and 1 stays near 1 / V. Train it as `NARM`.
 
     Complexity: O(L D² + V D); item_feature: O(L D²).
 
     Args:
         item_history_feature: The session's items, a sequence feature with pooling "concat".
-        weight_std: Standard deviation of the first weights.
-        emb_std: The same of the items' embeddings, instead of the feature's initializer; a frozen
-            table stays as it is.
-        item_feature: The item to score, in the table of the history where it names none; None
-            scores all items of the vocabulary.
+        weight_std: Standard deviation of the initial weights.
+        emb_std: Standard deviation of the initial item embeddings, in place of the feature's
+            initializer; a frozen table is not changed.
+        item_feature: The item to score, which shares the table of the history unless it names
+            another; None scores all items of the vocabulary.
 
     Shape:
         x[history]: (B, L); returns logits (B, V), that of padding −10⁹; with `item_feature` scores

@@ -1,4 +1,4 @@
-"""The base of retrieval models, and the methods that `MatchTrainer` asks of them."""
+"""The base classes of retrieval models, and the optional methods that `MatchTrainer` uses."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -16,21 +16,22 @@ from ...losses.in_batch import group_rows
 
 
 class TwoTower(nn.Module):
-    """A model of two towers that meet in a product: score(u, i) = ⟨user(u), item(i)⟩ / τ.
+    """The base class of two-tower models: score(u, i) = ⟨user(u), item(i)⟩ / τ.
 
-    A model says in `user_tower`, `item_tower` and `score` what is particular to it. `MatchTrainer`
-    takes any module with the two towers; what else it uses where it is there:
+    A subclass implements `user_tower`, `item_tower` and `score`. `MatchTrainer` accepts any module
+    with the two towers, and uses these methods and attributes if they exist:
 
-    * `temperature`, τ: divides the towers' product of in-batch training; 1 where there is none.
-    * `logits(x)`: what `forward` takes the sigmoid of, for training point by point.
-    * `valid_pairs(x)`, `pair_loss`: which pairs (positive, negative) are no padding, and the loss
-      of pairs in place of BPR.
+    * `temperature`, τ: divides the scores of in-batch training; 1 by default.
+    * `logits(x)`: the scores before the sigmoid of `forward`, for point-wise training.
+    * `valid_pairs(x)`, `pair_loss`: the mask of valid pairs (positive, negative), and a pair-wise
+      loss in place of BPR.
     * `user_inputs`, `item_inputs`, `score_inputs`: the features that each tower, and `forward` in
-      mode None, reads; all of the model's where there is None.
-    * `auxiliary_loss(x, predictions, y)`: added to the loss of each training batch.
-    * `item_groups(x)`: equal numbers for rows with the same item, which is no negative of itself.
+      mode None, reads; None means all features of the model.
+    * `auxiliary_loss(x, predictions, y)`: a loss added to that of each training batch.
+    * `item_groups(x)`: numbers that are equal for rows with the same item, so that an item is not
+      a negative of itself.
 
-    Export to ONNX uses `longest_history`, the most items of a history, where there is a limit, and
+    Export to ONNX uses `longest_history`, the largest number of items in a history, and
     `why_no_onnx`, the reason why the scores of mode None cannot be exported.
 
     Args:
@@ -68,7 +69,7 @@ class TwoTower(nn.Module):
         raise NotImplementedError
 
     def score(self, x: Mapping[str, Tensor]) -> Any:
-        """Return what `forward` does in mode None."""
+        """Return the output of `forward` in mode None."""
         raise NotImplementedError
 
     def forward(self, x: Mapping[str, Tensor]) -> Any:
@@ -78,18 +79,18 @@ class TwoTower(nn.Module):
         return self.item_tower(x) if self.mode == "item" else self.score(x)
 
     def item_groups(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return equal numbers (B,) for rows with the same item."""
+        """Return numbers (B,) that are equal for rows with the same item."""
         return group_rows([column(x, f) for f in self.item_inputs])
 
 
 class TwoNetworks(TwoTower):
-    """A network for the user's features and one for the item's: embeddings of length 1.
+    """The base class of models with an MLP for the user and one for the item, both L2-normalized.
 
     y_u = MLP_u(v_u) / ‖MLP_u(v_u)‖,  y_i = MLP_i(v_i) / ‖MLP_i(v_i)‖
 
     Args:
-        user_features: Inputs of the user's network, of any kind and width.
-        item_features: Inputs of the item's network.
+        user_features: Inputs of the user network, of any kind and width.
+        item_features: Inputs of the item network.
         user_params: Arguments of `MLP` for the user; an `output_layer` is ignored.
         item_params: The same for the item.
         temperature: τ.
@@ -120,11 +121,11 @@ class TwoNetworks(TwoTower):
         )
 
     def user_vector(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return what the user's network reads, (B, Σ widths)."""
+        """Return the inputs of the user network, (B, Σ widths)."""
         return self.embedding.forward(x, self.user_features, squeeze_dim=True)
 
     def item_vector(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return what the item's network reads, (B, Σ widths)."""
+        """Return the inputs of the item network, (B, Σ widths)."""
         return self.embedding.forward(x, self.item_features, squeeze_dim=True)
 
     def user_tower(self, x: Mapping[str, Tensor]) -> Tensor:
@@ -137,23 +138,23 @@ class TwoNetworks(TwoTower):
 
 
 class ListWise(TwoTower):
-    """Scores an item and the negatives that come with it: cos(user, c) / τ for each candidate c.
+    """The base class of list-wise models: cos(user, c) / τ for the item and its negatives c.
 
-    The embedding of an item is that of its features side by side; its negatives share the tables.
-    A subclass makes `embedding` and `user_tower`, and sets `by_cosine` to False where embeddings
-    keep their length.
+    The embedding of an item is the concatenation of those of its features; negatives share the
+    tables. A subclass defines `embedding` and `user_tower`, and sets `by_cosine` to False if
+    embeddings are not normalized.
 
     Args:
         user_inputs: The features that `user_tower` reads.
         item_features: The features of the positive item, such as its id.
-        neg_item_feature: For each of them a sequence feature of the negatives, not pooled.
+        neg_item_feature: A sequence feature of the negatives for each item feature, not pooled.
         temperature: τ.
 
     Shape:
         x[negatives]: (B, n); `forward` returns logits (B, 1 + n), the positive in column 0.
 
     Raises:
-        ValueError: Negatives and item features do not pair, or are pooled.
+        ValueError: Negatives and item features do not match in pairs, or are pooled.
     """
 
     embedding: EmbeddingLayer
@@ -173,7 +174,7 @@ class ListWise(TwoTower):
         )
 
     def item_tower(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return the positive items' embeddings (B, D), of length 1 where scores are cosines."""
+        """Return the positive items' embeddings (B, D), of length 1 if scores are cosines."""
         return self._scaled(self.embedding(x, self.item_features, squeeze_dim=True))
 
     def score(self, x: Mapping[str, Tensor]) -> Tensor:
@@ -191,12 +192,12 @@ class ListWise(TwoTower):
 
 
 def share_tables(owners: Sequence[Feature], features: Sequence[Feature]) -> list[Feature]:
-    """Features that look into the tables of others, pair by pair.
+    """Make features share the tables of others, pair by pair.
 
-    One that says itself what it shares, or is of another vocabulary or width, stays as it is.
+    A feature with `shared_with`, or with another vocabulary or width, is not changed.
 
     Raises:
-        ValueError: They are not as many.
+        ValueError: The lists differ in length.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature
@@ -224,20 +225,20 @@ def _sharing(feature: Feature, owner: Feature) -> Feature:
 def history_steps(
     embedding: EmbeddingLayer, x: Mapping[str, Tensor], features: Sequence[SequenceFeature]
 ) -> tuple[Tensor, Tensor]:
-    """The embeddings of a history, its features side by side, and where it is no padding.
+    """Return the concatenated embeddings of a history's features, and the padding mask.
 
     Returns:
-        Steps, shape (B, L, Σ widths), and whether the first feature holds no padding, (B, L).
+        Steps, shape (B, L, Σ widths), and the padding mask of the first feature, (B, L).
     """
     steps = torch.cat(embedding.lookup(x, features), dim=-1)
     return steps, column(x, features[0]) != features[0].padding_id
 
 
 def check_widths(user_dim: int, item_dim: int, hint: str) -> None:
-    """Refuse towers whose embeddings have no product.
+    """Refuse towers that end in different widths.
 
     Raises:
-        ValueError: Names both widths.
+        ValueError: The widths differ; the message gives both.
     """
     if user_dim != item_dim:
         raise ValueError(

@@ -12,7 +12,7 @@ from .two_tower import ListWise, check_widths
 
 
 class YoutubeDNN(ListWise):
-    """A network over the user's features, pooled history included, against embeddings of items.
+    """A network over the user's features, pooled history included; items are embeddings.
 
     u = MLP([v_1; …]),  ŷ_c = cos(u, v_c) / τ,  P(c | u) = exp ŷ_c / Σ_c' exp ŷ_c'
 
@@ -21,11 +21,11 @@ class YoutubeDNN(ListWise):
     Complexity: O(|MLP| + n D).
 
     Args:
-        user_features: Inputs of the user's network, of any kind and width, such as an id and a
+        user_features: Inputs of the user network, of any kind and width, such as an id and a
             pooled history.
         item_features: The item's features, such as its id.
-        neg_item_feature: For each of them a sequence feature of the negatives, pooling "concat";
-            without `shared_with` it is given the table of its counterpart.
+        neg_item_feature: A sequence feature of the negatives for each item feature, pooling
+            "concat"; without `shared_with` it shares the table of its counterpart.
         user_params: Arguments of `MLP`: dims, which end in the width D of an item, dropout,
             activation (an `output_layer` is ignored).
         temperature: τ, above 0.
@@ -35,8 +35,8 @@ class YoutubeDNN(ListWise):
         0, or in mode "user" and "item" embeddings (B, D) of length 1.
 
     Raises:
-        ValueError: The user's network does not end in the width of an item, or negatives and item
-            features do not pair.
+        ValueError: The user network does not end in the width of an item, or negatives and item
+            features do not match in pairs.
 
     Example:
         >>> import torch

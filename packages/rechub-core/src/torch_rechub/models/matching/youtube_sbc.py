@@ -1,4 +1,4 @@
-"""Two networks trained on the items of a batch, corrected for how often each is there."""
+"""Two towers trained with in-batch negatives, corrected for sampling bias."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,29 +14,28 @@ from .two_tower import TwoNetworks
 
 
 class YoutubeSBC(TwoNetworks):
-    """A network for the user, one for the item; the items of other rows of the batch as negatives.
+    """Two-tower model trained with in-batch negatives and sampling-bias correction.
 
     s_ij = cos(y_u(x_i), y_v(x_j)) / τ − ln q_j,  P(i) = exp s_ii / Σ_j exp s_ij
 
-    over row i's own item and those of the `n_neg` rows after it, the first rows following the last.
-    q_j is how often item j occurs: popular items are often among the negatives, which ln q_j makes
-    up for. An item that is row i's own too is none of its negatives. Items are retrieved by the
-    cosine alone, without ln q.
+    over row i's own item and those of the next `n_neg` rows, cyclically. q_j is the frequency of
+    item j: popular items are negatives more often, which −ln q_j corrects. A negative that equals
+    row i's own item is masked. Items are retrieved by the cosine alone, without ln q.
 
     Complexity: O(|MLP| + B D).
 
     Args:
-        user_features: Inputs of the user's network, of any kind and width.
-        item_features: Inputs of the item's network.
-        sample_weight_feature: One dense feature, q: the item's share of the training rows, or its
-            count, as a common factor changes nothing.
+        user_features: Inputs of the user network, of any kind and width.
+        item_features: Inputs of the item network.
+        sample_weight_feature: A list with one dense feature, q: the item's share of the training
+            rows, or its count, as a common factor has no effect.
         user_params: Arguments of `MLP` for the user: dims, dropout, activation (an `output_layer`
             is ignored).
-        item_params: The same for the item; both end in the same width D.
-        batch_size: That of the loader. A smaller batch, such as the last, has as many negatives as
-            it has other rows, and at most `n_neg`.
-        n_neg: Negatives of a row, 1 to `batch_size` − 1; the latter gives the paper's softmax over
-            the batch.
+        item_params: The same for the item; both must end in the same width D.
+        batch_size: The batch size of the loader. A smaller batch, such as the last, has
+            min(n_neg, B − 1) negatives per row.
+        n_neg: Number of negatives per row, 1 to `batch_size` − 1; the latter gives the paper's
+            softmax over the batch.
         temperature: τ, above 0.
 
     Shape:
@@ -44,8 +43,8 @@ class YoutubeSBC(TwoNetworks):
         positive in column 0, or in mode "user" and "item" embeddings (B, D) of length 1.
 
     Raises:
-        ValueError: The towers end in different widths, there is not one weight, `n_neg` is out of
-            range, or, in `forward`, a weight is not above 0.
+        ValueError: The towers end in different widths, `sample_weight_feature` is not one feature,
+            `n_neg` is out of range, or, in `forward`, a weight is not above 0.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature

@@ -1,17 +1,17 @@
-"""Multi-task models: several labels of one row at once. Train them with `MTLTrainer`.
+"""Multi-task models, which predict several labels of a row. Train them with `MTLTrainer`.
 
-Each takes a dict of tensors to predictions (B, T). In addition to `forward`, a model may have
-optional methods and attributes, which `MTLTrainer` then uses; a model of your own needs none:
+The input is a dict of tensors, the output predictions (B, T). In addition to `forward`, a model may
+have optional methods and attributes that `MTLTrainer` uses:
 
-* `logits(x)`: the predictions before the sigmoid of classification columns, for a loss that does
-  not saturate;
-* `loss_weights`: for each column, how much its loss counts; 0 is a column that is predicted but
-  not trained on. Without it, the mean over the columns is trained on;
-* `auxiliary_loss(x, predictions, y)`: a scalar to add to the loss of a batch, from its inputs, its
+* `logits(x)`: the predictions before the sigmoid of classification columns, for losses whose
+  gradients do not vanish when the sigmoid saturates;
+* `loss_weights`: the weight of the loss of each column; 0 for a column that is predicted but not
+  trained on. Without it, the loss is the mean over the columns;
+* `auxiliary_loss(x, predictions, y)`: a scalar added to the loss of a batch, from its inputs,
   predictions and labels (B, T);
-* `check_labels(y)`: looks at labels (N, T) before training;
-* `shared_layers()`: the layers that every task's loss reaches, the first one first, for the
-  balancing methods "gradnorm" and "metabalance".
+* `check_labels(y)`: checks labels (N, T) before training;
+* `shared_layers()`: the layers shared by all tasks, in order, for the balancing methods "gradnorm"
+  and "metabalance".
 """
 
 from .aitm import AITM

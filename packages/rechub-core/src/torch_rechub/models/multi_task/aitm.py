@@ -1,4 +1,4 @@
-"""Adaptive information transfer multi-task."""
+"""AITM: adaptive information transfer multi-task."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -18,16 +18,15 @@ log = logging.getLogger("torch_rechub")
 
 
 class AITM(nn.Module):
-    """Steps of a funnel, such as click then purchase, each told by the step before it.
+    """Multi-task model of a funnel, such as click then purchase; each step informs the next.
 
     q_t = MLP_t([v_1; …; v_F; dense]),  z_1 = q_1,  p_{t−1} = g_{t−1}(z_{t−1}),
     z_t = Attention([p_{t−1}; q_t]),  ŷ_t = σ(tower_t(z_t)),
     loss = Σ_t BCE(y_t, ŷ_t) + α Σ_t mean max(ŷ_t − ŷ_{t−1}, 0)
 
-    The last term, the calibrator, says that a later step is never likelier than the one before.
-    So the columns of y must follow the funnel, the first step first. Where the labels show that
-    they do not (a column with more positives than the one before it), the calibrator is switched
-    off, with a warning.
+    The last term, the calibrator, penalizes a later step that is more likely than the one before.
+    So the columns of y must be in the order of the funnel. If the labels contradict it (a column
+    with more positives than the one before), the calibrator is switched off, with a warning.
 
     Complexity: O(T k² + |MLP|).
 
@@ -37,7 +36,7 @@ class AITM(nn.Module):
         bottom_params: Arguments of each step's bottom `MLP`: dims, dropout, activation (an
             `output_layer` is ignored: a bottom ends in its last hidden layer, of width k).
         tower_params_list: For each step, the arguments of its tower's `MLP`.
-        calibrator_weight: α; 0 leaves the calibrator out.
+        calibrator_weight: α; 0 switches the calibrator off.
 
     Shape:
         x[name]: (B,) or (B, L), as the feature; returns probabilities (B, T).
@@ -108,7 +107,7 @@ class AITM(nn.Module):
         return self.calibrator_weight * mean_of_rows(excess.sum(dim=1), weights)
 
     def check_labels(self, y: Tensor) -> None:
-        """Switch the calibrator off where labels (N, T) do not follow the funnel."""
+        """Switch the calibrator off if labels (N, T) do not follow the funnel."""
         if not self.calibrator_weight:
             return
         positives = y.nansum(dim=0).tolist()
@@ -125,5 +124,5 @@ class AITM(nn.Module):
             self.calibrator_weight = 0.0
 
     def shared_layers(self) -> list[nn.Module]:
-        """The layers of all tasks, the last one last."""
+        """Return the layers shared by all tasks, in order."""
         return [self.embedding]

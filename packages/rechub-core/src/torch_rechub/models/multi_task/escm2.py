@@ -15,21 +15,21 @@ from .esmm import ESMM
 
 
 class ESCM2(ESMM):
-    """ESMM, whose conversions are trained as if all that was shown had been clicked.
+    """ESMM with a counterfactual CVR loss over all impressions, by IPS or doubly robust estimation.
 
-    loss = BCE(o, ô) + λ_g BCE(o r, ô r̂) + λ_c R,  with clicks o, ô = pCTR, conversions r, r̂ = pCVR,
-    R = mean_D o δ / ô  by inverse propensity (IPS),  δ = BCE(r, r̂),
+    loss = BCE(o, ô) + λ_g BCE(o r, ô r̂) + λ_c R,  with clicks o, ô = pCTR, conversions r, r̂ =
+    pCVR, R = mean_D o δ / ô  by inverse propensity (IPS),  δ = BCE(r, r̂),
     R = mean_D [ δ̂ + o e / ô + o e² / ô ],  e = δ − δ̂,  doubly robust (DR)
 
-    D is all that was shown, as in the first two risks. δ̂, the error to expect, has a third tower.
-    The first two terms of DR estimate the error over D, rightly if either ô or δ̂ is right; the last
-    one trains δ̂. In R, ô is not below `min_propensity`, and no gradient passes it: a wrong
-    conversion is no reason to think that the click was likelier. Gradients pass all else.
+    D are all impressions, as in the first two terms. δ̂, the imputed error, has a third tower. The
+    first two terms of DR estimate the error over D without bias if either ô or δ̂ is correct; the
+    last one trains δ̂. In R, ô is clipped to at least `min_propensity` and detached: an error in
+    the conversion must not change the propensity. Gradients flow through all other terms.
 
-    Where the paper leaves it open: δ̂ = softplus(tower(v)), as no δ is below 0; all towers read the
-    embeddings themselves, as ESMM's do, where the paper's experiments put experts with gates (MMoE)
-    between. The paper advises a λ_c of 0.1 to 1, and clips ô at 0.1: where clicks are rarer than
-    that, all of them would count the same.
+    Choices that the paper leaves open: δ̂ = softplus(tower(v)), as δ is not negative; all towers
+    read the embeddings directly, as in ESMM, whereas the experiments of the paper use an MMoE. The
+    paper recommends a λ_c of 0.1 to 1, and clips ô at 0.1, with which all clicks would have the
+    same weight if the click rate is lower than that.
 
     Complexity: O(|MLP|).
 
@@ -41,14 +41,15 @@ class ESCM2(ESMM):
         imputation_params: Arguments of the `MLP` of δ̂, for DR; None means IPS.
         counterfactual_weight: λ_c.
         global_weight: λ_g.
-        min_propensity: The least ô in R, above 0: a click counts for at most its inverse.
+        min_propensity: Lower bound of ô in R, above 0: its inverse bounds the weight of a click.
 
     Shape:
         x[name]: (B,) or (B, L), as the feature; returns [pCVR, pCTR, pCTCVR] (B, 3). The labels are
-        [conversion, click, click and conversion]; what conversion is without a click is not read.
+        [conversion, click, click and conversion]; the conversion of rows without a click is
+        ignored.
 
     Raises:
-        ValueError: A weight is negative, or `min_propensity` not above 0 and at most 1; in
+        ValueError: A weight is negative, or `min_propensity` is not in (0, 1]; in
             `check_labels`, before training, the last label is not the product of the others.
 
     Example:

@@ -14,12 +14,12 @@ log = logging.getLogger("torch_rechub")
 
 
 class ESMM(nn.Module):
-    """Conversion after a click, trained over everything that was shown.
+    """Post-click conversion rate (CVR), trained on all impressions.
 
     pCTCVR = pCTR · pCVR,  loss = BCE(click, pCTR) + BCE(click and conversion, pCTCVR)
 
-    pCVR has no loss of its own: clicked rows alone would be a biased sample of what it is asked
-    about. The labels still have its column, so that its score can be recorded.
+    pCVR has no loss of its own: the clicked rows are a biased sample of all impressions. The labels
+    still have its column, so that its metrics can be recorded.
 
     Complexity: O(|MLP|).
 
@@ -77,15 +77,15 @@ class ESMM(nn.Module):
         return torch.cat([cvr, ctr, product_logit(cvr, ctr)], dim=1)
 
     def flat_inputs(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return what each tower reads (B, Σ widths)."""
+        """Return the inputs of each tower (B, Σ widths)."""
         sides = [f for f in (self.user_features, self.item_features) if f]
         return torch.cat([self.embedding(x, side, squeeze_dim=True) for side in sides], dim=1)
 
     def check_labels(self, y: Tensor) -> None:
-        """Refuse labels (N, 3) that no click and conversion can have; warn of likely swapped ones.
+        """Refuse inconsistent labels (N, 3); warn of columns that are probably swapped.
 
-        Where nothing is known of conversions without a click, columns in the order [click,
-        conversion, both] are no contradiction, but they have more conversions than clicks.
+        If conversions are recorded for clicked rows only, columns in the order [click, conversion,
+        both] are consistent, but have more conversions than clicks.
 
         Raises:
             ValueError: The last column is not the product of the others.
@@ -108,12 +108,12 @@ class ESMM(nn.Module):
             )
 
     def shared_layers(self) -> list[nn.Module]:
-        """The layers of all tasks, the last one last."""
+        """Return the layers shared by all tasks, in order."""
         return [self.embedding]
 
 
 def product_logit(a: Tensor, b: Tensor) -> Tensor:
-    """The logit of σ(a) σ(b), exact where the product rounds to 0 or 1.
+    """The logit of σ(a) σ(b), accurate even if the product rounds to 0 or 1.
 
     1 / (σ(a) σ(b)) = (1 + e^−a)(1 + e^−b) = 1 + e^−a + e^−b + e^−(a+b), and a probability p has
     the logit −log(1/p − 1).

@@ -11,7 +11,7 @@ from ...basic.layers import EmbeddingLayer, Experts, Gate, TaskPredictions, Towe
 
 
 class MMOE(nn.Module):
-    """Experts of all tasks, mixed for each task by a gate of its own.
+    """Experts shared by all tasks, combined for each task by its own gate.
 
     x = [v_1; …; v_F; dense],  f_k = Σ_i softmax(W_k x)_i E_i(x),
     ŷ_k = σ(tower_k(f_k)), without σ for a regression
@@ -74,5 +74,5 @@ class MMOE(nn.Module):
         return y
 
     def shared_layers(self) -> list[nn.Module]:
-        """The layers of all tasks, the last one last."""
+        """Return the layers shared by all tasks, in order."""
         return [self.embedding, self.experts]

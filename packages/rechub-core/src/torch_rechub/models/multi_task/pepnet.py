@@ -12,24 +12,24 @@ from ...basic.layers import MLP, EmbeddingLayer, GateNU, TaskPredictions
 
 
 class PEPNet(nn.Module):
-    """Gates by the domain on the embeddings, and by user and item on each layer of each tower.
+    """Gates on the embeddings (by domain) and on the layers of the towers (by user and item).
 
     E = [v_1; …],  O = U_ep([v_domain; ⊘E]) ⊙ E,  [δˡ_1; …; δˡ_T] = U_l([v_personal; ⊘O]),
     h⁰_t = O,  hˡ_t = δˡ_t ⊙ MLP_tl(hˡ⁻¹_t),  ŷ_t = σ(w_tᵀ h^L_t + b_t)
 
-    without σ for a regression; U are `GateNU`, ⊘ stops the gradient. The towers' layers of number l
-    have one gate network, whose output is shared out among the tasks.
+    without σ for a regression; U are `GateNU`, ⊘ stops the gradient. The l-th layers of all towers
+    have one gate network, whose output is split among the tasks.
 
-    Where the paper leaves it open: every hidden layer is gated, and neither O, which the towers
-    read, nor the output is; towers may differ in depth and width, and in activation.
+    Choices that the paper leaves open: every hidden layer is gated, but not the input O of the
+    towers nor the output; towers may differ in depth, width and activation.
 
     Complexity: O(d (c + d) + Σ_l w_l (P + w_l) + |MLP|), c = flat_width(domain_features),
-    P = d + flat_width(personal_features), w_l the units of all towers' layers of number l.
+    P = d + flat_width(personal_features), w_l the units of the l-th layers of all towers.
 
     Args:
         features: Inputs, of any kind and width.
-        domain_features: What says in which domain or scenario a row is.
-        personal_features: What says of whom and of what: the ids of user, item and author.
+        domain_features: The features of the domain or scenario of a row.
+        personal_features: The ids of the user, the item and its author.
         task_types: "classification" or "regression" for each task.
         tower_params_list: For each task, the arguments of its tower's `MLP`.
 
@@ -37,7 +37,7 @@ class PEPNet(nn.Module):
         x[name]: (B,) or (B, L), as the feature; returns predictions (B, T).
 
     Raises:
-        ValueError: There are no domain or no personal features, or not a tower for each task.
+        ValueError: There are no domain or no personal features, or not one tower for each task.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature
@@ -77,7 +77,7 @@ class PEPNet(nn.Module):
         self.ep_gate = GateNU(flat_width(domain_features) + dim, dim)
         self.towers = nn.ModuleList(_Tower(dim, params) for params in tower_params_list)
         dims = [params.get("dims") or () for params in tower_params_list]
-        self.widths = list(zip_longest(*dims, fillvalue=0))  # of each layer, one for each task
+        self.widths = list(zip_longest(*dims, fillvalue=0))  # the gate of each layer, split by task
         self.pp_gates = nn.ModuleList(GateNU(prior, sum(widths)) for widths in self.widths)
 
     def forward(self, x: Mapping[str, Tensor]) -> Tensor:
@@ -96,12 +96,12 @@ class PEPNet(nn.Module):
         return torch.cat([t(o, delta) for t, delta in zip(self.towers, of_task)], dim=1)
 
     def shared_layers(self) -> list[nn.Module]:
-        """The layers of all tasks before their towers, the last one last."""
+        """Return the layers shared by all tasks before their towers, in order."""
         return [self.embedding, self.ep_gate]
 
 
 class _Tower(nn.Module):
-    """A perceptron whose every hidden layer is gated."""
+    """An MLP whose hidden layers are gated."""
 
     def __init__(self, dim: int, params: Mapping[str, Any]) -> None:
         super().__init__()
@@ -113,7 +113,8 @@ class _Tower(nn.Module):
         self.output = nn.Linear(inputs[-1], 1)
 
     def forward(self, h: Tensor, deltas: Sequence[Tensor]) -> Tensor:
-        for layer, delta in zip(self.layers, deltas):  # deeper towers have more gates
+        # gates exist for the deepest tower; others use the first ones
+        for layer, delta in zip(self.layers, deltas):
             h = delta * layer(h)
         y: Tensor = self.output(h)
         return y

@@ -13,7 +13,7 @@ __all__ = ["CGC", "PLE"]
 
 
 class PLE(nn.Module):
-    """Levels of experts, some of one task and some of all, so that tasks disturb each other less.
+    """Levels of task-specific and shared experts, which reduce interference between tasks.
 
     h^0 = [x; …; x], x = [v_1; …; v_F; dense],  h^l = CGC_l(h^{l−1}),
     ŷ_k = σ(tower_k(h^L_k)), without σ for a regression
@@ -23,7 +23,7 @@ class PLE(nn.Module):
     Args:
         features: Inputs, of any kind and width.
         task_types: "classification" or "regression" for each task.
-        n_level: Number L of levels; with one this is CGC.
+        n_level: Number L of levels; one level is CGC.
         n_expert_specific: Number m of experts of each task in each level.
         n_expert_shared: Number n of experts of all tasks in each level.
         expert_params: Arguments of each expert's `MLP`: dims, dropout, activation (an
@@ -86,7 +86,7 @@ class PLE(nn.Module):
         return y
 
     def shared_layers(self) -> list[nn.Module]:
-        """The layers of all tasks, the last one last."""
+        """Return the layers shared by all tasks, in order."""
         return [
             self.embedding,
             *(cgc.experts_shared for cgc in self.cgc_layers if isinstance(cgc, CGC)),

@@ -10,7 +10,7 @@ from ...basic.layers import MLP, EmbeddingLayer, TaskPredictions, Towers
 
 
 class SharedBottom(nn.Module):
-    """One network for all tasks, and a tower on top for each.
+    """One network shared by all tasks, with a tower for each task.
 
     h = MLP([v_1; …; v_F; dense]),  ŷ_k = σ(tower_k(h)), without σ for a regression
 
@@ -65,5 +65,5 @@ class SharedBottom(nn.Module):
         return y
 
     def shared_layers(self) -> list[nn.Module]:
-        """The layers of all tasks, the last one last."""
+        """Return the layers shared by all tasks, in order."""
         return [self.embedding, self.bottom_mlp]

@@ -11,7 +11,7 @@ from ...basic.layers import EmbeddingLayer, FirstOrder, PairProducts, mix
 
 
 class AFM(nn.Module):
-    """A factorization machine that weighs the pairs of fields by attention.
+    """Factorization machine with attention over the pairs of fields.
 
     a'_ij = hᵀ ReLU(W (v_i ⊙ v_j) + b),  a = softmax of a' over all pairs i < j,
     ŷ = σ( w_0 + Σ_i w_i x_i + pᵀ Σ_{i<j} a_ij (v_i ⊙ v_j) )
@@ -54,12 +54,12 @@ class AFM(nn.Module):
         self.linear = FirstOrder(fm_features)
         self.embedding = EmbeddingLayer(fm_features)
         self.pairs = PairProducts(len(self.fm_features))
-        self.attention_liner = nn.Linear(embed_dim, t)  # the name that checkpoints have
+        self.attention_liner = nn.Linear(embed_dim, t)  # the name in checkpoints of 0.9
         self.h = nn.Parameter(nn.init.xavier_uniform_(torch.empty(t, 1)))
         self.p = nn.Parameter(nn.init.xavier_uniform_(torch.empty(embed_dim, 1)))
 
     def attention(self, y_fm: Tensor) -> Tensor:
-        """The weights a of products of pairs: (B, P, D) to (B, P)."""
+        """The attention weights a of the pairs: (B, P, D) to (B, P)."""
         scores: Tensor = self.attention_liner(y_fm).relu() @ self.h
         return scores.squeeze(2).softmax(dim=1)
 

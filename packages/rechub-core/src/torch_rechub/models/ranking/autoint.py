@@ -12,12 +12,12 @@ from ...basic.layers import LR, MLP, EmbeddingLayer, InteractingLayer
 
 
 class AutoInt(nn.Module):
-    """Layers of self-attention over the fields; with `mlp_params`, a deep network next to them.
+    """Self-attention over the fields; with `mlp_params`, in parallel with a deep network.
 
     e_f = v_f of an id, Σ_k x_fk v_fk of a dense feature;  E_{l+1} = InteractingLayer(E_l),
     ŷ = σ( wᵀ E_L + uᵀ E_0 + b [+ MLP(E_0)] )
 
-    The linear term uᵀ E_0, from each embedding straight to the output, is not in the paper.
+    The linear term uᵀ E_0 of the embeddings is not in the paper.
 
     Complexity: O(L (F D² + F² D) + |MLP|).
 
@@ -25,7 +25,7 @@ class AutoInt(nn.Module):
         sparse_features: Sparse and pooled sequence features of one width D.
         dense_features: Dense features; each becomes a field.
         num_layers: Number L of layers.
-        num_heads: Heads of a layer; they divide D.
+        num_heads: Number of heads; must divide D.
         dropout: Share of attention weights dropped while training.
         mlp_params: Arguments of `MLP`: dims, dropout, activation; None means no deep network.
 
@@ -33,7 +33,7 @@ class AutoInt(nn.Module):
         x[name]: (B,), (B, L) or (B, d), as the feature; returns probabilities (B,).
 
     Raises:
-        ValueError: There is no sparse feature, or several widths, or `num_heads` does not divide D.
+        ValueError: There is no sparse feature, widths differ, or `num_heads` does not divide D.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature

@@ -1,4 +1,4 @@
-"""Checks of the features of models of a user's behavior."""
+"""Checks of the features of user behavior models."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,10 +18,11 @@ from ...basic.layers.inputs import column
 def pair_features(
     histories: Sequence[Feature], targets: Sequence[Feature]
 ) -> tuple[list[SequenceFeature], list[IdFeature], list[Feature]]:
-    """The history features, the feature of the target for each in order, and the other targets.
+    """Match history features with target features; return histories, their targets, other targets.
 
     Raises:
-        ValueError: A history is no sequence with pooling "concat", or has no target of its width.
+        ValueError: A history is not a sequence with pooling "concat", or has no target of its
+            width.
     """
     sequences = check_sequences("history_features", histories)
     first, others = list(targets[: len(sequences)]), list(targets[len(sequences) :])
@@ -34,10 +35,10 @@ def pair_features(
 def check_widths(
     argument: str, features: Sequence[IdFeature], histories: Sequence[SequenceFeature]
 ) -> None:
-    """Refuse features that do not pair off with the histories.
+    """Refuse features that do not match the histories in pairs.
 
     Raises:
-        ValueError: They differ in number or width, or there is no history.
+        ValueError: Features and histories differ in number or width, or there is no history.
     """
     widths = [[f.embed_dim for f in part] for part in (histories, features)]
     if widths[0] != widths[1] or not histories:
@@ -48,5 +49,5 @@ def check_widths(
 
 
 def valid_steps(x: Mapping[str, Tensor], history: SequenceFeature) -> Tensor:
-    """Where a history is no padding: (B, L)."""
+    """The mask of the valid steps of a history: (B, L)."""
     return column(x, history) != history.padding_id

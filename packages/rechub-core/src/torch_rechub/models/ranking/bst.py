@@ -14,24 +14,24 @@ from .behavior import pair_features, valid_steps
 
 
 class BST(nn.Module):
-    """A transformer over the history with the target as its last step.
+    """Transformer over the history with the target as its last step.
 
     s_t = [e_t1; …; e_tK] + p(age of t),  S = Transformer(s_1, …, s_n, s_target),
     ŷ = σ( MLP([S_target; v_A1; …; v_AK; profile]) )
 
-    Each block is LayerNorm(x + attention), then LayerNorm(x + W_2 LeakyReLU(W_1 x)). Every step
-    reads every other, so the output at the target stands for the sequence. The paper's position of
-    a step is the time from it to the target; here, where the data have no times, it is the number
-    of steps: 0 for the target, 1 for the last click. Padding, on either side, is not read.
+    Each block is LayerNorm(x + attention), then LayerNorm(x + W_2 LeakyReLU(W_1 x)). Attention is
+    bidirectional, so the output at the target represents the sequence. In the paper the position of
+    a step is the time until the target; here it is the number of steps until the target: 0 for the
+    target, 1 for the last click. Padding, on either side, is masked.
 
     Complexity: O(N (L D² + L² D + L D H) + |MLP|).
 
     Args:
-        features: The profile: inputs of any kind and width, also none.
-        history_features: K sequence features with pooling "concat", of the same steps.
-        target_features: What is shown, one feature for each history, in the same order.
+        features: The user profile: inputs of any kind and width; may be empty.
+        history_features: K sequence features with pooling "concat", of the same length.
+        target_features: The candidate: one feature for each history, in the same order.
         mlp_params: Arguments of `MLP`: dims, dropout, activation.
-        nhead: Heads of the attention; they divide the width D of a step, Σ embed_dim.
+        nhead: Number of attention heads; must divide the width D of a step, Σ embed_dim.
         dropout: Share of values dropped while training.
         num_layers: Number N of blocks.
         max_seq_len: The longest sequence, in steps, the target included.
@@ -41,7 +41,7 @@ class BST(nn.Module):
         x[name]: (B,) or (B, L), as the feature; returns probabilities (B,).
 
     Raises:
-        ValueError: Histories and targets do not pair off, or `nhead` does not divide the width; in
+        ValueError: Histories and targets do not match in pairs, or `nhead` does not divide D; in
             `forward`, a history has `max_seq_len` steps or more.
 
     Example:
@@ -117,7 +117,7 @@ class BST(nn.Module):
         return y.squeeze(1)
 
     def _ages(self, valid: Tensor) -> Tensor:
-        """How many steps before the target each step lies: (B, L) to (B, L + 1)."""
+        """The number of steps from each step to the target: (B, L) to (B, L + 1)."""
         ages = valid.flip(1).cumsum(dim=1).flip(1)
         if valid.shape[1] >= self.max_seq_len and int(ages.max()) >= self.max_seq_len:
             raise ValueError(

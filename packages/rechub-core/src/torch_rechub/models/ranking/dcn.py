@@ -12,7 +12,7 @@ from ...basic.layers import LR, MLP, CrossNetwork, EmbeddingLayer
 
 
 class DCN(nn.Module):
-    """A cross network next to a deep network.
+    """A cross network in parallel with a deep network.
 
     x_0 = [v_1; …; v_F; dense],  x_{l+1} = x_0 (x_lᵀ w_l) + b_l + x_l,
     ŷ = σ( wᵀ [x_L; MLP(x_0)] + b )

@@ -15,7 +15,7 @@ STRUCTURES = ("parallel", "stacked", "crossnet_only")
 
 
 class DCNv2(nn.Module):
-    """A cross network with full or low-rank matrices, next to or below a deep network.
+    """A cross network with full or low-rank matrices, in parallel with or below a deep network.
 
     x_0 = [v_1; …; v_F; dense],  x_{l+1} = x_0 ⊙ (W_l x_l + b_l) + x_l,  or `CrossNetMix`(x_l),
     ŷ = σ( wᵀ [x_L; MLP(x_0)] + b )  "parallel",  σ( wᵀ MLP(x_L) + b )  "stacked",
@@ -29,16 +29,16 @@ class DCNv2(nn.Module):
         mlp_params: Arguments of `MLP`: dims, dropout, activation (an `output_layer` is ignored:
             the deep part ends in its last hidden layer).
         model_structure: "parallel", "stacked" or "crossnet_only".
-        use_low_rank_mixture: Whether the matrices are mixtures of experts of low rank.
+        use_low_rank_mixture: Whether the matrices are mixtures of low-rank experts.
         low_rank: Rank r of an expert.
         num_experts: Number K of experts.
-        **kwargs: Not used, which the log says; scripts for torch-rechub 0.9 may give some.
+        **kwargs: Ignored with a warning; scripts for torch-rechub 0.9 may pass some.
 
     Shape:
         x[name]: (B,) or (B, L), as the feature; returns probabilities (B,).
 
     Raises:
-        ValueError: The structure is another.
+        ValueError: `model_structure` has another value.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature

@@ -1,4 +1,4 @@
-"""DeepFFM and FAT-DeepFFM: deep networks over the pairs of a field-aware factorization machine."""
+"""DeepFFM and FAT-DeepFFM: deep networks over the pairs of field-aware factorization machines."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,14 @@ class DeepFFM(nn.Module):
 
     ŷ = σ( b + Σ_i w_i x_i + MLP([v_{i,j} ⊙ v_{j,i}]_{i<j}) )
 
-    v_{i,j} is the embedding that the id of field i has for field j: each id has F embeddings.
+    v_{i,j} is the embedding of the id of field i for field j: each id has F embeddings.
 
     Complexity: O(F² D + |MLP|).
 
     Args:
-        linear_features: Inputs of the first-order term, of any kind: one weight an id.
-        cross_features: F fields, sparse or pooled sequences. `vocab_size` counts the rows of the
-            table, F for each id: F · (largest id + 1). The columns hold the ids themselves.
+        linear_features: Inputs of the first-order term, of any kind: one weight per id.
+        cross_features: F fields, sparse or pooled sequences. Their `vocab_size` is the number of
+            rows of the table, F for each id: F · (largest id + 1). The columns hold plain ids.
         embed_dim: Width D of an embedding.
         mlp_params: Arguments of `MLP`: dims, dropout, activation.
 
@@ -31,7 +31,7 @@ class DeepFFM(nn.Module):
 
     Raises:
         ValueError: There are fewer than two fields, their width is not `embed_dim`, or a
-            `vocab_size` is no multiple of F.
+            `vocab_size` is not a multiple of F.
 
     Example:
         >>> import torch
@@ -87,7 +87,7 @@ class DeepFFM(nn.Module):
 
 
 class FatDeepFFM(DeepFFM):
-    """DeepFFM whose field-aware embeddings are weighed by compose-excitation before they meet.
+    """DeepFFM with compose-excitation of the field-aware embeddings before their products.
 
     ŷ = σ( b + Σ_i w_i x_i + MLP([ṽ_{i,j} ⊙ ṽ_{j,i}]_{i<j}) ),  [ṽ_{i,j}] = CEN([v_{i,j}])
 
@@ -99,16 +99,16 @@ class FatDeepFFM(DeepFFM):
         linear_features: As for `DeepFFM`.
         cross_features: As for `DeepFFM`.
         embed_dim: Width D of an embedding.
-        reduction_ratio: r, that of `CEN`.
+        reduction_ratio: r of `CEN`.
         mlp_params: Arguments of `MLP`: dims, dropout, activation.
-        attention: "before" the products, as in the paper, or "after": of torch-rechub 0.9, where
-            a `CEN` with batch normalization weighs the products, MLP(CEN([v_{i,j} ⊙ v_{j,i}])).
+        attention: "before" the products, as in the paper, or "after" as in torch-rechub 0.9: a
+            `CEN` with batch normalization on the products, MLP(CEN([v_{i,j} ⊙ v_{j,i}])).
 
     Shape:
         x[name]: (B,) or (B, L), as the feature; returns probabilities (B,).
 
     Raises:
-        ValueError: As for `DeepFFM`, or `attention` is another.
+        ValueError: As for `DeepFFM`, or `attention` has another value.
 
     Example:
         >>> import torch
@@ -143,7 +143,7 @@ class FatDeepFFM(DeepFFM):
         self.cen = CEN(embed_dim, vectors, reduction_ratio, batch_norm=not self.is_before)
 
     def products(self, v: Tensor) -> Tensor:
-        """Return the products (B, P·D), weighed before or after."""
+        """Return the products (B, P·D), reweighted before or after."""
         if self.is_before:
             return super().products(self.cen(v.flatten(1, 2)).view_as(v))
         y: Tensor = self.cen(self.ffm(v))
@@ -151,7 +151,7 @@ class FatDeepFFM(DeepFFM):
 
 
 def _one_row_an_id(features: Sequence[Feature], embed_dim: int) -> list[IdFeature]:
-    """The fields with the F embeddings of an id side by side: the same table, seen as (V, F·D)."""
+    """Fields with the F embeddings of an id concatenated: the same table, reshaped to (V, F·D)."""
     fields, width = fields_of("cross_features", features)
     n = len(fields)
     if n < 2 or width != embed_dim:
@@ -172,7 +172,7 @@ def _one_row_an_id(features: Sequence[Feature], embed_dim: int) -> list[IdFeatur
 
 
 def _rename_old(state: dict[str, Any], prefix: str, n: int) -> None:
-    """From the names of torch-rechub 0.9, whose tables were the same numbers seen as (V·F, D)."""
+    """Convert a state dict of torch-rechub 0.9, whose tables had the shape (V·F, D)."""
     state[f"{prefix}linear.bias"] = state.pop(f"{prefix}b")
     state.pop(f"{prefix}fields_offset", None)
     for key in [k for k in state if k.startswith(f"{prefix}linear_embedding.")]:

@@ -28,7 +28,7 @@ class DeepFM(nn.Module):
         x[name]: (B,) or (B, L), as the feature; returns probabilities (B,).
 
     Raises:
-        ValueError: The factorization machine has no field, or fields of several widths.
+        ValueError: The factorization machine has no field, or widths differ.
 
     Example:
         >>> import torch

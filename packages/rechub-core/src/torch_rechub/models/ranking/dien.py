@@ -17,24 +17,24 @@ __all__ = ["AUGRU", "DIEN", "AUGRU_Cell"]
 
 
 class DIEN(nn.Module):
-    """Extracts interests from a history, then follows how the one in the target evolves.
+    """Interest extraction from a history by GRU, and evolution toward the target by AUGRU.
 
     h_t = GRU(e_1, …, e_t),  s = AUGRU(h, v_A),
     ŷ = σ( MLP([s_1; …; s_K; v_A1; …; v_AM; profile]) ),
     L_aux = −mean_t [ln σ(⟨h_t, e⁺_{t+1}⟩) + ln(1 − σ(⟨h_t, e⁻_{t+1}⟩))]
 
-    with a GRU and an AUGRU for each history k of K. `forward` returns α L_aux next to ŷ: train with
+    with a GRU and an AUGRU for each history k of K. `forward` returns ŷ and α L_aux: train with
     ``CTRTrainer(model, loss_mode=False)``, which adds it to its loss.
 
     Complexity: O(K L D² + |MLP|).
 
     Args:
-        features: The profile: inputs of any kind and width, also none.
-        history_features: Sequence features with pooling "concat"; padding may lie on either side.
-        neg_history_features: For each history a feature of as many steps: at each step something
-            that the user did not click there. Where the history has padding it counts for nothing.
-        target_features: What is shown: M ≥ K features. The first K belong to the K histories, in
-            the same order; the others, such as `features` again, enter the MLP alone.
+        features: The user profile: inputs of any kind and width; may be empty.
+        history_features: Sequence features with pooling "concat"; padding may be on either side.
+        neg_history_features: For each history a sequence feature of the same length, with a
+            negative, not clicked, at each step. Ignored where the history has padding.
+        target_features: The candidate: M ≥ K features. The first K belong to the K histories, in
+            the same order; the others, such as `features` again, only enter the MLP.
         mlp_params: Arguments of `MLP`: dims, dropout, activation (Dice unless given).
         alpha: α.
 
@@ -118,16 +118,16 @@ class DIEN(nn.Module):
     def auxiliary(
         self, outs: Tensor, pos_emb: Tensor, neg_emb: Tensor, mask: Tensor | None = None
     ) -> Tensor:
-        """The auxiliary loss: states (B, L, D) against what followed each, clicked and not.
+        """The auxiliary loss: states (B, L, D) against the next clicked and the negative items.
 
         Args:
             outs: The states h_t.
             pos_emb: e⁺_{t+1} at t, shape (B, L, D).
             neg_emb: e⁻_{t+1} at t, shape (B, L, D).
-            mask: Where t + 1 is no padding, shape (B, L); None means everywhere.
+            mask: True where t + 1 is valid, shape (B, L); None means everywhere.
 
         Returns:
-            The mean over the steps counted, (); 0 where there is none.
+            The mean over valid steps, (); 0 if there are none.
         """
         pos, neg = (outs * pos_emb).sum(dim=2), (outs * neg_emb).sum(dim=2)
         counted = torch.ones_like(pos) if mask is None else mask.to(pos.dtype)

@@ -14,7 +14,7 @@ __all__ = ["DIN", "ActivationUnit"]
 
 
 class DIN(nn.Module):
-    """Reads a user's history through what is shown: each step counts by its bond to the target.
+    """Target attention over a user's history: each step is weighted by its relevance to the target.
 
     v_k = Σ_j a_k(e_kj, v_Ak) e_kj (`ActivationUnit`) for each history k and its target feature,
     ŷ = σ( MLP([v_1; …; v_K; v_A1; …; v_AM; profile]) )
@@ -22,11 +22,11 @@ class DIN(nn.Module):
     Complexity: O(K L |ActivationUnit| + |MLP|).
 
     Args:
-        features: The profile: inputs of any kind and width, also none.
+        features: The user profile: inputs of any kind and width; may be empty.
         history_features: Sequence features with pooling "concat", such as the items and the
-            categories clicked; padding may lie on either side.
-        target_features: What is shown: M ≥ K features. The first K belong to the K histories, in
-            the same order; the others, such as `features` again, enter the MLP alone.
+            categories clicked; padding may be on either side.
+        target_features: The candidate: M ≥ K features. The first K belong to the K histories, in
+            the same order; the others, such as `features` again, only enter the MLP.
         mlp_params: Arguments of `MLP`: dims, dropout, activation (Dice unless given).
         attention_mlp_params: Arguments of `ActivationUnit`: dims, activation (Dice unless given),
             dropout, use_softmax.

@@ -11,7 +11,7 @@ from ...basic.layers import MLP, EmbeddingLayer, PairProducts
 
 
 class DLRM(nn.Module):
-    """Inner products of all pairs of fields; the dense features together are one field.
+    """Inner products of all pairs of fields; the dense features form one field.
 
     v_0 = MLP_bottom(dense),  p = [⟨v_i, v_j⟩]_{i<j},  ŷ = σ( MLP_top([v_0; p]) )
 
@@ -28,7 +28,7 @@ class DLRM(nn.Module):
         x[name]: (B,), (B, L) or (B, d), as the feature; returns probabilities (B,).
 
     Raises:
-        ValueError: There is no dense feature, no field, or fields of several widths.
+        ValueError: There is no dense feature, no field, or widths differ.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature

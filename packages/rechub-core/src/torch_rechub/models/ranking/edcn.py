@@ -1,4 +1,4 @@
-"""EDCN: cross network and deep network that share what they learn after each layer."""
+"""EDCN: cross network and deep network with information sharing after each layer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,18 +26,18 @@ class EDCN(nn.Module):
     Args:
         features: Inputs, of any kind and width.
         n_cross_layers: Number L of layers, at least 1.
-        mlp_params: Arguments of each deep layer, an `MLP`: dims, dropout, activation. It ends in
-            one more layer, of the width of z; without dims it is that layer alone (paper).
-        bridge_type: What `BridgeModule` does.
-        use_regulation_module: Whether both networks weigh the fields before each layer; otherwise
-            both read z itself.
+        mlp_params: Arguments of each deep layer, an `MLP`: dims, dropout, activation. A layer of
+            the width of z is appended; without dims it is the only one (paper).
+        bridge_type: The operation of `BridgeModule`.
+        use_regulation_module: Whether both networks reweight the fields before each layer;
+            otherwise both read z.
         temperature: τ of `RegulationModule`.
 
     Shape:
         x[name]: (B,) or (B, L), as the feature; returns probabilities (B,).
 
     Raises:
-        ValueError: There is no layer, or no such bridge.
+        ValueError: `n_cross_layers` is below 1, or `bridge_type` has another value.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature
@@ -96,7 +96,7 @@ class EDCN(nn.Module):
 
 
 class BridgeModule(nn.Module):
-    """Joins what the cross network and the deep network found.
+    """Combines the outputs of the cross network and the deep network.
 
     * "hadamard_product": x ⊙ h
     * "pointwise_addition": x + h
@@ -105,13 +105,13 @@ class BridgeModule(nn.Module):
 
     Args:
         input_dim: Length D of x and h.
-        bridge_type: One of these.
+        bridge_type: One of the names above.
 
     Shape:
         x, h: (B, D); returns (B, D).
 
     Raises:
-        ValueError: The type is another.
+        ValueError: `bridge_type` has another value.
     """
 
     def __init__(self, input_dim: int, bridge_type: str) -> None:
@@ -147,13 +147,13 @@ def _attention(dim: int) -> nn.Sequential:
 
 
 class RegulationModule(nn.Module):
-    """Two views of the fields, each weighed field by field: softmax(g / τ)_f v_f.
+    """Two views of the fields with learned field weights: softmax(g / τ)_f v_f.
 
     Args:
         num_fields: Number F of fields.
         dims: Width of each field.
         tau: Temperature τ.
-        use_regulation: Whether to weigh at all; if not, both views are x.
+        use_regulation: Whether to apply weights; otherwise both views are x.
 
     Shape:
         x: (B, Σ dims); returns two of (B, Σ dims), for the cross and for the deep network.
@@ -181,5 +181,5 @@ class RegulationModule(nn.Module):
         return x * self._weights(self.g1), x * self._weights(self.g2)
 
     def _weights(self, g: Tensor) -> Tensor:
-        """The weight of each field, once for each of its values: (Σ dims,)."""
+        """The weight of each field, repeated for each of its values: (Σ dims,)."""
         return (g / self.tau).softmax(0)[self.field]

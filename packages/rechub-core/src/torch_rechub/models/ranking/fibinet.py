@@ -12,7 +12,7 @@ from .unused import warn_of_unused
 
 
 class FiBiNet(nn.Module):
-    """Bilinear products of the fields, and of the fields weighed by squeeze-and-excitation.
+    """Bilinear products of the fields, and of the fields after squeeze-and-excitation.
 
     p = [(v_i W) ⊙ v_j]_{i<j},  q = [(ṽ_i W) ⊙ ṽ_j]_{i<j} with ṽ = SENET(v),
     ŷ = σ( b + Σ_i w_i x_i + MLP([p; q; dense]) )
@@ -22,16 +22,17 @@ class FiBiNet(nn.Module):
     Args:
         features: Two or more sparse and pooled sequence features of one width, and dense features.
         mlp_params: Arguments of `MLP`: dims, dropout, activation.
-        reduction_ratio: That of `SENETLayer`.
+        reduction_ratio: r of `SENETLayer`.
         bilinear_type: "field_all", "field_each" or "field_interaction": one W for all pairs, for
             each first field, or for each pair.
-        **kwargs: Not used, which the log says; scripts for torch-rechub 0.9 may give some.
+        **kwargs: Ignored with a warning; scripts for torch-rechub 0.9 may pass some.
 
     Shape:
         x[name]: (B,), (B, L) or (B, d), as the feature; returns probabilities (B,).
 
     Raises:
-        ValueError: There are fewer than two fields, or several widths; `bilinear_type` is another.
+        ValueError: There are fewer than two fields, widths differ, or `bilinear_type` has another
+            value.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature

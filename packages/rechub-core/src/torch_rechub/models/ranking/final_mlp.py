@@ -11,22 +11,22 @@ from ...basic.layers import MLP, BilinearFusion, EmbeddingLayer, GateNU
 
 
 class FinalMLP(nn.Module):
-    """Two deep networks, each over its own selection of the inputs, joined by bilinear products.
+    """Two-stream MLP: two deep networks with feature selection, fused by bilinear products.
 
     e = [v_1; …; v_F; dense],  o_k = MLP_k(gate_k ⊙ e),
     ŷ = σ( b + w_1ᵀ o_1 + w_2ᵀ o_2 + Σ_h o_1hᵀ W_h o_2h )
 
-    gate_k = `GateNU` of the context of stream k; without any, 2 σ(a_k) of a learned vector a_k.
+    gate_k = `GateNU` of the context of stream k; without context, 2 σ(a_k) of a learned vector a_k.
 
     Complexity: O(d² + |o_1| |o_2| / H + |MLP|).
 
     Args:
         features: Inputs, of any kind and width.
-        context_1: Features that select for the first stream, such as those of the user.
-        context_2: Features that select for the second stream, such as those of the item.
-        mlp_params_1: Arguments of the first `MLP`; it ends in its last hidden layer.
-        mlp_params_2: Arguments of the second.
-        num_heads: Number H of heads of the bilinear products.
+        context_1: Context features of the first gate, such as those of the user.
+        context_2: Context features of the second gate, such as those of the item.
+        mlp_params_1: Arguments of the first `MLP`, which has no output layer.
+        mlp_params_2: Arguments of the second `MLP`.
+        num_heads: Number H of heads of the bilinear fusion.
 
     Shape:
         x[name]: (B,), (B, L) or (B, d), as the feature; returns probabilities (B,).
@@ -84,7 +84,7 @@ class FinalMLP(nn.Module):
 
 
 class _Selection(nn.Module):
-    """The gate of a stream: of its context (B, context_dim), or of none."""
+    """The gate of a stream, computed from its context (B, context_dim) or learned without one."""
 
     def __init__(self, context_dim: int, dim: int) -> None:
         super().__init__()

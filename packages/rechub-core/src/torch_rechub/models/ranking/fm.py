@@ -10,7 +10,7 @@ from ...basic.layers import EmbeddingLayer, FirstOrder
 
 
 class FM(nn.Module):
-    """A factorization machine: a weight for each id, and a vector for its products with others.
+    """Factorization machine: a weight for each id, and inner products of the embeddings of fields.
 
     ŷ = σ( b + Σ_i w_i x_i + Σ_{i<j} ⟨v_i, v_j⟩ x_i x_j )
 
@@ -24,7 +24,7 @@ class FM(nn.Module):
         x[name]: (B,), (B, L) or (B, d), as the feature; returns probabilities (B,).
 
     Raises:
-        ValueError: There is no field, or fields of several widths.
+        ValueError: There is no field, or widths differ.
 
     Example:
         >>> import torch

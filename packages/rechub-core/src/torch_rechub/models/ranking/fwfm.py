@@ -10,11 +10,11 @@ from ...basic.layers import EmbeddingLayer, FirstOrder, PairProducts
 
 
 class FwFM(nn.Module):
-    """A factorization machine with a weight for each pair of fields.
+    """Factorization machine with a weight for each pair of fields.
 
     ŷ = σ( b + Σ_i w_i x_i + Σ_{i<j} r_ij ⟨v_i, v_j⟩ x_i x_j )
 
-    r starts at 1, so that the model starts as an `FM`. Each id has one weight w.
+    r is initialized to 1, so that the model starts as an `FM`. Each id has one weight w.
 
     Complexity: O(F² D).
 
@@ -26,7 +26,7 @@ class FwFM(nn.Module):
         x[name]: (B,), (B, L) or (B, d), as the feature; returns probabilities (B,).
 
     Raises:
-        ValueError: There are fewer than two fields, or several widths.
+        ValueError: There are fewer than two fields, or widths differ.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature
@@ -57,6 +57,6 @@ class FwFM(nn.Module):
     def logits(self, x: Mapping[str, Tensor]) -> Tensor:
         """Return logits (B,)."""
         products = self.pairs(self.embedding.fields(x, self.fields)).sum(dim=2)
-        # r as a matrix: onnxruntime 1.32 multiplies products, transposed, wrongly by a vector
+        # r as a matrix: onnxruntime 1.32 computes the product of the transpose and a vector wrongly
         y: Tensor = (self.linear(x) + products @ self.r.unsqueeze(1)).squeeze(1)
         return y

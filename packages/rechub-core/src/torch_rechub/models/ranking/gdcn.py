@@ -12,7 +12,7 @@ from ...basic.layers import LR, MLP, EmbeddingLayer, GatedCrossNetwork
 
 
 class GDCN(nn.Module):
-    """A gated cross network next to a deep network, or below it.
+    """A gated cross network in parallel with a deep network, or below it.
 
     c_0 = [v_1; …; v_F; dense],  c_{l+1} = c_0 ⊙ (W_l c_l + b_l) ⊙ σ(V_l c_l) + c_l,
     ŷ = σ( wᵀ [c_L; MLP(c_0)] + b )  in parallel,  σ( wᵀ MLP(c_L) + b )  stacked
@@ -30,7 +30,7 @@ class GDCN(nn.Module):
         x[name]: (B,) or (B, L), as the feature; returns probabilities (B,).
 
     Raises:
-        ValueError: `structure` is another.
+        ValueError: `structure` has another value.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature

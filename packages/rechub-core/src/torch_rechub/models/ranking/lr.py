@@ -9,11 +9,11 @@ from ...basic.layers import FirstOrder
 
 
 class LR(nn.Module):
-    """A weight for each id of each feature, and one for each dense value.
+    """Logistic regression: a weight for each id of each feature and for each dense value.
 
     ŷ = σ( b + Σ_i w_i x_i )
 
-    The linear baseline: it knows no interactions of features.
+    The linear baseline, without feature interactions.
 
     Complexity: O(F).
 

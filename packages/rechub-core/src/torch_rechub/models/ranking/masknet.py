@@ -11,7 +11,7 @@ from ...basic.layers import MLP, EmbeddingLayer, MaskBlock
 
 
 class MaskNet(nn.Module):
-    """Hidden layers whose inputs a mask, computed from all of the instance, weighs.
+    """Hidden layers with instance-guided masks on their inputs.
 
     e = [v_1; …; v_F; dense],  n = [LayerNorm(v_1); …; LayerNorm(v_F); dense],
     h_1 = block_1(n, e),  h_k = block_k(h_{k−1}, e),  ŷ = σ( MLP(h_K) )  in series;
@@ -23,16 +23,16 @@ class MaskNet(nn.Module):
 
     Args:
         features: Inputs, of any kind and width.
-        block_dims: The width of each of K blocks.
+        block_dims: Widths of the K blocks.
         structure: "serial" or "parallel".
-        mlp_params: Arguments of the `MLP` behind the blocks; None is one linear layer.
-        ratio: ρ, how many times as wide as its input the hidden layer of a mask is.
+        mlp_params: Arguments of the `MLP` after the blocks; None means one linear layer.
+        ratio: ρ, the width of a mask's hidden layer relative to its input.
 
     Shape:
         x[name]: (B,), (B, L) or (B, d), as the feature; returns probabilities (B,).
 
     Raises:
-        ValueError: There is no block or no feature with ids, or `structure` is another.
+        ValueError: There is no block or no id feature, or `structure` has another value.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature

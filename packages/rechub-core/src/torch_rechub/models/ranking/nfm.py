@@ -17,21 +17,21 @@ class NFM(nn.Module):
 
     f_BI = Σ_{i<j} v_i ⊙ v_j,  ŷ = σ( b + Σ_i w_i x_i + MLP([dropout(BN(f_BI)); dense]) )
 
-    BN is batch normalization, over the rows: products of small embeddings are so small that without
-    it the deep network would read next to nothing.
+    BN is batch normalization: products of small embeddings are tiny, and without normalization the
+    deep network would hardly learn from them.
 
     Complexity: O(F D + |MLP|).
 
     Args:
         features: Sparse and pooled sequence features of one width, and dense features.
         mlp_params: Arguments of `MLP`: dims, dropout, activation.
-        dropout: Share of f_BI that is dropped in training.
+        dropout: Dropout of f_BI.
 
     Shape:
         x[name]: (B,), (B, L) or (B, d), as the feature; returns probabilities (B,).
 
     Raises:
-        ValueError: There is no field, or fields of several widths.
+        ValueError: There is no field, or widths differ.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature

@@ -16,7 +16,7 @@ class PNN(nn.Module):
     ŷ = σ( MLP([v_1; …; v_F; p; dense]) ),
     p = [⟨v_i, v_j⟩]_{i<j}  "inner" (IPNN),  s sᵀ, s = Σ_i v_i  "outer" (OPNN),  [both]  "both"
 
-    s sᵀ is the sum of the outer products of all pairs.
+    s sᵀ is the sum of the outer products of all pairs of fields.
 
     Complexity: O(F² D + |MLP|); "outer": O(F D + D² + |MLP|); "both": O(F² D + D² + |MLP|).
 
@@ -29,7 +29,7 @@ class PNN(nn.Module):
         x[name]: (B,), (B, L) or (B, d), as the feature; returns probabilities (B,).
 
     Raises:
-        ValueError: There are fewer than two fields, or several widths; `product` is another.
+        ValueError: There are fewer than two fields, widths differ, or `product` has another value.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature

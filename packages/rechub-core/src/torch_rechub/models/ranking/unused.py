@@ -1,4 +1,4 @@
-"""Arguments that scripts for torch-rechub 0.9 give to models that have no use for them."""
+"""Arguments of scripts for torch-rechub 0.9 that models ignore."""
 
 import logging
 from collections.abc import Mapping
@@ -8,6 +8,6 @@ log = logging.getLogger("torch_rechub")
 
 
 def warn_of_unused(model: object, arguments: Mapping[str, Any]) -> None:
-    """Say in the log which arguments have no effect, if there are any."""
+    """Warn of arguments that have no effect."""
     if arguments:
         log.warning("%s does not use %s.", type(model).__name__, ", ".join(arguments))

@@ -10,12 +10,12 @@ from ...basic.layers import MLP, EmbeddingLayer, FirstOrder
 
 
 class WideDeep(nn.Module):
-    """A linear model that memorises and a deep network that generalizes, trained together.
+    """Joint training of a linear model, for memorization, and a deep network, for generalization.
 
     ŷ = σ( w_wideᵀ x_wide + b + MLP([v_1; …; v_F; dense]) )
 
-    The wide part has one weight for each id of its sparse features, crosses included where the data
-    have a column for them, and one for each dense value.
+    The wide part has one weight for each id of its sparse features and for each dense value.
+    Provide crossed features as columns of their own.
 
     Complexity: O(F + |MLP|).
 

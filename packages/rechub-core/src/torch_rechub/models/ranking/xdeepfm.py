@@ -10,24 +10,24 @@ from ...basic.layers import CIN, MLP, EmbeddingLayer, FirstOrder
 
 
 class XDeepFM(nn.Module):
-    """A compressed interaction network next to a deep network, over the same embeddings.
+    """A compressed interaction network and a deep network over the same embeddings.
 
     ŷ = σ( b + Σ_i w_i x_i + CIN(v_1, …, v_F) + MLP([v_1; …; v_F; dense]) )
 
     Complexity: O(F D Σ_k H_k H_{k−1} + |MLP|), H_0 = F.
 
     Args:
-        features: Sparse and pooled sequence features of one width, and dense features, which the
-            interaction network leaves out.
+        features: Sparse and pooled sequence features of one width, and dense features, which do not
+            enter the interaction network.
         mlp_params: Arguments of `MLP`: dims, dropout, activation.
-        cin_size: Number H_k of maps of each layer of `CIN`.
-        split_half: That of `CIN`: whether a map goes either on or to the output.
+        cin_size: Number H_k of feature maps of each layer of `CIN`.
+        split_half: Whether each map goes either to the next layer or to the output; see `CIN`.
 
     Shape:
         x[name]: (B,), (B, L) or (B, d), as the feature; returns probabilities (B,).
 
     Raises:
-        ValueError: There is no field, or fields of several widths; `cin_size` leaves a layer empty.
+        ValueError: There is no field, widths differ, or `cin_size` leaves a layer empty.
 
     Example:
         >>> import torch
