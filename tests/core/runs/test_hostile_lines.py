@@ -118,7 +118,7 @@ def test_a_run_without_a_start_goes_by_the_files_name(tmp_path, caplog):
     (tmp_path / "b.run.jsonl").write_text("\n".join([*BEFORE[1:], *AFTER]) + "\n")
     (run,) = only(tmp_path)
     assert (run.name, run.status, run.metrics) == ("b", "finished", {"val/auc": KEPT})
-    assert "b.run.jsonl has no start; its run goes by the file's name" in caplog.text
+    assert "b.run.jsonl has no start; its run is named after the file" in caplog.text
 
 
 def test_a_second_start_begins_a_second_run_even_where_it_is_damaged(among):

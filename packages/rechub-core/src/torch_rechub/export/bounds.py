@@ -14,8 +14,8 @@ def refuse_ids(onnx: Any, graph: Any, sizes: Mapping[str, int]) -> None:
     """Make a graph fail if an input holds an id outside its vocabulary.
 
     Every reader of an input x of ids 0 to V − 1 reads x + [0][|x − clip(x, 0, V − 1)|] instead: an
-    index other than 0 into [0] is an error of the runtime. The error names the node, which is called
-    ``ids_of_user_outside_0_to_8``.
+    index other than 0 into [0] is an error of the runtime. The error names the node, which is
+    called ``ids_of_user_outside_0_to_8``.
 
     Args:
         onnx: The onnx package.

@@ -1,7 +1,7 @@
 """Variants of layers for ONNX graphs, used while a model is exported.
 
-A graph cannot hold shapes that depend on values, such as the number of valid steps of a history, and
-torch would unroll a recurrence to a fixed length. The variants compute the same formulas.
+A graph cannot hold shapes that depend on values, such as the number of valid steps of a history,
+and torch would unroll a recurrence to a fixed length. The variants compute the same formulas.
 """
 
 from collections.abc import Callable, Iterator

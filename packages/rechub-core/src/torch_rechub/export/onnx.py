@@ -92,8 +92,8 @@ class ONNXExporter:
             dummy_input: Inputs to trace with: a dict, or tensors in the order of `get_input_info`;
                 None generates random ones.
             batch_size: Number of rows of random inputs.
-            seq_length: Sequence length of random inputs; dynamic in the file, unless the model fixes
-                it.
+            seq_length: Sequence length of random inputs; dynamic in the file, unless the model
+                fixes it.
             opset_version: Lowest opset; torch writes 18 or later.
             dynamic_batch: Whether the batch size and sequence lengths are dynamic.
             verbose: Whether torch prints its progress.

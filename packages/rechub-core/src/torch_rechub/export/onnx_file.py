@@ -68,7 +68,8 @@ def export_module(
             inputs = {
                 name: for_device(value, is_double(module)).to(device) for name, value in x.items()
             }
-            found = module(*inputs.values())  # fails with a clear error if inputs do not match, and fills the caches of layers
+            # fails with a clear error if inputs do not match, and fills the caches of layers
+            found = module(*inputs.values())
             outputs = [found] if isinstance(found, Tensor) else list(found)
             names = ["output", *(f"output_{i}" for i in range(1, len(outputs)))]
             axes = generate_dynamic_axes(list(x), [n for n, o in zip(names, outputs) if o.dim()])

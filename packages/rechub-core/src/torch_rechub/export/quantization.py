@@ -48,8 +48,8 @@ def quantize_model(
 
     Raises:
         ImportError: onnxruntime or onnx is missing.
-        FileNotFoundError: There is not a file to read.
-        ValueError: The mode or the type of weights is unknown.
+        FileNotFoundError: The input file does not exist.
+        ValueError: `mode` or `weight_type` is unknown.
     """
     if mode not in ("int8", "dynamic_int8", "fp16"):
         raise ValueError(f"mode must be 'int8', 'dynamic_int8' or 'fp16', got {mode!r}")

@@ -157,8 +157,8 @@ class ExportsCodes(ExportsRows):
     ) -> bool:
         """Export an RQ-VAE to ONNX; see `ONNXExporter.export`.
 
-        Its input is embeddings (B, in_dim); its outputs are "output", the reconstructions, "output_1",
-        the quantization loss, and "output_2", the nearest codes of each level.
+        Its input is embeddings (B, in_dim); its outputs are "output", the reconstructions,
+        "output_1", the quantization loss, and "output_2", the nearest codes of each level.
         """
         x = {"embeddings": torch.randn(batch_size, cast(int, self.model.in_dim))}
         export_module(

@@ -26,7 +26,8 @@ class JointOptimizer(Optimizer):
     """
 
     def __init__(self, optimizers: Sequence[Optimizer]) -> None:
-        self.optimizers: tuple[Optimizer, ...] = ()  # super().__init__ adds groups before the parts exist
+        # super().__init__ adds groups, which needs an empty tuple of parts
+        self.optimizers: tuple[Optimizer, ...] = ()
         super().__init__([g for part in optimizers for g in part.param_groups], {})
         self.defaults = optimizers[0].defaults
         self.state = defaultdict(dict, {p: s for part in optimizers for p, s in part.state.items()})

@@ -15,8 +15,8 @@ State = dict[str, Tensor]
 class TouchedRows:
     """Sums the gradients of duplicate rows in a sparse gradient.
 
-    Tables that are looked up by the same ids in one step, such as the embeddings and the first-order
-    weights of a factorization machine, share the sorting of ids.
+    Tables that are looked up by the same ids in one step, such as the embeddings and the
+    first-order weights of a factorization machine, share the sorting of ids.
 
     Example:
         >>> ids, values = torch.tensor([[3, 1, 3]]), torch.tensor([[1.0], [2.0], [4.0]])
@@ -44,7 +44,8 @@ class TouchedRows:
             return ids, values
         if self._ids is None or not torch.equal(self._ids, ids):
             self._sort(ids)
-        # coalesce() would sort again for every table; embedding_bag sums segments of the sorted order
+        # coalesce() would sort again for every table; embedding_bag sums segments of the sorted
+        # order
         flat = values.flatten(1) if values.dim() > 1 else values.unsqueeze(1)
         sums = F.embedding_bag(self._order, flat, self._starts, mode="sum")
         return self._rows, sums.reshape(-1, *values.shape[1:])

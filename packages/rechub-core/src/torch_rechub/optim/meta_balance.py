@@ -16,9 +16,9 @@ class MetaBalance(Optimizer):
 
     g_i ← g_i · (m_0 / m_i) · r + g_i · (1 − r)
 
-    m_i is the moving average of ‖g_i‖, Σ_k β^k ‖g_i‖ of k steps ago / Σ_k β^k, over the steps with a
-    gradient of task i; infinite and NaN norms are skipped. The target's gradient is never changed.
-    For parameters without a gradient of the target, the other gradients are only summed.
+    m_i is the moving average of ‖g_i‖, Σ_k β^k ‖g_i‖ of k steps ago / Σ_k β^k, over the steps with
+    a gradient of task i; infinite and NaN norms are skipped. The target's gradient is never
+    changed. For parameters without a gradient of the target, the other gradients are only summed.
 
     It does not update weights: `step` adds the sum to `.grad`, for the step of another optimizer.
     Its `state_dict` holds the moving averages.

@@ -17,9 +17,9 @@ class LazyAdam(LazyOptimizer):
 
     with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ), and g ← g + λ w before.
 
-    ε is added to √v̂, as in the paper and in `torch.optim.Adam`; the steps are the same if every row
-    is touched. `torch.optim.SparseAdam` adds it to √v, which is an ε of ε / √(1 − β₂ᵗ): 32 times as
-    large at the first step with β₂ = 0.999.
+    ε is added to √v̂, as in the paper and in `torch.optim.Adam`; the steps are the same if every
+    row is touched. `torch.optim.SparseAdam` adds it to √v, which is an ε of ε / √(1 − β₂ᵗ): 32
+    times as large at the first step with β₂ = 0.999.
 
     Args:
         params: Parameters.

@@ -1,8 +1,8 @@
-"""Recorded runs, whatever recorded them: read back, listed and compared.
+"""Recorded runs of all trackers: reading, listing and comparing.
 
-The files of a logger become a `Run`: of `JSONLLogger` by itself, of the other trackers when
-their packages are installed. Neither torch nor any SDK is imported with this. The command
-``rechub`` shows the same in a terminal.
+The files of a logger are read as `Run`: those of `JSONLLogger` by this package, those of other
+trackers by their packages. Importing this imports neither torch nor an SDK. The command ``rechub``
+provides the same in a terminal.
 
 Example:
     >>> import tempfile

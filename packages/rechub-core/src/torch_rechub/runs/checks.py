@@ -1,4 +1,4 @@
-"""Holds what readers give to what a `Run` promises, so that no run can trouble the others."""
+"""Validates the runs that readers return, so that a faulty run does not affect the others."""
 
 import logging
 import math
@@ -12,16 +12,16 @@ from .record import Run, Status
 
 log = logging.getLogger("torch_rechub.runs")
 
-_DEEPEST = 50  # far below Python's own limit, as some formats add levels of their own
-_MOST_VALUES = 1_000_000  # a few aliases of YAML stand for more than any memory holds
+_DEEPEST = 50  # levels; far below Python's recursion limit, as some formats add levels
+_MOST_VALUES = 1_000_000  # values; a few YAML aliases can expand to more than fits into memory
 
 
 def checked(run: Any) -> Run:
-    """The run with plain types throughout; hyper-parameters that cannot be are reported.
+    """Return the run with plain types; invalid hyper-parameters are reported and skipped.
 
     Raises:
-        TypeError: It is no `Run`, or a part of it is of another type.
-        ValueError: Its status is unknown, or a time beyond any clock.
+        TypeError: `run` is not a `Run`, or a field has another type.
+        ValueError: The status is unknown, or a time is out of range.
     """
     if not isinstance(run, Run):
         raise TypeError(f"a reader gives runs, got {type(run).__name__}")
@@ -54,10 +54,10 @@ def _plain_or_none(run: Run) -> dict[str, Any]:
 
 
 def checked_time(time: datetime) -> datetime:
-    """The time in UTC.
+    """Convert a time to UTC.
 
     Raises:
-        ValueError: It lies outside of the years 1970 to 9998, in which every time zone can show it.
+        ValueError: The year is not in 1970 to 9998, the range that all time zones can represent.
     """
     if not 1970 <= time.year <= 9998:
         raise ValueError(f"a time in the year {time.year}")
@@ -65,7 +65,7 @@ def checked_time(time: datetime) -> datetime:
 
 
 def moment(seconds: float) -> datetime | None:
-    """A time given in seconds since 1970; None where no clock can have shown it.
+    """Convert seconds since 1970 to a time; None if they are out of range.
 
     Example:
         >>> moment(0.5).isoformat(), moment(float("nan")), moment(1e300)
@@ -77,10 +77,10 @@ def moment(seconds: float) -> datetime | None:
 
 
 def plain_params(params: Mapping[Any, Any]) -> dict[str, Any]:
-    """Hyper-parameters as None, bool, int, float, str, lists and dicts of these; others as text.
+    """Convert hyper-parameters to None, bool, int, float, str, lists and dicts; others to str.
 
     Raises:
-        ValueError: They are nested more than 50 deep, or are more than a million values.
+        ValueError: There are more than 50 levels, or more than a million values.
 
     Example:
         >>> plain_params({1: date(2026, 1, 2), "dims": (64, 32)})

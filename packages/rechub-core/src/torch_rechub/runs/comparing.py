@@ -1,4 +1,4 @@
-"""Compares runs: which hyper-parameters differ, and what that did to a metric."""
+"""Comparison of runs: the hyper-parameters that differ, and the values of a metric."""
 
 import os
 from collections import Counter
@@ -25,22 +25,22 @@ def compare(
     mode: Mode | None = None,
     ignore: Iterable[str] = (),
 ) -> Comparison:
-    """Rank runs by a metric, with mean and spread of runs that differ only by their seed.
+    """Rank runs by a metric, with statistics over runs that differ only in the seed.
 
-    Runs are one row when they have a hyper-parameter called ``seed``, ``random_seed`` or
-    ``torch_seed``, and agree in all others, in project, backend and status. A hyper-parameter that
-    is empty is the same as one that is missing.
+    Runs form one row if they have a hyper-parameter called ``seed``, ``random_seed`` or
+    ``torch_seed``, and agree in all others, in project, backend and status. An empty
+    hyper-parameter equals a missing one.
 
     Args:
         runs: Runs, or the paths to read them from.
-        metric: What to compare; by default what `default_metric` chooses.
+        metric: The metric to compare; by default the choice of `default_metric`.
         mode: ``max`` or ``min``; by default the ``monitor_direction`` of runs that monitored the
             metric, else that of the metric's name, else ``max``.
-        ignore: Hyper-parameters that count as the same, by their flat names.
+        ignore: Flat names of hyper-parameters to ignore.
 
     Raises:
-        ValueError: There is not a run, or none has the metric; the message lists what there is. Or
-            the metric has no direction, such as calibration, and `mode` is not given.
+        ValueError: There is no run, or no run has the metric; the message lists the metrics. Or the
+            metric has no direction, such as calibration, and `mode` is not given.
     """
     found = _as_runs(runs)
     metric = metric or default_metric(found)
@@ -84,7 +84,7 @@ def _as_runs(given: Any) -> list[Run]:
 
 
 def is_seed(name: str) -> bool:
-    """Whether a flat name is that of a seed, at any depth.
+    """Whether a flat name is the name of a seed, at any depth.
 
     Example:
         >>> is_seed("seed"), is_seed("data/random_seed"), is_seed("seeded")
@@ -94,14 +94,14 @@ def is_seed(name: str) -> bool:
 
 
 def names_of_metrics(runs: Sequence[Run]) -> str:
-    """The names of the metrics that runs have, the first twenty of many."""
+    """The names of the metrics of runs, at most twenty."""
     names = sorted({name for run in runs for name in run.metrics})
     more = [f"and {len(names) - 20} more"] if len(names) > 20 else []
     return ", ".join([shortened(name, 80) for name in names[:20]] + more) or "none"
 
 
 def _differing(signatures: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
-    """The names, in order, that have more than one value, where what is missing is empty."""
+    """The names with more than one value, in order; a missing value equals an empty one."""
     values: dict[str, set[str]] = {}
     present: Counter[str] = Counter()
     for of_run in signatures:
@@ -155,7 +155,7 @@ def _row(
 
 
 def _seeds(params: Mapping[str, Any]) -> list[Any]:
-    """The seeds that a run was given; else the one that torch had."""
+    """The seeds in the hyper-parameters of a run; else the recorded seed of torch."""
     found = {name: value for name, value in params.items() if is_seed(name)}
     given = [value for name, value in found.items() if not name.endswith("torch_seed")]
     return given or list(found.values())

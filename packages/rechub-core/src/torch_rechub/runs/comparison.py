@@ -1,4 +1,4 @@
-"""`Comparison`: what comparing runs gives, as plain data."""
+"""`Comparison`: the result of comparing runs, as plain data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Statistic:
-    """Mean and spread of a value over the runs of a row.
+    """Mean and standard deviation of a value over the runs of a row.
 
     Attributes:
         mean: The mean.
-        sd: The sample standard deviation; None of a single run.
+        sd: The sample standard deviation; None for a single run.
     """
 
     mean: float
@@ -26,20 +26,20 @@ class Statistic:
 
 @dataclass(frozen=True)
 class Row:
-    """One run, or runs that differ by nothing but their seed.
+    """One run, or runs that differ only in the seed.
 
     Attributes:
         rank: 1 is best.
-        name: The run's name; of several, what their names begin with and a star.
-        backend: What recorded them.
-        project: What they belong to.
-        status: How they ended.
+        name: The run's name; for several runs, the common prefix of their names and a star.
+        backend: The tracker that recorded them.
+        project: Their project.
+        status: Their status.
         hyperparams: The hyper-parameters that differ between rows, by their flat names.
         seeds: The seeds, in order.
         n: The number of runs.
         best: Each run's best value.
         last: Each run's last value.
-        best_step: The step of the best value; None of several runs.
+        best_step: The step of the best value; None for several runs.
         runs: The runs themselves.
     """
 
@@ -63,11 +63,11 @@ class Comparison:
 
     Attributes:
         metric: The metric compared.
-        mode: Whether its largest (``max``) or smallest (``min``) value is best.
+        mode: Whether the largest (``max``) or smallest (``min``) value is best.
         rows: From best to worst.
         differing: Names of the hyper-parameters that differ, seeds apart.
         common: The hyper-parameters that all runs share.
-        without_metric: Runs that did not record the metric, or only NaN; they are in no row.
+        without_metric: Runs without values of the metric other than NaN; they are not in `rows`.
     """
 
     metric: str
@@ -78,7 +78,7 @@ class Comparison:
     without_metric: tuple[Run, ...]
 
     def to_records(self) -> list[dict[str, Any]]:
-        """One flat dict a row; hyper-parameters by their names, as they are."""
+        """Return one flat dict per row, with the values of hyper-parameters unchanged."""
         return [
             {
                 "rank": row.rank,
@@ -99,7 +99,7 @@ class Comparison:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole as plain data."""
+        """Return the comparison as plain data."""
         return {
             "metric": self.metric,
             "mode": self.mode,
@@ -110,7 +110,7 @@ class Comparison:
         }
 
     def to_frame(self) -> "pd.DataFrame":
-        """The rows as a pandas frame."""
+        """Return the rows as a pandas DataFrame."""
         import pandas as pd
 
         frame: pd.DataFrame = pd.DataFrame(in_utf8(self.to_records()))

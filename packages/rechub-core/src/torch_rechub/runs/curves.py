@@ -1,4 +1,4 @@
-"""The curves of a comparison: what is drawn, whatever draws it."""
+"""The curves of a comparison, for all output formats."""
 
 import math
 from collections import Counter
@@ -9,7 +9,7 @@ from .comparison import Comparison, Row
 from .tables import cell, shortened
 from .values import is_empty, mean_and_deviation
 
-# Ten colors that people with color blindness can tell apart next to each other, after
+# Ten colors that people with color blindness can distinguish, after
 # Okabe and Ito, "Color Universal Design", 2008, with their yellow left out.
 COLORS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00",
@@ -21,16 +21,16 @@ _LONGEST_LABEL = 60
 
 @dataclass(frozen=True)
 class Curve:
-    """One row's values of one metric at each step where they are finite.
+    """The finite values of a metric in one row, by step.
 
-    A mean over the runs that are left, when others stopped early, would jump from one group of runs
-    to another. So the mean ends where the first run does, and the others go on one by one.
+    When runs stop early, a mean over the remaining runs would jump. So the mean ends with the
+    shortest run, and the longer runs continue as single curves.
 
     Attributes:
-        steps: Those that all runs have, in order.
-        mean: Over the runs.
-        sd: Their standard deviation; empty for a single run.
-        tails: What single runs have beyond, as points (step, value), the last of `steps` included.
+        steps: The steps that all runs have, in order.
+        mean: The mean over the runs.
+        sd: The standard deviation over the runs; empty for a single run.
+        tails: Later points (step, value) of single runs, starting at the last of `steps`.
     """
 
     steps: list[int]
@@ -40,7 +40,7 @@ class Curve:
 
 
 def curve(row: Row, metric: str) -> Curve:
-    """The curve of a row; later values of a step win."""
+    """Return the curve of a row; a later value of a step replaces an earlier one."""
     runs = [
         {step: value for step, value in run.metrics.get(metric, []) if math.isfinite(value)}
         for run in row.runs
@@ -59,10 +59,10 @@ def curve(row: Row, metric: str) -> Curve:
 
 
 def labels(comparison: Comparison) -> list[str]:
-    """The label of each row: the hyper-parameters that differ, else its name.
+    """Return the label of each row: the hyper-parameters that differ, else its name.
 
-    Where that is not enough, as of one training that several trackers recorded, it has the
-    backend as well; else project and status.
+    If labels are not unique, for instance for a training run that several trackers recorded, the
+    backend is added, or else project and status.
     """
     short = {name: name.rsplit("/", 1)[-1] for name in comparison.differing}
     if len(set(short.values())) < len(short):

@@ -1,4 +1,4 @@
-"""Says once for each file how much of it cannot be read, and where that begins."""
+"""One report per file of how much of it cannot be read, and from where."""
 
 import logging
 import os
@@ -8,12 +8,12 @@ log = logging.getLogger("torch_rechub.runs")
 
 
 class Damage:
-    """Counts the parts of a file that are left out; reports them when its block ends.
+    """Counts the parts of a file that cannot be read; reports them when the block ends.
 
     Args:
         path: The file.
-        part: What is left out: a line, a record.
-        place: How a part is found: "line 7", "byte 7".
+        part: The unit, such as "line" or "record".
+        place: The position of a unit, such as "line" or "byte".
 
     Example:
         >>> with Damage("a.run.jsonl") as damage:
@@ -42,7 +42,7 @@ class Damage:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # of a file that cannot be read at all, the error says more
+        # for a file that cannot be read at all, the error is the report
         if self.count and (kind is None or kind is GeneratorExit):
             left_out = f"1 damaged {self.part} is left out:"
             if self.count > 1:

@@ -1,4 +1,4 @@
-"""Walks through folders: every folder and every file once, by whatever path, and files only."""
+"""Walks folders, with each folder and regular file visited once, whichever path leads to it."""
 
 import logging
 import os
@@ -19,10 +19,10 @@ _KINDS = {
 
 
 class Walk:
-    """The folders below some paths, each with the names in it that are no folders.
+    """Iterates over the folders below some paths, each with the names of its files.
 
-    Hidden folders are passed over, unless given themselves. Links come after what lies there
-    itself; one that leads to a folder above it is not followed.
+    Hidden folders are skipped, unless they are given explicitly. Links come after other entries; a
+    link to a folder above itself is not followed.
 
     Args:
         paths: Folders or files.
@@ -34,7 +34,7 @@ class Walk:
         self._files: set[_Identity] = set()
 
     def __iter__(self) -> Iterator[tuple[Path, list[str]]]:
-        """Folders and names, the given paths in their order.
+        """Iterate over folders and names, in the order of the given paths.
 
         Raises:
             FileNotFoundError: A path does not exist, or is neither a file nor a folder.
@@ -49,7 +49,7 @@ class Walk:
                 raise FileNotFoundError(f"no file or folder {there}; give the folder of your runs")
 
     def is_new_file(self, path: Path) -> bool:
-        """Whether this is a file that can be read, for the first time; reports what is not."""
+        """Whether this is a readable regular file that was not visited yet; reports others."""
         try:
             found = os.stat(path)
         except OSError as error:
@@ -104,7 +104,7 @@ class Walk:
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself
+    except OSError:  # a link to itself raises
         return False
 
 

@@ -1,8 +1,8 @@
-"""The framing of record files that several SDKs write: LevelDB's log format.
+"""Reader of LevelDB's log format, the framing of record files that several SDKs write.
 
-A file starts with a header of 7 bytes; then blocks of 32 KiB hold pieces of records, each behind
-its checksum (4 bytes), length (2) and kind (1: whole, 2: first, 3: middle, 4: last); what is too
-short for another piece at the end of a block is filled up.
+A file starts with a header of 7 bytes; then blocks of 32 KiB hold pieces of records, each after its
+checksum (4 bytes), length (2) and kind (1: whole, 2: first, 3: middle, 4: last). The end of a block
+is padded if it is too short for another piece.
 Reference: the LevelDB documentation, "leveldb Log format".
 """
 
@@ -17,29 +17,29 @@ from .damage import Damage
 _BLOCK = 32 * 1024
 _HEADER = 7
 _DAMAGED, _WHOLE, _FIRST, _MIDDLE, _LAST, _ZEROS = range(6)
-_SEARCHES = 100  # of a file that is nothing but damage, a search in every block takes minutes
+_SEARCHES = 100  # in a file that is damaged throughout, a search in every block would take minutes
 
 
 def leveldb_records(
     path: str | os.PathLike[str], ident: bytes, version: int, damage: Damage
 ) -> Iterator[tuple[int, bytes]]:
-    """The records of a file, each with its last piece's place; the whole file is never in memory.
+    """Iterate over the records of a file with the position of their last piece, block by block.
 
-    A record that was cut off, as by ``kill -9``, ends the reading. A damaged one is left out; the
-    next one whose checksum is right goes on. The checksum does not cover the length of a piece,
-    but decides which bytes it is of.
+    A truncated record, as after ``kill -9``, ends the iteration. Damaged records are skipped up to
+    the next one with a correct checksum. The length of a piece is not part of its checksum, but a
+    wrong length gives a wrong checksum.
 
     Args:
         path: The file; an empty one has no records.
-        ident: What its first bytes must be.
+        ident: The required first bytes of the file.
         version: The latest version of the format that can be read, the last byte of the header.
-        damage: Counts what is left out.
+        damage: Counts the parts that are skipped.
 
     Raises:
-        ValueError: The file begins otherwise, or has a later version.
+        ValueError: The file has another header, or a later version.
     """
     parts: list[bytes] = []
-    lost = False  # whether damage took the beginning of the record at hand
+    lost = False  # whether the beginning of the current record is lost
     with open(path, "rb") as file:
         _check_header(file.read(_HEADER), ident, version)
         for at, kind, piece in _all_pieces(file, damage):
@@ -57,11 +57,11 @@ def leveldb_records(
 
 
 def last_records(path: str | os.PathLike[str], blocks: int = 32) -> Iterator[bytes]:
-    """The records that lie in the last blocks of a file, whatever its size; damage is passed over.
+    """Iterate over the records in the last blocks of a file of any size; damage is skipped.
 
     Args:
         path: The file.
-        blocks: How many blocks of 32 KiB to read.
+        blocks: Number of blocks of 32 KiB to read.
     """
     parts: list[bytes] = []
     with open(path, "rb") as file:
@@ -79,13 +79,13 @@ def last_records(path: str | os.PathLike[str], blocks: int = 32) -> Iterator[byt
 
 
 def _all_pieces(file: BinaryIO, damage: Damage) -> Iterator[tuple[int, int, bytes]]:
-    """Place, kind and bytes of the pieces of a file; damage is one too, and counted."""
+    """Iterate over position, kind and bytes of the pieces of a file, damaged ones included."""
     file.seek(0)
     begin, start, hole = 0, _HEADER, -1
     while block := file.read(_BLOCK):
         for at, kind, piece in _pieces(block, start, damage.count < _SEARCHES):
             if kind == _ZEROS:
-                hole = begin + at  # the filling of the file's end, unless something follows
+                hole = begin + at  # padding at the end of the file, unless a piece follows
                 continue
             if hole >= 0:
                 damage.add(hole, "zeros between records")
@@ -108,7 +108,7 @@ def _check_header(header: bytes, ident: bytes, version: int) -> None:
 
 
 def _pieces(block: bytes, at: int, search: bool) -> Iterator[tuple[int, int, bytes]]:
-    """Place, kind and bytes of the pieces of a block, damage and zeros among them."""
+    """Iterate over position, kind and bytes of the pieces of a block, with damage and zeros."""
     while at + _HEADER <= len(block):
         crc, length, kind = struct.unpack_from("<IHB", block, at)
         if crc == length == kind == 0 and not block[at:].strip(b"\0"):

@@ -21,9 +21,9 @@ _FRACTION = re.compile(r"\.(\d+)")
 class JSONLRunReader:
     """Each ``start`` in a file begins a run.
 
-    A line that is damaged, or says what the format does not know, is left out and reported. What
-    comes without a readable ``start`` is a run that goes by the file's name. Lines of a later
-    format are left out, with the command that installs what reads them.
+    Damaged or invalid lines are skipped and reported. Lines without a readable ``start`` form a run
+    with the name of the file. Lines of a later format are skipped, and the message gives the
+    command that installs a version that reads them.
     """
 
     patterns = (f"*{SUFFIX}",)
@@ -43,7 +43,8 @@ def _runs(path: Path) -> Iterator[Run]:
             if record["v"] > VERSION:
                 later.append(record["v"])
                 continue
-            if record.get("event") == "start":  # whether it can be read or not
+            # a new run, even if the start line itself is invalid
+            if record.get("event") == "start":
                 if run is not None:
                     yield run.as_run()
                 run = None
@@ -57,16 +58,16 @@ def _runs(path: Path) -> Iterator[Run]:
             "%d: pip install -U rechub-core", path, max(later), len(later), VERSION,
         )  # fmt: skip
     elif run is not None and not run.begun and not damage.count:
-        log.warning("%s has no start; its run goes by the file's name", path)
+        log.warning("%s has no start; its run is named after the file", path)
     if run is not None:
         yield run.as_run()
 
 
 def _add(path: Path, run: "_Run | None", record: dict[str, Any]) -> "_Run | None":
-    """The run with what a record says, all or nothing.
+    """Apply a record to the run, atomically.
 
     Raises:
-        ValueError: The record is none of the format.
+        ValueError: The record is invalid.
     """
     event = record.get("event")
     if event in ("text", "histogram"):
@@ -82,7 +83,7 @@ def _add(path: Path, run: "_Run | None", record: dict[str, Any]) -> "_Run | None
 
 
 class _Run:
-    """The run as read so far; without a start it goes by its file's name."""
+    """The run as read so far; without a start it is named after its file."""
 
     def __init__(self, path: Path, start: dict[str, Any] | None = None) -> None:
         self.begun = start is not None

@@ -1,4 +1,4 @@
-"""Which metric decides, and which way."""
+"""The metric to rank runs by, and its direction."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ _REMEDY = "give the mode, max or min (on the command line: --mode)"
 
 
 def default_metric(runs: Sequence[Run]) -> str:
-    """The metric that the runs' ``monitor`` names; else of validation, a score, what most have.
+    """Return the monitored metric of the runs; else the most common validation score.
 
     Raises:
         ValueError: No run has a metric.
@@ -36,13 +36,13 @@ def default_metric(runs: Sequence[Run]) -> str:
 
 
 def direction(metric: str, runs: Iterable[Run] = ()) -> Mode:
-    """Whether the largest or the smallest value of a metric is best.
+    """Return "max" or "min", the direction in which a metric improves.
 
     It is the `monitor_direction` of the runs that monitored the metric; else that of the metric's
     name, see `direction_of`; else "max".
 
     Raises:
-        ValueError: The metric has no direction, or the runs monitored it in both.
+        ValueError: The metric has no direction, or runs monitored it in different directions.
 
     Example:
         >>> direction("val/auc"), direction("val/task_0_loss"), direction("test/rmse")

@@ -1,4 +1,4 @@
-"""Draws a comparison as a picture, with matplotlib."""
+"""Plots a comparison with matplotlib."""
 
 from importlib import import_module
 from typing import Any
@@ -11,7 +11,7 @@ from .tables import shortened, spread
 
 _GRAY_ROWS = 200
 _LONGEST_TITLE = 80
-# Fonts with Chinese characters, of the usual systems; matplotlib's own has none.
+# fonts with Chinese characters on common systems; matplotlib's default font has none
 _FONTS = (
     "DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "PingFang SC",
     "Hiragino Sans GB", "Microsoft YaHei", "SimHei", "WenQuanYi Micro Hei", "Arial Unicode MS",
@@ -19,7 +19,7 @@ _FONTS = (
 
 
 def draw_png(comparison: Comparison, path: str) -> None:
-    """Write the picture.
+    """Write the plot as a PNG file.
 
     Raises:
         ImportError: matplotlib is missing.
@@ -37,8 +37,8 @@ def draw_png(comparison: Comparison, path: str) -> None:
 
 
 def figure(comparison: Comparison) -> Any:
-    """The picture as a matplotlib figure; the best row is on top and first in the legend."""
-    # a figure of our own: no window, and nothing of pyplot's state is touched
+    """Return a matplotlib figure; the best row is on top and first in the legend."""
+    # no pyplot: it would open windows and change global state
     figures: Any = import_module("matplotlib.figure")
     drawn = figures.Figure(figsize=(9.5, 5), layout="constrained")
     axes = drawn.add_subplot()
@@ -105,7 +105,7 @@ def _dress(axes: Any, comparison: Comparison) -> None:
     )
     legend.get_title().set_color("#555555")
     for text in legend.get_texts():
-        text.set_parse_math(False)  # a dollar sign in a name begins no formula
+        text.set_parse_math(False)  # a dollar sign in a name must not start a formula
 
 
 def _installed_fonts() -> list[str]:

@@ -1,4 +1,4 @@
-"""Draws the curves of a comparison over each other: a picture, or a page to explore."""
+"""Plots the curves of a comparison, as a picture or as an interactive page."""
 
 import os
 
@@ -9,18 +9,18 @@ FORMATS = (".png", ".html")
 
 
 def plot(comparison: Comparison, path: AnyPath) -> None:
-    """Draw the curves of the metric: one a row, over several seeds the mean with its spread.
+    """Plot a curve of the metric for each row: over several seeds, the mean and standard deviation.
 
-    The ten best rows have colors and stand in the legend, ranked; the others are gray.
+    The ten best rows have colors and appear in the legend, ranked; the others are gray.
 
     Args:
-        comparison: What `compare` returned.
-        path: A file to write: ``.png``, which needs matplotlib, or ``.html``, a page that needs
-            nothing, not even a network, and shows every metric of the best fifty rows.
+        comparison: The result of `compare`.
+        path: The file to write: ``.png``, which needs matplotlib, or ``.html``, a self-contained
+            page that shows every metric of the best fifty rows.
 
     Raises:
-        ValueError: The file's name ends otherwise.
-        ImportError: matplotlib is missing; names the command that installs it.
+        ValueError: The file name has another ending.
+        ImportError: matplotlib is missing; the message gives the command that installs it.
         OSError: The file cannot be written.
     """
     if refuse_other_formats(path) == ".png":
@@ -34,10 +34,10 @@ def plot(comparison: Comparison, path: AnyPath) -> None:
 
 
 def refuse_other_formats(path: AnyPath) -> str:
-    """The format of a plot, told by the file's name.
+    """Return the format of a plot from its file name.
 
     Raises:
-        ValueError: It is none of `FORMATS`.
+        ValueError: The ending is not one of `FORMATS`.
     """
     ending = os.path.splitext(os.fspath(path))[1].lower()
     if ending not in FORMATS:

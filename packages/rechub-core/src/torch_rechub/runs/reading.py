@@ -1,4 +1,4 @@
-"""Finds and reads the runs below some paths, with the readers of the installed trackers."""
+"""Finds and reads runs below paths, with the readers of installed trackers."""
 
 import logging
 import math
@@ -24,7 +24,7 @@ log = logging.getLogger("torch_rechub.runs")
 
 GROUP = "torch_rechub.run_readers"
 
-# Files of trackers whose package may be missing, for the message that says so.
+# file names of trackers whose package may be missing, for the message about it
 _KNOWN_FILES = {
     "rechub-wandb": re.compile(r"run-.*\.wandb"),
     "rechub-swanlab": re.compile(r"run-.*\.swanlab"),
@@ -46,24 +46,24 @@ class RunReader(Protocol):
     """Whether `read` gets all matching files of a folder at once, rather than one at a time."""
 
     def read(self, files: Sequence[Path]) -> Iterable[Run]:
-        """The runs in `files`, which match the patterns.
+        """Iterate over the runs in `files`, which match the patterns.
 
-        A file that is cut off gives what is there; one that is none of the tracker's gives no run.
-        What raises is reported with the file's name and left out.
+        A truncated file yields the records it has; a file of another kind yields no run. Files
+        that raise are reported by name and skipped.
         """
         ...
 
 
 class Runs(tuple[Run, ...]):
-    """The runs that were found, oldest first; a tuple."""
+    """A tuple of runs, oldest first."""
 
     __slots__ = ()
 
     def to_frame(self) -> "pd.DataFrame":
-        """One row a run, as a pandas frame.
+        """Return a pandas DataFrame with one row per run.
 
         Columns: the fields of `Run`, ``epochs``, ``hyperparams/<name>`` and, with the last value,
-        ``last/<metric>``. Texts that are no UTF-8, as names of files may be, have escapes.
+        ``last/<metric>``. Strings that are not valid UTF-8, such as file names, are escaped.
         """
         import pandas as pd
 
@@ -72,14 +72,14 @@ class Runs(tuple[Run, ...]):
 
 
 def read_runs(paths: AnyPath | Iterable[AnyPath], backends: Iterable[str] | None = None) -> Runs:
-    """The runs of every backend that lie below `paths`.
+    """Read the runs of all backends below `paths`.
 
-    Hidden folders are passed over, unless given themselves; links are followed, and no run is
-    there twice. What cannot be read is reported through `logging` and left out.
+    Hidden folders are skipped, unless they are given explicitly; links are followed, and each run
+    is read once. Files that cannot be read are reported through `logging` and skipped.
 
     Args:
         paths: Folders or files, one or several.
-        backends: Read these only, such as ``["jsonl"]``, where several recorded the same runs.
+        backends: The backends to read, such as ``["jsonl"]``; None means all.
 
     Raises:
         FileNotFoundError: A path does not exist.
@@ -116,7 +116,7 @@ def read_runs(paths: AnyPath | Iterable[AnyPath], backends: Iterable[str] | None
 
 
 def no_runs(paths: AnyPath | Iterable[AnyPath]) -> ValueError:
-    """The error of finding no run below `paths`."""
+    """Return the error for paths without runs."""
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     return ValueError(
         f"no runs below {', '.join(map(str, given)) or 'no path'}; "
@@ -125,7 +125,7 @@ def no_runs(paths: AnyPath | Iterable[AnyPath]) -> ValueError:
 
 
 def available_readers() -> dict[str, str]:
-    """Name of each backend whose runs can be read, to the distribution that reads them.
+    """Map the name of each readable backend to the distribution of its reader.
 
     Example:
         >>> available_readers()["jsonl"]
@@ -161,12 +161,12 @@ def _readers(backends: Iterable[str] | None) -> dict[str, tuple[re.Pattern[str],
 
 
 def _read(backend: str, reader: RunReader, files: list[Path]) -> list[Run]:
-    """The runs of some files, those before an error included."""
+    """The runs of some files; after an error, those read before it."""
     runs: list[Run] = []
     try:
         for run in reader.read(files):
             runs.append(checked(run))
-    except (Exception, SystemExit) as error:  # an SDK may end the process
+    except (Exception, SystemExit) as error:  # an SDK may even call sys.exit
         where = files[0].parent if reader.whole_folders else files[0]
         log.warning("%s cannot be read as a %s run: %s", where, backend, failure_text(error))
     return runs

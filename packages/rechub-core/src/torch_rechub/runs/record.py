@@ -1,4 +1,4 @@
-"""`Run`: what is known of one recorded run, in the same form for every tracker."""
+"""`Run`: a recorded run, in the same form for all trackers."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -20,17 +20,18 @@ class Run:
     """One recorded run.
 
     Attributes:
-        name: The run's name; an id or the folder's name where the tracker keeps none.
-        backend: What recorded it: ``jsonl``, ``wandb``, ``swanlab``, ``tensorboardx``, ….
+        name: The run's name; its id or folder if the tracker stores no name.
+        backend: The tracker: ``jsonl``, ``wandb``, ``swanlab``, ``tensorboardx``, ….
         path: The file or folder it was read from.
-        project: What it belongs to; None where the tracker keeps none.
-        status: ``finished``; ``failed`` by an error; ``interrupted`` by Ctrl-C; ``unfinished`` when
-            no end is recorded: it is running, was killed, or its tracker does not say.
-        error: What it failed of, in one line.
-        started: When it began, with a time zone.
-        ended: When its end was recorded; None without one.
+        project: The project; None if the tracker stores none.
+        status: ``finished``; ``failed`` by an error; ``interrupted`` by Ctrl-C; ``unfinished`` if
+            no end is recorded: the run is active, was killed, or its tracker does not store the
+            end.
+        error: The error of a failed run, in one line.
+        started: The start time, with a time zone.
+        ended: The end time; None if it is not recorded.
         hyperparams: Name to plain value; may be nested.
-        metrics: Name to the pairs (step, value), in the order they were recorded.
+        metrics: Name to pairs (step, value), in the order of recording.
 
     Example:
         >>> run = Run("a", "jsonl", "a.run.jsonl", metrics={"val/auc": [(0, 0.5), (1, 0.7)]})
@@ -51,27 +52,27 @@ class Run:
 
     @property
     def failed(self) -> bool | None:
-        """Whether it ended by an error or Ctrl-C; None when no end is recorded."""
+        """Whether the run ended by an error or Ctrl-C; None if no end is recorded."""
         return None if self.status == "unfinished" else self.status != "finished"
 
     @property
     def epochs(self) -> int:
-        """The number of different steps at which something was recorded."""
+        """The number of distinct steps with records."""
         return len({step for pairs in self.metrics.values() for step, _ in pairs})
 
     def last(self, metric: str) -> tuple[int, float] | None:
-        """Step and value of a metric at its largest step; None without any."""
-        # of two at one step the later record counts
+        """Step and value of a metric at its largest step; None if there are none."""
+        # a later value of a step replaces an earlier one
         return max(reversed(self.metrics.get(metric, [])), key=lambda pair: pair[0], default=None)
 
     def best(self, metric: str, mode: Mode) -> tuple[int, float] | None:
-        """Step and value where a metric is best, first of equals, NaN left out; None without."""
+        """Step and value of the best value of a metric, the first of ties; None if all are NaN."""
         sign = 1 if mode == "max" else -1
         numbers = [pair for pair in self.metrics.get(metric, []) if not math.isnan(pair[1])]
         return max(numbers, key=lambda pair: (sign * pair[1], -pair[0]), default=None)
 
     def to_frame(self) -> "pd.DataFrame":
-        """One row a step, one column a metric, as a pandas frame; later values of a step win."""
+        """Return a pandas DataFrame with a row per step and a column per metric."""
         import pandas as pd
 
         columns = {in_utf8(name): pd.Series(dict(pairs)) for name, pairs in self.metrics.items()}
@@ -80,7 +81,7 @@ class Run:
 
 
 def flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested hyper-parameters as pairs of ``outer/inner`` and value.
+    """Flatten nested hyper-parameters to pairs of ``outer/inner`` and value.
 
     Example:
         >>> dict(flat({"lr": 0.1, "mlp": {"dims": [64], "act": {}}}))

@@ -1,4 +1,4 @@
-"""Tables for people and for programs: aligned text, Markdown, CSV, JSON."""
+"""Tables as aligned text, Markdown, CSV and JSON."""
 
 import csv
 import io
@@ -14,18 +14,18 @@ from .._shown import shown, shown_json
 _LONGEST_CELL = 48
 _LONGEST_TEXT = 2_000
 _GAP = "  "
-_FORMULA = tuple("=+-@\t\r＝＋－＠")  # the last four are signs too, where Chinese is written
+_FORMULA = tuple("=+-@\t\r＝＋－＠")  # the last four are full-width signs
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text, shown by the rule of `shown`, with what is known of the columns.
+    """A table of escaped text cells, with properties of its columns.
 
     Attributes:
         header: The columns' names.
         rows: The cells.
-        numeric: Columns aligned to the right.
-        optional: Columns that may be left out where there is no room, the last first.
+        numeric: Right-aligned columns.
+        optional: Columns that are dropped if the table is too wide, the last one first.
     """
 
     header: tuple[str, ...]
@@ -38,7 +38,7 @@ class Table:
             object.__setattr__(self, name, _shown_within(value))
 
     def without(self, column: str) -> "Table":
-        """The same without one column."""
+        """Return the table without a column."""
         at = self.header.index(column)
         rows = tuple(row[:at] + row[at + 1 :] for row in self.rows)
         header = self.header[:at] + self.header[at + 1 :]
@@ -46,7 +46,7 @@ class Table:
 
 
 def number(value: float | None) -> str:
-    """A number as people read it.
+    """Format a number for display.
 
     Example:
         >>> number(0.74213), number(3), number(1e-6), number(None), number(float("nan"))
@@ -60,7 +60,7 @@ def number(value: float | None) -> str:
 
 
 def spread(mean: float, sd: float | None) -> str:
-    """Mean and standard deviation, the latter with the decimals of the former.
+    """Format mean and standard deviation with the same number of decimals.
 
     Example:
         >>> spread(0.74213, 0.00123), spread(0.5, None)
@@ -73,7 +73,7 @@ def spread(mean: float, sd: float | None) -> str:
 
 
 def cell(value: Any) -> str:
-    r"""Any value as the text of a cell.
+    r"""Format any value as the text of a cell.
 
     Example:
         >>> cell(0.001), cell([64, 32]), cell(None), cell("a\x1b[2Jb")
@@ -86,7 +86,7 @@ def cell(value: Any) -> str:
 
 
 def width(text: str) -> int:
-    r"""The columns that a text takes in a terminal: Chinese characters take two.
+    r"""The width of a text in a terminal, in columns: Chinese characters take two.
 
     Example:
         >>> width("auc"), width("精排"), width("e\u0301")
@@ -96,7 +96,7 @@ def width(text: str) -> int:
 
 
 def shortened(text: str, columns: int) -> str:
-    """A text cut to a number of columns, with … at its end if it was longer."""
+    """Truncate a text to a number of columns, with … at its end if it is longer."""
     taken, fits = 0, 0
     for place, character in enumerate(text):
         taken += _width_of(character)
@@ -110,13 +110,13 @@ def shortened(text: str, columns: int) -> str:
 def aligned(
     table: Table, columns: int | None, style: Callable[[str, str], str] | None = None
 ) -> tuple[str, tuple[str, ...]]:
-    """The table as aligned lines, and the names of columns left out to fit.
+    """Format the table as aligned lines; return the names of dropped columns, too.
 
     Args:
         table: The table.
-        columns: The room there is; None means any.
-        style: Takes a column's name and a padded cell (the name itself for the header), and
-            returns the cell with color.
+        columns: The available width; None means no limit.
+        style: Colors a cell: receives the column's name and the padded cell (the name itself for
+            the header).
     """
     left_out: tuple[str, ...] = ()
     cells = [[shortened(c, _LONGEST_CELL) for c in row] for row in (table.header, *table.rows)]
@@ -138,16 +138,16 @@ def aligned(
 
 
 def markdown(table: Table) -> str:
-    """The table in Markdown."""
+    """Format the table as Markdown."""
     rules = ["---:" if name in table.numeric else "---" for name in table.header]
     lines = [_escaped(table.header), rules, *map(_escaped, table.rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def csv_text(records: Sequence[dict[str, Any]]) -> str:
-    """Records of the same keys as CSV, with numbers in full and lists as JSON.
+    """Format records with the same keys as CSV, with exact numbers and lists as JSON.
 
-    A text that a spreadsheet would compute, as it begins like a formula, begins with ``'`` instead.
+    A text that begins like a formula gets the prefix ``'``, so that spreadsheets do not execute it.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -157,7 +157,7 @@ def csv_text(records: Sequence[dict[str, Any]]) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Anything plain as strict JSON; NaN and the infinities, which JSON lacks, as text."""
+    """Format plain data as strict JSON, with NaN and the infinities as strings."""
     text = json.dumps(_strict(value), ensure_ascii=False, indent=2, allow_nan=False)
     return shown_json(text) + "\n"
 

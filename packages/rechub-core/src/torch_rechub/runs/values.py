@@ -1,4 +1,4 @@
-"""When two values of hyper-parameters are the same in every tracker; statistics of metrics."""
+"""Equality of hyper-parameters across trackers; statistics of metrics."""
 
 import json
 import math
@@ -9,13 +9,13 @@ from typing import Any
 EMPTY = "null"
 """The signature of a hyper-parameter without a value: None, nothing, an empty text or container."""
 
-_LARGE = 1e100  # squares of larger numbers are beyond floats
+_LARGE = 1e100  # squares of larger numbers overflow
 
 
 def signature(value: Any) -> str:
-    """The same text for values that are the same in every tracker.
+    """Return a text that is the same for values which trackers do not distinguish.
 
-    These are 3 and 3.0, a value and its JSON, and everything empty: a tracker may keep None as an
+    These are 3 and 3.0, a value and its JSON, and all empty values: a tracker may store None as an
     empty mapping, or not at all.
 
     Example:
@@ -27,7 +27,7 @@ def signature(value: Any) -> str:
 
 
 def is_empty(value: Any) -> bool:
-    """Whether a hyper-parameter says nothing.
+    """Whether a hyper-parameter has an empty value.
 
     Example:
         >>> [is_empty(value) for value in (None, {}, [], "", "null", 0, False)]
@@ -37,7 +37,7 @@ def is_empty(value: Any) -> bool:
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and sample standard deviation, the latter None of a single value.
+    """Mean and sample standard deviation; the latter is None for a single value.
 
     Example:
         >>> mean_and_deviation([1.0, 3.0]), mean_and_deviation([1e308, 1e308])
@@ -56,7 +56,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str) and value[:1] in ("[", "{"):
         try:
             return _same(json.loads(value))
-        except (ValueError, RecursionError):  # no JSON, or nested too deep to look into
+        except (ValueError, RecursionError):  # not JSON, or nested too deeply
             return value
     return _same(value)
 

@@ -1,4 +1,4 @@
-"""Views of runs and comparisons: records for programs, tables for people."""
+"""Views of runs and comparisons: records and tables."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,12 +11,12 @@ from .values import is_empty
 
 
 def run_records(runs: Sequence[Run], metric: str | None, mode: Mode) -> list[dict[str, Any]]:
-    """One flat dict a run."""
+    """Return one flat dict per run."""
     return [_run_record(run, metric, mode) for run in runs]
 
 
 def run_table(records: Sequence[dict[str, Any]], metric: str | None) -> Table:
-    """Runs with how they ended and, if a metric is given, what they reached."""
+    """Return a table of runs with their status and, if a metric is given, its values."""
     header = ["name", "backend", "project", "status", "started", "epochs"]
     header += [_best(metric), "at", "last"] if metric else []
     rows = [
@@ -38,7 +38,7 @@ def run_table(records: Sequence[dict[str, Any]], metric: str | None) -> Table:
 
 
 def comparison_table(found: Comparison, rows: Sequence[Row]) -> Table:
-    """Ranked rows: what differs, and what came of it; no column that says nothing."""
+    """Return a table of ranked rows: differing hyper-parameters and results; no empty columns."""
     columns = _about(found, rows)
     results = _results(found, rows)
     numeric = {"#", *results} - {"seeds"}
@@ -46,7 +46,7 @@ def comparison_table(found: Comparison, rows: Sequence[Row]) -> Table:
     for name in found.differing:
         header = cell(name)
         while header in columns or header in results or header in differing:
-            header = f"hyperparams/{header}"  # a hyper-parameter called `name`, say
+            header = f"hyperparams/{header}"  # such as a hyper-parameter called `name`
         given = [row.hyperparams.get(name) for row in rows]
         given = [None if is_empty(value) else value for value in given]
         differing[header] = ["–" if value is None else cell(value) for value in given]
@@ -62,7 +62,7 @@ def _about(found: Comparison, rows: Sequence[Row]) -> dict[str, list[str]]:
     columns = {"#": [str(row.rank) for row in rows], "name": [cell(row.name) for row in rows]}
     if len({row.backend for row in some}) > 1:
         columns["backend"] = [cell(row.backend) for row in rows]
-    if len({row.project for row in some if row.project}) > 1:  # some trackers keep none
+    if len({row.project for row in some if row.project}) > 1:  # some trackers store no project
         columns["project"] = [cell(row.project or "") for row in rows]
     if any(row.status != "finished" for row in some):
         columns["status"] = [cell(row.status) for row in rows]
@@ -107,7 +107,7 @@ def _run_record(run: Run, metric: str | None, mode: Mode) -> dict[str, Any]:
 
 
 def _moment(text: str | None) -> str:
-    """A time in this place's own time zone."""
+    """Format a time in the local time zone."""
     return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M") if text else ""
 
 

@@ -1,7 +1,7 @@
-"""Draws a comparison as one HTML file: no network, nothing installed, nothing run but our script.
+"""Plots a comparison as one self-contained HTML file.
 
-Everything that comes from runs is data: names are escaped, the script sets text and never markup,
-and the page's policy forbids any other script and any connection.
+The contents of runs are not trusted: names are escaped, the script sets text and never markup, and
+the content security policy of the page forbids other scripts and connections.
 """
 
 import base64
@@ -29,7 +29,7 @@ def draw_html(comparison: Comparison, path: str) -> None:
 
 
 def page(comparison: Comparison) -> str:
-    """The page's text."""
+    """Return the HTML of the page."""
     here = resources.files(__package__) / "page"
     script = (here / "curves.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -44,7 +44,8 @@ def page(comparison: Comparison) -> str:
     }
     text = (here / "page.html").read_text(encoding="utf-8")
     before, *rest = text.split("{{")
-    for piece in rest:  # in one pass, so that nothing within the parts is taken for a place
+    # in one pass, so that a placeholder within the inserted parts is not replaced
+    for piece in rest:
         name, after = piece.split("}}", 1)
         before += parts[name] + after
     return before
@@ -83,7 +84,7 @@ def _series(row: Any, metric: str) -> dict[str, Any]:
 
 
 def _embedded(data: Any) -> str:
-    """JSON that cannot end the element it stands in."""
+    """JSON escaped such that it cannot end its script element."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return shown_json(text).replace("<", "\\u003c")
 

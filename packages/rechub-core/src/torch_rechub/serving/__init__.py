@@ -1,6 +1,6 @@
 """Nearest-neighbor search over item embeddings, with libraries that extras install.
 
-Exact search needs none of them: `torch_rechub.metrics.retrieval`.
+Exact search needs no extra: `torch_rechub.metrics.retrieval`.
 """
 
 from typing import Any
@@ -27,15 +27,15 @@ _BUILDERS: dict[str, type[BaseBuilder]] = {
 
 
 def builder_factory(model: str, **builder_config: Any) -> BaseBuilder:
-    """A builder by name.
+    """Create a builder by name.
 
     Args:
-        model: "faiss", "milvus" or "annoy", which is compiled where it is installed.
-        builder_config: Its arguments.
+        model: "faiss", "milvus" or "annoy" (compiled on installation).
+        builder_config: Arguments of the builder.
 
     Raises:
-        NotImplementedError: There is no such builder.
-        ImportError: Its library is missing.
+        NotImplementedError: `model` is unknown.
+        ImportError: The library is missing.
 
     Example:
         >>> type(builder_factory("faiss", index_type="HNSW")).__name__

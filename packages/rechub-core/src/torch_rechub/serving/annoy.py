@@ -1,4 +1,4 @@
-"""Indexes of random projection trees, with the library annoy."""
+"""Indexes of random projection trees with Annoy."""
 
 import os
 import subprocess
@@ -26,19 +26,19 @@ METRICS = ("angular", "euclidean", "manhattan", "hamming", "dot")
 
 
 class AnnoyIndexer(BaseIndexer):
-    """An open index of annoy; `AnnoyBuilder` makes it.
+    """An open Annoy index, created by `AnnoyBuilder`.
 
     Args:
-        index: An `annoy.AnnoyIndex` that is built.
+        index: A built `annoy.AnnoyIndex`.
         searchk: Nodes that a query inspects; −1 means n_trees · K.
-        metric: One of `METRICS`, where it is known.
+        metric: One of `METRICS`, if it is known.
     """
 
     def __init__(self, index: Any, searchk: int, *, metric: str | None = None) -> None:
         self.index, self.searchk, self.metric = index, searchk, metric
 
     def query(self, embeddings: Any, top_k: int) -> tuple[Tensor, Tensor]:
-        """See `BaseIndexer`. Fewer than K are found where too few nodes are inspected."""
+        """See `BaseIndexer`. Fewer than K items are found if too few nodes are inspected."""
         check_positive(top_k=top_k)
         queries = as_vectors(embeddings, self.index.f).tolist()
         rows = [self.index.get_nns_by_vector(q, top_k, self.searchk, True) for q in queries]
@@ -50,15 +50,16 @@ class AnnoyIndexer(BaseIndexer):
 
 
 class AnnoyBuilder(BaseBuilder):
-    """Makes indexes of random projection trees: fast to load, kept in a file mapped to memory.
+    """Builds indexes of random projection trees, which are memory-mapped files and load fast.
 
     Args:
         d: Width D of the embeddings.
         metric: "angular", √(2 − 2 cos); "euclidean"; "manhattan"; "hamming"; or "dot", the inner
             product, where larger is nearer.
-        n_trees: Trees; more are more exact and larger.
-        threads: Threads that build; −1 means all.
-        searchk: Nodes that a query inspects, more being more exact; −1 means n_trees · K.
+        n_trees: Number of trees; more trees are more accurate and larger.
+        threads: Number of threads for building; −1 means all.
+        searchk: Number of nodes that a query inspects; more are more accurate; −1 means n_trees ·
+            K.
 
     Raises:
         ImportError: annoy is missing.
@@ -107,7 +108,7 @@ class AnnoyBuilder(BaseBuilder):
         yield AnnoyIndexer(index, self.searchk, metric=self.metric)
 
     def build(self, embeddings: Any) -> AnnoyIndexer:
-        """`from_embeddings` without a `with` statement."""
+        """Build as `from_embeddings`, without a `with` statement."""
         index = self._annoy.AnnoyIndex(self.d, self.metric)
         for i, vector in enumerate(items_to_index(embeddings, self.d).tolist()):
             index.add_item(i, vector)
@@ -115,10 +116,10 @@ class AnnoyBuilder(BaseBuilder):
         return AnnoyIndexer(index, self.searchk, metric=self.metric)
 
     def _try(self, index_file: FilePath) -> None:
-        """Search a whole file without a checksum in a process that it may end.
+        """Search a file without a checksum in a subprocess, which a damaged file may crash.
 
         Raises:
-            ValueError: It does, or the index answers what is no item.
+        ValueError: The subprocess crashes, or the index returns invalid items.
         """
         tried = subprocess.run(
             [sys.executable, "-c", _TRIAL, str(self.d), self.metric, os.fspath(index_file)],
@@ -132,7 +133,7 @@ class AnnoyBuilder(BaseBuilder):
             )
 
 
-# a query that inspects every node of every tree
+# inspects all nodes of all trees
 _TRIAL = """
 import annoy, sys
 width, metric, file = int(sys.argv[1]), sys.argv[2], sys.argv[3]

@@ -1,4 +1,4 @@
-"""The base of indexes of item embeddings, and the forms of vectors and answers."""
+"""The base classes of indexes, and conversions of embeddings and results."""
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
@@ -16,20 +16,20 @@ Vectors = NDArray[np.float32]
 
 
 class BaseIndexer(ABC):
-    """An index that is open: answers queries, and can be kept in a file."""
+    """An open index that answers queries and can be saved."""
 
     @abstractmethod
     def query(self, embeddings: Any, top_k: int) -> tuple[Tensor, Tensor]:
-        """The nearest items of each embedding, nearest first.
+        """Find the nearest items of each embedding, nearest first.
 
         Args:
             embeddings: Shape (B, D), or (D,) for one.
             top_k: K.
 
         Returns:
-            Item indices (B, K), int64, and distances (B, K), float32, in the index's metric: small
-            ones, or large ones where the metric is a similarity, are near. Where fewer than K were
-            found, the index −1 and an infinite distance fill the row.
+            Item indices (B, K), int64, and distances (B, K), float32, in the metric of the index:
+            small distances are near, or large ones if the metric is a similarity. Rows with fewer
+            than K results are filled with index −1 and infinite distance.
 
         Raises:
             ValueError: Embeddings have another width or are not finite, or K is below 1.
@@ -37,15 +37,15 @@ class BaseIndexer(ABC):
 
     @abstractmethod
     def save(self, file_path: FilePath) -> None:
-        """Write the index to a file, which `from_index_file` reads; makes the folder."""
+        """Save the index to a file for `from_index_file`; the folder is created."""
 
 
 class BaseBuilder(ABC):
-    """Makes indexes of item embeddings; both methods are for a `with` statement."""
+    """Builds indexes of item embeddings; both methods are context managers."""
 
     @abstractmethod
     def from_embeddings(self, embeddings: Any) -> AbstractContextManager[BaseIndexer]:
-        """An index of embeddings (N, D); item i is row i.
+        """Build an index of embeddings (N, D); item i is row i.
 
         Raises:
             ValueError: Embeddings have another shape or are not finite.
@@ -53,18 +53,18 @@ class BaseBuilder(ABC):
 
     @abstractmethod
     def from_index_file(self, index_file: FilePath) -> AbstractContextManager[BaseIndexer]:
-        """An index that was saved.
+        """Load a saved index.
 
         Raises:
-            FileNotFoundError: There is no such file.
+            FileNotFoundError: The file does not exist.
         """
 
 
 def as_vectors(values: Any, width: int | None = None) -> Vectors:
-    """Embeddings of any form as an array (N, D); a single one as (1, D).
+    """Convert embeddings to an array (N, D); a single one to (1, D).
 
     Raises:
-        ValueError: They have another shape or width, or are not finite.
+        ValueError: Embeddings have another shape or width, or are not finite.
     """
     refuse_masked(values, "embeddings")
     found = torch.as_tensor(values).detach().cpu().float().numpy()
@@ -78,10 +78,10 @@ def as_vectors(values: Any, width: int | None = None) -> Vectors:
 
 
 def items_to_index(values: Any, width: int | None = None) -> Vectors:
-    """The items' embeddings (N, D), at least one.
+    """Convert the items' embeddings to an array (N, D), N at least 1.
 
     Raises:
-        ValueError: There is none, or `as_vectors` refuses them.
+        ValueError: There are no embeddings, or `as_vectors` refuses them.
     """
     found = as_vectors(values, width)
     if len(found) == 0:
@@ -92,7 +92,7 @@ def items_to_index(values: Any, width: int | None = None) -> Vectors:
 def answer(
     rows: list[tuple[list[int], list[float]]], top_k: int, similarity: bool
 ) -> tuple[Tensor, Tensor]:
-    """Each query's items and distances as tensors (B, K), filled up where they are fewer."""
+    """Convert items and distances of queries to tensors (B, K), filled if there are fewer."""
     ids = torch.full((len(rows), top_k), -1)
     distances = torch.full((len(rows), top_k), -torch.inf if similarity else torch.inf)
     for row, (found, far) in enumerate(rows):
@@ -102,10 +102,10 @@ def answer(
 
 
 def check_choice(argument: str, value: str, known: tuple[str, ...]) -> str:
-    """Return a value that is one of those known.
+    """Return a value after checking that it is one of the choices.
 
     Raises:
-        ValueError: It is not one of them.
+        ValueError: The value is not one of the choices.
     """
     if value not in known:
         raise ValueError(f"{argument} must be one of {', '.join(map(repr, known))}, got {value!r}")
@@ -113,10 +113,10 @@ def check_choice(argument: str, value: str, known: tuple[str, ...]) -> str:
 
 
 def check_positive(**values: int | None) -> None:
-    """Refuse counts below 1; None is no count.
+    """Refuse counts below 1; None is allowed.
 
     Raises:
-        ValueError: Names the first.
+        ValueError: A count is below 1; the message names the first.
     """
     for name, value in values.items():
         if value is not None and value < 1:

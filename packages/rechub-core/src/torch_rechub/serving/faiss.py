@@ -1,4 +1,4 @@
-"""Indexes with the library Faiss: exact, of graphs, of inverted lists."""
+"""Indexes with Faiss: exact, HNSW graphs, inverted lists."""
 
 import os
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ METRICS = ("L2", "IP")
 
 
 class FaissIndexer(BaseIndexer):
-    """An open index of Faiss; `FaissBuilder` makes it.
+    """An open Faiss index, created by `FaissBuilder`.
 
     Args:
         index: A `faiss.Index`.
@@ -36,11 +36,12 @@ class FaissIndexer(BaseIndexer):
         self.index = index
 
     def query(self, embeddings: Any, top_k: int) -> tuple[Tensor, Tensor]:
-        """See `BaseIndexer`. The distance "L2" is squared; of "IP", larger ones are nearer."""
+        """See `BaseIndexer`. "L2" distances are squared; larger "IP" distances are nearer."""
         check_positive(top_k=top_k)
         distances, ids = self.index.search(as_vectors(embeddings, self.index.d), top_k)
         ids, distances = torch.from_numpy(ids), torch.from_numpy(distances)
-        nothing = -torch.inf if self.index.metric_type == 0 else torch.inf  # 0 is inner product
+        # 0 is METRIC_INNER_PRODUCT
+        nothing = -torch.inf if self.index.metric_type == 0 else torch.inf
         return ids, distances.masked_fill(ids < 0, nothing)
 
     def save(self, file_path: FilePath) -> None:
@@ -50,16 +51,18 @@ class FaissIndexer(BaseIndexer):
 
 
 class FaissBuilder(BaseBuilder):
-    """Makes indexes of Faiss.
+    """Builds Faiss indexes.
 
     Args:
-        index_type: "Flat", exact; "HNSW", a graph of neighbors; or "IVF", lists by nearest center.
-        metric: "L2", the squared distance, or "IP", the inner product: cosine where the embeddings
-            have length 1.
-        m: HNSW: neighbors of an item in the graph.
-        nlists: IVF: number of lists; there must be as many embeddings at least.
-        efSearch: HNSW: candidates that a query keeps, more being more exact; None is Faiss's own.
-        nprobe: IVF: lists that a query inspects, more being more exact; None is Faiss's own, 1.
+        index_type: "Flat", exact; "HNSW", a graph of neighbors; or "IVF", inverted lists.
+        metric: "L2", the squared distance, or "IP", the inner product, which is the cosine for
+            embeddings of length 1.
+        m: HNSW: number of neighbors of an item in the graph.
+        nlists: IVF: number of lists, at most the number of embeddings.
+        efSearch: HNSW: size of the candidate list of a query; larger is more accurate; None means
+            the default of Faiss.
+        nprobe: IVF: number of lists that a query inspects; more are more accurate; None means the
+            default of Faiss, 1.
 
     Raises:
         ImportError: faiss is missing.
@@ -109,7 +112,7 @@ class FaissBuilder(BaseBuilder):
         yield self.load(index_file)
 
     def build(self, embeddings: Any) -> FaissIndexer:
-        """`from_embeddings` without a `with` statement."""
+        """Build as `from_embeddings`, without a `with` statement."""
         items = items_to_index(embeddings)
         if self.index_type == "IVF" and len(items) < self.nlists:
             raise ValueError(
@@ -124,7 +127,7 @@ class FaissBuilder(BaseBuilder):
         return self._tuned(index)
 
     def load(self, index_file: FilePath) -> FaissIndexer:
-        """`from_index_file` without a `with` statement."""
+        """Load as `from_index_file`, without a `with` statement."""
         verify_index(index_file)
         try:
             index = self._faiss.read_index(os.fspath(index_file))
@@ -155,7 +158,7 @@ class FaissBuilder(BaseBuilder):
 
 
 def tune(index: Any, nprobe: int | None, ef_search: int | None) -> None:
-    """Set how much of an index of lists, or of a graph, a query inspects; None leaves it."""
+    """Set `nprobe` or `efSearch` of an index; None does not change them."""
     if nprobe is not None and hasattr(index, "nprobe"):
         index.nprobe = nprobe
     if ef_search is not None and hasattr(index, "hnsw"):

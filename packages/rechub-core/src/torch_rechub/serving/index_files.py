@@ -1,7 +1,7 @@
-"""Files of indexes: written whole, with a checksum file, and verified before they are read.
+"""Index files: written atomically with a checksum file, and verified before they are loaded.
 
-The libraries that read them verify nothing: of a damaged file annoy ends the process or answers
-with other items.
+The libraries do not verify the files: with a damaged file, Annoy crashes the process or returns
+wrong items.
 """
 
 import hashlib
@@ -20,20 +20,20 @@ log = logging.getLogger("torch_rechub")
 
 
 def write_index(path: FilePath, write: Callable[[str], object], **facts: Any) -> None:
-    """Write an index to a file, in place of one that is there, and its checksum to ``<path>.json``.
+    """Write an index to a file atomically, and its checksum to ``<path>.json``.
 
     Args:
-        path: The file; its folder is made.
-        write: Writes the index to the file it is given.
-        facts: What `verify_index` will compare, such as the width; None is not known.
+        path: The file; its folder is created.
+        write: Writes the index to a given file.
+        facts: Properties that `verify_index` compares, such as the width; None means unknown.
 
     Raises:
-        OSError: It cannot be written; what was there before is whole.
+        OSError: Writing failed; an existing file is unchanged.
     """
     path = local_path("path", path)
     checksum = checksum_file(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # a folder of this writer's own: no other writes there, and nothing of it is left
+    # a folder for this writer only, removed with all its contents
     folder = path.parent / f".{path.name}.{os.urandom(6).hex()}"
     folder.mkdir(mode=0o700)
     new, told = folder / "index", folder / "json"
@@ -42,7 +42,8 @@ def write_index(path: FilePath, write: Callable[[str], object], **facts: Any) ->
             _run(write, str(new))
             record = {"sha256": _sha256(new), "bytes": new.stat().st_size, **facts}
             told.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-            # a crash before the last line leaves no checksum, not one of another index
+            # checksum last: a crash leaves an index without a checksum, never one with a wrong
+            # checksum
             checksum.unlink(missing_ok=True)
             os.replace(new, path)
             os.replace(told, checksum)
@@ -53,7 +54,7 @@ def write_index(path: FilePath, write: Callable[[str], object], **facts: Any) ->
 
 
 def _run(write: Callable[[str], object], file: str) -> None:
-    """Have a library write a file; Faiss has an error of its own for a full disk."""
+    """Write a file by a library; Faiss raises its own error on a full disk."""
     try:
         write(file)
     except RuntimeError as error:
@@ -61,25 +62,25 @@ def _run(write: Callable[[str], object], file: str) -> None:
 
 
 def verify_index(path: FilePath, **facts: Any) -> bool:
-    """Compare a file with its checksum, and with what the caller expects of it.
+    """Verify the checksum and the expected properties of an index file.
 
     Args:
         path: The file of an index.
-        facts: As given to `write_index`; those that the file's record lacks are not compared.
+        facts: The expected properties; those not in the checksum file are not compared.
 
     Returns:
-        Whether there was a checksum to compare with; a warning says so if not.
+        Whether there is a checksum; a missing one is reported by a warning.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is damaged, or holds another index than expected.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is damaged, or holds another index than expected.
     """
     path, checksum = Path(path), checksum_file(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no index file {str(path)!r}")
     if not checksum.exists():
         log.warning(
-            "%s has no checksum in %s, by which damage would be noticed: save the index again.",
+            "%s has no checksum in %s, so damage cannot be detected: save the index again.",
             path,
             checksum.name,
         )
@@ -103,7 +104,7 @@ def verify_index(path: FilePath, **facts: Any) -> bool:
 
 
 def checksum_file(path: FilePath) -> Path:
-    """Where the checksum of an index file lies."""
+    """The path of the checksum of an index file."""
     return Path(f"{os.fspath(path)}.json")
 
 

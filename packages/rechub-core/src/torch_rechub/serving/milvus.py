@@ -1,4 +1,4 @@
-"""Collections of a Milvus server, or of a Milvus Lite file, with the library pymilvus."""
+"""Collections of a Milvus server or a Milvus Lite file, with pymilvus."""
 
 import uuid
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ from .base import (
 
 TYPES = ("FLAT", "HNSW", "IVF_FLAT")
 METRICS = ("COSINE", "IP", "L2")
-_NUMBERS_A_CALL = 2**20  # a server takes messages of up to 64 MiB
+_NUMBERS_A_CALL = 2**20  # a server accepts messages of up to 64 MiB
 
 
 class Collection:
@@ -30,7 +30,7 @@ class Collection:
 
     Args:
         client: A `pymilvus.MilvusClient`.
-        name: Its name.
+        name: Name of the collection.
         d: Width D.
         metric: "COSINE", "IP" or "L2".
     """
@@ -39,7 +39,7 @@ class Collection:
         self.client, self.name, self.d, self.metric = client, name, d, metric
 
     def fill(self, items: Vectors, index_type: str, params: Mapping[str, int]) -> None:
-        """Make it, in place of one of its name, of items and an index."""
+        """Create the collection with items and index; an existing one of the name is replaced."""
         pymilvus = require("pymilvus", "Collection", "milvus")
         if self.client.has_collection(self.name):
             self.client.drop_collection(self.name)
@@ -58,17 +58,17 @@ class Collection:
             self.client.insert(self.name, [{"id": i, "embedding": v} for i, v in block])
 
     def search(self, queries: Vectors, n: int, params: Mapping[str, int]) -> Any:
-        """The hits of each query, nearest first: mappings with `id` and `distance`."""
+        """Return the hits of each query, nearest first: mappings with `id` and `distance`."""
         asked = {"metric_type": self.metric, "params": dict(params)}
         return self.client.search(self.name, queries.tolist(), limit=n, search_params=asked)
 
     def drop(self) -> None:
-        """Delete it."""
+        """Drop the collection."""
         self.client.drop_collection(self.name)
 
 
 class MilvusIndexer(BaseIndexer):
-    """A collection of Milvus while it is there; `MilvusBuilder` makes it.
+    """A Milvus collection during its lifetime, created by `MilvusBuilder`.
 
     Args:
         collection: A `Collection`.
@@ -79,35 +79,35 @@ class MilvusIndexer(BaseIndexer):
         self.collection, self.query_params = collection, dict(query_params)
 
     def query(self, embeddings: Any, top_k: int) -> tuple[Tensor, Tensor]:
-        """See `BaseIndexer`. Larger distances are nearer, save those of "L2", which are squared."""
+        """See `BaseIndexer`. Larger distances are nearer, except for "L2", which is squared."""
         check_positive(top_k=top_k)
         found = as_vectors(embeddings, self.collection.d)
         rows = [lists_of(hits) for hits in self.collection.search(found, top_k, self.query_params)]
         return answer(rows, top_k, self.collection.metric != "L2")
 
     def save(self, file_path: FilePath) -> NoReturn:
-        """Raise NotImplementedError: a server keeps its collections itself."""
+        """Raise NotImplementedError: Milvus stores its collections itself."""
         raise NotImplementedError("Milvus keeps its collections itself: there is no index file")
 
 
 class MilvusBuilder(BaseBuilder):
-    """Makes collections that live as long as the `with` statement, then are dropped.
+    """Builds collections, which are dropped at the end of the `with` statement.
 
     Tested against the files of Milvus Lite, not against a server.
 
     Args:
         d: Width D of the embeddings.
-        index_type: "FLAT", exact; "HNSW", a graph; or "IVF_FLAT", lists by nearest center.
+        index_type: "FLAT", exact; "HNSW", a graph; or "IVF_FLAT", inverted lists.
         metric: "COSINE", "IP", the inner product, or "L2", the squared distance.
-        m: HNSW: neighbors of an item in the graph.
+        m: HNSW: number of neighbors of an item in the graph.
         nlist: IVF_FLAT: number of lists.
-        ef: HNSW: candidates that a query keeps; None is the server's own.
-        nprobe: IVF_FLAT: lists that a query inspects; None is the server's own.
-        name: What the collection's name begins with.
+        ef: HNSW: size of the candidate list of a query; None means the server's default.
+        nprobe: IVF_FLAT: number of lists that a query inspects; None means the server's default.
+        name: Prefix of the collection's name.
         host: Host of the server.
-        port: Its port.
-        uri: In place of host and port: a server's address, or a file "….db", which Milvus Lite
-            (`pip install milvus-lite`) keeps without a server.
+        port: Port of the server.
+        uri: Instead of host and port: a server's address, or a file "….db" for Milvus Lite
+            (`pip install milvus-lite`), which needs no server.
 
     Raises:
         ImportError: pymilvus is missing.
@@ -172,20 +172,20 @@ class MilvusBuilder(BaseBuilder):
             client.close()
 
     def from_index_file(self, index_file: FilePath) -> NoReturn:
-        """Raise NotImplementedError: a server keeps its collections itself."""
+        """Raise NotImplementedError: Milvus stores its collections itself."""
         raise NotImplementedError("Milvus keeps its collections itself: there is no index file")
 
 
 def connect(uri: str) -> Any:
-    """A client of a server or of a Milvus Lite file."""
+    """Connect to a server or a Milvus Lite file."""
     return require("pymilvus", "connect", "milvus").MilvusClient(uri=uri)
 
 
 def address(host: str, port: int | str, uri: str | None) -> str:
-    """Where the collections are."""
+    """The address of the collections."""
     return f"http://{host}:{port}" if uri is None else uri
 
 
 def lists_of(hits: Any) -> tuple[list[int], list[float]]:
-    """The ids and the distances of the hits of one query."""
+    """Return the ids and distances of the hits of one query."""
     return [hit["id"] for hit in hits], [hit["distance"] for hit in hits]

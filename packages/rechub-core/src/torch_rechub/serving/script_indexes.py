@@ -1,4 +1,4 @@
-"""Indexes by the names and in the forms that scripts use: fitted, then asked; answers are lists."""
+"""Indexes with the interface of scripts for 0.9: fit, then query; results are lists."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ Nested = tuple[list[list[int]], list[list[float]]]
 
 
 class Annoy:
-    """An index of random projection trees; see `AnnoyBuilder`.
+    """An Annoy index; see `AnnoyBuilder`.
 
     Args:
         metric: "angular", "euclidean", "manhattan", "hamming" or "dot".
-        n_trees: Trees.
-        search_k: Nodes that a query inspects; −1 means n_trees · n.
+        n_trees: Number of trees.
+        search_k: Number of nodes that a query inspects; −1 means n_trees · n.
 
     Raises:
         ImportError: annoy is missing.
@@ -47,15 +47,15 @@ class Annoy:
         self._index = builder.build(items)
 
     def set_query_arguments(self, search_k: int) -> None:
-        """Set how many nodes a query inspects."""
+        """Set the number of nodes that a query inspects."""
         self.search_k = search_k
 
     def query(self, v: Any, n: int) -> tuple[list[int], list[float]]:
-        """The n nearest items of one embedding (D,) and their distances, nearest first.
+        """Return the n nearest items of one embedding (D,) and their distances, nearest first.
 
         Raises:
-            RuntimeError: Nothing was fitted.
-            ValueError: There are several embeddings, or one of another width.
+            RuntimeError: `fit` was not called.
+            ValueError: There are several embeddings, or the width differs.
         """
         index = _fitted(self._index, self)
         queries = as_vectors(v, index.index.f)
@@ -67,13 +67,13 @@ class Annoy:
 
 
 class Faiss:
-    """An index of Faiss; see `FaissBuilder`.
+    """A Faiss index; see `FaissBuilder`.
 
     Args:
         dim: Width D of the embeddings.
-        index_type: "flat", exact; "ivf", lists by nearest center; or "hnsw", a graph.
+        index_type: "flat", exact; "ivf", inverted lists; or "hnsw", a graph.
         nlist: ivf: number of lists.
-        m: hnsw: neighbors of an item in the graph.
+        m: hnsw: number of neighbors of an item in the graph.
         metric: "l2", the squared distance, or "ip", the inner product.
 
     Attributes:
@@ -110,15 +110,15 @@ class Faiss:
         self._builder = FaissBuilder(kind, metric.upper(), m=m, nlists=nlist)
 
     def fit(self, X: Any) -> None:
-        """Index embeddings (N, D), in place of what was indexed.
+        """Index embeddings (N, D), replacing earlier ones.
 
         Raises:
-            ValueError: They have another width, or are fewer than the lists of "ivf".
+            ValueError: The width differs, or there are fewer embeddings than lists ("ivf").
         """
         self.index = self._builder.build(items_to_index(X, self.dim)).index
 
     def set_query_arguments(self, nprobe: int | None = None, efSearch: int | None = None) -> None:
-        """Set how many lists (ivf) or candidates (hnsw) a query inspects; None leaves it."""
+        """Set the number of lists (ivf) or candidates (hnsw) of a query; None changes nothing."""
         check_positive(nprobe=nprobe, efSearch=efSearch)
         self._builder.nprobe = nprobe or self._builder.nprobe
         self._builder.efSearch = efSearch or self._builder.efSearch
@@ -126,10 +126,10 @@ class Faiss:
             tune(self.index, nprobe, efSearch)
 
     def query(self, v: Any, n: int) -> Nested:
-        """The n nearest items of each embedding (B, D), or (D,): ids and distances, B lists each.
+        """Return ids and distances of the n nearest items of embeddings (B, D) or (D,), as lists.
 
         Raises:
-            RuntimeError: Nothing was fitted.
+            RuntimeError: `fit` was not called.
         """
         return _lists(FaissIndexer(_fitted(self.index, self)).query(v, n))
 
@@ -137,7 +137,7 @@ class Faiss:
         """Write the index to a file.
 
         Raises:
-            RuntimeError: Nothing was fitted.
+            RuntimeError: `fit` was not called.
         """
         FaissIndexer(_fitted(self.index, self)).save(filepath)
 
@@ -145,8 +145,8 @@ class Faiss:
         """Read the index from a file.
 
         Raises:
-            FileNotFoundError: There is none.
-            ValueError: It holds another type, metric or width.
+            FileNotFoundError: The file does not exist.
+            ValueError: The file holds an index of another type, metric or width.
         """
         loaded = self._builder.load(filepath)
         if loaded.index.d != self.dim:
@@ -155,15 +155,15 @@ class Faiss:
 
 
 class Milvus:
-    """A collection "rechub" of a Milvus server, in lists by nearest center (IVF_FLAT, L2).
+    """A collection "rechub" of a Milvus server, with an IVF_FLAT index and the metric L2.
 
     Tested against the files of Milvus Lite, not against a server.
 
     Args:
         dim: Width D of the embeddings.
         host: Host of the server.
-        port: Its port.
-        uri: In place of host and port, as in `MilvusBuilder`.
+        port: Port of the server.
+        uri: Instead of host and port, as in `MilvusBuilder`.
 
     Raises:
         ImportError: pymilvus is missing.
@@ -191,16 +191,16 @@ class Milvus:
         self.milvus = Collection(connect(address(host, port, uri)), "rechub", dim, "L2")
 
     def fit(self, X: Any) -> None:
-        """Store embeddings (N, D) in place of the collection that is there."""
+        """Store embeddings (N, D), replacing an existing collection."""
         self.milvus.fill(items_to_index(X, self.dim), "IVF_FLAT", {"nlist": 128})
 
     def process_result(self, results: Any) -> Nested:
-        """The ids and the distances of a client's answer, a list of each query."""
+        """Return the ids and distances of a client's result, a list for each query."""
         lists = [lists_of(hits) for hits in results]
         return [ids for ids, _ in lists], [distances for _, distances in lists]
 
     def query(self, v: Any, n: int) -> Nested:
-        """The n nearest items of each embedding (B, D), or (D,): ids and squared distances."""
+        """Return ids and squared distances of the n nearest items of embeddings (B, D) or (D,)."""
         check_positive(n=n)
         hits = self.milvus.search(as_vectors(v, self.dim), n, {"nprobe": 16})
         return self.process_result(hits)
@@ -213,7 +213,7 @@ def _fitted(index: Any, of: object) -> Any:
 
 
 def _lists(found: tuple[Tensor, Tensor]) -> Nested:
-    """Tensors (B, K) as lists, without what only fills a row."""
+    """Convert tensors (B, K) to lists, without fill values."""
     ids, distances = found
     n = (ids >= 0).sum(dim=1).tolist()
     return (

@@ -1,4 +1,4 @@
-"""The contracts of loggers and models as pytest classes, to be subclassed in the tests of yours."""
+"""Contracts of loggers and models as pytest classes, for the tests of your own."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ __all__ = ["LoggerContract", "ModelContract", "RecordedRun"]
 
 
 def __getattr__(name: str) -> Any:
-    # a package of a tracker is tested without torch
+    # tracker packages are tested without torch
     if name == "ModelContract":
         from .models import ModelContract
 

@@ -1,10 +1,10 @@
-"""The base of the published contracts: their tests cannot be overridden."""
+"""The base class of the contracts, whose tests cannot be overridden."""
 
 from typing import Any
 
 
 class Contract:
-    """A pytest class that publishes tests; whoever subclasses it says how, not whether, they pass.
+    """A pytest class whose tests a subclass can configure, but not replace.
 
     Example:
         >>> class Even(Contract):
@@ -16,11 +16,11 @@ class Contract:
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse a class that replaces a test of a contract, or has pytest ignore it.
+        """Refuse a subclass that replaces or disables a test of the contract.
 
         Raises:
-            TypeError: A test of the contract is defined again, by the class or one it inherits
-                from, or set to None; or the class sets ``__test__``.
+            TypeError: The class or one of its bases redefines a test of the contract or sets it to
+                None; or the class sets ``__test__``.
         """
         super().__init_subclass__(**kwargs)
         contracts = [base for base in cls.__mro__[1:] if Contract in base.__bases__]

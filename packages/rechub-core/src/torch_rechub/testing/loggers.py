@@ -1,4 +1,4 @@
-"""The contract of loggers as a pytest class; for the tests of tracker packages."""
+"""The contract of loggers as a pytest class, for the tests of tracker packages."""
 
 import logging
 import multiprocessing
@@ -41,12 +41,12 @@ _STRANGE_NAMES = (
 
 @dataclass
 class RecordedRun:
-    """The records of one run, as a tracker left them.
+    """The records of one run, as stored by a tracker.
 
     Attributes:
-        metrics: Name to the values in the order they were recorded, as pairs (step, value).
+        metrics: Name to pairs (step, value), in the order of recording.
         hyperparams: Name to value; nested dicts may be kept or flattened to ``outer/inner``.
-        failed: Whether the run is recorded as failed; None when the record does not say.
+        failed: Whether the run is recorded as failed; None if it is not recorded.
     """
 
     metrics: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
@@ -55,11 +55,10 @@ class RecordedRun:
 
 
 class LoggerContract(Contract):
-    """The contract of loggers, as tests: subclass it for your tracker.
+    """The contract of loggers as tests: subclass it for your tracker.
 
-    Each test writes through a logger, reads back what your tracker stored, and compares. You say
-    how a logger is made and how a stored run is read. Collect the class under a name of your own;
-    for a tracker that keeps JSON lines::
+    Each test writes through a logger and compares with the stored run. A subclass implements the
+    creation of a logger and the reading of a stored run; for a tracker that writes JSON lines::
 
         import json
         from torch_rechub.testing import LoggerContract, RecordedRun
@@ -79,34 +78,34 @@ class LoggerContract(Contract):
                     run.failed = run.failed or "error" in row
                 return run
 
-    Read with something else than what wrote, if you can: another library, or the bytes of the file.
+    If possible, read with other code than the one that writes: another library, or the raw bytes.
     If your package has a reader for ``rechub``, `read_run` may return its `torch_rechub.runs.Run`.
-    A logger that keeps one run per process sets ``one_run_at_a_time = True``. A tracker that needs
-    a service must have a mode that keeps to the disk: nothing here may reach a network.
+    A logger that supports one run per process sets ``one_run_at_a_time = True``. A tracker of a
+    service needs an offline mode: the tests must not use the network.
 
-    A logger that subclasses `RunLogger` has much of this already: plain floats, whole steps,
-    hyper-parameters without secrets, and `LoggerClosedError` after `finish()`.
+    A subclass of `RunLogger` fulfills much of the contract already: plain floats, whole steps,
+    redacted hyper-parameters, and `LoggerClosedError` after `finish()`.
     """
 
     one_run_at_a_time: bool = False
     """Whether the SDK keeps one run per process."""
 
     def make_logger(self, directory: Path, **kwargs: Any) -> BaseLogger:
-        """An open logger that keeps its files below `directory`.
+        """Return an open logger that stores its files below `directory`.
 
         Args:
-            directory: An existing, empty directory; another one for each run.
+            directory: An empty directory; a different one for each run.
             **kwargs: Passed on to the logger's constructor.
         """
-        raise NotImplementedError("say how your logger is made")
+        raise NotImplementedError("return a logger of your tracker")
 
     def read_run(self, directory: Path) -> RecordedRun | Run:
-        """The one run stored below `directory`, whose logger is finished."""
-        raise NotImplementedError("say how a stored run is read")
+        """Return the run stored below `directory`; its logger is finished."""
+        raise NotImplementedError("return the stored run")
 
     @pytest.fixture
     def epochs(self, tmp_path: Path) -> Path:
-        """The directory of a run of three epochs, as a trainer would write it."""
+        """The directory of a run of three epochs, recorded as by a trainer."""
         with LoggerGroup([self.make_logger(tmp_path)]) as group:
             group.log_hyperparams({"learning_rate": 0.1, "n_epoch": 3, "password": _SECRET})
             group.log_hyperparams(
@@ -123,7 +122,7 @@ class LoggerContract(Contract):
         return self.read_run(epochs)
 
     def test_every_value_is_recorded_at_its_step(self, recorded: RecordedRun | Run) -> None:
-        """Names, steps and values arrive unchanged, and nothing else does."""
+        """Names, steps and values are stored unchanged, and nothing else is stored."""
         expected = {
             "train/loss": [(0, 1.0), (1, 0.5), (2, 1 / 3)],
             "learning_rate": [(0, 0.1), (1, 0.1), (2, 0.1)],
@@ -139,7 +138,7 @@ class LoggerContract(Contract):
     def test_hyperparams_are_recorded_and_the_last_value_of_a_name_wins(
         self, recorded: RecordedRun | Run
     ) -> None:
-        """Calls add up; a second value is no error."""
+        """Later calls add to earlier ones; a second value of a name replaces the first."""
         params = _flat(recorded.hyperparams)
         assert params["learning_rate"] == 0.001
         assert params["n_epoch"] == 3
@@ -148,7 +147,7 @@ class LoggerContract(Contract):
         assert params["amp"] is True
 
     def test_secrets_do_not_reach_the_disk(self, epochs: Path) -> None:
-        """The value of a hyper-parameter called `password` is in no file of the run."""
+        """No file of the run contains the value of a hyper-parameter called `password`."""
         files = [path for path in epochs.rglob("*") if path.is_file()]
         assert files
         assert [path for path in files if _SECRET.encode() in path.read_bytes()] == []
@@ -156,11 +155,11 @@ class LoggerContract(Contract):
     def test_a_run_that_ends_well_is_not_recorded_as_failed(
         self, recorded: RecordedRun | Run
     ) -> None:
-        """As its name says."""
+        """A run that was finished without an error."""
         assert recorded.failed is False
 
     def test_numbers_of_any_kind_are_recorded(self, tmp_path: Path) -> None:
-        """Bools, ints, NaN, infinity, numbers of NumPy, and what has `.item()`, as tensors do."""
+        """Bools, ints, NaN, infinity, NumPy numbers, and objects with `.item()`, such as tensors."""
         floats = {"nan": float("nan"), "inf": float("inf")}
         numbers = {"bool": True, "int": 7, "numpy": np.float32(0.5), "tensor": _Tensor(0.25)}
         with self.make_logger(tmp_path) as logger:
@@ -172,7 +171,7 @@ class LoggerContract(Contract):
         )
 
     def test_steps_are_of_the_same_types_as_values(self, tmp_path: Path) -> None:
-        """Of whole numbers; others are refused."""
+        """Whole numbers are accepted as steps; others are refused."""
         steps = (0, True, np.int64(2), np.float32(3), np.array(4), _Tensor(5), _Tensor(6.0))
         with self.make_logger(tmp_path) as logger:
             for number, step in enumerate(steps):
@@ -183,7 +182,7 @@ class LoggerContract(Contract):
         assert self.read_run(tmp_path).metrics == {"a": [(n, n) for n in range(len(steps))]}
 
     def test_steps_may_be_left_out_skipped_or_go_back(self, tmp_path: Path) -> None:
-        """Without a step, one after the largest; no value is lost when steps go back."""
+        """A missing step is the largest one + 1; no value is lost when steps go back."""
         with self.make_logger(tmp_path) as logger:
             logger.log_metrics({"a": 0.0})
             logger.log_metrics({"a": 1.0})
@@ -196,7 +195,7 @@ class LoggerContract(Contract):
     def test_metrics_of_strange_names_are_neither_lost_nor_mixed(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Each name keeps a series of its own; a name that had to change is reported."""
+        """Each name has its own series; a changed name is reported."""
         values = {name: float(i) for i, name in enumerate(_STRANGE_NAMES)}
         with caplog.at_level(logging.WARNING), self.make_logger(tmp_path) as logger:
             logger.log_metrics(values, step=0)
@@ -209,7 +208,7 @@ class LoggerContract(Contract):
             assert kept or repr(name) in caplog.text, f"{name!r} changed without a warning"
 
     def test_an_exception_is_recorded_as_a_failure(self, tmp_path: Path) -> None:
-        """And reaches the user unchanged."""
+        """The exception reaches the user unchanged."""
         error = ValueError("the loss is nan")
         with pytest.raises(ValueError) as raised, self.make_logger(tmp_path) as logger:  # noqa: PT012
             logger.log_metrics({"a": 1.0}, step=0)
@@ -220,13 +219,13 @@ class LoggerContract(Contract):
         assert run.metrics == {"a": [(0, 1.0)]}
 
     def test_ctrl_c_is_recorded_as_a_failure(self, tmp_path: Path) -> None:
-        """And the run is closed."""
+        """The run is closed."""
         with pytest.raises(KeyboardInterrupt), self.make_logger(tmp_path):
             raise KeyboardInterrupt
         assert self.read_run(tmp_path).failed is True
 
     def test_nothing_is_logged_after_finish(self, tmp_path: Path) -> None:
-        """`LoggerClosedError` says so; finishing again is harmless; an empty run is a run."""
+        """Logging raises `LoggerClosedError`; a second finish is harmless; a run may be empty."""
         logger = self.make_logger(tmp_path)
         logger.finish()
         logger.finish()
@@ -238,7 +237,7 @@ class LoggerContract(Contract):
         assert (run.metrics, run.failed) == ({}, False)
 
     def test_runs_are_kept_apart(self, tmp_path: Path) -> None:
-        """One after another, and at once unless the SDK cannot."""
+        """Runs one after another, and simultaneous runs unless the SDK does not support them."""
         directories = [tmp_path / "first", tmp_path / "second"]
         for directory in directories:
             directory.mkdir()
@@ -258,13 +257,13 @@ class LoggerContract(Contract):
         assert runs == [[(0, 1.0), (1, 3.0)][: 2 - self.one_run_at_a_time], [(0, 2.0)]]
 
     def test_the_process_is_left_as_it_was(self, tmp_path: Path) -> None:
-        """Hooks, signal handlers and streams that an SDK replaces are put back by `finish()`."""
+        """`finish()` restores hooks, signal handlers and streams that an SDK replaces."""
         before = list(_process_state())
         self.make_logger(tmp_path).finish()
         assert list(_process_state()) == before
 
     def test_an_unknown_option_is_refused_before_a_run_is_opened(self, tmp_path: Path) -> None:
-        """With a TypeError that names it; no SDK may drop it in silence."""
+        """A TypeError names the option; SDKs must not ignore it silently."""
         with pytest.raises(TypeError, match="no_such_option"):
             self.make_logger(tmp_path, no_such_option=1)
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

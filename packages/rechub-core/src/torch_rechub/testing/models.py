@@ -1,4 +1,4 @@
-"""The contract of models as a pytest class; for the tests of models, ours and yours."""
+"""The contract of models as a pytest class, for tests of models."""
 
 import copy
 import pickle
@@ -16,15 +16,16 @@ from .tensors import Inputs, cast, close, devices, each, equal, flat
 
 __all__ = ["ModelContract"]
 
-# the share of the largest number that rounding may cost
+# tolerance relative to the largest value
 _TYPES = {torch.float64: 1e-12, torch.float32: 1e-4, torch.float16: 0.05, torch.bfloat16: 0.3}
 _LEFT_OUT = -3e4
 
 
 class ModelContract(Contract):
-    """The contract of models, on which trainers and serving rely, as tests: subclass it.
+    """The contract of models that trainers and serving rely on, as tests: subclass it.
 
-    You say how a model is made and what it reads. For a model of yours that returns probabilities::
+    A subclass implements the creation of a model and of its inputs. For a model that returns
+    probabilities::
 
         import torch
         from torch_rechub.basic.features import SequenceFeature, SparseFeature
@@ -44,8 +45,8 @@ class ModelContract(Contract):
                 history = torch.randint(1, 12, (n, 3))
                 return {"user": torch.randint(0, 20, (n,)), "history": history}
 
-    Whatever the attributes below do not fit is said by overriding `call`, `loss`, `ids` or
-    `randomize`. A test cannot be overridden: a class that tries is refused.
+    If the attributes below do not suffice, override `call`, `loss`, `ids` or `randomize`. Tests
+    cannot be overridden.
     """
 
     output_range: tuple[float, float] = (float("-inf"), float("inf"))
@@ -61,39 +62,39 @@ class ModelContract(Contract):
     """Whether `torch.compile` takes the model without a graph break."""
 
     def make_model(self) -> nn.Module:
-        """A new model with weights of its own, drawn from torch's generator."""
-        raise NotImplementedError("say how your model is made")
+        """Return a new model with random weights from torch's generator."""
+        raise NotImplementedError("return a new model")
 
     def make_inputs(self, n: int) -> Inputs:
-        """Random inputs of `n` rows: a dict of columns, or the arguments of `forward` as a tuple.
+        """Return random inputs of `n` rows: a dict of columns, or a tuple of arguments of `forward`.
 
-        A dense input is a floating tensor. Everything has its rows along the first dimension.
+        Dense inputs are floating-point tensors. The first dimension of all inputs are the rows.
         """
-        raise NotImplementedError("say what your model reads")
+        raise NotImplementedError("return inputs of your model")
 
     def output_shapes(self, n: int) -> Sequence[tuple[int, ...]] | None:
-        """The shapes of the outputs for `n` rows; None where it is enough that they have n rows."""
+        """Return the shapes of the outputs for `n` rows; None checks the number of rows only."""
         return None
 
     def call(self, model: nn.Module, inputs: Inputs) -> Any:
-        """All that is computed of inputs: a tensor, or several in tuples and lists.
+        """Return all outputs for inputs: a tensor, or several in tuples and lists.
 
-        An output without dimensions, such as an auxiliary loss, is one of the whole batch.
+        A scalar output, such as an auxiliary loss, belongs to the whole batch.
         """
         return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
 
     def loss(self, model: nn.Module, inputs: Inputs) -> Tensor:
-        """A scalar that depends on every parameter: by default, a random sum of the outputs."""
+        """Return a scalar that depends on every parameter: by default a random sum of outputs."""
         outputs = self._outputs(model, inputs)
         return torch.stack([(torch.randn_like(o) * o).sum() for o in outputs]).sum()
 
     def ids(self, inputs: Inputs) -> Sequence[Any]:
-        """The keys or positions of the inputs that are ids of a vocabulary: those of integers."""
+        """Return the keys or positions of the inputs that are ids: by default, the integer ones."""
         found = enumerate(inputs) if isinstance(inputs, tuple) else inputs.items()
         return [key for key, value in found if not value.is_floating_point()]
 
     def randomize(self, model: nn.Module) -> nn.Module:
-        """Give every weight and running statistic a value of some size, so that it has effect."""
+        """Set every weight and running statistic to a random value that affects the outputs."""
         with torch.no_grad():
             for name, value in model.state_dict().items():
                 if value.is_floating_point():
@@ -102,7 +103,7 @@ class ModelContract(Contract):
 
     @pytest.fixture
     def model(self) -> nn.Module:
-        """A model of random weights."""
+        """Return a model with random weights."""
         return self.randomize(self.make_model())
 
     # Outputs
@@ -111,7 +112,7 @@ class ModelContract(Contract):
     def test_outputs_have_their_shape_and_range_and_are_finite(
         self, model: nn.Module, n: int
     ) -> None:
-        """In training and evaluation, for one row and for several."""
+        """In training and evaluation, for one row and for several rows."""
         low, high = self.output_range
         for training in (True, False):
             outputs = self._outputs(model.train(training), self.make_inputs(n))
@@ -124,7 +125,7 @@ class ModelContract(Contract):
                 assert [tuple(o.shape) for o in outputs] == list(expected)
 
     def test_a_row_is_scored_the_same_alone_and_in_a_batch(self, model: nn.Module) -> None:
-        """In evaluation: nothing leaks between the rows of a batch."""
+        """In evaluation, rows of a batch do not affect each other."""
         inputs = self.make_inputs(6)
         whole = [o for o in self._outputs(model.eval(), inputs) if o.dim()]
         for i in range(6):
@@ -133,13 +134,13 @@ class ModelContract(Contract):
             close([o[0] for o in alone], [o[i] for o in whole])
 
     def test_evaluation_is_deterministic(self, model: nn.Module) -> None:
-        """No dropout, no sampling, no statistic that a call would change."""
+        """No dropout, no sampling, no statistics updated by a call."""
         inputs = self.make_inputs(5)
         first, second = (self._outputs(model.eval(), inputs) for _ in range(2))
         assert equal(first, second)
 
     def test_the_order_of_the_columns_does_not_matter(self, model: nn.Module) -> None:
-        """Columns are found by name. Inputs in a tuple have an order."""
+        """Columns are looked up by name; inputs in a tuple are ordered."""
         inputs = self.make_inputs(5)
         if not isinstance(inputs, tuple):
             turned = dict(reversed(list(inputs.items())))
@@ -147,7 +148,7 @@ class ModelContract(Contract):
             assert equal(self._outputs(model, turned), expected)
 
     def test_padding_changes_nothing(self, model: nn.Module) -> None:
-        """Zeros on either side of the inputs that `sequences` names, in evaluation."""
+        """In evaluation, zeros on either side of the inputs in `sequences` have no effect."""
         inputs = self.make_inputs(5)
         expected = self._outputs(model.eval(), inputs)
         for pad in ((0, 3), (2, 0)):
@@ -156,7 +157,7 @@ class ModelContract(Contract):
                 close(self._outputs(model, {**inputs, **padded}), expected)  # type: ignore[dict-item]
 
     def test_an_id_outside_its_vocabulary_is_refused(self, model: nn.Module) -> None:
-        """With an error that says so, never with the vector of something else."""
+        """An error is raised, and no vector of another id is used."""
         inputs = self.make_inputs(3)
         for key in self.ids(inputs):
             wrong: Any = list(inputs) if isinstance(inputs, tuple) else dict(inputs)
@@ -168,9 +169,9 @@ class ModelContract(Contract):
     # Gradients
 
     def test_a_gradient_reaches_every_parameter(self, model: nn.Module) -> None:
-        """In evaluation, as batch normalization takes any effect from the bias before it.
+        """In evaluation, as batch normalization cancels the bias before it.
 
-        Over several draws of the weights, as a ReLU that is off for every row passes nothing on.
+        Over several draws of the weights, as a ReLU that is 0 for every row has no gradient.
         """
         for _ in range(3):
             self.loss(self.randomize(model).eval(), self.make_inputs(60)).backward()
@@ -178,7 +179,7 @@ class ModelContract(Contract):
         assert [n for n, p in named if p.grad is None or (p.grad == 0).all()] == []
 
     def test_a_training_step_on_one_row_has_finite_gradients(self, model: nn.Module) -> None:
-        """As the last batch of an epoch may be."""
+        """The last batch of an epoch may have one row."""
         self.loss(model.train(), self.make_inputs(1)).backward()
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
         assert gradients
@@ -187,7 +188,7 @@ class ModelContract(Contract):
     # Weights
 
     def test_a_seed_decides_the_weights(self) -> None:
-        """The same seed makes the same model, another one another."""
+        """The same seed gives the same model, another seed a different one."""
         states = []
         for seed in (3, 3, 4):
             torch.manual_seed(seed)
@@ -195,7 +196,7 @@ class ModelContract(Contract):
         assert [equal(states[0], state) for state in states] == [True, True, False]
 
     def test_a_state_dict_restores_the_model(self, model: nn.Module, tmp_path: Path) -> None:
-        """From a file that holds weights only, into a model that was different."""
+        """A file of weights is loaded into a model with other weights."""
         inputs, other = self.make_inputs(5), self.make_model().eval()
         expected = self._outputs(model.eval(), inputs)
         assert not equal(self._outputs(other, inputs), expected)
@@ -207,7 +208,7 @@ class ModelContract(Contract):
     def test_a_copy_computes_the_same_and_is_independent(
         self, model: nn.Module, copied: Callable[[nn.Module], nn.Module]
     ) -> None:
-        """Whether copied or pickled."""
+        """Copies by `copy.deepcopy` and by pickling."""
         inputs = self.make_inputs(5)
         expected = self._outputs(model.eval(), inputs)
         twin = copied(model)
@@ -218,7 +219,7 @@ class ModelContract(Contract):
         assert equal(self._outputs(model, inputs), expected)
 
     def test_two_models_share_no_weights(self) -> None:
-        """Though they were made from the same features."""
+        """Models of the same features have separate tables."""
         models = [self.make_model(), self.make_model()]
         first, second = ({p.untyped_storage().data_ptr() for p in m.parameters()} for m in models)
         assert first.isdisjoint(second)
@@ -227,13 +228,14 @@ class ModelContract(Contract):
 
     @pytest.mark.parametrize("dtype", _TYPES, ids=str)
     def test_it_computes_in_the_type_of_its_weights(self, dtype: torch.dtype) -> None:
-        """Close to what the same weights give in double precision."""
-        exact = self.make_model().to(dtype).double().eval()  # weights that all types hold
+        """Outputs are close to those of the same weights in double precision."""
+        # weights that all types represent exactly
+        exact = self.make_model().to(dtype).double().eval()
         model, inputs = copy.deepcopy(exact).to(dtype), cast(self.make_inputs(8), dtype)
         expected = self._outputs(exact, cast(inputs, torch.float64))
         for found, right in zip(self._outputs(model, inputs), expected, strict=True):
             assert found.dtype == dtype
-            left_out = right <= _LEFT_OUT  # masked scores, as low as the type has them
+            left_out = right <= _LEFT_OUT  # masked scores are the lowest of the type
             assert (found[left_out] <= _LEFT_OUT).all()
             found, right = found[~left_out].double(), right[~left_out]
             allowed = _TYPES[dtype] * right.abs().amax().clamp(min=1.0).item()
@@ -241,7 +243,7 @@ class ModelContract(Contract):
 
     @pytest.mark.parametrize("dtype", _TYPES, ids=str)
     def test_gradients_are_of_the_type_of_the_weights(self, dtype: torch.dtype) -> None:
-        """And finite, in training and evaluation."""
+        """Gradients are finite, in training and evaluation."""
         for training in (True, False):
             model = self.make_model().to(dtype).train(training)
             self.loss(model, cast(self.make_inputs(8), dtype)).backward()
@@ -257,15 +259,15 @@ class ModelContract(Contract):
             assert {loss.device.type, *devices(model)} == {"meta"}
 
     def test_it_makes_tensors_where_its_inputs_are(self, model: nn.Module) -> None:
-        """Whatever device tensors are made on by default."""
+        """The default device of new tensors has no effect."""
         inputs = self.make_inputs(5)
-        with torch.device("meta"):  # where a tensor goes whose device is not said
+        with torch.device("meta"):  # the device of tensors created without one
             loss = self.loss(model, inputs)
             loss.backward()
         assert {loss.device.type, *devices(model)} == {"cpu"}
 
     def test_a_compiled_model_computes_the_same(self, model: nn.Module) -> None:
-        """Outputs and gradients, as captured by `torch.compile`; no code is generated."""
+        """Outputs and gradients of the graph captured by `torch.compile`; no code is generated."""
         inputs, plain = self.make_inputs(7), model.eval()
         compiled: Any = torch.compile(
             copy.deepcopy(plain), backend="eager", fullgraph=self.compiles_whole

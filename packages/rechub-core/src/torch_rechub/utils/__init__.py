@@ -1,1 +1,1 @@
-"""The names under which scripts import data helpers; each re-exports the room it lives in."""
+"""Import paths of scripts for 0.9; the modules re-export names of the other packages."""

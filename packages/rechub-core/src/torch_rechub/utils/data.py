@@ -1,6 +1,6 @@
-"""Data helpers by the names that scripts use.
+"""Data helpers under the names of scripts for 0.9.
 
-Those that work on frames load pandas, so they are imported when first asked for.
+Helpers that use pandas are imported on first access.
 """
 
 from collections.abc import Callable
@@ -63,7 +63,7 @@ def __getattr__(name: str) -> Any:
 
 
 def get_loss_func(task_type: str = "classification") -> nn.Module:
-    """The loss of a task: binary cross-entropy on probabilities, or mean squared error.
+    """Return the loss of a task: binary cross-entropy on probabilities, or mean squared error.
 
     Raises:
         ValueError: The task is neither "classification" nor "regression".
@@ -76,7 +76,7 @@ def get_loss_func(task_type: str = "classification") -> nn.Module:
 
 
 def get_metric_func(task_type: str = "classification") -> Callable[[Any, Any], float]:
-    """The metric of a task, taking (y_true, y_pred): AUC, or mean squared error.
+    """Return the metric of a task, a function of (y_true, y_pred): AUC, or mean squared error.
 
     Raises:
         ValueError: The task is neither "classification" nor "regression".

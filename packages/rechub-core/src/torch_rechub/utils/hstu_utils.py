@@ -1,4 +1,4 @@
-"""Parts of HSTU by the names that scripts use."""
+"""Parts of HSTU under the names of scripts for 0.9."""
 
 from ..basic.layers.relative_bias import RelativeBucketedTimeAndPositionBias, RelPosBias
 from ..basic.layers.vocabulary import VocabMask

@@ -1,4 +1,4 @@
-"""Helpers of matching models by the names that scripts use."""
+"""Helpers of matching models under the names of scripts for 0.9."""
 
 from importlib.util import find_spec
 

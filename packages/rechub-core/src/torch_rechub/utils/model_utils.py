@@ -1,4 +1,4 @@
-"""The inputs of a model, by the names that scripts use."""
+"""Inputs of a model, under the names of scripts for 0.9."""
 
 from ..basic.features import DenseFeature, SequenceFeature, SparseFeature
 from ..export.inputs import (

@@ -1,4 +1,4 @@
-"""Multi-task helpers by the names that scripts use."""
+"""Multi-task helpers under the names of scripts for 0.9."""
 
 from ..models.multi_task import AITM, MMOE, PLE, SharedBottom
 from ..objectives.balancing.shared_layers import gradnorm, shared_task_layers

@@ -1,4 +1,4 @@
-"""Export to ONNX by the names that scripts use."""
+"""Export to ONNX under the names of scripts for 0.9."""
 
 from ..basic.features import DenseFeature, SequenceFeature, SparseFeature
 from ..export.inputs import (

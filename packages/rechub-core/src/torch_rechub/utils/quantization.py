@@ -1,4 +1,4 @@
-"""Quantization of ONNX files by the name that scripts use."""
+"""Quantization of ONNX files under the names of scripts for 0.9."""
 
 from ..export.quantization import quantize_model
 

@@ -1,4 +1,4 @@
-"""Pictures of models by the names that scripts use."""
+"""Pictures of models under the names of scripts for 0.9."""
 
 from importlib.util import find_spec
 
