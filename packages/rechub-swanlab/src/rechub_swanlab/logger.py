@@ -38,8 +38,8 @@ log = logging.getLogger("torch_rechub.tracking")
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 _SYSTEM_PREFIX = "__swanlab__."
-_LARGEST_STEP = 2**48  # swanlab drops what comes after it
-# swanlab cuts at 512, which makes one metric of two long names; some room is left to differ.
+_LARGEST_STEP = 2**48  # swanlab drops later steps
+# swanlab truncates names at 512, where long names may collide; this leaves room for a digest
 _LONGEST_NAME = 500
 
 
@@ -57,13 +57,13 @@ class SwanLabLogger(RunLogger):
     Machine, git state, list of packages and terminal output are not collected unless you ask for
     them with `settings` or swanlab's environment variables (``SWANLAB_PROBE_GIT=true``, …).
 
-    Every row is on its way to the disk when `log_metrics` returns; a killed process loses what it
-    logged in its last milliseconds.
+    Every row is queued for the disk when `log_metrics` returns; a killed process loses only records
+    of its last milliseconds.
 
     SwanLab keeps the first value of a name at a step and drops later ones; that is reported once.
     It knows steps up to 2**48; `log_metrics` raises ValueError for a larger one.
-    Names that it would drop or cut (control characters, blanks, ``.`` and ``/`` at either end, more
-    than 500 characters, its own prefix) are replaced by similar ones, reported once.
+    Names that it would drop or truncate (control characters, blanks, ``.`` and ``/`` at either end,
+    more than 500 characters, its own prefix) are replaced by similar ones, reported once.
 
     Args:
         project: The project the run belongs to; the working directory's name by default.
@@ -76,7 +76,7 @@ class SwanLabLogger(RunLogger):
             names ``name``, ``notes`` and ``log_dir``.
 
     Attributes:
-        run: The open ``swanlab.Run``, for whatever else swanlab can do.
+        run: The open ``swanlab.Run``, for direct use of swanlab.
 
     Raises:
         ImportError: swanlab is missing or broken.
@@ -111,7 +111,7 @@ class SwanLabLogger(RunLogger):
         own = {"experiment_name": experiment_name, "description": description, "logdir": logdir}
         options = with_older_names(kwargs, own)
         folder = own.pop("logdir")
-        # swanlab.init drops arguments that it does not know without a word.
+        # swanlab.init ignores unknown arguments silently
         parameters = inspect.signature(swanlab.init).parameters.values()
         known = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
         refuse_unknown_options("SwanLabLogger", kwargs, known | set(NEWER_NAMES))
@@ -150,7 +150,7 @@ class SwanLabLogger(RunLogger):
 
     @property
     def recovery(self) -> str:
-        """Where the run's files are, and the command that sends them."""
+        """Where the run's files are, and the command that uploads them."""
         return f"Its files are in {self.run.dir}; send them with: swanlab sync {self.run.dir}"
 
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
@@ -192,7 +192,7 @@ class SwanLabLogger(RunLogger):
     def close(self, failure: BaseException | None) -> None:
         """Finish the run as success, crashed or aborted."""
         try:
-            # swanlab's own handler may have finished the run at Ctrl-C before it got here.
+            # swanlab's own handler of Ctrl-C may have finished the run already
             if not self.run.alive:
                 return
             if failure is None:
@@ -206,10 +206,10 @@ class SwanLabLogger(RunLogger):
 
 
 def _write_through(run: Any, core: Any) -> None:
-    """Let what is logged reach its file at once, not when a hundred records are there.
+    """Write each record to the file at once, instead of in batches of a hundred.
 
-    By itself swanlab collects records for half a second of quiet, and a buffer keeps them then:
-    of most runs whose process is killed everything would be lost.
+    By default swanlab collects records until half a second of inactivity, and buffers them again:
+    most runs whose process is killed would lose everything.
     """
     consumer: Any = getattr(getattr(run, "_components", None), "consumer", None)
     if hasattr(consumer, "_batch_size"):
@@ -224,21 +224,21 @@ def _write_through(run: Any, core: Any) -> None:
             write(data)
             flush()
         except OSError as error:  # a full disk; swanlab would print a traceback for every record
-            log.warning("SwanLabLogger: the run's file takes no more records (%s).", error)
+            log.warning("SwanLabLogger: the run's file cannot be written any more (%s).", error)
             store.write, store.close = (lambda data: None), (lambda: None)
 
     store.write = write_through
 
 
 def _observer(core: Any) -> Any:
-    """The watcher of the run's files, if it can be found."""
+    """The file watcher of the run, if it can be found."""
     return getattr(getattr(core, "_watcher", None), "_observer", None)
 
 
 def _stop(observer: Any) -> None:
-    """End the thread that watchdog starts with every observer, and swanlab ends only if it used it.
+    """End the thread of watchdog's observer, which swanlab ends only if it was used.
 
-    Each left behind keeps one of the 128 that Linux gives a user.
+    Each leftover observer holds one of the 128 inotify instances that Linux allows per user.
     """
     if observer is not None and observer.ident is None:
         observer.stop()

@@ -1,4 +1,4 @@
-"""How a run of swanlab is opened: its arguments, what it collects, where its files go."""
+"""Opening a run of swanlab: arguments, collected data, folder."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from typing import Any
 from torch_rechub.basic.tracking.plugin import local_directory
 from torch_rechub.basic.tracking.redaction import redact
 
-# What swanlab collects unless told not to.
+# data that swanlab collects by default
 _PRIVACY: dict[str, Any] = {
     "probe": {
         "hardware": False,
@@ -28,10 +28,10 @@ NEWER_NAMES = {"name": "experiment_name", "notes": "description", "log_dir": "lo
 
 
 def left_to_python(run: Any, on_ctrl_c: Any) -> bool:
-    """Put back what Ctrl-C did before the run was opened; say whether any thread may finish it.
+    """Restore the previous handler of Ctrl-C; return whether any thread may finish the run.
 
-    The exception that Ctrl-C raises still reaches swanlab: by the trainer, or by its hook
-    for uncaught exceptions. Its own handler can only be taken out again by the main thread.
+    KeyboardInterrupt still reaches swanlab: by the trainer, or by its hook for uncaught exceptions.
+    Only the main thread can remove swanlab's own handler.
     """
     if signal.getsignal(signal.SIGINT) is on_ctrl_c:
         return True
@@ -54,11 +54,11 @@ def with_older_names(kwargs: Mapping[str, Any], own: dict[str, Any]) -> dict[str
 
 
 def quiet_settings(swanlab: Any, given: Any) -> dict[str, Any]:
-    """Collect nothing that the user did not ask for, and never prompt."""
+    """Collect nothing that the user did not request, and never prompt."""
     explicit = {} if given is None else given
     if not isinstance(explicit, Mapping):
         explicit = explicit.model_dump(exclude_unset=True)
-    # Environment variables and settings files count as the user's word too. They are left out of
+    # Environment variables and settings files are the user's choice, too. They are left out of
     # the defaults rather than copied, so that swanlab.merge_settings() keeps its precedence.
     elsewhere = swanlab.Settings().model_dump(exclude_unset=True)
     defaults = {
@@ -72,16 +72,16 @@ def quiet_settings(swanlab: Any, given: Any) -> dict[str, Any]:
 
 
 def working_folder(swanlab: Any, logdir: str | os.PathLike[str] | None, settings: Any) -> str:
-    """Where files go, absolute: swanlab itself would look where the working directory is by then.
+    """The absolute folder of files: swanlab would resolve it later, in another working directory.
 
     Args:
         swanlab: The SDK.
-        logdir: The logger's argument; None takes what is set elsewhere, or swanlab's own default.
-        settings: What `quiet_settings` gave.
+        logdir: The logger's argument; None means the setting elsewhere, or swanlab's default.
+        settings: The result of `quiet_settings`.
     """
     if logdir is None:
         logdir = settings.get("log_dir")
-    if logdir is None:  # with what `swanlab.merge_settings` was given, where it can be had
+    if logdir is None:  # includes settings of `swanlab.merge_settings`, if they are accessible
         module = sys.modules.get("swanlab.sdk.internal.settings")
         logdir = getattr(module, "create_settings", swanlab.Settings)().log_dir
     return local_directory("SwanLabLogger", "logdir", logdir)
@@ -94,7 +94,7 @@ def _as_dict(group: Any) -> dict[str, Any]:
 
 
 def redact_errors(run: Any) -> None:
-    """Take secrets out of the traceback that swanlab's own hook records of an uncaught error."""
+    """Redact the traceback that swanlab's own hook records for an uncaught exception."""
     finish = run.finish
 
     @wraps(finish)

@@ -1,4 +1,4 @@
-"""Reads what SwanLab left on disk, of offline and online runs alike; no network, no account."""
+"""Reads SwanLab's files on disk, of offline and online runs, without network or account."""
 
 import logging
 import math
@@ -26,7 +26,7 @@ _STATUS = {
 class SwanLabRunReader:
     """One ``run-<id>.swanlab`` is one run; its hyper-parameters are in ``files/config.yaml``.
 
-    SwanLab writes both in a thread of its own, so a killed run may lack its last values.
+    SwanLab writes both in a separate thread, so a killed run may lack its last values.
     """
 
     patterns = ("run-*.swanlab",)
@@ -39,7 +39,7 @@ class SwanLabRunReader:
 
 
 def swanlab_records(path: Path, damage: Damage) -> Iterator[tuple[int, Any]]:
-    """Place and protobuf message of each record of a ``.swanlab`` file."""
+    """Iterate over the position and protobuf message of each record of a ``.swanlab`` file."""
     record = import_module("swanlab.proto.swanlab.record.v1.record_pb2").Record
     for at, data in leveldb_records(path, _IDENT, _VERSION, damage):
         try:
@@ -72,7 +72,7 @@ def _end(finish: Any) -> dict[str, Any]:
     name = next((name for name, number in names if number == finish.state), "")
     return {
         "status": _STATUS.get(name, "unfinished"),
-        # of Ctrl-C swanlab's own handler keeps a traceback
+        # on Ctrl-C swanlab's own handler records a traceback
         "error": finish.error.partition("\n")[0] or None,
         "ended": _moment(finish.finished_at),
     }

@@ -48,11 +48,11 @@ class TensorBoardXLogger(RunLogger):
     values as 32-bit floats. In names, characters other than letters, digits and ``_ . - /`` become
     ``_``, and those that begin like TensorBoard's own, ``_hparams_/``, get one more; reported once.
 
-    A directory holds one run. What a logger records in the directory of an earlier run is added to
-    it, as a test metric is, until it records a metric again from a step that the run has: then it
-    is another run, and lies in a directory below: ``exp/exp-2``, as does what is recorded while
-    another logger is still open there. Both are reported. `fit` with ``resume=True``, and
-    `purge_step`, go on in the directory, and TensorBoard forgets what is recorded again.
+    A directory holds one run. A logger in the directory of an earlier run adds to it, for instance
+    a test metric. If it records a metric again at a step that the run already has, or if another
+    logger is still open there, it writes a new run to a subdirectory, ``exp/exp-2``, which is
+    reported. `fit` with ``resume=True``, and `purge_step`, continue in the directory, and
+    TensorBoard drops the superseded records.
 
     Args:
         log_dir: The run's directory, made if it does not exist; ``~`` is expanded.
@@ -61,14 +61,14 @@ class TensorBoardXLogger(RunLogger):
             ``purge_step=5`` to resume a run in its directory at step 5.
 
     Attributes:
-        writer: The open ``tensorboardX.SummaryWriter``, for whatever else it can do.
+        writer: The open ``tensorboardX.SummaryWriter``, for direct use.
         log_dir: The final directory.
 
     Raises:
         ImportError: tensorboardX is missing or broken.
         TypeError: An argument that ``SummaryWriter`` does not know.
         ValueError: `log_dir` is empty or a URL such as ``s3://…``; `comment` holds a secret.
-        OSError: The directory cannot be made or written.
+        OSError: The directory cannot be created or written.
 
     Example:
         >>> import tempfile
@@ -136,11 +136,11 @@ class TensorBoardXLogger(RunLogger):
         return f"Its files are in {self.log_dir}."
 
     def define_axis(self, axis: str, metrics: Sequence[str]) -> None:
-        """Leave these metrics out of the HParams tab; all steps count what their metric says."""
+        """Exclude these metrics from the HParams tab; TensorBoard has no axes of their own."""
         self._axis_of |= dict.fromkeys(metrics, axis)
 
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
-        """Write scalars, through to the disk."""
+        """Write scalars and flush them to the disk."""
         values = {self._names[name]: value for name, value in metrics.items()}
         self._check_files()
         again = [name for name in values if step <= self._earlier.get(name, -1)]
@@ -153,11 +153,11 @@ class TensorBoardXLogger(RunLogger):
         self.writer.flush()
 
     def write_hyperparams(self, params: dict[str, Any]) -> None:
-        """Add to what the HParams tab and the text ``hyperparameters`` show."""
+        """Add to the HParams tab and the text ``hyperparameters``."""
         self._check_files()
         self._params.update(in_utf8(params))
         if self._session_started:
-            # TensorBoard shows the first entry only; other readers of the file find the last.
+            # TensorBoard shows the first entry only; other readers of the file use the last
             self._session_started = False
             self._start_session([])
         params = flat_hparams(self._params)
@@ -166,10 +166,10 @@ class TensorBoardXLogger(RunLogger):
         self.writer.flush()
 
     def write_resume(self, step: int, others: dict[str, int]) -> None:
-        """Have readers forget what the directory has from there on.
+        """Mark the records of the directory from these steps on as superseded.
 
-        TensorBoard knows one step for all metrics. Those that count something else, which grows
-        faster than epochs, are written once more from there to their own step.
+        TensorBoard has one restart step for all metrics. Metrics of other axes, whose steps grow
+        faster than epochs, are written again from that step up to their own.
         """
         series = Series(self._earlier_files)
         ends = {self._names[n]: others[axis] for n, axis in self._axis_of.items() if axis in others}
@@ -180,7 +180,7 @@ class TensorBoardXLogger(RunLogger):
         self._earlier = {t: min(s, ends.get(t, step) - 1) for t, s in self._earlier.items()}
 
     def _begin_another_run(self, metric: str) -> None:
-        """Go on in a folder of its own: the run that is in this one has these steps already."""
+        """Continue in a new folder, because the run in this one already has these steps."""
         before, files = self.log_dir, set(self._folder.event_files()) - set(self._earlier_files)
         close_writer(self.writer)
         self._folder.move()
@@ -191,7 +191,8 @@ class TensorBoardXLogger(RunLogger):
         self._next_step = 0
         self.writer._filename_suffix = _suffix()
         with process_left_alone():
-            self.writer._get_file_writer()  # which it does by itself, when it is used next
+            # opens the new file now; otherwise the next use would, outside of this block
+            self.writer._get_file_writer()
         self._begin_file()
         log.warning(
             "TensorBoardXLogger: %s holds a run with %r at this step: this run is recorded in %s. "
@@ -202,7 +203,7 @@ class TensorBoardXLogger(RunLogger):
         )
 
     def write_text(self, name: str, text: str, step: int) -> None:
-        """Write a text, shown as it is."""
+        """Write a text, shown verbatim."""
         self.writer.add_text(self._texts[name], textwrap.indent(text, "    "), step)
         self.writer.flush()
 
@@ -212,7 +213,7 @@ class TensorBoardXLogger(RunLogger):
         self.writer.flush()
 
     def write_histogram(self, name: str, counts: list[int], edges: list[float], step: int) -> None:
-        """Write a histogram; its sums are those of the middles of its bins."""
+        """Write a histogram; its sums are computed from the centers of the bins."""
         middles = [(low + high) / 2 for low, high in pairwise(edges)]
         moments = [sum(n * m**k for n, m in zip(counts, middles, strict=True)) for k in (1, 2)]
         self.writer.add_histogram_raw(
@@ -221,7 +222,7 @@ class TensorBoardXLogger(RunLogger):
         self.writer.flush()
 
     def close(self, failure: BaseException | None) -> None:
-        """Write how the run ended and close the file."""
+        """Write the status of the run and close the file."""
         self._start_session([])
         status = "success"
         if failure is not None:
@@ -250,9 +251,9 @@ class TensorBoardXLogger(RunLogger):
 
 
 def _suffix() -> str:
-    """Two runs of one second in one directory would write over each other's file.
+    """A unique suffix: two runs that start in the same second would overwrite each other's file.
 
-    The numbers are of one length because TensorBoard sorts files by name.
+    The numbers have a fixed length because TensorBoard sorts files by name.
     """
     return f".{os.getpid()}.{next(_serial):06d}"
 

@@ -1,4 +1,4 @@
-"""Leaving the process as it was: tensorboardX changes settings of the process it is used in."""
+"""Protects settings of the process that tensorboardX changes."""
 
 import multiprocessing
 import os
@@ -10,9 +10,9 @@ _CHECKSUMS = "CRC32C_SW_MODE"
 
 @contextmanager
 def process_left_alone() -> Iterator[None]:
-    """In this block tensorboardX is imported or opens a file; afterwards the process is as before.
+    """Restore the process after a block in which tensorboardX is imported or opens a file.
 
-    Its queue settles how processes are started, so that `multiprocessing.set_start_method` would
+    Its queue fixes the start method of processes, so that `multiprocessing.set_start_method` would
     raise from then on, and its import sets an environment variable.
     """
     method, checksums = multiprocessing.get_start_method(allow_none=True), os.getenv(_CHECKSUMS)

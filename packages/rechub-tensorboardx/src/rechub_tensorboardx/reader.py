@@ -1,4 +1,4 @@
-"""Reads TensorBoard event files, whichever library wrote them."""
+"""Reads TensorBoard event files of any library."""
 
 import logging
 import os
@@ -22,17 +22,17 @@ _START, _END, _TEXT = "_hparams_/session_start_info", "_hparams_/session_end_inf
 
 
 class TensorBoardRunReader:
-    """The event files of one folder are one run, as in TensorBoard; the folder's name is its name.
+    """The event files of one folder are one run, as in TensorBoard, with the name of the folder.
 
-    A file that resumes a run at a step takes the place of what was recorded from there on. How a
-    run ended is known if `TensorBoardXLogger` wrote it, or an entry of the HParams tab.
+    A file that resumes a run at a step replaces the records from that step on. The status of a run
+    is known if `TensorBoardXLogger` or an entry of the HParams tab recorded it.
     """
 
     patterns = ("events.out.tfevents.*",)
     whole_folders = True
 
     def read(self, files: Sequence[Path]) -> Iterator[Run]:
-        """The run of `files`."""
+        """Read the run of `files`."""
         state = _State()
         for path in sorted(files, key=_time_and_serial):
             try:
@@ -44,7 +44,7 @@ class TensorBoardRunReader:
 
 
 def _time_and_serial(path: Path) -> list[int]:
-    """The numbers in a file's name: when it was begun, and a serial number for files at once."""
+    """The numbers in a file name: the start time, and a serial number."""
     return [int(number) for number in re.findall(r"\d+", path.name)]
 
 
@@ -53,12 +53,12 @@ def _add_file(state: "_State", path: Path) -> None:
         for at, event in tensorboard_events(path, damage):
             try:
                 state.add(event)
-            except Exception as error:  # whatever a script logged, it costs its record
+            except Exception as error:  # an invalid value costs its own record only
                 damage.add(at, f"{type(error).__name__}: {error}")
 
 
 def tensorboard_events(path: Path, damage: Damage) -> Iterator[tuple[int, Any]]:
-    """Place and protobuf event of each record of a file, as ``tensorboardX.proto`` has it."""
+    """Iterate over the position and protobuf event of each record (``tensorboardX.proto``)."""
     event: Any = import_module("tensorboardX.proto.event_pb2").Event
     decode_error = import_module("google.protobuf.message").DecodeError
     checksum = _masked_crc32c()
@@ -68,7 +68,7 @@ def tensorboard_events(path: Path, damage: Damage) -> Iterator[tuple[int, Any]]:
         except decode_error as error:
             damage.add(at, str(error))
             continue
-        # In Python a checksum takes a second for 4 MB, which only pictures and graphs have.
+        # a checksum takes a second per 4 MB in Python; only images and graphs are that large
         if (len(data) <= _LARGE or _is_read(found)) and checksum(data) != stored:
             damage.add(at, "its checksum is another")
             continue
@@ -78,10 +78,10 @@ def tensorboard_events(path: Path, damage: Damage) -> Iterator[tuple[int, Any]]:
 def _frames(
     path: Path, checksum: Callable[[bytes], int], damage: Damage
 ) -> Iterator[tuple[int, bytes, int]]:
-    """Place, bytes and checksum of each record.
+    """Iterate over position, bytes and checksum of each record.
 
-    A record lies between its length (8 bytes) with a checksum (4), and a checksum (4). Where a
-    length is damaged, nothing says where the next record begins.
+    A record is preceded by its length (8 bytes) and the checksum of the length (4), and followed by
+    its checksum (4). After a damaged length the next record cannot be found.
     """
     checksum_of_length = lru_cache(1_000)(checksum)
     at = 0
@@ -94,7 +94,7 @@ def _frames(
                 return
             end = at + 12 + length + 4
             if end > size:
-                return  # cut off
+                return  # truncated
             data = file.read(length)
             (stored,) = struct.unpack("<I", file.read(4))
             yield at, data, stored
@@ -102,7 +102,7 @@ def _frames(
 
 
 def _masked_crc32c() -> Callable[[bytes], int]:
-    """The checksum of TFRecord files: rotated and shifted, so that it differs from its bytes'."""
+    """The masked CRC of TFRecord files."""
     crc32c: Any = import_module("tensorboardX.crc32c").crc32c
 
     def masked(data: bytes) -> int:
@@ -113,7 +113,7 @@ def _masked_crc32c() -> Callable[[bytes], int]:
 
 
 class _State:
-    """The run as the events so far give it."""
+    """The state of the run after the events so far."""
 
     def __init__(self) -> None:
         self.params: dict[str, Any] = {}
@@ -142,7 +142,7 @@ class _State:
                 self.metrics.setdefault(value.tag, []).append((event.step, number))
 
     def resume(self, step: int) -> None:
-        """Forget what was recorded from `step` on."""
+        """Drop the records from `step` on."""
         self.status, self.error = "unfinished", None
         for name, pairs in self.metrics.items():
             self.metrics[name] = [pair for pair in pairs if pair[0] < step]
@@ -160,7 +160,7 @@ class _State:
 
 
 def _is_read(event: Any) -> bool:
-    """Whether `_State` takes something from an event."""
+    """Whether `_State` uses an event."""
     return event.session_log.status == event.session_log.START or any(
         value.tag in (_START, _END) or value.tag.startswith(_TEXT) or _scalar(value) is not None
         for value in event.summary.value
@@ -177,14 +177,14 @@ def _plain(stored: Any) -> Any:
     value = None if kind is None else getattr(stored, kind)
     if kind in ("struct_value", "list_value"):
         value = import_module("google.protobuf.json_format").MessageToDict(value)
-    # TensorBoardXLogger keeps None as text; protobuf has a number for it
+    # TensorBoardXLogger stores None as text; protobuf has a number for it
     return None if value == "null" or kind == "null_value" else value
 
 
 def _scalar(value: Any) -> float | None:
     if value.HasField("simple_value"):
         return float(value.simple_value)
-    # TensorFlow 2 and PyTorch's newer style keep scalars as tensors of one float.
+    # TensorFlow 2 and the new style of PyTorch store scalars as tensors of one float
     tensor = value.tensor
     if not value.HasField("tensor") or tensor.tensor_shape.dim or tensor.dtype != 1:
         return None

@@ -1,4 +1,4 @@
-"""Writing with tensorboardX: at once, with restarts, with failed ends."""
+"""Extensions of tensorboardX: immediate writes, restarts, failed sessions."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,10 +11,10 @@ _EXACT_IN_A_DOUBLE = 2**53
 
 
 def write_through(writer: Any) -> None:
-    """Let the writer put events into its file at once.
+    """Make the writer write events to its file at once.
 
-    By itself it hands them to a thread: `flush()` does not wait for that thread, so a crash can
-    lose what was logged, and once the thread died, of a full disk, the next call blocks for ever.
+    By default it passes them to a thread: `flush()` does not wait for that thread, so a crash can
+    lose records, and after the thread died, as on a full disk, the next call blocks forever.
     """
     events: Any = getattr(writer.file_writer, "event_writer", None)
     file: Any = getattr(events, "_ev_writer", None)
@@ -23,10 +23,10 @@ def write_through(writer: Any) -> None:
 
 
 def restart(writer: Any, step: int) -> None:
-    """Say that this file takes the place of what was recorded from `step` on.
+    """Write the event that supersedes records from `step` on.
 
-    tensorboardX would hand this to its thread, which may write it behind the first metrics, and
-    readers would forget those too.
+    tensorboardX would pass it to its thread, which may write it after the first metrics, and
+    readers would drop those, too.
     """
     event: Any = import_module("tensorboardX.proto.event_pb2")
     started = event.SessionLog(status=event.SessionLog.START)
@@ -35,7 +35,7 @@ def restart(writer: Any, step: int) -> None:
 
 
 def session_end(failed: bool) -> Any:
-    """How a session of the HParams tab ended: tensorboardX only says that it succeeded."""
+    """The event that ends a session of the HParams tab; tensorboardX only supports success."""
     api, hparams, summary = (
         import_module(f"tensorboardX.proto.{name}_pb2")
         for name in ("api", "plugin_hparams", "summary")
@@ -51,7 +51,7 @@ def session_end(failed: bool) -> Any:
 
 
 def close_writer(writer: Any) -> None:
-    """Close the file, and wait for the thread of the queue, which keeps its pipes open."""
+    """Close the file, and wait for the thread of the queue, which holds its pipes open."""
     queue: Any = getattr(getattr(writer.file_writer, "event_writer", None), "_event_queue", None)
     writer.close()
     if hasattr(queue, "join_thread"):
@@ -59,7 +59,7 @@ def close_writer(writer: Any) -> None:
 
 
 def flat_hparams(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Hyper-parameters as the HParams tab holds them: bools, floats and texts of one level."""
+    """Flatten hyper-parameters for the HParams tab, which supports bools, floats and strings."""
     return distinct(_leaves(params))
 
 

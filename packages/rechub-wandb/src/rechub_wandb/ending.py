@@ -1,4 +1,4 @@
-"""When a run of wandb is on the disk: its own process writes it, a moment after each call."""
+"""Detects that a run is on disk: wandb's own process writes it shortly after each call."""
 
 import os
 import time
@@ -10,20 +10,20 @@ from torch_rechub.runs.framing import last_records
 
 
 def is_there(path: str, seconds: float) -> bool:
-    """Wait until the file of a run exists; say whether it does.
+    """Wait until the file of a run exists; return whether it does.
 
     Args:
-        path: The ``run-<id>.wandb``, which ``wandb.init`` may return before.
+        path: The ``run-<id>.wandb``; ``wandb.init`` may return before it exists.
         seconds: The longest wait.
     """
     return _comes_true(lambda: os.path.exists(path), seconds)
 
 
 def is_written(path: str, seconds: float) -> bool:
-    """Wait until the file of a run has the record of its end; say whether it has.
+    """Wait until the file of a run has the record of its end; return whether it has.
 
     Args:
-        path: The ``run-<id>.wandb``; where it was removed, there is nothing to wait for.
+        path: The ``run-<id>.wandb``; if it was removed, the wait ends.
         seconds: The longest wait.
     """
     return _comes_true(lambda: _has_end(path) or not os.path.exists(path), seconds) and _has_end(
@@ -35,7 +35,7 @@ def _comes_true(condition: Callable[[], bool], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            return condition()  # this process may have been the one that was stopped
+            return condition()  # this process may have been suspended meanwhile
         time.sleep(0.02)
     return True
 
@@ -44,5 +44,5 @@ def _has_end(path: str) -> bool:
     record: Any = import_module("wandb.proto.wandb_internal_pb2").Record
     try:
         return any(record.FromString(data).HasField("exit") for data in last_records(path))
-    except Exception:  # of a record that is half written
+    except Exception:  # a record that is partly written
         return False

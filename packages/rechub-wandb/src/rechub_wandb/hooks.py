@@ -1,4 +1,4 @@
-"""Hooks of wandb: the functions of the process that it replaces, also in forked processes."""
+"""Hooks of wandb: the functions of the process that it replaces, including at fork."""
 
 import os
 import sys
@@ -12,13 +12,14 @@ _SERVICE = "WANDB_SERVICE"
 
 
 class _Hook:
-    """An attribute that wandb replaces once in a process, for good.
+    """An attribute that wandb replaces once per process, permanently.
 
-    It is put back when no run of wandb is active, and wandb's is put in again for the next run.
+    The original is restored when no run of wandb is active, and the hook is installed again for the
+    next run.
 
     Args:
-        owner: What has the attribute.
-        name: The attribute; an object that takes it from its class is given it back that way.
+        owner: The object with the attribute.
+        name: The attribute; if it came from the class, the instance attribute is deleted again.
     """
 
     def __init__(self, owner: Any, name: str) -> None:
@@ -64,9 +65,9 @@ def load_wandb() -> Any:
 
 @contextmanager
 def hooks_followed() -> Iterator[None]:
-    """In this block wandb may put its hooks in; notice them, and what it sets for its children.
+    """Record the hooks and environment variables that wandb sets in the block.
 
-    It tells processes that are started later where its service is, which dies before they do.
+    The variables pass the address of wandb's service to child processes, which may outlive it.
     """
     before, service = [hook.get() for hook in _HOOKS], os.environ.get(_SERVICE)
     try:
@@ -79,13 +80,13 @@ def hooks_followed() -> Iterator[None]:
 
 
 def release_hooks() -> None:
-    """Take wandb's hooks out; call it when no run of wandb is open."""
+    """Remove wandb's hooks; call it when no run of wandb is open."""
     for hook in _HOOKS:
         hook.closed()
 
 
 def leave_forked_processes_alone(wandb: Any) -> None:
-    """Let a process that is forked end without wandb's own end, which only fails there."""
+    """Disable wandb's exit handler in forked processes, where it fails."""
     connection: Any = getattr(wandb.setup(), "_connection", None)
     forget = getattr(connection, "_cleanup", None)
     if forget is None or connection in _connections or not hasattr(os, "register_at_fork"):

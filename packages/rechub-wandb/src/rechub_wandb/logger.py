@@ -31,7 +31,7 @@ _LONGEST_OPENING, _LONGEST_WRITING = 10.0, 30.0
 
 log = logging.getLogger("torch_rechub.tracking")
 
-# wandb's own columns, which it would write over a metric of that name without a word, and ours.
+# reserved columns: wandb's own, which would silently overwrite a metric of that name, and ours
 _RESERVED = frozenset({"", "_runtime", "_step", "_timestamp", "_wandb", "step"})
 
 
@@ -47,8 +47,8 @@ class WandbLogger(RunLogger):
     unless you ask for them: with `settings`, with `save_code=True`, or with wandb's environment
     variables.
 
-    wandb writes to the disk ten times a second, so a killed process loses no more than its last
-    row, which wandb holds back until the next step or `flush()`; trainers flush each epoch.
+    wandb writes to the disk ten times a second, so a killed process loses at most its last row,
+    which wandb holds back until the next step or `flush()`; trainers flush after each epoch.
 
     wandb's own step can only grow. Values for an earlier step are recorded at wandb's next step
     with their own in the column ``step``, and reported once. A name logged twice at one step keeps
@@ -69,13 +69,13 @@ class WandbLogger(RunLogger):
             ``settings={…}``, …
 
     Attributes:
-        run: The open ``wandb.Run``, for whatever else wandb can do.
+        run: The open ``wandb.Run``, for direct use of wandb.
 
     Raises:
         ImportError: wandb is missing or broken.
         TypeError: An argument that ``wandb.init`` does not know, or a `config` that is not a dict.
         ValueError: An id of a run that holds a secret.
-        OSError: `dir` cannot be made or written.
+        OSError: `dir` cannot be created or written.
         wandb.errors.Error: wandb could not open the run, for instance for lack of an API key.
 
     Example:
@@ -111,7 +111,7 @@ class WandbLogger(RunLogger):
         self.run = open_run(wandb, options)
         self._wandb = wandb
         self._names = LegalNames("WandbLogger", lambda n: f"{n}_" if n in _RESERVED else n)
-        # Several processes may write to a run in shared mode, so steps are not ours to set there.
+        # in shared mode several processes write to a run, so wandb must number the steps
         self._own_steps = getattr(self.run.settings, "mode", None) == "shared"
         self._axis_of: dict[str, str] = {}
         self._recorded: dict[str, int] = {}
@@ -124,14 +124,14 @@ class WandbLogger(RunLogger):
 
     @property
     def recovery(self) -> str:
-        """Where the run's files are, and the command that sends them."""
+        """Where the run's files are, and the command that uploads them."""
         folder = self.run.settings.sync_dir
         return f"Its files are in {folder}; send them with: wandb sync {folder}"
 
     def define_axis(self, axis: str, metrics: Sequence[str]) -> None:
         """Give these metrics an x-axis of their own; all others get the axis ``step``.
 
-        From here on a row has its step in the column of its axis, and wandb numbers the rows.
+        From now on a row has its step in the column of its axis, and wandb numbers the rows.
         """
         self._own_steps = True
         self._axis_of |= dict.fromkeys(metrics, axis)
@@ -151,9 +151,9 @@ class WandbLogger(RunLogger):
             self._write_row(row, step, axis)
 
     def write_resume(self, step: int, others: dict[str, int]) -> None:
-        """Leave out the steps that a run opened with `resume` has already: wandb overwrites none.
+        """Skip steps that a resumed run already has, because wandb does not overwrite them.
 
-        Online only; offline, wandb begins a run of the same id, and unites the two at the upload.
+        Online only; offline, wandb starts a run of the same id and merges the two on upload.
         """
         if self.run.resumed:
             columns = {axis: self.run.summary.get(axis, -1) for axis in ("step", *others)}
@@ -179,17 +179,18 @@ class WandbLogger(RunLogger):
                 step,
                 step,
             )
-        # One step on, and committed: neither the row before nor the row after is written over.
+        # at the next step, and committed, so that neither the previous nor the next row is
+        # overwritten
         self.run.log({"step": step, **row}, step=next_step + 1, commit=True)
 
     def flush(self) -> None:
-        """End the row of the last step: wandb holds it back for what may still come to it."""
+        """Commit the row of the last step, which wandb holds back for later values."""
         self._require_open()
         if not self._own_steps:
             self.run.log({}, commit=True)
 
     def write_text(self, name: str, text: str, step: int) -> None:
-        """Write a page that shows the text as it is."""
+        """Write a page that shows the text verbatim."""
         page = f"<pre>{html.escape(text)}</pre>"
         self._write_media(name, self._wandb.Html(page, inject=False), step)
 
@@ -198,7 +199,7 @@ class WandbLogger(RunLogger):
         # wandb takes figures only where the user has imported pyplot.
         drawn = io.BytesIO()
         figure.savefig(drawn, format="png")
-        image = import_module("PIL.Image").open(drawn)  # which matplotlib brings
+        image = import_module("PIL.Image").open(drawn)  # a dependency of matplotlib
         self._write_media(name, self._wandb.Image(image), step)
 
     def write_histogram(self, name: str, counts: list[int], edges: list[float], step: int) -> None:
@@ -207,7 +208,7 @@ class WandbLogger(RunLogger):
         self._write_media(name, histogram, step)
 
     def _write_media(self, name: str, value: Any, step: int) -> None:
-        # What belongs to a step whose row has ended is shown at the next one.
+        # media of a step whose row is committed are shown at the next step
         at = step if self._own_steps else max(step, self.run.step)
         self._write_row({self._names[name]: value}, at)
 
@@ -222,7 +223,7 @@ class WandbLogger(RunLogger):
         self.run.config.update(_config(params), allow_val_change=True)
 
     def close(self, failure: BaseException | None) -> None:
-        """Finish the run, as failed if it died of something, and take wandb's hooks out again."""
+        """Finish the run, as failed after an exception, and remove wandb's hooks."""
         try:
             with forgiving_streams():
                 self.run.finish(exit_code=exit_code(failure))
@@ -238,12 +239,13 @@ class WandbLogger(RunLogger):
             )
 
     def _check_file(self) -> None:
-        if self._file is not None and self.run.settings.mode == "offline":  # else it is sent
+        # online, the file is uploaded anyway
+        if self._file is not None and self.run.settings.mode == "offline":
             self._file.check()
 
 
 def _file(run: Any) -> str:
-    """The file that wandb writes; empty where it writes none, or others write to the run too."""
+    """The file that wandb writes; empty if there is none, or if others write to the run, too."""
     settings, mode = run.settings, run.settings.mode
     if getattr(run, "disabled", False) or mode not in ("online", "offline"):
         return ""
@@ -253,6 +255,6 @@ def _file(run: Any) -> str:
 
 
 def _config(params: Mapping[str, Any]) -> dict[str, Any]:
-    """`params` as wandb can keep them: without ``-`` at the ends; ``_wandb`` is its own."""
+    """Rename `params` for wandb: no ``-`` at the ends, and not ``_wandb``, which is reserved."""
     names = ((name.strip("-"), value) for name, value in in_utf8(params).items())
     return distinct((f"{n}_" if n == "_wandb" else n, value) for n, value in names)

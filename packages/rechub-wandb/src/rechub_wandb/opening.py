@@ -1,4 +1,4 @@
-"""How a run of wandb is opened: what it collects, and where its files go."""
+"""Opening a run of wandb: collected data, folder."""
 
 import logging
 import os
@@ -14,8 +14,8 @@ from .hooks import hooks_followed, leave_forked_processes_alone, release_hooks
 
 log = logging.getLogger("torch_rechub.tracking")
 
-# What wandb collects unless told not to. The x_ names are private to wandb, so only those that the
-# installed version knows are used.
+# Data that wandb collects by default. The x_ names are private, so only those that the installed
+# version knows are used.
 _PRIVACY: dict[str, Any] = {
     "console": "off",
     "disable_code": True,
@@ -27,13 +27,13 @@ _PRIVACY: dict[str, Any] = {
     "x_disable_stats": True,
     "x_save_requirements": False,
 }
-# How often wandb writes to its file, in seconds: by default what 15 seconds brought is lost when
-# the process is killed.
+# Interval in seconds at which wandb writes its file; with the default, a killed process loses 15
+# seconds.
 _OFTEN = {"x_transaction_log_flush_interval": 0.1}
 
 
 def open_run(wandb: Any, options: dict[str, Any]) -> Any:
-    """The run that ``wandb.init`` opens next to others, collecting what was asked."""
+    """Open a run, in parallel with others, that collects only requested data."""
     try:
         with hooks_followed():
             run = _init(wandb, options)
@@ -59,9 +59,9 @@ def _init(wandb: Any, options: dict[str, Any]) -> Any:
 
 
 def _report_what_silence_hides(wandb: Any) -> None:
-    """Send warnings to our log where WANDB_SILENT keeps them from the terminal.
+    """Log warnings that WANDB_SILENT hides from the terminal.
 
-    That wandb gave up its upload is said nowhere else.
+    A failed upload is not reported anywhere else.
     """
     term = import_module("wandb.errors.term")
     if getattr(term, "_silent", False) and getattr(term, "_logger", True) is None:
@@ -69,14 +69,15 @@ def _report_what_silence_hides(wandb: Any) -> None:
 
 
 def _a_run_is_active(wandb: Any) -> bool:
-    # Runs opened with reinit="create_new" are not in wandb.run, yet wandb.init would hand out such
-    # a run again, and two loggers would share it.
+    # runs opened with reinit="create_new" are not in wandb.run, but wandb.init may return such a
+    # run
+    # again, and two loggers would share it
     newest = getattr(wandb.setup(), "most_recent_active_run", None)
     return wandb.run is not None or newest is not None
 
 
 def given_settings(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The options that the user set with `settings`, a mapping or wandb's own class."""
+    """The options in the user's `settings`, a mapping or an object of wandb's class."""
     given: Any = options.get("settings") or {}
     if isinstance(given, Mapping):
         return given
@@ -84,7 +85,7 @@ def given_settings(options: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _settings(wandb: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Collect nothing unasked, write soon; what the user set anywhere wins."""
+    """Collect nothing by default and write often; the user's own settings take precedence."""
     given = given_settings(options)
     elsewhere = wandb.setup().settings  # environment variables and settings files
     known = set(wandb.Settings.model_fields) - elsewhere.model_fields_set
@@ -93,14 +94,14 @@ def _settings(wandb: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         defaults.pop("save_code", None)
     if given.get("save_code") or options.get("save_code") or elsewhere.save_code:
         defaults.pop("disable_code", None)
-    # what is None gives way to the arguments of wandb.init, as the folder does
+    # None, as of the folder, leaves the setting to the arguments of wandb.init
     return {**defaults, **given}
 
 
 def working_folder(settings: Mapping[str, Any]) -> str | None:
-    """Where files go without `dir`; None leaves it to wandb, which takes a temporary folder.
+    """The folder of files without `dir`; None leaves it to wandb, which uses a temporary folder.
 
-    Absolute: wandb's process keeps the first working directory that it saw.
+    Absolute, because wandb's process keeps its first working directory.
     """
     given = settings.get("root_dir") or os.environ.get("WANDB_DIR")
     if given:
@@ -110,7 +111,7 @@ def working_folder(settings: Mapping[str, Any]) -> str | None:
 
 
 def writable(folder: str | os.PathLike[str]) -> str:
-    """`folder`, absolute, made if needed: wandb would take a temporary folder by itself."""
+    """Return `folder` as an absolute path, created if needed; wandb would fall back to another."""
     path = local_directory("WandbLogger", "dir", folder)
     os.makedirs(path, exist_ok=True)
     if not os.access(path, os.W_OK):
@@ -119,6 +120,6 @@ def writable(folder: str | os.PathLike[str]) -> str:
 
 
 def release_when_closed(wandb: Any) -> None:
-    """Take wandb's hooks out when no run of wandb is open."""
+    """Remove wandb's hooks if no run of wandb is open."""
     if not _a_run_is_active(wandb):
         release_hooks()

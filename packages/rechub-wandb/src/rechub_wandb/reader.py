@@ -1,4 +1,4 @@
-"""Reads what wandb left on disk, of offline and online runs alike; no network, no account."""
+"""Reads wandb's files on disk, of offline and online runs, without network or account."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,30 +13,29 @@ from torch_rechub.runs.damage import Damage
 from torch_rechub.runs.framing import leveldb_records
 
 _IDENT, _VERSION = b":W&B\xe1\xbe", 0
-# wandb's exit codes, as a shell gives them to a process that a signal ended: SIGINT, SIGTERM
+# wandb's exit codes for runs ended by a signal, as in a shell: SIGINT, SIGTERM
 _INTERRUPTED = {130, 143, 255}
 
 
 class WandbRunReader:
     """One ``run-<id>.wandb`` is one run.
 
-    wandb keeps no column for metrics logged in nested dicts, whose names are joined with ``/``.
-    Values that are not numbers, such as images, are left out. `WandbLogger` keeps the step of
-    values that arrived late in the column ``step``. A metric that was defined with an x-axis of
-    whole numbers has its steps from there.
+    Names of metrics in nested dicts are joined with ``/``. Values other than numbers, such as
+    images, are skipped. `WandbLogger` stores the step of late values in the column ``step``. The
+    steps of a metric defined with an integer x-axis are the values of that axis.
     """
 
     patterns = ("run-*.wandb",)
     whole_folders = False
 
     def read(self, files: Sequence[Path]) -> Iterator[Run]:
-        """The runs of `files`."""
+        """Iterate over the runs of `files`."""
         for path in files:
             yield _run(path)
 
 
 def wandb_records(path: Path, damage: Damage) -> Iterator[tuple[int, Any]]:
-    """Place and protobuf message of each record of a ``.wandb`` file, as ``wandb.proto`` has it."""
+    """Iterate over the position and protobuf message of each record (``wandb.proto``)."""
     record = import_module("wandb.proto.wandb_internal_pb2").Record
     for at, data in leveldb_records(path, _IDENT, _VERSION, damage):
         try:
@@ -51,7 +50,7 @@ def _run(path: Path) -> Run:
         for at, record in wandb_records(path, damage):
             try:
                 state.add(record)
-            except Exception as error:  # whatever a script logged, it costs its record
+            except Exception as error:  # an invalid value costs its own record only
                 damage.add(at, f"{type(error).__name__}: {error}")
     return Run(
         backend="wandb",
@@ -63,7 +62,7 @@ def _run(path: Path) -> Run:
 
 
 class _State:
-    """The run as the records so far give it."""
+    """The state of the run after the records so far."""
 
     def __init__(self, name: str) -> None:
         self.fields: dict[str, Any] = {"name": name}
@@ -104,7 +103,7 @@ def _about(run: Any) -> dict[str, Any]:
 def _add_row(
     history: Any, axes: Mapping[str, str], metrics: dict[str, list[tuple[int, float]]]
 ) -> float:
-    """Add the numbers of a row; gives the time of the row, in seconds."""
+    """Add the numbers of a row; return the time of the row, in seconds."""
     media = {item.nested_key[0] for item in history.item if "_type" in item.nested_key[1:]}
     row = {
         "/".join(item.nested_key) or item.key: _number(item)
@@ -121,13 +120,13 @@ def _add_row(
         at = own if own is not None and float(own).is_integer() else step
         if value is not None and at is not None and name not in axes.values():
             points.append((name, int(at), float(value)))
-    for name, at, value in points:  # all of a row, or nothing
+    for name, at, value in points:  # a row is added as a whole or not at all
         metrics.setdefault(name, []).append((at, value))
     return time or 0.0
 
 
 def _number(item: Any) -> int | float | None:
-    # Newer versions of wandb may write numbers as such, next to those in JSON.
+    # newer versions of wandb may write numbers as numbers, in addition to JSON
     value: Any = None
     if item.value_json:
         value = json.loads(item.value_json)
@@ -152,7 +151,7 @@ def _update(params: dict[str, Any], config: Any) -> None:
 
 
 def _end(started: datetime | None, runtime: int, last: float) -> datetime | None:
-    """Known are how long the run took, in whole seconds, and when each row was logged."""
+    """Estimate the end from the duration, in whole seconds, and the times of the rows."""
     row = moment(last) if last else None
     ends = [] if row is None else [row]
     if started is not None:

@@ -50,7 +50,7 @@ def _form_of(part: nn.Module) -> Callable[..., Any] | None:
 def _activation_unit(
     unit: ActivationUnit, history: Tensor, target: Tensor, mask: Tensor | None = None
 ) -> Tensor:
-    """Apply the network to all steps, which are independent in evaluation; padding gets weight 0."""
+    """Apply the network to all steps, independent in evaluation; padding gets weight 0."""
     valid = (torch.ones_like(history[..., 0]) if mask is None else mask).bool()
     v = target.unsqueeze(1).expand_as(history)
     a = unit.activations(history.flatten(0, 1), v.flatten(0, 1)).view_as(valid)
@@ -74,7 +74,7 @@ def _gru(gru: nn.GRU) -> Callable[..., Any]:
 
 
 def _gru_weights(gru: nn.GRU, layer: str) -> list[Tensor]:
-    """W, R and b in the gate order of ONNX: the update gate first; torch has the reset gate first."""
+    """W, R and b in the gate order of ONNX: update before reset, unlike torch."""
     w, r = (_by_gate(getattr(gru, f"weight_{part}_{layer}")) for part in ("ih", "hh"))
     b = w.new_zeros(2 * len(w))
     if gru.bias:
@@ -153,7 +153,7 @@ def _translations() -> Translations:
 
 
 def _augru_step(u: Any) -> Any:
-    """The body graph of `AUGRU_Cell`: from h, g = x W + b and a to the next h, as state and output."""
+    """The body graph of `AUGRU_Cell`: h, g = x W + b and a to the next h, as state and output."""
     from onnxscript import ir
 
     h, g, a = (ir.Value(name=f"augru_{name}") for name in ("h", "g", "a"))

@@ -1,4 +1,4 @@
-"""MetaBalance: scales the gradients of auxiliary tasks to the norm of the target task's gradient."""
+"""MetaBalance: scales the gradients of auxiliary tasks to the target task's norm."""
 
 from collections.abc import Sequence
 

@@ -81,7 +81,7 @@ class LazyAdam(LazyOptimizer):
 
 
 class LazyAdamW(LazyAdam):
-    """AdamW with lazy updates: Adam with decoupled weight decay, w ← (1 − lr · λ) w before each step.
+    """AdamW with lazy updates: decoupled weight decay, w ← (1 − lr · λ) w before each step.
 
     Args:
         params: Parameters.

@@ -66,7 +66,7 @@ class ModelContract(Contract):
         raise NotImplementedError("return a new model")
 
     def make_inputs(self, n: int) -> Inputs:
-        """Return random inputs of `n` rows: a dict of columns, or a tuple of arguments of `forward`.
+        """Return random inputs of `n` rows: a dict of columns, or a tuple for `forward`.
 
         Dense inputs are floating-point tensors. The first dimension of all inputs are the rows.
         """
