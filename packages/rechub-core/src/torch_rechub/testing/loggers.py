@@ -159,7 +159,7 @@ class LoggerContract(Contract):
         assert recorded.failed is False
 
     def test_numbers_of_any_kind_are_recorded(self, tmp_path: Path) -> None:
-        """Bools, ints, NaN, infinity, NumPy numbers, and objects with `.item()`, such as tensors."""
+        """Bools, ints, NaN, infinity, NumPy numbers, objects with `.item()`, such as tensors."""
         floats = {"nan": float("nan"), "inf": float("inf")}
         numbers = {"bool": True, "int": 7, "numpy": np.float32(0.5), "tensor": _Tensor(0.25)}
         with self.make_logger(tmp_path) as logger:
