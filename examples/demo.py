@@ -2,7 +2,7 @@
 
 Label: rating >= 4. Split: random 8:1:1. The test AUC is printed next to that of a logistic
 regression on the same columns and rows. Without a network the data are a synthetic click log, which
-comes with the best AUC that any model could reach on it.
+comes with the best AUC that any model can reach on it.
 
     hatch run demo            # or: python examples/demo.py --seed 1 --epochs 5
 """
@@ -27,7 +27,7 @@ from torch_rechub.utils.data import DataGenerator
 
 
 def load_data():
-    """The columns, the labels, and a line that says what they are."""
+    """Return the columns, the labels, and a description of the data."""
     try:
         x, y = movielens_100k().clicks(min_rating=4)
         return x, y, "MovieLens-100K (rating >= 4 is a click)"
@@ -40,7 +40,7 @@ def load_data():
 
 
 def describe(x, embed_dim=16):
-    """A feature for each column: integers are ids, matrices of integers sequences padded with 0."""
+    """Return a feature for each column: integers are ids, integer matrices are padded sequences."""
     return [
         DenseFeature(name)
         if values.dtype.kind == "f"
@@ -52,7 +52,7 @@ def describe(x, embed_dim=16):
 
 
 def logistic_regression(x, y, train, test):
-    """The baseline: a weight for each id of each column; its probabilities of the test rows."""
+    """The baseline: logistic regression on one-hot columns; returns probabilities of test rows."""
 
     def one_hot(values):
         columns = values.reshape(len(values), -1)
@@ -67,7 +67,7 @@ def logistic_regression(x, y, train, test):
 
 
 def open_trackers(out, name, config, project="rechub-demo"):
-    """A file of JSON lines and every tracker that is installed, offline; how to look at each."""
+    """Open a JSON lines file and all installed trackers, offline; return commands to view them."""
     installed = available_loggers()
     loggers = [JSONLLogger(project, name, config, dir=out / "jsonl")]
     views = [f"rechub compare {out / 'jsonl'}"]
@@ -95,7 +95,7 @@ def open_trackers(out, name, config, project="rechub-demo"):
 
 
 def print_epochs(history):
-    """One line an epoch."""
+    """Print one line per epoch."""
     print(f"\n{'epoch':>5}  {'train loss':>10}  {'val AUC':>8}  {'rate':>8}  {'seconds':>7}")
     for row in history:
         print(
@@ -105,7 +105,7 @@ def print_epochs(history):
 
 
 def main():
-    """Load, train, test, and say where the run is."""
+    """Load, train, test, and print where the run is recorded."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lr", type=float, default=1e-3)

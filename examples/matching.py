@@ -6,8 +6,8 @@ inner product of embeddings, once without those that the user has rated before (
 them ("unmasked"); of equal scores the movie of lower id comes first. For each of the two, the epoch
 of best validation NDCG@10 is tested. One to four minutes on one core of a busy machine.
 
-Five models read a user's history. BPRMF, LightGCN and NeuMF know a user by number, and rank first
-what they were trained on, the movies rated before: of them only the masked figures say anything.
+Five models read a user's history. BPRMF, LightGCN and NeuMF read a user id, and rank the movies of
+training first: only their masked metrics are meaningful.
 
     python examples/matching.py dssm     # or: facebook_dssm, youtube_dnn, gru4rec, sasrec,
                                          #     bpr_mf, light_gcn, neumf
@@ -63,15 +63,15 @@ MODELS = ("dssm", "facebook_dssm", "youtube_dnn", "gru4rec", "sasrec", *OF_NUMBE
 
 
 class Recipe(NamedTuple):
-    """A model and how it is trained.
+    """A model and its training settings.
 
     Attributes:
         model: The model.
-        options: Those of `MatchTrainer` that make its objective.
-        epochs: How many.
-        rows: Rows a batch.
-        negatives: The shape of a row's negatives, which each epoch draws anew; None draws none.
-        rows_of: Makes the rows of the users' movies.
+        options: The options of `MatchTrainer` that define the objective.
+        epochs: Number of epochs.
+        rows: Batch size.
+        negatives: The shape of the negatives of a row, drawn anew in each epoch; None for none.
+        rows_of: Creates rows from the users' movies.
         criterion: A loss in place of the trainer's.
         lr: Adam's learning rate.
     """
@@ -87,14 +87,14 @@ class Recipe(NamedTuple):
 
 
 def sequence(name, pooling, shared_with="item"):
-    """Movies in the table of `shared_with`."""
+    """Return a sequence feature of movies with the table of `shared_with`."""
     return SequenceFeature(
         name, N_ITEMS, DIM, pooling, shared_with, padding_idx=0, initializer=INIT
     )
 
 
 def build(name, frequency):
-    """The recipe of a model that reads a history; `frequency` says how often a movie occurs."""
+    """Return the recipe of a model of histories; `frequency` are the counts of movies."""
     item, pooled = SparseFeature("item", N_ITEMS, DIM, initializer=INIT), sequence("seq", "mean")
     history, negatives = sequence("seq", "concat"), sequence("neg", "concat")
     if name == "dssm":
@@ -118,13 +118,13 @@ def build(name, frequency):
     return Recipe(model, {"mode": 1}, 15, 128, (LENGTH,), overlapping_pieces_of)
 
 
-def build_of_numbers(name, films_of_users):
-    """The recipe of a model that knows a user by number."""
+def build_of_numbers(name, movies_of_users):
+    """Return the recipe of a model of user ids."""
     user, item, negative = (
         SparseFeature(column, size, DIM, initializer=INIT)
         for column, size in (("user", N_USERS), ("item", N_ITEMS), ("neg", N_ITEMS))
     )
-    x = pairs_of([films[:-2] for films in films_of_users])
+    x = pairs_of([movies[:-2] for movies in movies_of_users])
     pairs = (x["user"], x["item"])
     model, mode, penalty, lr = {
         "bpr_mf": lambda: (BPRMF(user, item, negative), 1, 1e-5, 5e-3),
@@ -137,13 +137,13 @@ def build_of_numbers(name, films_of_users):
 
 
 class Redrawn:
-    """A loader that draws other negatives for each epoch.
+    """A loader that draws new negatives in each epoch.
 
     Args:
         x: The columns of the rows, without negatives.
-        recipe: The shape of a row's negatives, and the rows of a batch.
-        random: The generator to draw from.
-        labels: Whether a row of label 0 is made of each negative.
+        recipe: The recipe with the shape of the negatives and the batch size.
+        random: The random generator.
+        labels: Whether each negative becomes a row with label 0.
     """
 
     def __init__(self, x, recipe, random, labels):
@@ -159,7 +159,7 @@ class Redrawn:
 
 
 class TestsOfBest(Callback):
-    """Tests the epoch of best validation NDCG@10, of each protocol.
+    """A callback that tests the epoch with the best validation NDCG@10 of each protocol.
 
     Args:
         users: The movies of each user.
@@ -172,16 +172,16 @@ class TestsOfBest(Callback):
 
     def __init__(self, users, columns):
         self.unmasked = retrieval_of(users, 2, masked=False, columns=columns)
-        # a user by number is what was trained on; a history has one movie more
+        # a user id is the same in the test; a history has one more movie
         self.test_data = {p: retrieval_of(users, 1, p == "masked", columns) for p in PROTOCOLS}
         self.best, self.tests, self.epochs = dict.fromkeys(PROTOCOLS, -1.0), {}, {}
 
     def on_fit_begin(self, trainer):
-        """Remember the trainer, which evaluates."""
+        """Store the trainer."""
         self.trainer = trainer
 
     def on_epoch_end(self, row):
-        """Test what is the best so far."""
+        """Test the model if it is the best so far."""
         trainer, model = self.trainer, self.trainer.model
         unmasked = trainer.evaluate_retrieval(model, self.unmasked, METRICS)["ndcg@10"]
         validated = {"masked": row["val/ndcg@10"], "unmasked": unmasked}
@@ -193,10 +193,10 @@ class TestsOfBest(Callback):
 
 
 def train(recipe, users, seed, epochs=None, device="cpu", folder=None, logger=None):
-    """Train a model; return the trainer and the tests of each protocol's best epoch."""
+    """Train a model; return the trainer and the test metrics of the best epoch of each protocol."""
     model, random = recipe.model, np.random.default_rng(seed)
     inputs = input_columns(model)
-    x = recipe.rows_of([films[:-2] for films in users])
+    x = recipe.rows_of([movies[:-2] for movies in users])
     x = {name: column for name, column in x.items() if name in inputs}
     if recipe.negatives is None:
         loader = TableLoader(PredictDataset(x), recipe.rows, shuffle=True)
@@ -234,7 +234,7 @@ def main():
     args = parser.parse_args()
     torch.manual_seed(args.seed)
 
-    users = [films for films, _ in users_in_order()]
+    users = [movies for movies, _ in users_in_order()]
     frequency = popularity(users)
     if args.model in OF_NUMBERS:
         recipe = build_of_numbers(args.model, users)

@@ -1,7 +1,7 @@
-"""Predict two things at once on MovieLens-100K: whether a movie is liked, and whether it is loved.
+"""Predict two labels on MovieLens-100K: a rating of 4 or more, and a rating of 5.
 
 Tasks: rating >= 4 and rating = 5. Split: random 8:1:1. The test AUC of each is printed next to that
-of ranking movies by their mean label in training.
+of a ranking of movies by their mean label in training.
 
     python examples/multi_task.py              # MMOE; or: shared_bottom, ple
 """
@@ -11,7 +11,7 @@ import argparse
 import numpy as np
 import torch
 from demo import describe
-from zoo_tasks.baselines import films_mean_label
+from zoo_tasks.baselines import movies_mean_label
 
 from torch_rechub.basic.metric import auc_score
 from torch_rechub.basic.tracking import TensorBoardXLogger
@@ -24,14 +24,14 @@ TASKS = ("rating >= 4", "rating = 5")
 
 
 def liked_and_loved():
-    """The columns, and the labels of both tasks."""
+    """Return the columns and the labels of both tasks."""
     data = movielens_100k()
     x, liked = data.clicks(min_rating=4)
     return x, np.stack([liked, data.clicks(min_rating=5)[1]], axis=1)
 
 
 def build(name, features):
-    """A model with one tower a task."""
+    """Return a model with one tower per task."""
     kinds = ["classification", "classification"]
     hidden = {"dims": [64], "dropout": 0.3}
     towers = [{"dims": [32], "dropout": 0.3}] * 2
@@ -71,11 +71,11 @@ def main():
     trainer.fit(train, val)
 
     scores = trainer.evaluate(trainer.model, test)
-    film, rows = x["item_id"], train.dataset.indices.numpy()
+    movie, rows = x["item_id"], train.dataset.indices.numpy()
     test_rows = test.dataset.indices.numpy()
     for task, score, labels in zip(TASKS, scores, y.T, strict=True):
-        mean = films_mean_label(film[rows], labels[rows])
-        baseline = auc_score(labels[test_rows], mean[film[test_rows]])
+        mean = movies_mean_label(movie[rows], labels[rows])
+        baseline = auc_score(labels[test_rows], mean[movie[test_rows]])
         print(f"{task:<12} {args.model} test AUC {score:.4f}  movies' mean label {baseline:.4f}")
 
 

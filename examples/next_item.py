@@ -21,37 +21,37 @@ from torch_rechub.utils.data import SequenceDataGenerator
 
 
 def samples(pieces, batch_size, shuffle=False):
-    """A loader of (movies, positions, seconds before the last movie, the movie that came next)."""
-    films = np.zeros((len(pieces), LENGTH), dtype=np.int64)
-    seconds = np.zeros_like(films)
+    """Return a loader of movies, positions, seconds before the last movie, and next movies."""
+    movies = np.zeros((len(pieces), LENGTH), dtype=np.int64)
+    seconds = np.zeros_like(movies)
     for row, (ids, times) in enumerate(pieces):
         n = min(len(ids) - 1, LENGTH)
-        films[row, LENGTH - n :] = ids[-n - 1 : -1]
+        movies[row, LENGTH - n :] = ids[-n - 1 : -1]
         seconds[row, LENGTH - n :] = times[-2] - times[-n - 1 : -1]
     positions = np.tile(np.arange(LENGTH), (len(pieces), 1))
     targets = np.array([ids[-1] for ids, _ in pieces])
-    generator = SequenceDataGenerator(films, positions, targets, seconds)
+    generator = SequenceDataGenerator(movies, positions, targets, seconds)
     (loader,) = generator.generate_dataloader(batch_size=batch_size, shuffle=shuffle)
     return loader
 
 
 def loaders(users):
-    """Of training, with the next movie at each step, and of validation and test."""
+    """Return the loaders of training, with the next movie at each step, validation and test."""
     pieces = [
-        (films[max(0, end - LENGTH - 1) : end], times[max(0, end - LENGTH - 1) : end])
-        for films, times in users
-        for end in range(len(films) - 2, 1, -LENGTH)
+        (movies[max(0, end - LENGTH - 1) : end], times[max(0, end - LENGTH - 1) : end])
+        for movies, times in users
+        for end in range(len(movies) - 2, 1, -LENGTH)
     ]
-    val = samples([(films[:-1], times[:-1]) for films, times in users], 256)
+    val = samples([(movies[:-1], times[:-1]) for movies, times in users], 256)
     return samples(pieces, 128, shuffle=True), val, samples(users, 256)
 
 
 def most_popular(users):
-    """The metrics of ranking movies by how often they occur in training."""
-    films = [ids for ids, _ in users]
-    counts, targets = popularity(films), [[ids[-1]] for ids in films]
-    seen = [np.append(ids[-LENGTH - 1 : -1], 0) for ids in films]
-    return evaluate_retrieval(np.ones((len(films), 1)), counts[:, None], targets, seen)
+    """Return the metrics of a ranking by popularity in training."""
+    movies = [ids for ids, _ in users]
+    counts, targets = popularity(movies), [[ids[-1]] for ids in movies]
+    seen = [np.append(ids[-LENGTH - 1 : -1], 0) for ids in movies]
+    return evaluate_retrieval(np.ones((len(movies), 1)), counts[:, None], targets, seen)
 
 
 def main():
@@ -73,7 +73,7 @@ def main():
         optimizer_params={"lr": 1e-3, "weight_decay": 1e-5},
         n_epoch=args.epochs,
         earlystop_patience=3,
-        monitor="val/loss",  # of 943 users, accuracy counts about ten
+        monitor="val/loss",  # accuracy would count about ten hits among 943 users
         model_path=args.out,
         model_logger=TensorBoardXLogger(f"{args.out}/hstu-seed{args.seed}"),
     )

@@ -1,4 +1,4 @@
-"""Train any model by name on MovieLens-100K, over several seeds, and keep the table of results.
+"""Train any model by name on MovieLens-100K, over several seeds, and update the table of results.
 
 The tasks: `ctr`, which ratings are 4 or 5 stars; `retrieval`, the next movie of a user by the inner
 product of embeddings; `multi-task`, two labels at once; `next-item`, the next movie of a sequence.
@@ -58,7 +58,7 @@ def arguments():
 
 
 def trackers(args, name, settings):
-    """The loggers of a run."""
+    """Return the loggers of a run."""
     if args.logger == "none":
         return []
     if args.logger == "all":
@@ -68,7 +68,7 @@ def trackers(args, name, settings):
 
 
 def measure(task, model, seed, args):
-    """One run of one model, recorded."""
+    """Measure one run of a model, and record it."""
     settings = {"task": task, "model": model, "seed": seed}
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
         opened = trackers(args, f"{task}-{model}-seed{seed}", settings)
@@ -82,7 +82,7 @@ def measure(task, model, seed, args):
 
 
 def measure_all(runs, args):
-    """Yield each run, a task, a model and a seed, with its outcome, in the order they end."""
+    """Yield task, model, seed and outcome of each run, in the order of completion."""
     context = get_context("spawn")
     with ProcessPoolExecutor(args.jobs, context, torch.set_num_threads, (1,)) as pool:
         started = {pool.submit(measure, *run, args): run for run in runs}
@@ -91,7 +91,7 @@ def measure_all(runs, args):
 
 
 def write_table(args):
-    """Measure the baselines, then the models wanted; the table grows with each model."""
+    """Measure the baselines, then the given models; the table is written after each model."""
     baselines = [(task, model) for task in args.tasks for model in TASKS[task].BASELINES]
     models = [(t, m) for t in args.tasks for m in ORDER[t] if not args.models or m in args.models]
     models = [model for model in models if model not in baselines]
@@ -109,7 +109,7 @@ def write_table(args):
 
 
 def add_to_table(task, model, found, args):
-    """Add the rows of a model that, as its baselines, is measured with every seed."""
+    """Add the rows of a model once it and its baselines are measured with all seeds."""
 
     def outcomes(name):
         return [found[task, name][seed] for seed in args.seeds]
@@ -122,7 +122,7 @@ def add_to_table(task, model, found, args):
 
 
 def write_docs(path):
-    """Put the table into the pages of both languages."""
+    """Write the table into the pages of both languages."""
     for language in ("en", "zh"):
         page = DOCS / language / "zoo.md"
         text = results.with_tables(page.read_text(encoding="utf-8"), results.read(path), language)
@@ -130,7 +130,7 @@ def write_docs(path):
 
 
 def main():
-    """List, train or write, as asked."""
+    """List models, train, or write pages."""
     args = arguments()
     if args.list:
         for task in args.tasks:

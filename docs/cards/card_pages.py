@@ -1,9 +1,9 @@
 """Writes docs/en/models.md and docs/zh/models.md, the model cards: `hatch run cards`.
 
-What a card says is in the docstring of its model. What docstrings cannot say is next to this file:
-the words of the pages, en.json and zh.json, and in zh.json, under "models", a Chinese sentence for
-each model; a model without one has the English sentence on both pages. Results come from
-docs/results/movielens-100k.csv, where that has rows of a model.
+The contents of a card come from the docstring of its model. The other texts of the pages are in
+en.json and zh.json; zh.json also has a Chinese summary of each model, under "models". A model
+without one has the English summary on both pages. Results come from
+docs/results/movielens-100k.csv.
 """
 
 import csv
@@ -23,7 +23,7 @@ Rows = Sequence[Mapping[str, str]]
 
 
 def pages(results: Path = RESULTS, leave_out: Collection[str] = ()) -> dict[Path, str]:
-    """The pages as they ought to be, by their paths, without the models to leave out."""
+    """Return the contents of the pages by path, without the models to leave out."""
     words = {language: read_words(language) for language in ("en", "zh")}
     rooms, measured = read_cards(words["zh"]["models"]), read_results(results)
     rooms = {room: [c for c in found if c.name not in leave_out] for room, found in rooms.items()}
@@ -34,17 +34,17 @@ def pages(results: Path = RESULTS, leave_out: Collection[str] = ()) -> dict[Path
 
 
 def read_words(language: str) -> dict[str, Any]:
-    """What is the same on every card in a language."""
+    """Read the texts of the cards in a language."""
     file = Path(__file__).with_name(f"{language}.json")
     words: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return words
 
 
 def read_results(path: Path) -> dict[str, dict[str, list[dict[str, str]]]]:
-    """The rows of a results file by model and task; none where there is no file yet.
+    """Read the rows of a results file by model and task; empty if there is no file yet.
 
     Raises:
-        ValueError: It has other columns.
+        ValueError: The file has other columns.
     """
     found: dict[str, dict[str, list[dict[str, str]]]] = {}
     if not path.exists():
@@ -64,7 +64,7 @@ def page(
     rooms: Mapping[str, Sequence[Card]],
     results: Mapping[str, Mapping[str, Rows]],
 ) -> str:
-    """A page of all cards in one language."""
+    """Return the page of all cards in a language."""
     parts = ["\n".join(words["opening"])]
     for room, cards in rooms.items():
         links = words["separator"].join(f"[`{c.name}`](#{anchor(c.name)})" for c in cards)
@@ -78,7 +78,7 @@ def page(
 def written(
     card: Card, language: str, words: Mapping[str, Any], results: Mapping[str, Rows]
 ) -> str:
-    """A card. The text of docstrings is English, so a Chinese card links to it."""
+    """Return a card. Docstrings are in English, so a Chinese card links to the English one."""
     facts = {
         words["paper"]: linked(card.paper),
         words["trainer"]: f"`{card.trainer}`" + (words["in_batch"] if card.in_batch else ""),
@@ -105,9 +105,9 @@ def written(
 
 
 def measured(rows: Rows, words: Mapping[str, Any]) -> str:
-    """The results of a model on one task, apart from its distances from baselines.
+    """Return the results of a model on a task, without its differences to baselines.
 
-    What was not measured is an empty text in the file: the spread over one seed, for instance.
+    Values that were not measured are empty in the file, such as the deviation over one seed.
     """
     figures = [f"{r['metric']} {figure(r)}" for r in rows if "−" not in r["metric"]]
     about = {"seeds": rows[0]["seeds"].replace(" ", words["separator"])}
@@ -120,23 +120,23 @@ def measured(rows: Rows, words: Mapping[str, Any]) -> str:
 
 
 def figure(row: Mapping[str, str]) -> str:
-    """Mean ± standard deviation, where seeds differ."""
+    """Format mean ± standard deviation, the latter if seeds differ."""
     spread = f" ± {float(row['sd']):.4f}" if row["sd"] and float(row["sd"]) > 0 else ""
     return f"{float(row['mean']):.4f}{spread}"
 
 
 def linked(paper: str) -> str:
-    """A reference with links to arXiv."""
+    """Add links to arXiv to a reference."""
     return re.sub(r"arXiv (\d{4}\.\d{4,5})", r"[\g<0>](https://arxiv.org/abs/\1)", paper)
 
 
 def anchor(name: str) -> str:
-    """Where the card of a model is on its page."""
+    """Return the anchor of the card of a model."""
     return name.lower().replace(".", "")
 
 
 def markdown(text: str) -> str:
-    """Text of a docstring, where only backticks have a meaning."""
+    """Escape the text of a docstring for Markdown, except for backticks."""
     parts = re.split(r"(``?[^`]+``?)", text)
     special = re.compile(r"[*<]|(?<!\w)_|_(?!\w)")
     return "".join(p if i % 2 else special.sub(r"\\\g<0>", p) for i, p in enumerate(parts))

@@ -8,14 +8,14 @@ from importlib import import_module
 from typing import Any, get_origin, get_type_hints
 
 ROOMS = ("ranking", "matching", "multi_task", "generative")
-# Models that their room does not export, as it exports another of that name.
-FURTHER = {"matching": ["dssm_senet.DSSM"]}
+# models that their package does not export, because it exports another of the same name
+ADDITIONAL = {"matching": ["dssm_senet.DSSM"]}
 TRAINERS = {
     "ranking": "CTRTrainer(model)",
     "matching": "MatchTrainer(model, mode={mode})",
     "multi_task": "MTLTrainer(model, task_types)",
     "generative": "SeqTrainer(model)",
-    # and for models that are trained otherwise than their room is
+    # and of models that are trained by another trainer than the rest of their package
     "DIEN": "CTRTrainer(model, loss_mode=False)",
     "RQVAEModel": "rqvae_trainer.Trainer(model)",
     "TIGERModel": "TigerTrainer(model, data, tokenizer)",
@@ -26,21 +26,21 @@ COMPLEXITY = "Complexity: "
 
 @dataclass(frozen=True)
 class Card:
-    """What there is to say of a model, apart from its results.
+    """The contents of a model card, apart from results.
 
     Attributes:
-        name: How its room exports it.
-        summary: A sentence by language, "en" and "zh".
-        formula: With its line breaks.
+        name: The exported name.
+        summary: Language, "en" or "zh", to summary.
+        formula: The formula, with line breaks.
         notes: The other paragraphs of its docstring.
-        complexity: Multiply-adds a sample.
+        complexity: Number of multiply-adds per sample.
         inputs: The arguments that are features; without any, those of `forward`.
-        signature: How it is made.
-        arguments: What each argument is.
-        shape: Inputs and outputs.
+        signature: The signature, as code.
+        arguments: Argument to description.
+        shape: The shapes of inputs and outputs.
         paper: Authors, title, venue, year, arXiv.
-        trainer: What trains it, as code.
-        in_batch: Whether it can also be trained on the items of a batch.
+        trainer: The trainer, as code.
+        in_batch: Whether it supports in-batch negatives.
     """
 
     name: str
@@ -58,10 +58,10 @@ class Card:
 
 
 def read_cards(chinese: Mapping[str, str]) -> dict[str, list[Card]]:
-    """The cards of each room, given Chinese sentences by the names of models.
+    """Read the cards of each package, with Chinese summaries by model name.
 
     Raises:
-        ValueError: A docstring lacks a part, or a sentence is of no model.
+        ValueError: A docstring lacks a section, or a summary has no model.
     """
     models = {room: models_of(room) for room in ROOMS}
     for name in sorted(set(chinese) - {name for found in models.values() for name in found}):
@@ -73,21 +73,21 @@ def read_cards(chinese: Mapping[str, str]) -> dict[str, list[Card]]:
 
 
 def models_of(room: str) -> dict[str, Any]:
-    """The models of a room by name, sorted without regard to case."""
+    """Return the models of a package by name, sorted case-insensitively."""
     package = f"torch_rechub.models.{room}"
     exported = import_module(package)
     found = {name: getattr(exported, name) for name in exported.__all__}
-    for path in FURTHER.get(room, []):
+    for path in ADDITIONAL.get(room, []):
         module, _, name = path.rpartition(".")
         found[path] = getattr(import_module(f"{package}.{module}"), name)
     return dict(sorted(found.items(), key=lambda pair: pair[0].lower()))
 
 
 def read_card(room: str, name: str, model: Any, chinese: Mapping[str, str]) -> Card:
-    """The card of a model.
+    """Read the card of a model.
 
     Raises:
-        ValueError: The docstring lacks a part.
+        ValueError: The docstring lacks a section.
     """
     body, *rest = SECTION.split(inspect.getdoc(model) or "")
     sections = dict(zip(rest[::2], map(inspect.cleandoc, rest[1::2]), strict=True))
@@ -120,7 +120,7 @@ def read_card(room: str, name: str, model: Any, chinese: Mapping[str, str]) -> C
 
 
 def match_mode(model: Any) -> int:
-    """The mode of `MatchTrainer` for what a model returns: a pair, one logit a row, or a list."""
+    """Return the mode of `MatchTrainer` for the outputs of a model: pairs, logits, or lists."""
     returned = get_type_hints(getattr(model, "score", model.forward)).get("return")
     if get_origin(returned) is tuple:
         return 1
@@ -128,24 +128,24 @@ def match_mode(model: Any) -> int:
 
 
 def signature(model: Any) -> str:
-    """How a model is made, as code without types."""
+    """Return the signature of a model, as code without types."""
     parameters = inspect.signature(model).parameters.values()
     plain = [p.replace(annotation=p.empty) for p in parameters]
     return f"{model.__name__}{inspect.Signature(plain)}"
 
 
 def inputs(model: Any) -> list[str]:
-    """What says what a model reads."""
+    """Return the arguments that describe the inputs of a model."""
     features = [n for n in inspect.signature(model).parameters if re.search("features?$", n)]
     return features or [n for n in inspect.signature(model.forward).parameters if n != "self"]
 
 
 def entries(section: str) -> dict[str, str]:
-    """The names of an Args section, and what each is."""
+    """Parse an Args section to names and descriptions."""
     lines = [one_line(entry) for entry in re.split(r"\n(?=\S)", section)]
     return {name: text for name, _, text in (line.partition(": ") for line in lines)}
 
 
 def one_line(text: str) -> str:
-    """A paragraph without its line breaks."""
+    """Join the lines of a paragraph."""
     return " ".join(text.split())

@@ -1,6 +1,6 @@
-"""The tasks of `zoo.py`: a module each, with its data, its models and its baselines.
+"""The tasks of `zoo.py`: a module each, with data, models and baselines.
 
-A module has `MODELS`, how each model is made, one line a model; `BASELINES`, which of them are
-measured next to any other; `COMPARED`, the metrics whose distance from a baseline is taken seed by
+A module has `MODELS`, the constructor of each model, one line per model; `BASELINES`, the models
+that are always measured; `COMPARED`, the metrics whose difference to a baseline is computed per
 seed; and `measure(name, run)`, which trains and tests one model.
 """

@@ -1,19 +1,19 @@
-"""Baselines that a model must beat: they know no user, or neighbors alone."""
+"""Baselines: popularity by label, and item neighbors."""
 
 import numpy as np
 
 
-def films_mean_label(films, labels, n_films=1683):
-    """The mean label of each movie's rows, with one row of the mean of all labels added."""
-    total = np.bincount(films, labels, n_films) + labels.mean()
-    return total / (np.bincount(films, minlength=n_films) + 1)
+def movies_mean_label(movies, labels, n_movies=1683):
+    """Return the mean label of each movie, smoothed by one row with the global mean."""
+    total = np.bincount(movies, labels, n_movies) + labels.mean()
+    return total / (np.bincount(movies, minlength=n_movies) + 1)
 
 
 def item_neighbors(matrix, k):
-    """ItemKNN: row i holds the cosines of item i with the items whose k nearest it is among.
+    """ItemKNN: return item similarities; row i holds cos(i, j) if i is a k-nearest neighbor of j.
 
-    A user's score of item i is the sum of row i over the items that the user has: cos(i, j), over
-    the columns of the user-item matrix (U, N), where i is one of the k nearest neighbors of j.
+    A user's score of item i is the sum of row i over the user's items. Cosines are those of columns
+    of the user-item matrix (U, N).
     """
     norms = np.maximum(np.linalg.norm(matrix, axis=0), 1)
     cosine = (matrix / norms).T @ (matrix / norms)

@@ -1,4 +1,4 @@
-"""Ranking: whether a user gives a movie 4 or 5 stars, from both and what is known of them.
+"""Ranking: whether a user gives a movie 4 or 5 stars, from features of both.
 
 Split: random 8:1:1, drawn by the seed. Columns: user, movie, age, gender, occupation, release year
 and genres, all as ids, as RecBole's documentation has them. Early stopping by validation AUC. The
@@ -21,7 +21,7 @@ from torch_rechub.models import ranking as R
 from torch_rechub.trainers import CTRTrainer
 from torch_rechub.utils.data import DataGenerator
 
-from .baselines import films_mean_label
+from .baselines import movies_mean_label
 from .runs import Outcome, Run, parameters_of
 
 DIM, FFM_DIM, HISTORY = 16, 4, 20
@@ -29,12 +29,11 @@ EPOCHS, PATIENCE, BATCH = 60, 2, 2048
 MLP = {"dims": [64, 32], "dropout": 0.3}
 
 # Adam's learning rate and weight decay, and the standard deviation of initial embeddings. With
-# a rate of 1e-3 the
-# first four of `FAST` are far from done when they stop.
+# a learning rate of 1e-3 the first four of `FAST` stop long before convergence.
 RATE, DECAY, START = 1e-3, 1e-5, 1e-4
 FAST = ("LR", "FM", "FwFM", "AFM", "DeepFFM", "FatDeepFFM", "MaskNet")
-# Products of small embeddings grow faster than the running statistics of batch normalization
-# follow, and norms hide how small they are: these begin larger, held by decay.
+# Products of small embeddings grow faster than the running statistics of batch normalization can
+# follow: these models start with larger embeddings and weight decay.
 HELD = ("DeepFFM", "FatDeepFFM", "FiBiNet", "MaskNet", "FinalMLP")
 RATE_OF_FAST, DECAY_OF_HELD, START_OF_HELD = 3e-3, 3e-3, 0.1
 
@@ -43,14 +42,14 @@ class Clicks:
     """The clicks under one split, and features of their columns.
 
     Attributes:
-        x: Columns; in addition to those of `MovieLens100K.clicks`: `years`, age and release year as
-            numbers, and `history` and `others`, see `liked_before`.
-        fields: A feature for each column of ids, the pooled genres among them.
-        cross: The same for models of field-aware embeddings.
+        x: The columns of `MovieLens100K.clicks`, and `years`, age and release year as numbers, and
+            `history` and `others`, see `liked_before`.
+        fields: A feature for each column of ids, including the pooled genres.
+        cross: The same for models with field-aware embeddings.
         rows: The rows of training, validation and test.
 
     Args:
-        seed: Of the split.
+        seed: Seed of the split.
         start: Standard deviation of initial embeddings.
     """
 
@@ -65,13 +64,13 @@ class Clicks:
         self.x["years"] = _standardized(self.x["age"], self.x["release_year"])
 
         named = {f.name: f for f in self.fields}
-        self.item, films = named["item_id"], named["item_id"].vocab_size
+        self.item, movies = named["item_id"], named["item_id"].vocab_size
         self.user = [named[n] for n in ("user_id", "age", "gender", "occupation")]
-        self.film = [named[n] for n in ("item_id", "release_year", "genres")]
+        self.movie = [named[n] for n in ("item_id", "release_year", "genres")]
         self.profile = [f for f in self.fields if f is not self.item]
         self.numbers = DenseFeature("years", 2)
         self.history, self.others = (
-            SequenceFeature(name, films, DIM, "concat", shared_with="item_id", padding_idx=0)
+            SequenceFeature(name, movies, DIM, "concat", shared_with="item_id", padding_idx=0)
             for name in ("history", "others")
         )
         n = len(self.fields)
@@ -80,13 +79,13 @@ class Clicks:
         ]
 
     def loaders(self, columns):
-        """Of training, validation and test, with the same rows at each call."""
+        """Return the loaders of training, validation and test, with the same rows at each call."""
         torch.manual_seed(self.seed)
         data = DataGenerator({name: self.x[name] for name in columns}, self.y)
         return data.generate_dataloader(split_ratio=[0.8, 0.1], batch_size=BATCH)
 
 
-# A new model joins by a line here: how it is made of `Clicks`.
+# Add a new model here: its constructor from `Clicks`.
 MODELS = {
     "movie's mean label": None,
     "LR": lambda c: R.LR(c.fields),
@@ -108,7 +107,7 @@ MODELS = {
     "AutoInt": lambda c: R.AutoInt(c.fields, None, 2, 2, 0.0, MLP),
     "DLRM": lambda c: R.DLRM([*c.fields, c.numbers], {"dims": [16]}, MLP),
     "MaskNet": lambda c: R.MaskNet(c.fields, [64, 64], "parallel", MLP),
-    "FinalMLP": lambda c: R.FinalMLP(c.fields, c.user, c.film, MLP, MLP),
+    "FinalMLP": lambda c: R.FinalMLP(c.fields, c.user, c.movie, MLP, MLP),
     "DIN": lambda c: R.DIN(c.profile, [c.history], [c.item], MLP, {"dims": [16]}),
     "DIEN": lambda c: R.DIEN(c.profile, [c.history], [c.others], [c.item], MLP),
     "BST": lambda c: R.BST(c.profile, [c.history], [c.item], MLP, 2, dim_feedforward=64),
@@ -126,7 +125,7 @@ def measure(name: str, run: Run) -> Outcome:
     train, _, test = data.rows
     labels = data.y[test]
     if name == "movie's mean label":
-        mean = films_mean_label(data.x["item_id"][train], data.y[train])
+        mean = movies_mean_label(data.x["item_id"][train], data.y[train])
         return Outcome(_metrics(labels, mean[data.x["item_id"][test]]))
 
     torch.manual_seed(run.seed)
@@ -158,20 +157,20 @@ def _standardized(*columns):
 
 
 def liked_before(x, y, times, train):
-    """The last movies that each row's user liked before, padded with 0 on the left.
+    """Return the last movies that each row's user liked before, padded with 0 on the left.
 
-    Only positives of training rows count, and only those earlier than the row by its
-    timestamp: a row's label, labels of validation and test, and what came later stay unknown.
-    `others` are movies drawn at random, one next to each of the history.
+    Only positives of training rows with earlier timestamps count, so that neither the row's own
+    label, nor labels of validation and test, nor later events leak. `others` are random movies, one
+    for each movie of the history.
     """
-    users, films = x["user_id"], x["item_id"]
+    users, movies = x["user_id"], x["item_id"]
     liked = train[y[train] == 1]
     liked = liked[np.lexsort((liked, times[liked], users[liked]))]
-    moment = users * (int(times.max()) + 1) + times  # orders by user, then by time
+    moment = users * (int(times.max()) + 1) + times  # sorts by user, then by time
     end = np.searchsorted(moment[liked], moment)
     first = np.searchsorted(users[liked], users)
     place = end[:, None] + np.arange(-HISTORY, 0)
     valid = place >= first[:, None]
-    history = np.where(valid, films[liked][place.clip(min=0)], 0)
-    drawn = np.random.default_rng(0).integers(1, films.max() + 1, history.shape)
+    history = np.where(valid, movies[liked][place.clip(min=0)], 0)
+    drawn = np.random.default_rng(0).integers(1, movies.max() + 1, history.shape)
     return {"history": history, "others": np.where(valid, drawn, 0)}

@@ -18,7 +18,7 @@ from torch_rechub.models import multi_task as T
 from torch_rechub.trainers import MTLTrainer
 from torch_rechub.utils.data import DataGenerator
 
-from .baselines import films_mean_label
+from .baselines import movies_mean_label
 from .runs import Outcome, Run, parameters_of
 
 LABELS = ("AUC of 4–5 stars", "AUC of 5 stars")
@@ -35,16 +35,16 @@ class Ratings:
         self.fields = describe(self.x)
         named = {f.name: f for f in self.fields}
         self.user = [named[n] for n in ("user_id", "age", "gender", "occupation")]
-        self.film = [named[n] for n in ("item_id", "release_year", "genres")]
+        self.movie = [named[n] for n in ("item_id", "release_year", "genres")]
         self.genres, self.ids = [named["genres"]], [named["user_id"], named["item_id"]]
 
 
-# A new model joins by a line here: how it is made of `Ratings`.
+# Add a new model here: its constructor from `Ratings`.
 MODELS = {
     "movie's mean label": None,
     "SharedBottom": lambda r: build("shared_bottom", r.fields),
-    "ESMM": lambda r: T.ESMM(r.user, r.film, TWO_LAYERS, TWO_LAYERS),
-    "ESCM2": lambda r: T.ESCM2(r.user, r.film, TWO_LAYERS, TWO_LAYERS),
+    "ESMM": lambda r: T.ESMM(r.user, r.movie, TWO_LAYERS, TWO_LAYERS),
+    "ESCM2": lambda r: T.ESCM2(r.user, r.movie, TWO_LAYERS, TWO_LAYERS),
     "MMOE": lambda r: build("mmoe", r.fields),
     "PLE": lambda r: build("ple", r.fields),
     "AITM": lambda r: T.AITM(r.fields, 2, HIDDEN, [TOWER] * 2),
@@ -52,7 +52,7 @@ MODELS = {
 }
 BASELINES = ("movie's mean label",)
 COMPARED = {}
-OF_CONVERSIONS = T.ESMM  # predicts whether 5 stars follow on 4, then both labels
+OF_CONVERSIONS = T.ESMM  # predicts 5 stars given 4 or more, then both labels
 
 ratings = cache(Ratings)
 
@@ -68,7 +68,7 @@ def measure(name: str, run: Run) -> Outcome:
     loaders = DataGenerator(data.x, y).generate_dataloader(split_ratio=[0.8, 0.1], batch_size=BATCH)
     if model is None:
         rows = [loader.dataset.indices.numpy() for loader in loaders]
-        return Outcome(_of_films(data.x["item_id"], data.y, rows[0], rows[2]))
+        return Outcome(_of_movies(data.x["item_id"], data.y, rows[0], rows[2]))
     trainer = MTLTrainer(
         model,
         model.task_types,
@@ -83,7 +83,7 @@ def measure(name: str, run: Run) -> Outcome:
     return Outcome(dict(zip(LABELS, scores, strict=True)), seconds, parameters_of(model))
 
 
-def _of_films(film, y, train, test):
-    means = [films_mean_label(film[train], labels[train]) for labels in y.T]
-    found = [auc_score(labels[test], mean[film[test]]) for labels, mean in zip(y.T, means)]
+def _of_movies(movie, y, train, test):
+    means = [movies_mean_label(movie[train], labels[train]) for labels in y.T]
+    found = [auc_score(labels[test], mean[movie[test]]) for labels, mean in zip(y.T, means)]
     return dict(zip(LABELS, found, strict=True))

@@ -1,7 +1,7 @@
-"""The next movie of a sequence, by a softmax over all movies, or written code by code.
+"""The next movie of a sequence, by a softmax over all movies or by generating semantic ids.
 
 Protocol: that of `next_item.py`, leave-one-out by time over all movies but the last 50 of the user;
-early stopping by validation. `RQVAEModel`, which predicts nothing, makes the codes.
+early stopping by validation. `RQVAEModel` makes the semantic ids.
 """
 
 import time
@@ -15,13 +15,13 @@ from torch_rechub.models import generative as G
 from torch_rechub.trainers import SeqTrainer
 
 from . import semantic_ids
-from .film_embeddings import film_embeddings
+from .movie_embeddings import movie_embeddings
 from .runs import Outcome, Run, parameters_of
 
 EPOCHS, PATIENCE = 40, 3
 
 users = cache(users_in_order)
-embeddings = cache(lambda: film_embeddings(users()))
+embeddings = cache(lambda: movie_embeddings(users()))
 
 
 def measure(name: str, run: Run) -> Outcome:
@@ -41,7 +41,7 @@ def _by_softmax(make, run):
         model,
         optimizer_params={"lr": 1e-3, "weight_decay": 1e-5},
         earlystop_patience=PATIENCE,
-        monitor="val/loss",  # of 943 users, accuracy counts about ten
+        monitor="val/loss",  # accuracy would count about ten hits among 943 users
         **run.trainer_settings(EPOCHS),
     )
     started = time.perf_counter()
@@ -64,7 +64,7 @@ def _hllm():
     return G.HLLMModel(e, N_ITEMS, e.shape[1], 2, 2, LENGTH, 0.2)
 
 
-# A new model joins by a line here.
+# Add a new model here.
 MODELS = {
     "popularity": _popularity,
     "HSTUModel": partial(_by_softmax, _hstu),

@@ -1,4 +1,4 @@
-"""The table of results: a CSV file of one row a metric, and the Markdown that pages show of it."""
+"""The table of results: a CSV file with one row per metric, and its Markdown for the pages."""
 
 import csv
 import re
@@ -12,7 +12,7 @@ from .runs import Outcome
 
 @dataclass(frozen=True)
 class Row:
-    """A metric of a model over its seeds; a figure that does not exist is an empty text."""
+    """A metric of a model over seeds; missing values are empty strings."""
 
     task: str
     model: str
@@ -31,14 +31,14 @@ def rows_of(
     outcomes: Sequence[Outcome],
     compared: Mapping[str, tuple[str, Sequence[Outcome]]],
 ) -> list[Row]:
-    """A row for each metric of a model, and for each compared one its distance from a baseline.
+    """Return a row for each metric of a model, and its difference to baselines.
 
     Args:
-        task: Its name.
-        model: Its name.
-        seeds: Those of the outcomes.
-        outcomes: What each seed measured.
-        compared: A metric to the baseline's name and its outcomes, of the same seeds.
+        task: Name of the task.
+        model: Name of the model.
+        seeds: Seeds of the outcomes.
+        outcomes: Metrics of each seed.
+        compared: Metric to the baseline's name and its outcomes, for the same seeds.
     """
     values = {name: [o.metrics[name] for o in outcomes] for name in outcomes[0].metrics}
     for metric, (baseline, theirs) in compared.items():
@@ -61,7 +61,7 @@ def _spread(values):
 
 
 def read(path: Path) -> list[Row]:
-    """The rows of a file; none where there is no file."""
+    """Read the rows of a file; empty if there is no file."""
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
@@ -69,12 +69,12 @@ def read(path: Path) -> list[Row]:
 
 
 def merge(path: Path, new: Iterable[Row], order: Mapping[str, Sequence[str]]) -> None:
-    """Put rows into a file in place of those of the same task and model.
+    """Write rows to a file, replacing those of the same task and model.
 
     Args:
-        path: The file, made with its folder if need be.
+        path: The file, created with its folder if needed.
         new: The rows.
-        order: The tasks and their models as the file is to have them.
+        order: The order of tasks and models in the file.
     """
     new = list(new)
     replaced = {(row.task, row.model) for row in new}
@@ -104,7 +104,7 @@ WORDS = {
 
 
 def markdown(rows: Sequence[Row], language: str = "en") -> str:
-    """A table of one task: a line a model, a column a metric."""
+    """Return the table of a task: a row per model, a column per metric."""
     words = WORDS[language]
     metrics = list(dict.fromkeys(row.metric for row in rows))
     heads = [*metrics, "seeds", "seconds", "parameters"]
@@ -128,7 +128,7 @@ def _translated(text, words):
 
 
 def figure(row: Row) -> str:
-    """Mean ± standard deviation, the latter only where seeds change the result."""
+    """Format mean ± standard deviation, the latter only if results differ between seeds."""
     sign = "+" if "−" in row.metric else ""
     mean = f"{float(row.mean):{sign}.4f}".replace("-", "−")
     varies = row.sd and float(row.sd) > 0
@@ -136,7 +136,7 @@ def figure(row: Row) -> str:
 
 
 def with_tables(page: str, rows: Sequence[Row], language: str) -> str:
-    """A page with the table of each task between its markers.
+    """Insert the table of each task between its markers in a page.
 
     The markers are lines, `<!-- results of TASK -->` and `<!-- end of results -->`.
     """

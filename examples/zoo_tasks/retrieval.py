@@ -1,7 +1,7 @@
 """Retrieval: the next movie of each user by the inner product of embeddings.
 
 Protocol: that of `matching.py`, leave-one-out by time over all movies, masked and unmasked. Models
-are not told the users' profiles nor the movies' genres: a user is a history, or a number.
+read neither user profiles nor genres: a user is a history or an id.
 """
 
 from functools import cache
@@ -36,14 +36,14 @@ from torch_rechub.models.matching import dssm_senet
 from .baselines import item_neighbors
 from .runs import Outcome, Run, parameters_of
 
-LIST, DRAWN = {"mode": 2}, (100,)  # 100 negatives a row
+LIST, DRAWN = {"mode": 2}, (100,)  # 100 negatives per row
 
 
 class Sequences:
     """The movies of each user, and features of their columns."""
 
     def __init__(self) -> None:
-        self.users = [films for films, _ in users_in_order()]
+        self.users = [movies for movies, _ in users_in_order()]
         self.frequency = popularity(self.users)
         self.corrected = {"in_batch_neg": True, "item_frequency": {"item": self.frequency}}
         self.item = SparseFeature("item", N_ITEMS, DIM, initializer=INIT)
@@ -54,7 +54,7 @@ class Sequences:
         self.listed = ([], [self.steps], [self.item], [self.negatives])
 
 
-# A new model joins by a line here: how it is made of `Sequences`, and how it is trained. In-batch
+# Add a new model here: its constructor from `Sequences` and its training settings. In-batch
 # negatives are corrected for popularity.
 MODELS = {
     "popularity": None,
@@ -99,13 +99,13 @@ sequences = cache(Sequences)
 
 
 def falling(epochs: int) -> dict[str, Any]:
-    """Options of a learning rate that falls to 0, epoch by epoch."""
+    """Return the options of a learning rate that decreases to 0, epoch by epoch."""
     ends = {"start_factor": 1.0, "end_factor": 0.0, "total_iters": epochs}
     return {"scheduler_fn": LinearLR, "scheduler_params": ends}
 
 
 def measure(name: str, run: Run) -> Outcome:
-    """Train one model, and test the epoch of best validation NDCG@10, of each protocol."""
+    """Train one model, and test the epoch with the best validation NDCG@10 of each protocol."""
     data = sequences()
     if name == "popularity":
         return Outcome(_metrics(_popularity(data)))
@@ -135,12 +135,12 @@ def _popularity(data):
 
 
 def _item_knn(data):
-    train, known = (_matrix([films[:-n] for films in data.users]) for n in (2, 1))
+    train, known = (_matrix([movies[:-n] for movies in data.users]) for n in (2, 1))
     return evaluate(known, item_neighbors(train, k=100), data.users, 1)
 
 
 def _matrix(users):
     matrix = np.zeros((len(users), N_ITEMS), dtype=np.float32)
-    for row, films in zip(matrix, users, strict=True):
-        row[films] = 1
+    for row, movies in zip(matrix, users, strict=True):
+        row[movies] = 1
     return matrix

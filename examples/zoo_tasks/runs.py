@@ -24,11 +24,11 @@ class Run:
     """The settings of a training run.
 
     Attributes:
-        seed: Of the weights, of the order of rows, of negatives and of random splits.
-        folder: For the model's weights.
-        epochs: How many; None leaves it to the model's setting.
-        device: Where the model is trained.
-        trackers: Where it is recorded.
+        seed: Seed of weights, order of rows, negatives and random splits.
+        folder: Folder for the model's weights.
+        epochs: Number of epochs; None means the model's setting.
+        device: Device for training.
+        trackers: Loggers of the run.
     """
 
     seed: int
@@ -38,7 +38,7 @@ class Run:
     trackers: Sequence[BaseLogger] = field(default_factory=list)
 
     def trainer_settings(self, epochs: int) -> dict[str, Any]:
-        """The arguments of every trainer; `epochs` is the model's setting."""
+        """Return the arguments of every trainer; `epochs` is the model's setting."""
         return {
             "n_epoch": self.epochs or epochs,
             "device": self.device,
@@ -48,15 +48,15 @@ class Run:
         }
 
     def lent_trackers(self) -> list[BaseLogger]:
-        """The trackers as a trainer gets them."""
+        """Return wrappers of the trackers for a trainer."""
         return [_Lent(tracker) for tracker in self.trackers]
 
 
 class _Lent(BaseLogger):
-    """A tracker as a trainer gets it: `fit` finishes its loggers, and this one goes on to the test.
+    """Wraps a tracker such that `fit` does not finish it, because the test is recorded later.
 
     Args:
-        tracker: What gets the records.
+        tracker: The wrapped tracker.
     """
 
     def __init__(self, tracker: BaseLogger) -> None:
@@ -70,5 +70,5 @@ class _Lent(BaseLogger):
 
 
 def parameters_of(model: nn.Module) -> int:
-    """How many numbers are trained."""
+    """Return the number of trainable parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -1,4 +1,4 @@
-"""Semantic ids of movies by RQ-VAE, and TIGER, which generates that of the next movie."""
+"""Semantic ids of movies by RQ-VAE, and next movies by TIGER."""
 
 from dataclasses import replace
 
@@ -16,11 +16,11 @@ from .runs import Outcome, parameters_of
 
 RQVAE_EPOCHS, CODES = 200, (32, 32, 32)
 TIGER_EPOCHS, PATIENCE = 15, 2
-HISTORY = 10  # movies that TIGER reads
+HISTORY = 10  # history length of TIGER
 
 
 def measure_rqvae(embeddings, run):
-    """How well the codes of movies say what their embeddings are."""
+    """Measure the reconstruction and the collisions of semantic ids."""
     trainer, x = _train_rqvae(embeddings, run)
     with torch.inference_mode():
         found, _, _ = trainer.model(x.to(trainer.device), use_sk=False)
@@ -34,12 +34,12 @@ def measure_rqvae(embeddings, run):
 
 
 def measure_tiger(embeddings, users, run):
-    """Write movies in codes, learn to write the next one, and search for it."""
+    """Train TIGER on semantic ids, and recommend by beam search."""
     rqvae, x = _train_rqvae(embeddings, replace(run, trackers=[]))
     ids = rqvae.model.generate_semantic_ids(x, DataLoader(x, len(x)))
-    codes = {row + 1: tokens for row, tokens in ids.items()}  # movies have ids from 1
-    films = {user: ids.tolist() for user, (ids, _) in enumerate(users)}
-    parts = [TigerSeqDataset(films, codes, HISTORY, mode) for mode in ("train", "valid", "test")]
+    codes = {row + 1: tokens for row, tokens in ids.items()}  # movie ids start at 1
+    movies = {user: ids.tolist() for user, (ids, _) in enumerate(users)}
+    parts = [TigerSeqDataset(movies, codes, HISTORY, mode) for mode in ("train", "valid", "test")]
     tokenizer = parts[0].make_tokenizer()
     collate = parts[0].get_collate_fn(tokenizer)
     train = DataLoader(parts[0], 128, shuffle=True, collate_fn=collate)
@@ -58,8 +58,8 @@ def measure_tiger(embeddings, users, run):
     )
     trainer.fit(train, val)
     seconds = sum(epoch["seconds"] for epoch in (*rqvae.history, *trainer.history))
-    # enough beams for ten movies in addition to those that are left out
-    metrics = _masked(trainer.recommend(test, num_beams=LENGTH + 10), films)
+    # enough beams for ten movies in addition to the masked ones
+    metrics = _masked(trainer.recommend(test, num_beams=LENGTH + 10), movies)
     return Outcome(metrics, seconds, parameters_of(model))
 
 
@@ -79,20 +79,20 @@ def _t5(n_tokens):
     )
 
 
-def _masked(recommended, films):
-    """The metrics of the test, without the last movies before it."""
-    target = {user: [ids[-1]] for user, ids in films.items()}
-    seen = {user: set(ids[-LENGTH - 1 : -1]) for user, ids in films.items()}
+def _masked(recommended, movies):
+    """Return the test metrics, with the last movies of the history masked."""
+    target = {user: [ids[-1]] for user, ids in movies.items()}
+    seen = {user: set(ids[-LENGTH - 1 : -1]) for user, ids in movies.items()}
     ranked = {
-        user: [film for film in found if film not in seen[user]]
-        for user, found in zip(films, recommended, strict=True)
+        user: [movie for movie in found if movie not in seen[user]]
+        for user, found in zip(movies, recommended, strict=True)
     }
     metrics = ranking_metrics(target, ranked, [10])
     return {"NDCG@10": metrics["ndcg@10"], "HR@10": metrics["hit@10"]}
 
 
 def _train_rqvae(embeddings, run):
-    """Train to the lowest collision rate: in training the loss grows with the latent vectors."""
+    """Train to the lowest collision rate: the loss grows with the latent vectors."""
     x = torch.from_numpy(embeddings)
     x = x / x.std()
     torch.manual_seed(run.seed)

@@ -89,7 +89,7 @@ def test_item_neighbors_are_the_nearest_by_cosine(zoo):
 
 
 def test_a_movies_mean_label_leans_to_that_of_all(zoo):
-    mean = zoo.ctr.films_mean_label(np.array([1, 1, 2]), np.array([1.0, 1.0, 0.0]), n_films=4)
+    mean = zoo.ctr.movies_mean_label(np.array([1, 1, 2]), np.array([1.0, 1.0, 0.0]), n_movies=4)
     all_of_them = 2 / 3
     expected = [all_of_them, (2 + all_of_them) / 3, all_of_them / 2, all_of_them]
     assert mean == pytest.approx(expected)
@@ -102,10 +102,10 @@ def test_pieces_overlap_by_what_the_stride_leaves_and_know_the_movie_after_them(
     users = [np.arange(n) + 1 for n in (124, 1, 2, 50)]
     found = histories.pieces_of(users, stride)
     rows = []
-    for films in map(list, users):
-        while len(films) > 1:
-            rows.append(([0] * 50 + films[:-1])[-50:] + films[-1:])
-            films = films[:-stride]
+    for movies in map(list, users):
+        while len(movies) > 1:
+            rows.append(([0] * 50 + movies[:-1])[-50:] + movies[-1:])
+            movies = movies[:-stride]
     assert np.column_stack([found["seq"], found["item"]]).tolist() == rows
     assert (found["pos"][:, :-1] == np.where(found["seq"][:, :-1], found["seq"][:, 1:], 0)).all()
     assert (found["pos"][:, -1] == found["item"]).all()
@@ -122,17 +122,19 @@ def few_users(zoo, monkeypatch):
 
 def test_embeddings_of_movies_know_nothing_of_what_is_predicted(zoo):
     users = zoo.next_item.users()[:100]
-    found = zoo.next_item.film_embeddings(users)
+    found = zoo.next_item.movie_embeddings(users)
     rng = np.random.default_rng(0)
-    others = [(np.append(films[:-2], rng.permutation(films)[:2]), times) for films, times in users]
+    others = [
+        (np.append(movies[:-2], rng.permutation(movies)[:2]), times) for movies, times in users
+    ]
     assert found.shape == (1683, 64)
-    assert np.array_equal(zoo.next_item.film_embeddings(others), found)
+    assert np.array_equal(zoo.next_item.movie_embeddings(others), found)
     others[0] = (users[0][0][5:], users[0][1][5:])
-    assert not np.allclose(zoo.next_item.film_embeddings(others), found)
+    assert not np.allclose(zoo.next_item.movie_embeddings(others), found)
 
 
 def test_movies_of_like_titles_and_genres_have_like_embeddings_of_text(zoo):
-    from zoo_tasks.film_embeddings import of_text, texts
+    from zoo_tasks.movie_embeddings import of_text, texts
 
     assert texts()[0] == "Toy Story genre_animation genre_childrens genre_comedy 1995 decade_199"
     assert texts()[266] == "unknown genre_unknown"  # has no year
@@ -147,16 +149,16 @@ def test_tiger_is_ranked_without_the_last_50_movies_of_each_user(
 ):
     from zoo_tasks.runs import Run
 
-    histories = [films.tolist() for films, _ in few_users]
-    rest = [[f for f in range(1, 1683) if f not in films] for films in histories]
+    histories = [movies.tolist() for movies, _ in few_users]
+    rest = [[f for f in range(1, 1683) if f not in movies] for movies in histories]
     rank = [1, 10, 11, 3, 2, 5, 60, 4, 1, 7]  # of the target
 
     def recommend(trainer, loader, num_beams):
         assert num_beams == 60
         assert len(loader.dataset) == 10
         return [
-            [*films[-51:-1], *others[: r - 1], films[-1]]
-            for films, others, r in zip(histories, rest, rank, strict=True)
+            [*movies[-51:-1], *others[: r - 1], movies[-1]]
+            for movies, others, r in zip(histories, rest, rank, strict=True)
         ]
 
     monkeypatch.setattr(zoo.next_item.semantic_ids.TigerTrainer, "recommend", recommend)
@@ -322,7 +324,7 @@ def test_tiger_trains_and_recommends_what_exists(zoo, few_users, monkeypatch, tm
 
     monkeypatch.setattr(trainer, "recommend", kept)
     outcome = zoo.next_item.measure("TIGERModel", Run(0, tmp_path, epochs=1))
-    assert [len(set(films) & set(range(1, 1683))) for films in found] == [60] * 10
+    assert [len(set(movies) & set(range(1, 1683))) for movies in found] == [60] * 10
     assert outcome.seconds > 0
     assert outcome.parameters > 100_000
 

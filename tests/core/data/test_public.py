@@ -34,7 +34,7 @@ ZIP = "ml-100k.zip"
 RATINGS = "2\t3\t5\t800000002\n1\t1\t2\t800000001\n2\t1\t4\t800000002\n"
 USERS = [("1", "31", "F", "none", "02134"), ("2", "7", "M", "doctor", "K1A0B1")]
 # What GroupLens says of a movie: title, release date, genres. Then RecBole's title, year, genres.
-FILMS = [
+MOVIES = [
     ("Kite, The (1995)", "05-Jan-1996", "Animation Comedy", "Kite, The", "1995"),
     ("unknown", "", "unknown", "unkonwn", "unkonwn"),
     ("Été à Nîmes, L' (1987) ", "01-Jan-1987", "Drama", "Été à Nîmes, L'", "1987"),
@@ -48,11 +48,11 @@ GENRES = (
 
 
 def recbole_files() -> dict[str, bytes]:
-    films = [f"{i}\t{f[3]}\t{f[4]}\t{f[2]}" for i, f in enumerate(FILMS, start=1)]
+    movies = [f"{i}\t{f[3]}\t{f[4]}\t{f[2]}" for i, f in enumerate(MOVIES, start=1)]
     tables = {
         "inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n" + RATINGS,
         "user": "\n".join(["user_id:token\t…", *("\t".join(u) for u in USERS)]) + "\n",
-        "item": "\n".join(["item_id:token\t…", *films]) + "\n",
+        "item": "\n".join(["item_id:token\t…", *movies]) + "\n",
     }
     return {kind: table.encode() for kind, table in tables.items()}
 
@@ -70,14 +70,14 @@ def write_wheel(path: Path) -> None:
 
 
 def write_zip(path: Path) -> None:
-    films = []
-    for i, (title, date, genres, *_) in enumerate(FILMS, start=1):
+    movies = []
+    for i, (title, date, genres, *_) in enumerate(MOVIES, start=1):
         flags = [str(int(genre in genres.split())) for genre in GENRES.split()]
-        films.append("|".join([str(i), title, date, "", "http://example.org", *flags]))
+        movies.append("|".join([str(i), title, date, "", "http://example.org", *flags]))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("ml-100k/u.data", RATINGS)
         archive.writestr("ml-100k/u.user", "\n".join("|".join(user) for user in USERS) + "\n")
-        archive.writestr("ml-100k/u.item", ("\n".join(films) + "\n\n").encode("latin-1"))
+        archive.writestr("ml-100k/u.item", ("\n".join(movies) + "\n\n").encode("latin-1"))
 
 
 def closed_port() -> int:
@@ -216,22 +216,22 @@ def test_users_are_described(real):
 
 def test_items_are_described(real):
     assert list(real.items.columns) == ["item_id", "title", "release_year", "genres"]
-    film = real.items.set_index("item_id")
-    assert film.loc[1].tolist() == ["Toy Story", 1995, ("Animation", "Children's", "Comedy")]
-    assert film.title[12] == "Usual Suspects, The"
-    assert film.title[1633] == "Á köldum klaka (Cold Fever)"
-    assert film.genres.map(len).min() == 1
-    assert len(set().union(*film.genres)) == 19
+    movie = real.items.set_index("item_id")
+    assert movie.loc[1].tolist() == ["Toy Story", 1995, ("Animation", "Children's", "Comedy")]
+    assert movie.title[12] == "Usual Suspects, The"
+    assert movie.title[1633] == "Á köldum klaka (Cold Fever)"
+    assert movie.genres.map(len).min() == 1
+    assert len(set().union(*movie.genres)) == 19
 
 
 def test_the_odd_items_are_made_regular(real):
-    film = real.items.set_index("item_id")
-    assert film.title[267] == "unknown"
-    assert film.release_year.isna().sum() == 1
-    assert np.isnan(film.release_year.to_numpy(float, na_value=np.nan)[266])
-    assert [i for i, genres in film.genres.items() if "unknown" in genres] == [267, 1373]
-    assert film.title[1412] == "Land Before Time III: The Time of the Great Giving"
-    assert film.release_year[1412] == 1995
+    movie = real.items.set_index("item_id")
+    assert movie.title[267] == "unknown"
+    assert movie.release_year.isna().sum() == 1
+    assert np.isnan(movie.release_year.to_numpy(float, na_value=np.nan)[266])
+    assert [i for i, genres in movie.genres.items() if "unknown" in genres] == [267, 1373]
+    assert movie.title[1412] == "Land Before Time III: The Time of the Great Giving"
+    assert movie.release_year[1412] == 1995
 
 
 def test_it_is_fetched_once(real, real_cache, monkeypatch):

@@ -365,14 +365,14 @@ def test_item_frequency_that_is_of_no_use(make, n, message):
 def test_item_frequency_and_the_data(make):
     with pytest.raises(ValueError, match="set in_batch_neg=True"):
         make(dssm(), item_frequency={"item": [1] * 20})
-    with pytest.raises(KeyError, match="no column 'film', which item_frequency names"):
-        make(dssm(), in_batch_neg=True, item_frequency={"film": [1]}).fit(loader())
+    with pytest.raises(KeyError, match="no column 'movie', which item_frequency names"):
+        make(dssm(), in_batch_neg=True, item_frequency={"movie": [1]}).fit(loader())
     with pytest.raises(ValueError, match=r"one item a row, .* 'seq' has shape"):
         make(sasrec(), 1, in_batch_neg=True, item_frequency={"seq": [1] * 20}).fit(loader())
     x, y = table()
-    data = TableLoader(TorchDataset({**x, "film": x["item"]}, y), 16)
-    with pytest.raises(IndexError, match="'film': id"):
-        make(dssm(), in_batch_neg=True, item_frequency={"film": [1, 1]}).fit(data)
+    data = TableLoader(TorchDataset({**x, "movie": x["item"]}, y), 16)
+    with pytest.raises(IndexError, match="'movie': id"):
+        make(dssm(), in_batch_neg=True, item_frequency={"movie": [1, 1]}).fit(data)
 
 
 def test_in_batch_negatives_need_two_towers(make):

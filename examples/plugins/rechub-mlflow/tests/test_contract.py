@@ -1,4 +1,4 @@
-"""The contract of loggers of Torch-RecHub, tested for this one."""
+"""The contract of loggers of Torch-RecHub for `MLflowLogger`."""
 
 from torch_rechub.basic.tracking import MLflowLogger
 from torch_rechub.runs import read_runs

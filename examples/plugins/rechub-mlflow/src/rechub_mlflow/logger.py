@@ -26,27 +26,27 @@ from .values import CHANGED, ERROR, as_text
 DATABASE = "mlflow.db"
 
 _STATES = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
-_TELEMETRY = "MLFLOW_DISABLE_TELEMETRY"  # which is read at import and when a run is made
+_TELEMETRY = "MLFLOW_DISABLE_TELEMETRY"  # read at import and on creating a run
 _ILLEGAL = re.compile(r"[^-\w. :/]", re.ASCII)
 _PARAMS_AT_ONCE = 100
 _LONGEST_NAME, _LONGEST_PARAM = 240, 6_000
 
 
 class MLflowLogger(RunLogger):
-    """Records one run in a local database of MLflow; see it with ``mlflow ui``.
+    """Records one run in a local database of MLflow; view it with ``mlflow ui``.
 
-    MLflow never changes a parameter. A second value of a hyper-parameter is kept as the tag
-    ``hyperparams/<name>``, which `torch_rechub.runs` reads in its place.
+    MLflow does not allow changes of parameters. A second value of a hyper-parameter is stored as
+    the tag ``hyperparams/<name>``, which `torch_rechub.runs` reads in its place.
 
     Args:
-        project: MLflow's experiment; made if there is none of this name.
+        project: MLflow's experiment, created if it does not exist.
         name: The run's name; MLflow invents one by default.
         config: Initial hyper-parameters.
         dir: The folder of the database ``mlflow.db``; ``~`` is expanded.
 
     Attributes:
-        client: The ``mlflow.MlflowClient``, for whatever else MLflow can do.
-        run_id: The run's id there.
+        client: The ``mlflow.MlflowClient``, for direct use of MLflow.
+        run_id: The id of the run in MLflow.
 
     Example:
         >>> import tempfile
@@ -72,7 +72,7 @@ class MLflowLogger(RunLogger):
         self.write_hyperparams(params or {})
 
     def write_metrics(self, metrics: dict[str, float], step: int) -> None:
-        """Write to the database; one row a metric, in one transaction."""
+        """Write one row per metric to the database, in one transaction."""
         entities: Any = load_sdk("mlflow.entities", "rechub-mlflow")
         now = int(time.time() * 1000)
         rows = [
@@ -81,7 +81,7 @@ class MLflowLogger(RunLogger):
         self.client.log_batch(self.run_id, metrics=rows)
 
     def write_hyperparams(self, params: dict[str, Any]) -> None:
-        """Write parameters, and values that changed as tags."""
+        """Write parameters, and changed values as tags."""
         entities: Any = load_sdk("mlflow.entities", "rechub-mlflow")
         new = []
         for name, value in params.items():
@@ -96,7 +96,7 @@ class MLflowLogger(RunLogger):
             self.client.log_batch(self.run_id, params=new[start : start + _PARAMS_AT_ONCE])
 
     def close(self, failure: BaseException | None) -> None:
-        """Write how the run ended."""
+        """Write the status of the run."""
         if failure is not None:
             self.client.set_tag(self.run_id, ERROR, failure_text(failure))
         self.client.set_terminated(self.run_id, _STATES[ending(failure)])
@@ -104,7 +104,7 @@ class MLflowLogger(RunLogger):
 
 @undisturbed
 def _open(folder: Path, project: str, name: str | None) -> tuple[Any, str]:
-    """The client of the folder's database, and the id of a new run in it."""
+    """Return a client of the folder's database, and the id of a new run."""
     with _without_telemetry():
         tracking = load_sdk("mlflow.tracking", "rechub-mlflow")
         folder.mkdir(parents=True, exist_ok=True)
@@ -120,7 +120,7 @@ def _open(folder: Path, project: str, name: str | None) -> tuple[Any, str]:
 
 @contextmanager
 def _without_telemetry() -> Iterator[None]:
-    """MLflow reports nothing about the user, who may ask for it; the environment stays as it is."""
+    """Disable MLflow's telemetry, unless the user enabled it; the environment is restored."""
     asked = os.environ.get(_TELEMETRY)
     os.environ.setdefault(_TELEMETRY, "true")
     try:
@@ -131,7 +131,8 @@ def _without_telemetry() -> Iterator[None]:
 
 
 def _legal(name: str) -> str:
-    """MLflow takes names that are also paths: no empty part, no part of dots alone."""
+    """Make a name legal for MLflow: a path without empty parts or parts of dots only."""
     parts = _ILLEGAL.sub("_", name).split("/")
     legal = "/".join(part if part.strip(". ") else f"_{part}" for part in parts)
-    return shortened(legal, _LONGEST_NAME).replace("#", ":")  # before the digest of a long name
+    # characters before the digest of a long name
+    return shortened(legal, _LONGEST_NAME).replace("#", ":")

@@ -13,7 +13,7 @@ from torch_rechub.runs import Run
 from .values import CHANGED, ERROR, from_text
 
 _STATUS = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "interrupted"}
-_LARGEST = 1.7976931348623157e308  # as which MLflow keeps infinity
+_LARGEST = 1.7976931348623157e308  # MLflow stores infinity as this number
 
 _RUNS = """SELECT run_uuid, runs.name, status, start_time, end_time, experiments.name
 FROM runs JOIN experiments USING (experiment_id)
@@ -22,13 +22,13 @@ _METRICS = "SELECT key, step, value, is_nan FROM metrics WHERE run_uuid = ? ORDE
 
 
 class MLflowRunReader:
-    """Each run of a ``mlflow.db`` that is not deleted."""
+    """Reads each run of a ``mlflow.db`` that is not deleted."""
 
     patterns = ("mlflow.db",)
     whole_folders = False
 
     def read(self, files: Sequence[Path]) -> Iterator[Run]:
-        """The runs of `files`."""
+        """Iterate over the runs of `files`."""
         for path in files:
             address = f"{path.resolve().as_uri()}?mode=ro"
             with closing(sqlite3.connect(address, uri=True)) as database:

@@ -1,4 +1,4 @@
-"""How hyper-parameters are kept in MLflow, whose parameters are text."""
+"""Encoding of hyper-parameters in MLflow, whose parameters are text."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ ERROR = "rechub.error"
 
 
 def as_text(value: Any) -> str:
-    """Text as it is, everything else as JSON; text that reads as JSON is quoted.
+    """Encode text unchanged, other values as JSON; text that is valid JSON is quoted.
 
     Example:
         >>> [as_text(value) for value in ("adam", 0.1, True, "0.1", [64, 32])]
@@ -22,7 +22,7 @@ def as_text(value: Any) -> str:
 
 
 def from_text(text: str) -> Any:
-    """The value that `as_text` was given.
+    """Decode a value encoded by `as_text`.
 
     Example:
         >>> [from_text(text) for text in ("adam", "0.1", "true", '"0.1"')]

@@ -175,14 +175,16 @@ def _read_recbole(path: Path) -> MovieLens100K:
     for name, table, expected in zip(names, tables, _RECBOLE_SHA256.values(), strict=True):
         require_digest(name, hashlib.sha256(table).hexdigest(), expected)
     ratings, users, items = (table.partition(b"\n")[2] for table in tables)
-    films = _table(items, "\t", ("item_id", "title", "year", "genres"))
+    movies = _table(items, "\t", ("item_id", "title", "year", "genres"))
     # This source spells "unknown" as "unkonwn", and takes the "(V)" of item 1412 for its year.
-    heading = (films["title"] + " (" + films["year"] + ")").replace("unkonwn (unkonwn)", "unknown")
-    genres = [tuple(names.split(" ")) for names in films["genres"]]
+    heading = (movies["title"] + " (" + movies["year"] + ")").replace(
+        "unkonwn (unkonwn)", "unknown"
+    )
+    genres = [tuple(names.split(" ")) for names in movies["genres"]]
     return MovieLens100K(
         _table(ratings, "\t", _RATING_COLUMNS),
         _table(users, "\t", _USER_COLUMNS),
-        _items(films["item_id"], heading, genres),
+        _items(movies["item_id"], heading, genres),
     )
 
 
@@ -194,12 +196,12 @@ def _read_grouplens(path: Path) -> MovieLens100K:
     ratings, users, items = read_members(
         archive, [f"ml-100k/u.{k}" for k in ("data", "user", "item")]
     )
-    films = _table(items, "|", ("item_id", "title", "date", "video_date", "url", *_GENRES))
-    genres = [tuple(compress(_GENRES, row)) for row in films[list(_GENRES)].to_numpy() == "1"]
+    movies = _table(items, "|", ("item_id", "title", "date", "video_date", "url", *_GENRES))
+    genres = [tuple(compress(_GENRES, row)) for row in movies[list(_GENRES)].to_numpy() == "1"]
     return MovieLens100K(
         _table(ratings, "\t", _RATING_COLUMNS),
         _table(users, "|", _USER_COLUMNS),
-        _items(films["item_id"], films["title"], genres),
+        _items(movies["item_id"], movies["title"], genres),
     )
 
 

@@ -28,7 +28,7 @@ class BinaryCrossEntropy(nn.Module):
     Args:
         pos_weight: w, how much a positive counts; a number of negatives to a positive balances the
             two, and makes the predictions larger than the rates of clicks.
-        label_smoothing: ε in [0, 1): moves labels towards 1/2, against overconfidence.
+        label_smoothing: ε in [0, 1): moves labels toward 1/2, against overconfidence.
         reduction: "mean" or "sum" over rows, or "none".
 
     Shape:
