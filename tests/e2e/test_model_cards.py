@@ -67,7 +67,7 @@ class Half(torch.nn.Module):
     Complexity: O(1).
 
     Args:
-        features: What to halve, with a_b
+        features: The features to halve, with a_b
             and *c*.
 
     Shape:
@@ -98,7 +98,7 @@ def test_a_card_holds_the_parts_of_a_docstring(tools):
         "- **Complexity**: O(1)\n"
         "- **Made by**: `Half(features, *, by=2.0)`\n"
         "- **Inputs and outputs**: x: (B,).\n"
-        "- **Arguments**:\n  - `features`: What to halve, with a_b and \\*c\\*."
+        "- **Arguments**:\n  - `features`: The features to halve, with a_b and \\*c\\*."
     )
     assert written["zh"].startswith(
         "### `Half`\n\n减半。\n\n```text\nŷ = x / 2\n```\n\n- **论文**："

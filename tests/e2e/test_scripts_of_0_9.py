@@ -53,7 +53,7 @@ def names_of_0_9() -> set[tuple[str, str]]:
 
 
 def used_by(script: Path) -> tuple[set[tuple[str, str]], set[str]]:
-    """What a script imports from torch_rechub, and the names of attributes that it uses."""
+    """The names that a script imports from torch_rechub, and the attributes that it uses."""
     nodes = list(ast.walk(ast.parse(script.read_text(encoding="utf-8"))))
     imported = {
         ((node.module or "").removeprefix("torch_rechub."), alias.name)

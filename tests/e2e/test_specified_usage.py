@@ -211,7 +211,7 @@ def test_the_interface_of_a_logger(given):
         assert [(p.name, p.default) for p in ours.values()] == [
             (p.name, p.default) for p in theirs.values()
         ]
-    # an object of this very class, which is none of ours, is accepted
+    # an object of this class, which does not inherit from ours, is accepted
     trainer = CTRTrainer(given["model"], n_epoch=1, model_logger=specified())
     trainer.fit(given["train_dl"], given["val_dl"])
 

@@ -329,7 +329,7 @@ def test_tiger_trains_and_recommends_what_exists(zoo, few_users, monkeypatch, tm
     assert outcome.parameters > 100_000
 
 
-# What the page claims
+# Claims of the page
 
 
 def means(task, metric):

@@ -1,6 +1,6 @@
 """Random sequences of calls of a logger, sound and broken, and what should be kept of each.
 
-A call is a pair of the method's name and its arguments. What should be kept is worked out from the
+A call is a pair of the method's name and its arguments. The expected records are derived from the
 documentation of the loggers: see `Kept`.
 """
 
@@ -106,7 +106,7 @@ STEPS = st.just((None, "next")) | WHOLE_STEPS | WHOLE_STEPS | REFUSED_STEPS
 # Hyper-parameters with what each becomes.
 # YAML, in which SwanLab keeps hyper-parameters, takes three characters for ends of lines.
 CHARACTERS = st.characters(codec="utf-8", exclude_characters="\x85\u2028\u2029")
-# What is or names a secret is redacted.
+# values and names of secrets, which are redacted
 TEXT = st.text(CHARACTERS, max_size=12).filter(lambda text: redact(text) == text)
 PARAM_NAMES = (st.sampled_from(ORDINARY) | st.sampled_from(STRANGE) | TEXT).filter(
     lambda name: grade(name) == Grade.PLAIN
@@ -154,14 +154,14 @@ SEQUENCES = st.tuples(st.lists(CALLS, max_size=8), st.lists(CALLS, max_size=2))
 
 
 def given(data: Any) -> Any:
-    """What the logger is given: the first of each pair."""
+    """The inputs of the logger: the first of each pair."""
     if isinstance(data, dict):
         return {name: given(value) for name, value in data.items()}
     return data[0]
 
 
 def kept(data: Any) -> Any:
-    """What should become of it: the second of each pair."""
+    """The expected records: the second of each pair."""
     if isinstance(data, dict):
         return {name: kept(value) for name, value in data.items()}
     return data[1]
@@ -177,10 +177,10 @@ def leaves(data: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 class Kept:
-    """What a backend should keep of the calls that it is given, by the documentation.
+    """The records that a backend should store for given calls, according to the documentation.
 
-    All flatten nested metrics and leave out what is no number; a step that is left out is the one
-    after the largest that had numbers. A second value of a metric at one step: JSONL and
+    All flatten nested metrics and skip values that are not numbers; a missing step is the largest
+    one with numbers + 1. A second value of a metric at one step: JSONL and
     TensorBoard keep both, SwanLab the first, wandb the later. TensorBoard keeps 32-bit floats.
     """
 

@@ -1,6 +1,6 @@
 """Training runs that inspect their own process: ``python process_scenarios.py NAME ARGS…``.
 
-What a scenario returns is printed as the last line, as JSON.
+The return value of a scenario is printed as the last line, as JSON.
 """
 
 import contextlib
@@ -61,7 +61,7 @@ def use(logger):
 
 
 def state(folder):
-    """What each tracker has changed when a run, and another one, was opened, used and finished."""
+    """The process state that each tracker changed after two runs were opened, used and finished."""
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(7)
     changed = []

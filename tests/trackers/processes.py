@@ -7,7 +7,7 @@ import tempfile
 
 
 def run_in_a_process(code, *args, limit=60, **environment):
-    """What a script printed and how it ended, within `limit` seconds.
+    """Run a script within `limit` seconds; return its output and exit code.
 
     Output goes to files: a process of an SDK that outlives the script would keep pipes open. The
     script starts a service of wandb of its own.

@@ -1,6 +1,6 @@
 """Training runs that meet a fault, each in its own process: ``python scenarios.py NAME ARGS…``.
 
-What a scenario returns is printed as the last line, as JSON.
+The return value of a scenario is printed as the last line, as JSON.
 """
 
 import json
@@ -250,7 +250,7 @@ def together(folder):
 
 
 def distributed(folder):
-    """What ``torchrun`` starts twice."""
+    """The script that ``torchrun`` starts twice."""
     import torch.distributed as dist
 
     dist.init_process_group("gloo")

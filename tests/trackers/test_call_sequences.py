@@ -1,7 +1,7 @@
-"""Whatever a logger is called with, in whatever order: nothing escapes, and what it took is kept.
+"""Random sequences of calls: loggers raise only documented errors, and store what they accept.
 
-Only two exceptions may: `LoggerClosedError` after `finish()`, and ValueError of a step that is no
-whole number. `call_sequences` says what is called, and what should be kept of it.
+These errors are `LoggerClosedError` after `finish()`, and ValueError for a step that is not a whole
+number. `call_sequences` generates the calls and the expected records.
 """
 
 import json

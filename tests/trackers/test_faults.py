@@ -56,7 +56,7 @@ def run(folder, name, *arguments, launcher=()):
 
 
 def result(folder, name, *arguments):
-    """What the scenario returned, and what it wrote to stderr."""
+    """The return value of a scenario, and its output on stderr."""
     done = run(folder, name, *arguments)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1]), done.stderr

@@ -1,4 +1,4 @@
-"""What the names of a tracker would make one stays two, and that is reported."""
+"""Metrics whose names collide in a tracker are stored separately, and that is reported."""
 
 from itertools import chain
 

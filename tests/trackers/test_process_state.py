@@ -1,4 +1,4 @@
-"""What trackers leave behind in the process: its state, its forks, its signals, its streams."""
+"""Trackers restore the process: its state, forks, signals and streams."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""What trainers record on request, read back from what each tracker stored."""
+"""Records that trainers make on request, read back from the files of each tracker."""
 
 import json
 

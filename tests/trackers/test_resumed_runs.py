@@ -12,7 +12,7 @@ EPOCHS, STEPS = 4, 3
 
 
 def reopen(backend, folder):
-    """What a script opens that is run again after it was interrupted."""
+    """The loggers of a script that is run again after an interruption."""
     continued = {"id": "exp", "resume": "allow"} if backend == "jsonl" else {}
     return open_logger(backend, folder, **continued)
 

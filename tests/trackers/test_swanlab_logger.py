@@ -47,7 +47,7 @@ def end_of(directory):
     return RunState.Name(end.state), end.error
 
 
-# What is passed on
+# Arguments that are passed on
 
 
 def test_the_arguments_of_the_constructor_reach_the_run(tmp_path):

@@ -1,4 +1,4 @@
-"""What TensorBoard's own server shows of a recorded training."""
+"""The data that TensorBoard's own server shows for a recorded training run."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""What every trainer records in every tracker: the same life, its own metrics and nothing else."""
+"""The records of every trainer in every tracker: hyper-parameters, its own metrics, the end."""
 
 import signal
 

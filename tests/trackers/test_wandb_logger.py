@@ -22,7 +22,7 @@ class TestContract(LoggerContract):
         return wandb_run(directory)
 
 
-# What is passed on
+# Arguments that are passed on
 
 
 def test_the_arguments_of_the_constructor_reach_the_run(tmp_path):

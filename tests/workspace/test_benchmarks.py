@@ -186,7 +186,7 @@ def test_the_file_has_every_run_and_the_figures_of_the_table(session, tmp_path):
     assert [rows[name]["state"] for name in session.peers] == ["ran", "failed", "ran", "absent"]
 
 
-# What is named exists
+# Named files exist
 
 
 def scripts_of_the_workspace():

@@ -1,4 +1,4 @@
-"""What lies where: the rooms of the repository, and what importing them costs."""
+"""The layout of the repository, and the cost of imports."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What each distribution says of itself."""
+"""The metadata of each distribution."""
 
 import ast
 import json
@@ -125,7 +125,7 @@ OF_OTHERS = {"ml-dtypes", "onnxconverter-common", "pyyaml"}  # no part of the fr
 
 
 def installed_by(requirement):
-    """What a requirement on our own distributions installs that is not ours."""
+    """The third-party requirements that a requirement on our own distributions installs."""
     name, extras = re.fullmatch(r"([\w-]+)(?:\[([\w,-]+)\])?.*", requirement).groups()
     if name not in OWNED:
         return {name.lower()}

@@ -1,9 +1,7 @@
 """The words of the repository: the terms of the field, in American spelling."""
 
 import ast
-import io
 import re
-import tokenize
 from pathlib import Path
 
 import pytest
@@ -36,16 +34,27 @@ WORDS = {
     r"(vector|material|parametr|token|util|penal|special)is(e|es|ed|ing|ation)\b": "-ize",
     r"\b(labelled|labelling|modelled|centred?|centres|grey|licence)\b": "American spelling",
     r"\b((?-i:towards)|learnt|whilst|artefacts?|travelled|fulfil|programme)\b": "American spelling",
+    # a sentence, an item of a list, a heading or the description of an argument
+    r"(^[ #>*-]*|[.!?:;] )(?-i:What(ever)?) (?!.*\?)": "the term of art",
+    r"\b(is|are) none of\b": "is not one of",
 }
+# compiled apart: a pass over a text for each is quicker than one pass for their alternation
+PATTERNS = {re.compile(word, re.IGNORECASE | re.MULTILINE): say for word, say in WORDS.items()}
+# a string, or a comment; tokenize takes ten times as long
+COMMENT = re.compile(
+    r'''""".*?"""|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|(#[^\n]*)''', re.DOTALL
+)
 # scripts of 0.9 are quoted
 LEFT = ("tests/e2e/scripts_of_0_9", "tests/workspace/test_words.py")
 
 
 def prose_of_python(text):
     """The lines of docstrings, comments, messages and names of tests: (number, line)."""
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.start[0], token.string
+    line, end = 1, 0
+    for match in COMMENT.finditer(text):
+        line, end = line + text.count("\n", end, match.start()), match.start()
+        if match[1]:
+            yield line, match[1]
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
             yield node.lineno, node.name.replace("_", " ")
@@ -77,15 +86,15 @@ def prose_of_page(text):
 
 
 def refused(path, text):
-    """What is wrong in a file: "line: word: what to say"."""
-    prose = prose_of_page(text) if path.suffix == ".md" else prose_of_python(text)
-    return [
-        f"{number}: {match[0]!r}: {instead}"
-        for number, line in prose
-        for pattern, instead in WORDS.items()
-        for match in [re.search(pattern, line, re.IGNORECASE)]
-        if match
-    ]
+    """The refused words of a file, as "line: word: replacement"."""
+    prose = list(prose_of_page(text) if path.suffix == ".md" else prose_of_python(text))
+    lines = "\n".join(line.replace("\n", " ") for _, line in prose)
+    found = []
+    for pattern, instead in PATTERNS.items():
+        for match in pattern.finditer(lines):
+            number, _ = prose[lines.count("\n", 0, match.end())]
+            found.append(f"{number}: {match[0]!r}: {instead}")
+    return found
 
 
 def files():
@@ -102,14 +111,6 @@ def test_the_repository_uses_the_words_of_the_field():
     wrong = {n: refused(Path(n), (ROOT / n).read_text(encoding="utf-8")) for n in names}
     lines = [f"{name}:{line}" for name, found in wrong.items() for line in found]
     assert not lines, "\n".join(lines)
-
-
-def test_docstrings_of_the_packages_begin_with_a_noun_or_a_verb():
-    names = [n for n in files() if n.startswith(("packages/", "examples/")) and n.endswith(".py")]
-    for name in names:
-        lines = prose_of_python((ROOT / name).read_text(encoding="utf-8"))
-        found = [f"{name}:{number}: {line}" for number, line in lines if re.match("What ", line)]
-        assert not found
 
 
 @pytest.mark.parametrize(
@@ -129,6 +130,10 @@ def test_docstrings_of_the_packages_begin_with_a_noun_or_a_verb():
         ("a.py", 'logger.warning("%d films without a name", n)\n', 1),
         ("a.py", 'logger.log_metrics({"films": 1})  # items that are told apart\n', 0),
         ("a.md", "Labels that are all the same, each of which counts; two of which do.\n", 1),
+        ("a.py", '"""What a model reads."""\n', 1),
+        ("a.py", "x = 1  # What is moved. Whatever it is: a row\n", 2),
+        ("a.md", "## What is new\n\n- Say what is new.\n\nWhat is new? See `What`.\n", 1),
+        ("a.py", 'raise ValueError("x is none of a, b; none of the rows has it")\n', 1),
     ],
 )
 def test_a_word_is_found_in_prose_and_nowhere_else(name, text, n):

@@ -1,4 +1,4 @@
-"""What is measured: the jobs, the peers that do each, and the figures read from their answers."""
+"""The jobs, the peers of each job, and the metrics read from their answers."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,7 +17,7 @@ class Peer:
     """One implementation: a script, its own arguments, and where it runs.
 
     Attributes:
-        name: What the report calls it.
+        name: Name in the report.
         script: File in peers/.
         arguments: Of the script, in addition to those that all scripts take.
         environment: None is the environment that the harness runs in.
@@ -33,11 +33,11 @@ class Peer:
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of an answer.
+    """A metric in an answer.
 
     Attributes:
         key: In the answer.
-        title: What the report calls it, with the unit.
+        title: Name in the report, with the unit.
         digits: Decimals to show.
         compared: Whether the report gives its ratio to ours.
         drawn: Whether the plot shows it.
@@ -55,7 +55,7 @@ class Point:
     """One setting of a sweep.
 
     Attributes:
-        title: What the report calls it.
+        title: Name in the report.
         data: Arguments of the workload's script.
         arguments: Arguments of every peer's script.
     """
@@ -71,10 +71,10 @@ class Job:
 
     Attributes:
         name: As on the command line.
-        title: What the report calls it.
+        title: Name in the report.
         workload: File in workloads/ that writes the data.
         peers: First the one that the others are compared with.
-        metrics: What the report shows of their answers.
+        metrics: The metrics that the report shows.
         rows, batch, epochs: Defaults of the command line.
     """
 

@@ -19,7 +19,7 @@ _SAID = 8  # lines of a failed run's standard error that are kept
 
 @dataclass(frozen=True)
 class Settings:
-    """What all runs of a session share."""
+    """The settings that all runs of a session share."""
 
     rounds: int
     threads: int
@@ -132,7 +132,7 @@ def _variables(peer: Peer, threads: int, scratch: str) -> dict[str, str]:
     """The environment variables of a run.
 
     A peer in an environment of its own must not see this one's packages through PYTHONPATH: ours
-    would come before its own of the same name. What a run leaves in temporary files goes with it.
+    would come before its own of the same name. Temporary files of a run are removed with it.
     """
     variables = dict(os.environ)
     inherited = variables.get("PYTHONPATH") if peer.environment is None else None

@@ -1,7 +1,7 @@
 """One run of one peer: arguments in, one JSON line out.
 
 A peer's script runs in an environment of its own and imports nothing of the benchmarks but this
-folder. What its library prints goes to standard error; standard output gets the answer alone.
+folder. Output of its library goes to standard error; standard output holds the answer only.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def timed(work: Callable[[], Result]) -> tuple[float, Result]:
 def answer(args: argparse.Namespace, distributions: list[str], **measured: Any) -> None:
     """Write the JSON line: what was measured, peak memory, versions, threads.
 
-    What is to be worked out after the peak of memory was read is given as a function.
+    A function is called after the peak of memory was read; its result is written.
     """
     import torch
 

@@ -33,7 +33,7 @@ ZIP = "ml-100k.zip"
 
 RATINGS = "2\t3\t5\t800000002\n1\t1\t2\t800000001\n2\t1\t4\t800000002\n"
 USERS = [("1", "31", "F", "none", "02134"), ("2", "7", "M", "doctor", "K1A0B1")]
-# What GroupLens says of a movie: title, release date, genres. Then RecBole's title, year, genres.
+# a movie's title, release date and genres of GroupLens, then title, year and genres of RecBole
 MOVIES = [
     ("Kite, The (1995)", "05-Jan-1996", "Animation Comedy", "Kite, The", "1995"),
     ("unknown", "", "unknown", "unkonwn", "unkonwn"),

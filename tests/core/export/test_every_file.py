@@ -1,4 +1,4 @@
-"""What holds for the ONNX file of every model: onnxruntime computes and refuses as torch does."""
+"""Every model's ONNX file: onnxruntime computes the same as torch and refuses the same inputs."""
 
 import logging
 import warnings

@@ -1,4 +1,4 @@
-"""What a model reads: the features found in it, each once, and those of its towers."""
+"""The inputs of a model: the features found in it, each once, and those of its towers."""
 
 import pytest
 import torch

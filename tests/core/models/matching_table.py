@@ -150,18 +150,18 @@ def stamp(item=True, **kwargs):
 
 
 class Row(NamedTuple):
-    """What is particular to a model.
+    """The properties of a model that tests need.
 
     Attributes:
-        make: Makes it.
+        make: Creates it.
         mode: Of `MatchTrainer`, which trains it.
         cosine: Whether scores are cosines over a temperature.
-        interests: Number of a user's vectors; 0 means one vector, not a list of one.
-        trained: Makes it for this mode, where `make` makes what the towers are tested on.
+        interests: Number of vectors per user; 0 means one vector without a dimension for interests.
+        trained: Creates it for this mode, if `make` creates the model for tests of towers.
         y_is_item: Whether the label is the item's id.
-        n_epoch: How long it trains there.
-        towers: Whether it has any.
-        best: The AUC that the best scores have on what `planted` gives, if not 1.
+        n_epoch: Number of epochs to train.
+        towers: Whether it has towers.
+        best: The best possible AUC on the data of `planted`, if not 1.
     """
 
     make: Callable[..., Any]

@@ -20,7 +20,7 @@ B = 4
 
 
 def inputs(model, L=5, n=5, **sizes):
-    """Whatever the model reads."""
+    """Random inputs of a model."""
     if isinstance(model, G.RQVAEModel):
         return torch.randn(B, 32)
     if isinstance(model, G.HSTUModel | G.HLLMModel):
@@ -40,7 +40,7 @@ def counted(model, sizes):
 
 
 def stated(model, case, letters):
-    """What the docstring's formula gives for the values of its letters."""
+    """The complexity in the docstring, evaluated for the values of its letters."""
     text = type(model).__doc__.partition("Complexity: ")[2].partition(".\n\n")[0]
     (chosen,) = [part for part in text.split("; ") if part.startswith(case or "O(")]
     formula = re.search(r"O\((.*?)\)(?:,|$)", chosen)[1].replace("²", "**2").replace("⁴", "**4")
@@ -51,11 +51,11 @@ def stated(model, case, letters):
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_cost_grows_as_the_docstring_says(name):
-    sizes, make, further = CASES[name]
+    sizes, make, derived = CASES[name]
 
     def ratio(sizes):
         model = make(**sizes)
-        letters = {**sizes, **(further(**sizes) if further else {})}
+        letters = {**sizes, **(derived(**sizes) if derived else {})}
         return counted(model, sizes) / stated(model, name.partition(", ")[2], letters)
 
     base = ratio(sizes)

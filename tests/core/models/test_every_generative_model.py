@@ -1,4 +1,4 @@
-"""What holds for every generative model. A new one joins by a row of the table."""
+"""The properties of every generative model. Add a new model as a row of the table."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

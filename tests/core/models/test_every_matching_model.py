@@ -1,4 +1,4 @@
-"""What holds for every retrieval model, whatever its formula."""
+"""The properties of every retrieval model."""
 
 import inspect
 import pkgutil

@@ -1,4 +1,4 @@
-"""What holds for every ranking model, whatever its formula."""
+"""The properties of every ranking model."""
 
 import numpy as np
 import pytest

@@ -201,8 +201,8 @@ def test_only_shared_layers_are_balanced(model, x):
         model.zero_grad()
         losses = model.losses(x * step, scale=9.0)
         plain = [of(loss, model) for loss in losses]
-        further = losses[0] * losses[1] + penalty(model)
-        expected = of(further, model)
+        auxiliary = losses[0] * losses[1] + penalty(model)
+        expected = of(auxiliary, model)
         scales = []
         for p in range(4):
             for task in range(2):
@@ -213,7 +213,7 @@ def test_only_shared_layers_are_balanced(model, x):
                         scales.append(m[p][0] / m[p][1] * 0.6 + 0.4)
                         g = g * scales[-1]
                 expected[p] = expected[p] + g
-        balancing.backward(losses, further)
+        balancing.backward(losses, auxiliary)
         close(gradients(model), expected)
         assert balancing.weights().tolist() == pytest.approx([1.0, sum(scales) / 2], rel=1e-4)
 

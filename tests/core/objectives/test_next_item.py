@@ -1,4 +1,4 @@
-"""What sequences predict, the losses of it, and ranks, against loops."""
+"""Next-item targets, losses and ranks, against loops."""
 
 import math
 

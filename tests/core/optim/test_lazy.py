@@ -231,18 +231,18 @@ def test_the_whole_state_goes_through_a_state_dict(tmp_path):
 
 def test_parameters_can_be_added_and_a_closure_given():
     layer, dense, optimizer = joint()
-    further = nn.Parameter(torch.ones(()))
-    optimizer.add_param_group({"params": [further], "lr": 0.5})
+    added = nn.Parameter(torch.ones(()))
+    optimizer.add_param_group({"params": [added], "lr": 0.5})
 
     def closure():
         optimizer.zero_grad()
-        loss = further * dense(layer(batches(1)[0])).sum()
+        loss = added * dense(layer(batches(1)[0])).sum()
         loss.backward()
         return loss
 
     loss = optimizer.step(closure)
     assert loss.requires_grad
-    assert further.item() == pytest.approx(1 - math.copysign(0.5, further.grad), abs=1e-5)
+    assert added.item() == pytest.approx(1 - math.copysign(0.5, added.grad), abs=1e-5)
 
 
 # Adding up duplicates

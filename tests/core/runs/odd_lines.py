@@ -90,8 +90,8 @@ LEFT_OUT = {
     "steps of a metric that are text": (
         event("resume", '"step":0,"steps":{"val/auc":"0"}'), "step is no whole number",
     ),
-    "a finish without a status": (event("finish", f'{TIME},"error":null'), "status is none of"),
-    "a status of its own": (event("finish", f'{TIME},"status":"won"'), "status is none of"),
+    "a finish without a status": (event("finish", f'{TIME},"error":null'), "status is not one of"),
+    "a status of its own": (event("finish", f'{TIME},"status":"won"'), "status is not one of"),
     "a status that is a list": (event("finish", f'{TIME},"status":["failed"]'), "status is none"),
     "an error that is a number": (event("finish", f'{TIME},"status":"failed","error":5'), "error"),
     "a time that is a number": (event("finish", '"time":5,"status":"failed"'), "time is no text"),

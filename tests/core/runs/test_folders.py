@@ -1,4 +1,4 @@
-"""What lies between runs: pipes, sockets, devices, links, and names of every kind."""
+"""Folders with pipes, sockets, devices, links and odd names next to runs."""
 
 import errno
 import logging
@@ -32,7 +32,7 @@ def folder(tmp_path):
 
 
 def listed(*paths):
-    """What `rechub runs` shows, as a process under a time limit."""
+    """The output of `rechub runs`, run as a process with a time limit."""
     done = subprocess.run(
         [sys.executable, "-m", "torch_rechub", "runs", *map(str, paths), "--format", "csv"],
         capture_output=True,

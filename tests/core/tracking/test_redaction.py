@@ -30,7 +30,7 @@ def test_there_are_two_hundred_examples_of_each_kind():
 
 
 def kept(text):
-    """What is left of the secrets of `secret_examples`."""
+    """The secrets of `secret_examples` that are left in a text."""
     return [part for part in (S[:10], S[-10:], LONG.upper()[:16], "wJ4/") if part in text]
 
 

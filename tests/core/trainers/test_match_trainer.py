@@ -380,7 +380,7 @@ def test_in_batch_negatives_need_two_towers(make):
         make(nn.Linear(1, 1), in_batch_neg=True)
 
 
-# What is evaluated
+# Evaluation
 
 
 def test_points_are_evaluated_by_their_labels(make):
@@ -600,7 +600,7 @@ def test_columns_that_no_tower_in_use_reads_may_lack(make):
         trainer.check_inputs(trainer.model, {"user": torch.tensor([12])})
 
 
-# What is refused
+# Refused inputs
 
 
 @pytest.mark.parametrize("mode", [3, -1, "0", None])

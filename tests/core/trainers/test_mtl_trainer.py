@@ -112,7 +112,7 @@ def test_the_arguments_of_0_9_by_position_and_default():
     ]
 
 
-# What is trained on
+# Losses
 
 
 def binary_cross_entropy(p, y):
@@ -272,7 +272,7 @@ def test_a_model_of_ones_own_needs_nothing_but_forward(make, loaders):
         torch.testing.assert_close(own.model.inner.state_dict()[name], value, rtol=1e-3, atol=1e-4)
 
 
-# What is recorded and returned
+# Records and results
 
 
 @pytest.mark.parametrize("params", METHODS, ids=str)
@@ -476,7 +476,7 @@ def test_any_schedule(make, loaders, scheduler):
     assert rates == pytest.approx([0.02, 0.01, 0.005])
 
 
-# What is refused, before the first step
+# Inputs refused before the first step
 
 
 @pytest.mark.parametrize(
@@ -488,7 +488,7 @@ def test_any_schedule(make, loaders, scheduler):
         (lambda y: y / torch.tensor([1.0, 0.0]), r"y\[:, 1\] must hold finite numbers"),
     ],
 )
-def test_labels_that_are_none_of_their_task(make, loaders, change, message):
+def test_labels_that_do_not_suit_their_task_are_refused(make, loaders, change, message):
     x, y = loaders[0].dataset.x, loaders[0].dataset.y
     trainer = make()
     before = copy.deepcopy(trainer.model.state_dict())

@@ -22,7 +22,7 @@ TOWER = {"dims": [6, D]}
 
 @dataclass(frozen=True)
 class Odd:
-    """What is odd about the rows; as it stands, nothing."""
+    """The odd properties of the rows; none by default."""
 
     n: int = 12
     n_val: int = 6

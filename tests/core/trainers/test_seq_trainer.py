@@ -429,7 +429,7 @@ def test_a_compiled_model_trains_the_same(make, make_hstu, loaders, in_parts):
     close(compiled.model._orig_mod, plain.model)
 
 
-# What is recorded, and how it ends
+# Records, and the end of a run
 
 
 def test_what_is_recorded(make, loaders, fake_logger):
@@ -591,7 +591,7 @@ def test_a_seed_gives_the_same_training(make, make_hstu, same_weights):
     assert not same_weights(states[0], states[2])
 
 
-# What is wrong before the first step
+# Errors before the first step
 
 
 def wrong(which, value):

@@ -1,4 +1,4 @@
-"""What is found wrong before training, by what it is found."""
+"""The checks before training."""
 
 import pytest
 import torch

@@ -53,7 +53,7 @@ def fit(trainer, shuffle_seed=5):
     return {name: value.clone() for name, value in trainer.model.state_dict().items()}
 
 
-# What is chosen
+# Choice of optimizers
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_what_cannot_be_done_is_refused(tmp_path, kwargs, message):
         make(tmp_path, **kwargs)
 
 
-# What comes out
+# Results of training
 
 
 def assert_same_tables(found, expected):

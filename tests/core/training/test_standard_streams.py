@@ -158,7 +158,7 @@ def test_a_process_without_streams_trains_to_the_end(how, tmp_path):
     assert ends == dict.fromkeys(names, "finished")
 
 
-# What stands for a stream
+# Replacements of streams
 
 
 @pytest.mark.parametrize("kind", STREAMS)

@@ -23,7 +23,7 @@ from torch_rechub.training.trainer import Trainer
 
 NAN = math.nan
 
-# What is recorded
+# Records
 
 
 def test_a_row_of_the_history_has_exactly_these_entries(make_trainer, loaders):
@@ -404,7 +404,7 @@ def test_a_disk_that_is_full_ends_training_with_its_error_and_the_old_file(
     assert [file.name for file in trainer.model_path.iterdir()] == ["model.pth"]
 
 
-# What is wrong before the first step
+# Errors before the first step
 
 
 def untouched(trainer, make_model, same_weights):

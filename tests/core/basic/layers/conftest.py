@@ -8,9 +8,9 @@ import torch
 
 @pytest.fixture
 def perceptron():
-    """What an `MLP` of ReLU, in evaluation, makes of one row; its own tests are of the same form.
+    """A naive `MLP` with ReLU, in evaluation, for one row; the tests of `MLP` use the same loop.
 
-    Its weights and running statistics are given values of some size first.
+    Weights and running statistics are randomized first.
     """
 
     def of(mlp, hidden_layers):

@@ -535,7 +535,7 @@ def test_there_is_one_gather_for_each_width_and_kind(names, gathers, monkeypatch
     assert len(calls) == gathers
 
 
-# What is wrong with a batch
+# Invalid batches
 
 
 def bad_batch(name, change):

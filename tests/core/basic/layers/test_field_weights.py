@@ -34,7 +34,7 @@ def test_fields_may_differ_in_width_and_few_fields_keep_one_unit():
 
 
 def two_layers(mlp):
-    """What two linear layers, each with a ReLU, make of one row, in plain numbers."""
+    """Two linear layers, each with a ReLU, for one row, in plain numbers."""
 
     def compute(x):
         for layer in (mlp[0], mlp[2]):

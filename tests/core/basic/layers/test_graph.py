@@ -17,7 +17,7 @@ def make(edges=EDGES, num_layers=3):
 
 
 def whole(convolve, e):
-    """What it makes of users and items, one below the other."""
+    """The layer's outputs for users and items, concatenated."""
     return torch.cat(convolve(e[:N_USERS], e[N_USERS:]))
 
 

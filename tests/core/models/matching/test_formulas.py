@@ -172,7 +172,7 @@ def test_sasrec(checked, num_heads, num_blocks):
                 assert score == pytest.approx(expected, abs=1e-3)
 
 
-# What is particular to one
+# Particular models
 
 
 def test_sasrec_does_not_see_what_comes_after(models, randomized, make_inputs):

@@ -18,7 +18,7 @@ def make(item_width=4, **kwargs):
 
 
 def paths(parts, user, item):
-    """What each path gives: p ⊙ q, and the network of its own vectors."""
+    """The output of each path: p ⊙ q, and the network of its own vectors."""
 
     def row(path, name, i):
         return parts.state[f"{path}_embedding.embed_dict.{name}.weight"][i]

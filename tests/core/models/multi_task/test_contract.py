@@ -1,4 +1,4 @@
-"""What holds for every multi-task model, whatever its formula."""
+"""The properties of every multi-task model."""
 
 import pytest
 import torch
@@ -56,8 +56,8 @@ def everything(model, x):
     """A scalar that all of a model's outputs enter, its auxiliary loss among them."""
     p = model(x)
     y = torch.randint(0, 2, p.shape, device=p.device).float()
-    further = getattr(model, "auxiliary_loss", None)
-    return (p**2).sum() + (0 if further is None else further(x, p, y))
+    auxiliary = getattr(model, "auxiliary_loss", None)
+    return (p**2).sum() + (0 if auxiliary is None else auxiliary(x, p, y))
 
 
 @pytest.fixture(params=MODELS)

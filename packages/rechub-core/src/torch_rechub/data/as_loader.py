@@ -36,7 +36,7 @@ def as_loader(
         collate_fn: Makes a batch of the rows of a data set; None stacks them.
 
     Raises:
-        TypeError: The data are none of these, or a column that is needed holds no numbers.
+        TypeError: The data have another type, or a required column is not numeric.
         ValueError: The columns differ in length, or one is a single value.
 
     Example:

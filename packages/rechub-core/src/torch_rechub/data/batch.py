@@ -16,7 +16,7 @@ class Batch:
     """A mini-batch.
 
     Attributes:
-        inputs: What the model takes: a dict of tensors, a tensor, or a tuple of them.
+        inputs: The inputs of the model: a dict of tensors, a tensor, or a tuple of tensors.
         rows: The number of rows: the length of the first tensor.
         labels: The labels, one row each; None where the loader yields none.
         groups: The group of each row, (B,), such as its user; None where none was asked for.
@@ -48,7 +48,7 @@ class Batch:
         n. A batch of three always ends in weights.
 
         Args:
-            given: What the loader yields.
+            given: The batch as the loader yields it.
             group_column: The column of the groups, which stays among the inputs.
             weight_column: The column of the weights, which is taken out of the inputs.
             weighted: Whether there must be such a column.
@@ -69,7 +69,7 @@ class Batch:
 
     @property
     def count(self) -> int | Tensor:
-        """The number of rows, of which losses are the mean, or the sum of their weights."""
+        """The divisor of mean losses: the number of rows, or the sum of their weights."""
         return self.rows if self.weights is None else self.weights.sum()
 
     def of_weight_above_0(self) -> "Batch":
@@ -116,8 +116,8 @@ def to_device(value: Any, device: torch.device, double: bool = False) -> Any:
     """Tensors, and dicts and sequences of them, on a device; anything else as it is.
 
     Args:
-        value: What to move.
-        device: Where to.
+        value: The value to move.
+        device: The target device.
         double: Whether float64 stays float64; else it becomes float32, before it is moved.
     """
     return map_tensors(value, lambda t: for_device(t, double).to(device, non_blocking=True))

@@ -17,15 +17,15 @@ Ids = npt.NDArray[np.int64]
 class Histories:
     """N interactions sorted by user, then by time; those of one moment stay in the frame's order.
 
-    What a user did before the interaction at place t is at the places `start[t]` to t - 1. All
-    histories are therefore stretches of one array, and none is copied.
+    The history of the interaction at position t are the positions `start[t]` to t - 1, so that all
+    histories are slices of one array and are not copied.
 
     Attributes:
         row: Row of the frame that each interaction is in, shape (N,).
         user: Number of its user, from 0 in the users' order, shape (N,).
         start: Place of its user's first interaction, shape (N,).
         stop: Place after its user's last interaction, shape (N,).
-        user_ids: What the frame calls each user.
+        user_ids: The id of each user in the frame.
     """
 
     row: Ids

@@ -81,7 +81,7 @@ class TableLoader(DataLoader[Any]):
             table = table.dataset
         if hasattr(table, "check_tensors"):
             table.check_tensors()
-        self.shuffle, self._further = shuffle, kwargs
+        self.shuffle, self._options = shuffle, kwargs
         batches = BatchIndices(n_rows, batch_size, shuffle)
         super().__init__(
             dataset,
@@ -106,14 +106,14 @@ class TableLoader(DataLoader[Any]):
     def with_batch_size(self, batch_size: int) -> "TableLoader":
         """A loader of the same rows in other batches."""
         return TableLoader(
-            self.dataset, batch_size, self.shuffle, self.num_workers, **self._further
+            self.dataset, batch_size, self.shuffle, self.num_workers, **self._options
         )
 
     def in_row_order(self) -> "TableLoader":
         """A loader of the same rows, in the order of the data set."""
-        further = {name: value for name, value in self._further.items() if name != "in_order"}
+        options = {name: value for name, value in self._options.items() if name != "in_order"}
         size = self.batch_size or 1
-        return TableLoader(self.dataset, size, False, self.num_workers, **further)
+        return TableLoader(self.dataset, size, False, self.num_workers, **options)
 
 
 def as_fetched(batch: Any) -> Any:
@@ -220,7 +220,7 @@ def random_parts(dataset: Dataset[Any], ratio: Sequence[float]) -> list[Subset[A
     """Split a data set at random, from torch's global random state.
 
     Args:
-        dataset: What to split.
+        dataset: The data set to split.
         ratio: Shares of training and validation, such as [0.7, 0.1]; the rest is for testing.
 
     Returns:

@@ -46,7 +46,7 @@ def generate_seq_feature_match(
         time_col: Column of the time, in any unit that can be sorted.
         item_attribute_cols: Columns of the item's attributes; each gets a history too.
         sample_method: Method of `negative_sample`: 0 uniform, 1 as word2vec, 2 logarithmic, 3 RALM.
-        mode: What training will be: 0 point-wise, 1 pair-wise, 2 list-wise.
+        mode: The training mode: 0 point-wise, 1 pair-wise, 2 list-wise.
         neg_ratio: Negatives for each target; 0 means one in mode 1.
         min_item: Users with fewer interactions give no samples.
 
@@ -63,7 +63,7 @@ def generate_seq_feature_match(
 
     Raises:
         KeyError: A column is missing.
-        ValueError: A user, an item or a time is missing; or an argument is none of the above.
+        ValueError: A user, an item or a time is missing, or an argument has another value.
 
     Example:
         >>> log = pd.DataFrame({"user": [1, 1, 1], "item": [7, 8, 9], "time": [3, 1, 2]})

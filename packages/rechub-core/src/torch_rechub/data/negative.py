@@ -186,7 +186,7 @@ def draw_unseen(
         item: Items 1 to `n_items` of the interactions, shape (N,).
         n_items: Number of items.
         of_user: The users to draw for, shape (M,).
-        user_ids: What messages call each of the U users.
+        user_ids: The id of each of the U users, for messages.
 
     Returns:
         Items, shape (M,).

@@ -32,7 +32,7 @@ def pad_sequences(
         padding: Where the filling goes: "pre", before the sequence, or "post", after it.
         truncating: Which end of a longer sequence is cut off: "pre" keeps the last L elements,
             "post" the first L.
-        value: What to fill with.
+        value: The padding value.
 
     Returns:
         Array of shape (N, L).

@@ -57,7 +57,7 @@ def check_table_weights(loader: Any, column: str | None) -> bool:
     """Check the weights of a whole table before training, where it is in memory.
 
     Args:
-        loader: What draws from it.
+        loader: The loader of the table.
         column: The column of the weights; None where the data set itself has them.
 
     Returns:

@@ -104,7 +104,7 @@ class ONNXExporter:
 
         Raises:
             ImportError: onnx or onnxscript is missing.
-            ValueError: What the model reads is unknown, or `dummy_input` does not fit.
+            ValueError: The inputs of the model are unknown, or `dummy_input` does not match them.
             RuntimeError: The model cannot be exported.
         """
         if mode is None and (reason := getattr(self.model, "why_no_onnx", None)):

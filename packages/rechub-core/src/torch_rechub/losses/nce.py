@@ -21,7 +21,7 @@ class NCELoss(nn.Module):
             Where no row counts, mean and sum are 0.
 
     Raises:
-        ValueError: If `temperature` is not above 0 or `reduction` is none of the three.
+        ValueError: If `temperature` is not above 0 or `reduction` is not one of the three.
 
     Example:
         >>> import torch
@@ -84,7 +84,7 @@ class InBatchNCELoss(NCELoss):
         reduction: "mean" over the rows that count, "sum", or "none", where ignored rows have 0.
 
     Raises:
-        ValueError: If `temperature` is not above 0 or `reduction` is none of the three.
+        ValueError: If `temperature` is not above 0 or `reduction` is not one of the three.
 
     Example:
         >>> import torch

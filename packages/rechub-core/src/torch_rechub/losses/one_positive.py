@@ -28,7 +28,7 @@ class SampledSoftmaxLoss(nn.Module):
         reduction: "mean" or "sum" over positives, or "none".
 
     Raises:
-        ValueError: `reduction` is none of the three; in `forward`, shapes do not fit each other.
+        ValueError: `reduction` is not one of the three; in `forward`, shapes do not fit each other.
 
     Example:
         >>> loss = SampledSoftmaxLoss()
@@ -74,7 +74,7 @@ class NegativesBCELoss(nn.Module):
         reduction: "mean" or "sum" over positives, or "none".
 
     Raises:
-        ValueError: `reduction` is none of the three; in `forward`, shapes do not fit each other.
+        ValueError: `reduction` is not one of the three; in `forward`, shapes do not fit each other.
 
     Example:
         >>> NegativesBCELoss()(torch.tensor([0.0]), torch.tensor([[0.0, 0.0]]))  # ln 2

@@ -21,7 +21,7 @@ class HingeLoss(nn.Module):
         reduction: "mean" or "sum" over positives, or "none".
 
     Raises:
-        ValueError: If `num_items` is below 1 or `reduction` is none of the three.
+        ValueError: If `num_items` is below 1 or `reduction` is not one of the three.
 
     Example:
         >>> HingeLoss(margin=1)(torch.tensor([2.0, 0.5]), torch.tensor([[1.5, 0.0], [0.0, 0.1]]))
@@ -75,7 +75,7 @@ class BPRLoss(nn.Module):
         reduction: "mean" or "sum" over positives, or "none".
 
     Raises:
-        ValueError: If `reduction` is none of the three.
+        ValueError: If `reduction` is not one of the three.
 
     Example:
         >>> BPRLoss()(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0]))

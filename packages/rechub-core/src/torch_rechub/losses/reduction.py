@@ -8,7 +8,7 @@ def known_reduction(reduction: str) -> str:
     """The reduction, if there is such a one.
 
     Raises:
-        ValueError: It is none of "none", "mean" and "sum".
+        ValueError: It is not one of "none", "mean" and "sum".
     """
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"reduction must be 'none', 'mean' or 'sum', got {reduction!r}")

@@ -20,7 +20,7 @@ class LogCoshLoss(nn.Module):
         predictions and labels (B,); returns a scalar, or (B,) without reduction.
 
     Raises:
-        ValueError: `reduction` is none of the three.
+        ValueError: `reduction` is not one of the three.
 
     Example:
         >>> LogCoshLoss()(torch.tensor([10.0]), torch.tensor([0.0]))  # about 10 − ln 2
@@ -87,7 +87,7 @@ class PoissonLoss(nn.Module):
         predictions and labels (B,); returns a scalar, or (B,) without reduction.
 
     Raises:
-        ValueError: `reduction` is none of the three.
+        ValueError: `reduction` is not one of the three.
 
     Example:
         >>> PoissonLoss().on_logits(torch.tensor([0.0]), torch.tensor([3.0]))

@@ -20,7 +20,7 @@ class GroupLoss(nn.Module):
         reduction: "mean" or "sum" over terms, or "none".
 
     Raises:
-        ValueError: `reduction` is none of the three.
+        ValueError: `reduction` is not one of the three.
     """
 
     kind = "ranking"
@@ -99,7 +99,7 @@ class GroupBPR(RankNet):
         reduction: "mean" or "sum" over pairs, or "none".
 
     Raises:
-        ValueError: `reduction` is none of the three.
+        ValueError: `reduction` is not one of the three.
 
     Example:
         >>> GroupBPR()(torch.zeros(3), torch.tensor([5.0, 3.0, 0.0]), torch.tensor([7, 7, 7]))
@@ -191,7 +191,7 @@ class ListNet(GroupLoss):
         reduction: "mean" or "sum" over groups, or "none".
 
     Raises:
-        ValueError: `reduction` is none of the three.
+        ValueError: `reduction` is not one of the three.
 
     Example:
         >>> ListNet()(torch.tensor([0.0, 0.0]), torch.tensor([1.0, 0.0]), torch.tensor([7, 7]))

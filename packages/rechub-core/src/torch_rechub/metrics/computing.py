@@ -143,8 +143,8 @@ def check_needs(metrics: Iterable[Metric], available: Collection[Needs], owner: 
 
     Args:
         metrics: The metrics.
-        available: What can be computed from; groups of predictions have hits.
-        owner: What computes, such as "CTRTrainer", for the message.
+        available: The available inputs of metrics; groups of predictions include hits.
+        owner: The class that computes them, such as "CTRTrainer", for the message.
 
     Raises:
         ValueError: Names the metric, what it needs and the remedy.

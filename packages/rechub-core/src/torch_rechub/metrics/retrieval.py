@@ -41,7 +41,7 @@ def top_k(
     Raises:
         ValueError: Shapes do not fit each other, an embedding is not finite, or k or block_size is
             below 1.
-        IndexError: A seen item is none of the N.
+        IndexError: A seen item is not one of the N items.
 
     Example:
         >>> users, items = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 5.0], [3.0, 0], [2, 1]])
@@ -85,7 +85,7 @@ def evaluate_retrieval(
 
     Raises:
         ValueError: Shapes do not fit each other, an embedding is not finite, or a K is below 1.
-        IndexError: A seen or relevant item is none of the N.
+        IndexError: A seen or relevant item is not one of the N items.
 
     Example:
         >>> users, items = torch.eye(2), torch.eye(2)

@@ -79,7 +79,7 @@ class Tasks:
         return [LOSSES[kind]() for kind in self.types]
 
     def check(self, y: Tensor, by_auc: int | None) -> None:
-        """Refuse labels that are none of their task; let the model check them too.
+        """Refuse labels that do not suit their task; the model checks them, too.
 
         Args:
             y: Labels (N, T).

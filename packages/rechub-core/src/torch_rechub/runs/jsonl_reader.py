@@ -120,7 +120,7 @@ class _Run:
 
     def finish(self, record: dict[str, Any]) -> None:
         if record.get("status") not in _STATUS:
-            raise ValueError(f"status is none of {', '.join(_STATUS)}")
+            raise ValueError(f"status is not one of {', '.join(_STATUS)}")
         ended = _time(record)
         error = _text(record, "error")
         self.fields |= {"status": record["status"], "error": error, "ended": ended}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class MTLTrainer(Trainer):
     """Trains a multi-task model: binary cross-entropy and squared error, AUC and squared error.
 
-    What a model may say of itself is listed in `torch_rechub.models.multi_task`. Recorded each
+    The optional methods of models are listed in `torch_rechub.models.multi_task`. Recorded each
     epoch: train/task_i_loss, learning_rate, val/task_i_score and, with a balancing method,
     loss_weight/task_i. The arguments not listed here are those of `CTRTrainer`.
 
@@ -153,7 +153,7 @@ class MTLTrainer(Trainer):
         return f"val/{self.of_tasks.first}"
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
-        """Refuse labels that are none of their task; warn where those that decide are all one."""
+        """Refuse labels that do not suit their task; warn if the monitored ones are constant."""
         name = self.monitor.removeprefix("val/")
         metric = self.named_metrics().get(name) if validation else None
         by_auc = metric is not None and metric.name == "auc"

@@ -23,7 +23,7 @@ def chosen_metrics(
     Args:
         owner: The trainer's class, for messages.
         settings: Name the metrics, and the column of groups.
-        measured: What the task's metrics may be computed from.
+        measured: The available inputs of the task's metrics.
         default: The metrics where the user names none.
         own: Metrics that the task has under a name of its own.
 

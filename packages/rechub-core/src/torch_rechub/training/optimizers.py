@@ -84,7 +84,7 @@ def make_optimizer(
 
     Args:
         model: Holds the tables; those that are updated lazily get sparse gradients from now on.
-        parameters: What is trained.
+        parameters: The parameters to train.
         settings: Say with which optimizer, and how tables are updated.
 
     Returns:
@@ -159,9 +159,9 @@ def _obstacle(params: Mapping[str, Any], settings: Settings) -> str:
     name = getattr(settings.optimizer_fn, "__name__", str(settings.optimizer_fn))
     if form is None:
         return f"{name} has no lazy form ({', '.join(o.__name__ for o in LAZY_FORMS)} have)"
-    further = [n for n, v in params.items() if v and n not in form.options | _IMPLEMENTATION]
-    if further:
-        return f"the lazy form of {name} has no {', '.join(further)}"
+    unsupported = [n for n, v in params.items() if v and n not in form.options | _IMPLEMENTATION]
+    if unsupported:
+        return f"the lazy form of {name} has no {', '.join(unsupported)}"
     if settings.embedding_update == "row_wise" and not form.row_wise:
         return f"{name} has no second moment"
     penalty = settings.regularization_params or {}

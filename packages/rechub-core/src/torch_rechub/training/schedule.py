@@ -12,7 +12,7 @@ class Schedule:
     """Moves any of torch's learning-rate schedules, each epoch or each batch.
 
     Args:
-        optimizer: What the schedule is of.
+        optimizer: The optimizer of the schedule.
         settings: Say which schedule, and whether it moves each "epoch" or each "batch".
 
     Attributes:

@@ -57,7 +57,7 @@ class TrainerOptions(TypedDict, total=False):
             on it, and 256 where they do and data come without a loader.
         on_nan: Whether to "warn", the default, or to "raise" FloatingPointError after an epoch of
             which the mean loss is NaN or infinite.
-        record: What to tell the loggers in addition to the metrics of each epoch: a `Recording`.
+        record: Additional records for the loggers: a `Recording`.
         prefetch: Whether to copy the next batch to a GPU, from pinned memory, during a step.
     """
 

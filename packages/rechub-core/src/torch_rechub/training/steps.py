@@ -16,7 +16,7 @@ class Steps:
     """Turns the losses of batches into steps of an optimizer and of its schedule.
 
     Args:
-        optimizer: What is stepped.
+        optimizer: The optimizer to step.
         schedule: Moves after each step, if it does so by the batch.
         settings: Say over how many batches a step is (`accumulate`), how large a gradient may be
             (`max_grad_norm`), and in which precision losses are computed (`mixed_precision`).

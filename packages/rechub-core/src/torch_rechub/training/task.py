@@ -24,7 +24,7 @@ class Task:
         weights_file: The file of the best weights, in `model_path`.
         default_metrics: The metrics where the user names none.
         own_metrics: Metrics that this task has under a name of its own.
-        measured: What the task's metrics may be computed from.
+        measured: The available inputs of the task's metrics.
         collate_fn: Makes a batch of the rows of a data set that comes without a loader; None stacks
             them.
         metrics: The metrics of validation.

@@ -122,7 +122,7 @@ class Trainer(Task, ExportsRows):
                 is there: run the same script again after an interruption, such as SIGTERM.
 
         Raises:
-            ValueError: A loader is empty, or labels are none of this task.
+            ValueError: A loader is empty, or labels do not suit this task.
             KeyError: The data lack a column that the model's features name.
             IndexError: An id is outside its feature's vocabulary.
             OSError: `model_path` cannot be written to.

@@ -130,7 +130,7 @@ class RelativeBucketedTimeAndPositionBias(nn.Module):
         max_seq_len: The longest sequence.
         num_time_buckets: The last time bucket, shared by all longer spans.
         time_bucket_fn: "sqrt" or "log"; see `TimeBuckets`.
-        time_bucket_divisor: What widens the buckets.
+        time_bucket_divisor: Divides √ or ln of the time span; a larger divisor makes wider buckets.
         time_bucket_unit: "minutes" or "seconds". Times themselves are in seconds.
 
     Shape:

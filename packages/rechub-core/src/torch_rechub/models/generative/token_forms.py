@@ -55,8 +55,8 @@ def _next(forms: Sequence[str]) -> str:
         label = found[1]
         if label in "zZ":
             break
-        further = str(int(label) + 1) if label.isdigit() else chr(ord(label) + 1)
-        form = form[: found.start(1)] + further + form[found.end(1) :]
+        following = str(int(label) + 1) if label.isdigit() else chr(ord(label) + 1)
+        form = form[: found.start(1)] + following + form[found.end(1) :]
         if form not in forms:
             return form
     number = len(forms) + 1

@@ -22,12 +22,12 @@ class Balancing(nn.Module):
     Example:
         >>> balancing = FixedWeights([1.0, 0.5])
         >>> w = torch.nn.Parameter(torch.tensor([3.0, 4.0]))
-        >>> balancing.backward([w[0] ** 2, w[1] ** 2], further=0.1 * w.sum())
+        >>> balancing.backward([w[0] ** 2, w[1] ** 2], auxiliary=0.1 * w.sum())
         >>> w.grad
         tensor([6.1000, 4.1000])
     """
 
-    def backward(self, losses: Sequence[Tensor], further: Tensor | float) -> None:
+    def backward(self, losses: Sequence[Tensor], auxiliary: Tensor | float) -> None:
         """Add the gradients of a batch to `.grad`.
 
         Args:
@@ -74,7 +74,7 @@ class UncertaintyWeights(Balancing):
     with s_i = log σ_i² learned from 0.
 
     Args:
-        model: What is trained.
+        model: The model to train.
         task_types: "classification" or "regression" for each task.
 
     Example:
@@ -93,7 +93,7 @@ class UncertaintyWeights(Balancing):
         scales = [1.0 if task_type == "classification" else 0.5 for task_type in task_types]
         self.register_buffer("c", torch.tensor(scales), persistent=False)
 
-    def backward(self, losses: Sequence[Tensor], further: Tensor | float) -> None:
+    def backward(self, losses: Sequence[Tensor], auxiliary: Tensor | float) -> None:
         """Add the gradients of the weighted sum, also those of s."""
         here = _with_labels(losses)
         s, c = self.s[here], self.c[here]
@@ -247,7 +247,7 @@ def make_balancing(
 
     Args:
         params: "method": "uwl", "gradnorm" or "metabalance", and the strategy's own arguments.
-        model: What is trained.
+        model: The model to train.
         task_types: "classification" or "regression" for each task to balance.
 
     Raises:
@@ -288,7 +288,7 @@ def balancing_of(
 
     Args:
         params: As `make_balancing`; None keeps the weights that the model says, or equal ones.
-        model: What is trained.
+        model: The model to train.
         task_types: "classification" or "regression" for each task.
     """
     weights = loss_weights_of(model, len(task_types))

@@ -119,7 +119,7 @@ def refuse_nan(values: Any, file: FilePath, name: str = "") -> None:
     """Refuse NaN, alone and in tensors, and tensors without a number for each place.
 
     Args:
-        values: What a file holds: a tensor, a number, or dicts, lists and tuples of them.
+        values: The contents of a file: a tensor, a number, or dicts, lists and tuples of them.
         file: For the message.
         name: Of the values there.
 

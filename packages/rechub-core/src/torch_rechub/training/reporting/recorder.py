@@ -24,7 +24,7 @@ class Recorder:
 
     Args:
         loggers: The loggers.
-        recording: What to record in addition to the epochs.
+        recording: The additional records.
         model: The model being trained.
     """
 
