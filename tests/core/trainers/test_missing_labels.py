@@ -150,7 +150,7 @@ def test_a_batch_without_labels_of_a_task_leaves_its_tower_and_its_weight_alone(
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_training_in_batches_of_which_some_lack_a_task_stays_finite(method, tmp_path):
+def test_training_stays_finite_if_some_batches_lack_a_task(method, tmp_path):
     trainer = trainer_of(tmp_path, method, on_nan="raise", n_epoch=4)
     batches = [part(labels(), slice(i, i + 6)) for i in range(0, N, 6)]
     trainer.fit(batches, batches)

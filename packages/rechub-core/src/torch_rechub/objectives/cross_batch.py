@@ -50,8 +50,8 @@ class CrossBatchMemory:
     Args:
         size: M, the number of items remembered.
         warmup: The number of batches before remembered items are negatives.
-        model: Where it is one of `GroupsItems`, a remembered item that is a row's own is none of
-            its negatives.
+        model: If it is one of `GroupsItems`, a remembered item that equals a row's own item is
+            not a negative of the row.
 
     Raises:
         TypeError: A number is no whole number.

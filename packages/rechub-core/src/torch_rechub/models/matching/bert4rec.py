@@ -126,9 +126,9 @@ class BERT4Rec(SessionModel):
         y: Tensor | None = None,
         weights: Tensor | None = None,
     ) -> Tensor:
-        """Return the loss of items masked at random, the mean over them; 0 where there are none.
+        """Return the mean loss of randomly masked items; 0 if no item is masked.
 
-        With weights of rows (B,), all above 0, each item has that of its row.
+        With weights of rows (B,), all above 0, each item has the weight of its row.
         """
         e, valid = self.session(x)
         gaps = valid & (torch.rand(valid.shape, device=valid.device) < self.mask_rate)

@@ -157,7 +157,7 @@ class SINE(ListWise):
         y: Tensor | None = None,
         weights: Tensor | None = None,
     ) -> Tensor:
-        """Return the loss that keeps concepts apart, a scalar, whatever the rows and weights."""
+        """Return the covariance loss of the concepts, a scalar that does not depend on the rows."""
         c = self.concept_embedding.weight
         c = c - c.mean(dim=1, keepdim=True)
         m = c @ c.T / c.shape[1]

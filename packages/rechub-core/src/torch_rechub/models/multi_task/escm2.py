@@ -94,10 +94,10 @@ class ESCM2(ESMM):
         y: Tensor,
         weights: Tensor | None = None,
     ) -> Tensor:
-        """Return λ_c R of predictions and labels (B, 3), and of inputs, which DR alone reads.
+        """Return λ_c R of predictions and labels (B, 3); x is used by DR only.
 
-        It leaves out rows of which o is missing (NaN), and those of which r is, unless o is 0:
-        whether the conversion would have happened is then no part of R.
+        Rows with a missing (NaN) o are left out, and rows with a missing r unless o is 0: R does
+        not depend on r then.
         """
         r_hat, o_hat, _ = predictions.unbind(dim=1)
         r, o, _ = y.unbind(dim=1)

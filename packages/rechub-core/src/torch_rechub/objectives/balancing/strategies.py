@@ -31,9 +31,9 @@ class Balancing(nn.Module):
         """Add the gradients of a batch to `.grad`.
 
         Args:
-            losses: A scalar for each task. One that is 0 and has no gradient is that of a task
-                without labels in the batch: it has no part in the step.
-            further: What is added to the loss whatever the weights, such as penalties.
+            losses: A scalar for each task. A loss of 0 without a gradient marks a task
+                without labels in the batch, which is ignored in the step.
+            auxiliary: A loss that is added without a weight, such as penalties.
         """
         raise NotImplementedError
 
@@ -58,9 +58,9 @@ class FixedWeights(Balancing):
         self.w: Tensor
         self.register_buffer("w", torch.tensor(weights))
 
-    def backward(self, losses: Sequence[Tensor], further: Tensor | float) -> None:
-        """Add the gradients of Σ_i w_i L_i + further."""
-        _backward(_weighted_sum(self.w, losses) + further)
+    def backward(self, losses: Sequence[Tensor], auxiliary: Tensor | float) -> None:
+        """Add the gradients of Σ_i w_i L_i + auxiliary."""
+        _backward(_weighted_sum(self.w, losses) + auxiliary)
 
     def weights(self) -> Tensor:
         """W."""
@@ -98,7 +98,7 @@ class UncertaintyWeights(Balancing):
         here = _with_labels(losses)
         s, c = self.s[here], self.c[here]
         total = _weighted_sum(c * torch.exp(-s), [losses[i] for i in here]) if here else 0.0
-        _backward(total + s.sum() / 2 + further)
+        _backward(total + s.sum() / 2 + auxiliary)
 
     def weights(self) -> Tensor:
         """e^{−s_i}, or half of it for regressions."""
@@ -145,10 +145,10 @@ class GradNormWeights(Balancing):
         self.register_buffer("initial", torch.full((n_task,), torch.nan))
         self.optimizer = torch.optim.Adam(self.w.parameters(), lr=lr)
 
-    def backward(self, losses: Sequence[Tensor], further: Tensor | float) -> None:
-        """Add the gradients of Σ_i w_i L_i + further, and move w."""
-        if isinstance(further, Tensor) and further.requires_grad:
-            further.backward(retain_graph=True)
+    def backward(self, losses: Sequence[Tensor], auxiliary: Tensor | float) -> None:
+        """Add the gradients of Σ_i w_i L_i + auxiliary, and move w."""
+        if isinstance(auxiliary, Tensor) and auxiliary.requires_grad:
+            auxiliary.backward(retain_graph=True)
         here = _with_labels(losses)
         if not here:
             return
@@ -206,10 +206,10 @@ class GradientBalance(Balancing):
         shared = [p for p in shared_task_layers(model)[0] if p.requires_grad]
         self.optimizer = MetaBalance(shared, relax_factor, beta)
 
-    def backward(self, losses: Sequence[Tensor], further: Tensor | float) -> None:
-        """Add the balanced gradients of the losses, and the plain one of `further`."""
-        if isinstance(further, Tensor) and further.requires_grad:
-            further.backward(retain_graph=True)
+    def backward(self, losses: Sequence[Tensor], auxiliary: Tensor | float) -> None:
+        """Add the balanced gradients of the losses, and the plain one of `auxiliary`."""
+        if isinstance(auxiliary, Tensor) and auxiliary.requires_grad:
+            auxiliary.backward(retain_graph=True)
         here = _with_labels(losses)
         if here:
             self.optimizer.step([loss if i in here else None for i, loss in enumerate(losses)])
