@@ -1,6 +1,7 @@
 """Arrow arrays and Parquet files: the numbers that were written, batch by batch."""
 
 import sys
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -72,8 +73,11 @@ def test_the_tensor_has_memory_of_its_own():
         (pa.array(["a"]), TypeError, "of string holds no numbers: map its values to ids"),
         (pa.array([0], pa.timestamp("s")), TypeError, "holds no numbers"),
         (pa.array([[1, 2], [3]]), ValueError, "1 to 2 elements.*pad_sequences"),
-        (pa.array([[1, 2], None]), ValueError, "1 of 2 lists are null"),
-        (pa.array([1, None]), ValueError, "1 of 2 whole numbers.*fill_null"),
+        (pa.array([[1, 2], None]), ValueError, r"1 missing list \(null\), first in row 1: fill"),
+        (pa.array([1, None]), ValueError, r"1 missing value \(null\), first in row 1,.*fill_null"),
+        (pa.array([[1, 2], [3, None]]), ValueError, r"1 missing value \(null\), first in row 1,"),
+        (pa.array(["a", "", None]), TypeError, "2 empty or missing values, first in row 1"),
+        (pa.array([0.5, -1e300]), ValueError, r"1 value beyond float32, first -1e\+300 in row 1"),
         (pa.array([2**63], pa.uint64()), ValueError, "9223372036854775808"),
     ],
 )
@@ -133,14 +137,30 @@ def test_a_file_without_a_column_is_named(files):
     ("values", "error", "message"),
     [
         (["a", "b"], TypeError, "of string holds no numbers"),
-        ([1, None], ValueError, "1 of 2 whole numbers"),
-        ([[1, 2], [3]], ValueError, "lists have 1 to 2 elements"),
+        ([1, None], ValueError, r"has 1 missing value \(null\), first in row 1"),
+        ([[1, 2], [3]], ValueError, "has lists of 1 to 2 elements"),
     ],
 )
 def test_a_column_that_is_no_numbers_is_named_with_its_file(tmp_path, values, error, message):
     pq.write_table(pa.table({"item": [1, 2], "odd": values}), tmp_path / "a.parquet")
-    with pytest.raises(error, match=rf"a\.parquet, column 'odd': .*{message}"):
+    with pytest.raises(error, match=rf"a\.parquet, column 'odd' {message}"):
         list(ParquetIterableDataset([tmp_path / "a.parquet"]))
+
+
+def test_rows_are_counted_in_the_file(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"item": [*range(17), None, 3, None]}), path)
+    batches = iter(ParquetIterableDataset([path], batch_size=6))
+    assert [len(next(batches)["item"]) for _ in range(2)] == [6, 6]
+    with pytest.raises(ValueError, match=r"a\.parquet, column 'item' has 1 missing.* in row 17,"):
+        next(batches)
+
+
+def test_dictionaries_and_decimals_are_their_values():
+    assert pa_array_to_tensor(pa.array([7, 5, 7]).dictionary_encode()).tolist() == [7, 5, 7]
+    found = pa_array_to_tensor(pa.array([0.5, None, 0.5]).dictionary_encode())
+    assert found.isnan().tolist() == [False, True, False]
+    assert pa_array_to_tensor(pa.array([Decimal("1.5")])).tolist() == [1.5]
 
 
 @pytest.mark.parametrize("content", ["", "no parquet", "cut"])

@@ -70,7 +70,6 @@ def test_rows_of_lists_are_the_very_lists():
         np.array(["a", "bc", ""]),
         pd.Series(["a", None, "b"]),
         pd.Series(["a", "b", "a"], dtype="category"),
-        [1, None, 2],
         [{"a": 1}, {"b": 2}, {}],
         [datetime.date(2024, 1, day) for day in (1, 2, 3)],
         np.array(["2024-01-01", "2024-01-02", "2024-01-03"], dtype="datetime64[D]"),
@@ -138,7 +137,7 @@ REMEDY = "'what' holds rows of different lengths{}: .*pad_sequences.*collate_fn"
 REFUSED = [
     (HISTORIES, ValueError, REMEDY.format(r" \(1 to 3\)")),
     (NESTED, ValueError, REMEDY.format("")),
-    (["a", "b", "c"], TypeError, "'what' holds <U1, not numbers: map its values"),
+    (["a", "b", "c"], TypeError, "'what' holds text, not numbers .'a' in row 0.: map its values"),
 ]
 
 
@@ -161,7 +160,7 @@ def test_our_own_loaders_name_the_column_and_the_remedy(column, error, message):
 
 
 def test_labels_that_are_no_numbers_are_named():
-    with pytest.raises(TypeError, match="'y' holds <U1, not numbers"):
+    with pytest.raises(TypeError, match="'y' holds text, not numbers"):
         TableLoader(TorchDataset({"user": [1, 2]}, ["a", "b"]), 2)
 
 

@@ -1,6 +1,8 @@
 """Tables: whatever holds the columns, the tensors hold the same numbers, or an error says why."""
 
 import re
+from datetime import date, timedelta
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -115,7 +117,6 @@ def test_sequences_of_several_lengths_are_refused_with_the_remedy(history):
     [
         ["a", "bc"],
         np.array(["a", "b"]),
-        np.array(["2020-01-01"], dtype="datetime64[D]"),
         pd.Series(["a", "b"], dtype="category"),
         pl.Series(["a", "b"]),
         pa.chunked_array([["a", "b"]]),
@@ -124,7 +125,9 @@ def test_sequences_of_several_lengths_are_refused_with_the_remedy(history):
     ids=lambda v: f"{type(v).__module__.split('.')[0]}-{getattr(v, 'dtype', '')}",
 )
 def test_what_is_no_number_is_refused_with_the_remedy(values):
-    with pytest.raises(TypeError, match=r"column 'city' holds .*, not numbers: map its values"):
+    with pytest.raises(
+        TypeError, match=r"'city' holds text, not numbers \('a' in .*: map its values"
+    ):
         to_tensor(values, "city")
 
 
@@ -136,18 +139,129 @@ def test_a_single_value_is_no_column(value):
 
 MISSING = {
     "a list": [5, None, 7],
+    "NaN": [5, float("nan"), 7],
+    "NaT among numbers": [5, pd.NaT, 7],
     "an array of objects": np.array([5, None, 7], dtype=object),
-    "text": pd.Series(["a", pd.NA, "b"], dtype="string"),
-    "booleans": pd.Series([True, pd.NA, False], dtype="boolean"),
-    "dates": np.array(["2020-01-01", "NaT", "2020-01-02"], dtype="datetime64[D]"),
-    "lists": [[5], [None], [7]],
+    "objects of pandas": pd.Series([5, pd.NA, 7], dtype=object),
+    "Int64": pd.Series([5, pd.NA, 7], dtype="Int64"),
+    "Float64": pd.Series([5, pd.NA, 7], dtype="Float64"),
+    "numbers of Arrow in pandas": pd.Series([5, None, 7], dtype="int64[pyarrow]"),
+    "categories of numbers": pd.Series([5, None, 7], dtype="category"),
+    "decimals": [Decimal(5), None, Decimal(7)],
+    "polars": pl.Series([5, None, 7]),
+    "decimals of polars": pl.Series([Decimal(5), None, Decimal(7)]),
+    "Arrow": pa.array([5, None, 7]),
+    "a dictionary of Arrow": pa.array([5, None, 7]).dictionary_encode(),
+    "chunked dictionaries": pa.chunked_array([pa.array([5, None, 7]).dictionary_encode()]),
 }
 
 
 @pytest.mark.parametrize("kind", MISSING)
-def test_of_a_missing_value_column_and_row_are_named(kind):
-    with pytest.raises(TypeError, match=r"column 'user' holds .* row 1, but the value is miss"):
-        to_tensor(MISSING[kind], "user")
+def test_a_missing_number_is_nan_as_only_the_model_knows_which_columns_are_ids(kind):
+    found = to_tensor(MISSING[kind], "user")
+    assert found.isnan().tolist() == [False, True, False]
+    assert found[[0, 2]].tolist() == [5, 7]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [[5, 6], [None, 8]],
+        np.array([[5, 6], [np.nan, 8]]),
+        pl.Series([[5, 6], [None, 8]]),
+        pa.array([[5, 6], [None, 8]]),
+        pd.DataFrame({"a": pd.array([5, None], dtype="Int64"), "b": [6, 8]}),
+    ],
+    ids=lambda v: type(v).__module__,
+)
+def test_missing_numbers_in_lists_are_nan(values):
+    found = to_tensor(values, "history")
+    assert found.isnan().tolist() == [[False, False], [True, False]]
+    assert found[0].tolist() == [5, 6]
+
+
+@pytest.mark.parametrize(
+    ("values", "numbers"),
+    [
+        (pd.Series([True, None, False], dtype="boolean"), [1, None, 0]),
+        (pl.Series([True, None, False]), [1, None, 0]),
+        (pa.array([True, None, False]), [1, None, 0]),
+        (pd.Series([True, False], dtype="boolean"), [1, 0]),
+        (pd.Series([3, 2**62], dtype="Int64"), [3, 2**62]),
+        (pa.chunked_array([pa.array([7, 5, 7]).dictionary_encode()]), [7, 5, 7]),
+    ],
+    ids=str,
+)
+def test_nullable_columns_hold_their_numbers(values, numbers):
+    found = to_tensor(values, "a").tolist()
+    assert [None if number != number else number for number in found] == numbers
+
+
+REFUSED_CELLS = {
+    "text": (
+        pd.Series(["a", pd.NA, "", "b"], dtype="string"),
+        r"holds text, not numbers \('a' in row 0; 1 empty text, first in row 2; 1 missing value, "
+        r"first in row 1\): map its values to ids",
+    ),
+    "numbers as text": (["1.5", "", "2", " "], r".*2 empty texts, first in row 1\): convert it"),
+    "empty text": ([0.5, 2, ""], r"holds text, not numbers \(1 empty text, first in row 2\)"),
+    "dates": (
+        np.array(["2020-01-01", "NaT"], dtype="datetime64[D]"),
+        r"holds dates and times, not numbers \(1 missing value, first in row 1\): map its values",
+    ),
+    "dates of Python": (
+        [date(2020, 1, 1), date(2020, 1, 2)],
+        "holds dates and times, not numbers:",
+    ),
+    "durations": (
+        pl.Series([timedelta(1), None]),
+        r"holds dates and times.*\(1 missing value, first in r",
+    ),
+    "objects": (
+        [1j, None],
+        r"holds other objects.*\(complex in row 0; 1 missing value, first in row 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED_CELLS)
+def test_cells_that_are_no_numbers_are_named_and_counted(kind):
+    values, message = REFUSED_CELLS[kind]
+    with pytest.raises(TypeError, match=f"column 'user' {message}"):
+        to_tensor(values, "user")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [[1, 2], None, [3, 4]],
+        pd.Series([[1, 2], None, [3, 4]]),
+        pl.Series([[1, 2], None, [3, 4]]),
+        pa.array([[1, 2], None, [3, 4]]),
+    ],
+    ids=lambda v: type(v).__module__,
+)
+def test_a_missing_list_is_named_with_its_row(values):
+    with pytest.raises(ValueError, match="'history' has 1 missing list, first in row 1: fill"):
+        to_tensor(values, "history")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([7, 2**63], dtype=np.uint64),
+        [7, 2**63],
+        [-7, 2**63],
+        [7, 2**70],
+        pd.Series([7, 2**63], dtype="UInt64"),
+        pl.Series([7, 2**63], dtype=pl.UInt64),
+        pa.array([7, 2**63], pa.uint64()),
+    ],
+    ids=lambda v: f"{type(v).__module__} {v[0]}",
+)
+def test_a_whole_number_beyond_int64_is_refused_as_it_would_become_another(values):
+    with pytest.raises(ValueError, match=r"'user' has 1 whole number beyond int64, first \d+ in"):
+        to_tensor(values, "user")
 
 
 @pytest.mark.parametrize("chunked", [False, True])

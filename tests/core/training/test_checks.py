@@ -12,7 +12,7 @@ from torch_rechub.models.generative import RQVAEModel
 from torch_rechub.models.ranking import WideDeep
 from torch_rechub.trainers import CTRTrainer
 from torch_rechub.trainers.rqvae_trainer import Trainer as RQVAETrainer
-from torch_rechub.training.checks import check_inputs, check_not_empty, check_table
+from torch_rechub.training.checks import check_inputs, check_not_empty, check_table, dense_check
 from torch_rechub.utils.data import SeqDataset
 
 X = {"user": torch.tensor([0, 1, 2, 9]), "age": torch.zeros(4)}
@@ -29,7 +29,14 @@ def test_all_missing_columns_are_named_at_once(model):
         check_inputs(model, {"other": torch.zeros(1)})
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+NOT_FINITE = {
+    float("nan"): r"1 missing value \(NaN\), first in ",
+    float("inf"): "1 infinite value, first in ",
+    -float("inf"): "1 infinite value, first in ",
+}
+
+
+@pytest.mark.parametrize("value", NOT_FINITE)
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_a_dense_value_that_is_no_number_is_named_before_training(tmp_path, model, value, shuffled):
     x = {**X, "age": torch.tensor([0, 1, value, 3])}
@@ -39,10 +46,12 @@ def test_a_dense_value_that_is_no_number_is_named_before_training(tmp_path, mode
     for loader in loaders:
         before = {name: w.clone() for name, w in model.state_dict().items()}
         trainer = CTRTrainer(model, n_epoch=1, model_path=tmp_path, progress=False)
-        with pytest.raises(ValueError, match=f"column 'age' holds {value:g} in row .*fillna"):
+        with pytest.raises(
+            ValueError, match=f"column 'age' has {NOT_FINITE[value]}row .*: fill th"
+        ):
             trainer.fit(loader)
         assert all(torch.equal(before[name], w) for name, w in model.state_dict().items())
-    with pytest.raises(ValueError, match=f"column 'age' holds {value:g} in row 2"):
+    with pytest.raises(ValueError, match=f"batch 0: column 'age' has {NOT_FINITE[value]}row 2"):
         trainer.predict(model, TableLoader(data, 4))
 
 
@@ -50,7 +59,7 @@ def test_embeddings_that_are_no_numbers_are_refused_by_the_trainer_of_codes(tmp_
     vectors = torch.ones(4, 3)
     vectors[2, 1] = torch.nan
     trainer = RQVAETrainer(RQVAEModel(3, [2], 2, [3]), n_epoch=1, model_path=tmp_path)
-    with pytest.raises(ValueError, match="'inputs' holds nan in row 2"):
+    with pytest.raises(ValueError, match=r"the input has 1 missing value \(NaN\), first in row 2"):
         trainer.fit([vectors])
 
 
@@ -61,21 +70,28 @@ def test_columns_that_no_feature_names_are_not_looked_at(model):
 NO_IDS = [1.5, -0.5, float("inf"), float("nan")]
 
 
+def no_id(value):
+    """The part of a message that says of which kind a value is, in the singular or plural."""
+    if value != value:
+        return r"missing values? \(NaN\), first"
+    return rf"values? that (is|are) no whole number, first {value:g}"
+
+
 @pytest.mark.parametrize("wrong", NO_IDS)
 def test_ids_that_are_no_whole_numbers_are_named_with_their_row(model, wrong):
     column = torch.tensor([0.0, 2.0, wrong, 9.0])
-    with pytest.raises(ValueError, match=f"column 'user' holds {wrong:g} in row 2, but"):
+    with pytest.raises(ValueError, match=f"column 'user' has 1 {no_id(wrong)} in row 2: map"):
         check_inputs(model, {**X, "user": column})
-    with pytest.raises(ValueError, match=f"column 'user' holds {wrong:g} in row 2, but"):
+    with pytest.raises(ValueError, match=f"'user' has 1 {no_id(wrong)} in row 2 of the batch: map"):
         model({**X, "user": column})
     history = SparseFeature("item", 9, 2)
     lookup = EmbeddingLayer([SequenceFeature("h", 9, 2, shared_with="item"), history])
-    with pytest.raises(ValueError, match=f"column 'h' holds {wrong:g} in row 1, but"):
+    with pytest.raises(ValueError, match=f"column 'h' has 1 {no_id(wrong)} in row 1 of the"):
         lookup({"h": torch.tensor([[1.0, 2.0], [0.0, wrong]])}, [lookup.features[0]])
 
 
 def test_a_missing_id_is_called_so(model):
-    with pytest.raises(ValueError, match=r"'user' holds nan in row 0, but the value is missing"):
+    with pytest.raises(ValueError, match=r"has 4 missing values \(NaN\), first in row 0: map mis"):
         check_inputs(model, {**X, "user": torch.full((4,), torch.nan)})
 
 
@@ -91,7 +107,7 @@ def test_tokens_positions_and_targets_are_whole_numbers(wrong, place):
     parts = [torch.ones(2, 3), torch.ones(2, 3), torch.ones(2)]
     parts[place][1] = wrong
     name = ("seq_tokens", "seq_positions", "targets")[place]
-    with pytest.raises(ValueError, match=f"column '{name}' holds {wrong:g} in row 1"):
+    with pytest.raises(ValueError, match=f"column '{name}' has . {no_id(wrong)} in row 1"):
         SeqDataset(*parts, torch.ones(2, 3))
 
 
@@ -100,10 +116,16 @@ def test_labels_0_and_1_of_any_type_and_shape(y):
     check_binary(torch.tensor(y))
 
 
-@pytest.mark.parametrize("wrong", [2, -1, 0.5, float("nan"), float("inf")])
+@pytest.mark.parametrize("wrong", [2, -1, 0.5])
 def test_other_labels_are_named(wrong):
-    with pytest.raises(ValueError, match=f"but holds {wrong:g}: map"):
+    with pytest.raises(ValueError, match=rf"but holds {wrong:g} in row 2 \(2 such values\): map"):
         check_binary(torch.tensor([0.0, 1.0, wrong, 7.0]))
+
+
+@pytest.mark.parametrize("value", NOT_FINITE)
+def test_missing_labels_are_called_so(value):
+    with pytest.raises(ValueError, match=f"y has {NOT_FINITE[value]}row 2: drop those rows"):
+        check_binary(torch.tensor([0.0, 1.0, value]))
 
 
 def test_a_table_is_checked_whole_and_a_stream_is_not(model):
@@ -124,6 +146,48 @@ def test_a_table_is_checked_whole_and_a_stream_is_not(model):
         DataLoader(Subset(Subset(dataset, [0]), [0])),
     ):
         assert not check_table(model, stream, checked.append)
+
+
+def test_a_part_is_refused_for_its_own_rows_alone(model):
+    """Dropping rows by a Subset is a remedy; a message counts the rows of the table."""
+    x = {"user": X["user"], "age": torch.tensor([0, 1, torch.nan, 3])}
+    dataset = TorchDataset(x, torch.tensor([0.0, 1, 0, torch.nan]))
+    assert check_table(model, TableLoader(Subset(dataset, [3, 0, 1]), 2))
+    assert check_table(model, TableLoader(Subset(dataset, [1, 0]), 2), check_binary)
+    with pytest.raises(ValueError, match=r"'age' has 1 missing.* in row 2: fill"):
+        check_table(model, TableLoader(Subset(dataset, [2, 0]), 2))
+    with pytest.raises(ValueError, match=r"y has 1 missing.* in row 3: drop"):
+        check_table(model, TableLoader(Subset(dataset, [3, 0]), 2), check_binary)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16])
+def test_a_finite_number_that_is_infinite_in_the_dtype_of_the_model_is_refused(model, dtype):
+    huge = {torch.float64: 1e300, torch.float32: 1e300, torch.float16: 1e5}[dtype]
+    x = {**X, "age": torch.tensor([0, 1, -huge, 3], dtype=torch.float64)}
+    dense_check(model.to(torch.float64))(x)
+    if dtype != torch.float64:
+        kind = str(dtype).removeprefix("torch.")
+        with pytest.raises(ValueError, match=f"'age' has 1 value beyond .*{kind}.* in row 2"):
+            dense_check(model.to(dtype))(x)
+
+
+def test_whole_numbers_of_a_dense_column_are_checked_where_the_dtype_ends_early(model):
+    x = {**X, "age": torch.tensor([0, 1, 70_000, 3])}
+    dense_check(model)(x)
+    with pytest.raises(ValueError, match=r"'age' has 1 value beyond .*float16, first 70000 in"):
+        dense_check(model.half())(x)
+
+
+def test_errors_of_a_stream_say_which_batch_it_is(tmp_path, model):
+    x = {"user": torch.tensor([1, 2]), "age": torch.zeros(2)}
+    y, bad = torch.tensor([0.0, 1.0]), {**x, "age": torch.tensor([0, torch.inf])}
+    for wrong, message in (
+        ((bad, y), "batch 2: column 'age' has 1 infinite value, first in row 1: fill"),
+        ((x, torch.tensor([0, torch.nan])), r"batch 2: y has 1 missing value \(NaN\), first in ro"),
+    ):
+        trainer = CTRTrainer(model, n_epoch=1, model_path=tmp_path, progress=False)
+        with pytest.raises(ValueError, match=message):
+            trainer.fit([(x, y), (x, y), wrong])
 
 
 def test_the_labels_of_a_part_are_those_of_its_rows(model):

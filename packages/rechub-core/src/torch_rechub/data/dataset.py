@@ -11,10 +11,9 @@ from .._bounds import whole_number
 from .._extras import require
 from .._paths import local_path
 from ..types import FilePath
-from .convert import pa_array_to_tensor
+from .convert import column_of
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
 
@@ -35,7 +34,7 @@ class ParquetIterableDataset(IterableDataset[dict[str, Tensor]]):
         KeyError: In reading, a file lacks a column.
         TypeError: In reading, a column holds no numbers.
         ValueError: There is no file, or no row to a batch; in reading, a file is damaged, or a
-            column holds nulls or lists of several lengths. File and column are named.
+            column holds nulls or lists of several lengths. File, column and row are named.
 
     Example:
         >>> import tempfile, pyarrow as pa, pyarrow.parquet
@@ -84,6 +83,7 @@ class ParquetIterableDataset(IterableDataset[dict[str, Tensor]]):
             if missing:
                 raise KeyError(f"{path} has no column {missing[0]!r}: its columns are {there}")
             batches = file.iter_batches(self.batch_size, columns=self.columns)
+            row = 0
             while True:
                 try:
                     batch = next(batches, None)
@@ -93,16 +93,8 @@ class ParquetIterableDataset(IterableDataset[dict[str, Tensor]]):
                 if batch is None:
                     return
                 columns = zip(batch.schema.names, batch.columns, strict=True)
-                yield {name: _to_tensor(a, f"{path}, column {name!r}") for name, a in columns}
-
-
-def _to_tensor(array: "pa.Array", where: str) -> Tensor:
-    """A column as a tensor; an error that it raises begins with where it lies."""
-    try:
-        return pa_array_to_tensor(array)
-    except (TypeError, ValueError) as error:  # Arrow's errors of values are ValueErrors too
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{where}: {error}") from error
+                yield {n: column_of(a, f"{path}, column {n!r}", row) for n, a in columns}
+                row += batch.num_rows
 
 
 def _damaged_column(file: "pq.ParquetFile", columns: Sequence[str]) -> str:

@@ -4,6 +4,8 @@ import logging
 
 from torch import Tensor
 
+from ..basic.layers.values import FILL_LABELS, check_finite, find, plural
+
 log = logging.getLogger("torch_rechub")
 
 
@@ -11,14 +13,25 @@ def check_binary(y: Tensor, name: str = "y") -> None:
     """Refuse labels other than 0 and 1.
 
     Raises:
-        ValueError: Names one of them.
+        ValueError: Labels are missing, or of another value; the message names how many and the
+            first row.
     """
-    wrong = (y != 0) & (y != 1)
-    if wrong.any():
+    if wrong := find(y, lambda block: (block != 0) & (block != 1)):
+        check_present(y, name)
         raise ValueError(
-            f"{name} must hold the labels 0 and 1, but holds {y[wrong].flatten()[0].item():g}: map "
-            "your labels to 0 and 1 first (ratings, for example, with rating >= 4)"
+            f"{name} must hold the labels 0 and 1, but holds {wrong.value:g} in row {wrong.row} "
+            f"({plural(wrong.count, 'such value')}): map your labels to 0 and 1 first (ratings, "
+            "for example, with rating >= 4)"
         )
+
+
+def check_present(y: Tensor, name: str = "y") -> None:
+    """Refuse labels that are missing (NaN), infinite, or infinite in single precision.
+
+    Raises:
+        ValueError: Names how many there are and the first row.
+    """
+    check_finite(y, name, remedy=FILL_LABELS)
 
 
 def warn_of_one_class(y: Tensor) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..basic.layers.inputs import as_ids, check_finite
+from ..basic.layers.values import check_finite, check_whole_numbers, extremes
 from .table import Column, Index, check_tensors, to_column, to_tensor
 
 
@@ -40,9 +40,9 @@ class SeqDataset(Dataset[Any]):
         self.seq_time_diffs = to_column(seq_time_diffs, "seq_time_diffs")
         for name in ("seq_tokens", "seq_positions", "targets"):
             if isinstance(ids := getattr(self, name), Tensor):
-                as_ids(ids, name)
+                check_whole_numbers(ids, name)
         if isinstance(self.seq_time_diffs, Tensor):
-            check_finite(self.seq_time_diffs, "seq_time_diffs")
+            _check_times(self.seq_time_diffs)
         if isinstance(self.seq_tokens, Tensor) and self.seq_tokens.dim() != 2:
             shape = tuple(self.seq_tokens.shape)
             raise ValueError(f"seq_tokens must have the shape (N, L), got {shape}")
@@ -81,6 +81,14 @@ def _check_alike(tokens: Column, other: Column, name: str) -> None:
     for i, (row, its) in enumerate(zip(tokens, other, strict=True)):
         if len(row) != len(its):
             raise ValueError(f"sequence {i} has {len(row)} tokens, but {len(its)} {name}")
+
+
+def _check_times(time_diffs: Tensor) -> None:
+    """Refuse time differences that are no numbers, or are beyond int64, which holds them."""
+    check_finite(time_diffs, "column 'seq_time_diffs'")
+    for value in extremes(time_diffs):
+        if abs(value) >= 2**63:
+            raise ValueError(f"column 'seq_time_diffs' holds {value:g}, which int64 cannot hold")
 
 
 def _whole_numbers(rows: Any) -> Any:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .._bounds import refuse_masked
-from ..basic.layers.inputs import VALUE_IS_MISSING
+from .cells import refuse_beyond_int64, refuse_missing_rows, to_numbers
 from .padding import stacked
 from .raw_column import RawColumn
 from .weights import check_weights
@@ -68,9 +68,13 @@ def to_column(values: Any, name: str) -> Column:
 def to_tensor(values: Any, name: str) -> Tensor:
     """One column as a tensor of N rows; `name` is for messages.
 
+    A missing value, be it None, NaN, NaT, pandas' NA or null, becomes NaN: only a model knows
+    whether a column is one of ids. Trainers refuse it in each column that the model reads.
+
     Raises:
         TypeError: The column holds what is no number.
-        ValueError: The column is a list of lists of different lengths, or a single value.
+        ValueError: The column is a list of lists of different lengths, a list is missing, a whole
+            number is beyond int64, or there is a single value.
     """
     rows = _rows_of(values, name)
     if isinstance(rows, Tensor):
@@ -79,12 +83,11 @@ def to_tensor(values: Any, name: str) -> Tensor:
         rows = _regular(list(rows), name)
     array = np.asarray(rows)
     if array.dtype.kind not in "biuf":
-        _refuse_missing(array, name)
-        raise TypeError(
-            f"column {name!r} holds {array.dtype}, not numbers: map its values to ids from 0 first "
-            "(scikit-learn's OrdinalEncoder, pandas' factorize)"
-        )
+        array = to_numbers(array, name)
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        array = array.astype(np.float64)  # torch has no longer one
     if array.dtype.kind == "u" and array.dtype.itemsize > 1:
+        refuse_beyond_int64(array, name)
         array = array.astype(np.int64)
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if not array.flags.writeable or any(stride < 0 for stride in array.strides):
@@ -94,9 +97,15 @@ def to_tensor(values: Any, name: str) -> Tensor:
 
 def _rows_of(values: Any, name: str) -> Any:
     """The rows of a column as they were given: a list, a tuple, an array or a tensor."""
+    kind = getattr(values, "type", None)
+    if kind is not None and hasattr(kind, "index_type"):
+        values = values.cast(kind.value_type)  # Arrow's own to_numpy gives nulls any value
     # an array of Arrow refuses a copy by itself, which missing values need
     copied = {"zero_copy_only": False} if hasattr(values, "buffers") else {}
-    rows = values.to_numpy(**copied) if hasattr(values, "to_numpy") else values
+    if _is_nullable(values) and values.isna().any():
+        rows = values.to_numpy(dtype="float64", na_value=np.nan)
+    else:
+        rows = values.to_numpy(**copied) if hasattr(values, "to_numpy") else values
     refuse_masked(rows, f"column {name!r}")
     if isinstance(rows, Sequence) and not isinstance(rows, str | bytes | range):
         rows = rows if isinstance(rows, list | tuple) else list(rows)
@@ -107,33 +116,35 @@ def _rows_of(values: Any, name: str) -> Any:
     return rows
 
 
+def _is_nullable(values: Any) -> bool:
+    """Whether values are numbers of pandas that may be NA, of which it makes objects."""
+    dtype = getattr(values, "dtype", None)
+    numbers = getattr(dtype, "kind", "O") in tuple("biuf") and not isinstance(dtype, np.dtype)
+    return numbers and hasattr(values, "isna")
+
+
 def _regular(rows: list[Any], name: str) -> Any:
     """Rows as an array; of different lengths, NumPy would refuse them with less to say."""
     lengths = {len(row) if hasattr(row, "__len__") else -1 for row in rows}
     several = f" ({min(lengths)} to {max(lengths)})" if len(lengths) > 1 else ""
+    if several:
+        refuse_missing_rows(rows, name)
+    array: Any = None
     try:
         if not several or any(isinstance(row, str) for row in rows):
-            return np.asarray(rows)
+            array = np.asarray(rows)
+            if array.dtype.kind not in "biu":
+                # NumPy makes text of numbers among text, and floats of ints beyond int64
+                array = np.asarray(rows, dtype=object)
     except ValueError:  # the elements of a row are rows themselves, of different lengths
         pass
+    if array is not None:
+        return array
     raise ValueError(
         f"column {name!r} holds rows of different lengths{several}: bring them to one length "
         "first, with torch_rechub.utils.data.pad_sequences, or load them with a "
         "torch.utils.data.DataLoader whose collate_fn pads each batch"
     )
-
-
-def _refuse_missing(array: np.ndarray[Any, Any], name: str) -> None:
-    """Name the row of the first value that is missing: None, pandas' NA, NaN or NaT.
-
-    Raises:
-        TypeError: There is one.
-    """
-    for place, value in np.ndenumerate(array):
-        if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
-            raise TypeError(
-                f"column {name!r} holds {value} in row {place[0]}, but {VALUE_IS_MISSING}"
-            )
 
 
 def to_weights(values: Any, n_rows: int) -> Tensor | None:

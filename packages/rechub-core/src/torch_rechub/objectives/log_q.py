@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from ..basic.layers.embedding import input_columns
-from ..basic.layers.inputs import as_ids, check_column
+from ..basic.layers.inputs import as_ids
+from ..basic.layers.values import check_column
 
 
 class LogQ:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ..basic.layers import TaskPredictions
 from ..basic.layers.precision import widened
 from ..data.batch import Batch
-from ..data.labels import check_binary, warn_of_one_class
+from ..data.labels import check_binary, check_present, warn_of_one_class
 from ..losses import BatchLoss, BinaryCrossEntropy
 from ..losses.binary_cross_entropy import OnLogits
 from ..models.auxiliary import auxiliary_loss
@@ -159,9 +159,9 @@ def check_task_labels(y: Tensor, task_types: Sequence[str]) -> None:
     Raises:
         ValueError: Names the column.
     """
-    columns = map(labeled, y.unbind(dim=1))
-    for i, (column, task_type) in enumerate(zip(columns, task_types, strict=True)):
+    present = y.masked_fill(y.isnan(), 0)  # in place of a missing label one that each task has
+    for i, (column, task_type) in enumerate(zip(present.unbind(dim=1), task_types, strict=True)):
         if task_type == "classification":
             check_binary(column, f"y[:, {i}]")
-        elif not torch.isfinite(column).all():
-            raise ValueError(f"y[:, {i}] must hold finite numbers, but holds infinity")
+        else:
+            check_present(column, f"y[:, {i}]")

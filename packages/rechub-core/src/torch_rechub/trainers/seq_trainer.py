@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ..basic.layers.inputs import check_column
+from ..basic.layers.values import check_column
 from ..data.batch import Batch
 from ..export.trained import ExportsSequences
 from ..losses import BatchLoss

@@ -9,7 +9,10 @@ from torch import Tensor, nn
 from torch.utils.data import Subset, TensorDataset, default_collate, default_convert
 
 from ..basic.layers.embedding import EmbeddingLayer, input_columns
-from ..basic.layers.inputs import as_ids, check_column, check_finite, missing_columns, tensor_of
+from ..basic.layers.inputs import missing_columns, tensor_of
+from ..basic.layers.precision import is_double
+from ..basic.layers.values import check_column, check_finite
+from ..data.batch import map_tensors
 from ..data.loader import as_fetched
 from ..data.seq_dataset import SeqDataset
 from ..data.table import PredictDataset, TorchDataset, check_tensors
@@ -17,6 +20,7 @@ from ..models.protocols import HasVocabulary
 
 log = logging.getLogger("torch_rechub")
 
+_BLOCK = 2**16  # rows
 _COLLATE = (default_collate, default_convert, as_fetched)  # leave the columns what they are
 
 
@@ -51,7 +55,7 @@ def check_inputs(model: nn.Module, x: Any, needed: Collection[str] | None = None
     """
     n_tokens = vocab_size_of(model)
     if isinstance(x, tuple) and n_tokens is not None:
-        check_column(as_ids(x[0], "tokens"), "tokens", n_tokens)
+        check_column(x[0], "tokens", n_tokens)
     if not isinstance(x, Mapping):
         return
     columns = input_columns(model)
@@ -59,9 +63,8 @@ def check_inputs(model: nn.Module, x: Any, needed: Collection[str] | None = None
     if missing:
         raise KeyError(missing_columns(missing, x))
     for name, (_, vocab_size) in columns.items():
-        values = tensor_of(x, name) if name in x else None
-        if values is not None and vocab_size is not None:
-            check_column(as_ids(values, name), name, vocab_size)
+        if vocab_size is not None and name in x:
+            check_column(tensor_of(x, name), name, vocab_size)
 
 
 def vocab_size_of(model: nn.Module) -> int | None:
@@ -70,18 +73,35 @@ def vocab_size_of(model: nn.Module) -> int | None:
     return None if size is None else int(size)
 
 
-def check_dense(model: nn.Module, x: Any) -> None:
-    """Refuse NaN and infinity in the dense columns that a model takes, or in inputs as a tensor.
+def dense_check(model: nn.Module) -> Callable[[Any], None]:
+    """Return the check of the dense columns that a model takes, or of inputs that are tensors.
 
-    Raises:
-        ValueError: Names the column and the row.
+    It refuses NaN, infinity, and finite numbers that are infinite in the dtype of the model, by a
+    ValueError that names the column, the number of rows, the first row and the remedy.
     """
-    if isinstance(x, Tensor):
-        check_finite(x, "inputs")
-    elif isinstance(x, Mapping):
-        for name, feature in input_columns(model).items():
-            if feature[1] is None and name in x:
-                check_finite(tensor_of(x, name), name)
+    dense = [name for name, (_, rows) in input_columns(model).items() if rows is None]
+    dtype = _dense_dtype(model)
+
+    def check(x: Any) -> None:
+        if isinstance(x, Tensor):
+            check_finite(x, "the input", dtype)
+        elif isinstance(x, tuple):
+            for i, part in enumerate(x):
+                if isinstance(part, Tensor):
+                    check_finite(part, f"input {i}", dtype)
+        elif isinstance(x, Mapping):
+            for name in dense:
+                if name in x:
+                    check_finite(tensor_of(x, name), f"column {name!r}", dtype)
+
+    return check
+
+
+def _dense_dtype(model: nn.Module) -> torch.dtype:
+    """The floating dtype that dense values become: of several, the one that ends first."""
+    layers = [layer.dtype for layer in model.modules() if isinstance(layer, EmbeddingLayer)]
+    default = torch.float64 if is_double(model) else torch.float32
+    return min(layers or [default], key=lambda dtype: torch.finfo(dtype).max)
 
 
 def check_moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -124,11 +144,48 @@ def check_table(
     if table is None:
         return False
     x, y = table
-    check_inputs(model, x)
-    check_dense(model, x)
+    rows = None if rows is None else torch.as_tensor(rows)
+    check_dense = dense_check(model)
+
+    def check(x: Any) -> None:
+        check_inputs(model, x)
+        check_dense(x)
+
+    _check_rows(check, x, rows)
     if check_labels is not None and y is not None:
-        check_labels(y if rows is None else y[torch.as_tensor(rows)])
+        _check_labels(check_labels, y, rows)
     return True
+
+
+def _check_rows(check: Callable[[Any], None], x: Any, rows: Tensor | None) -> None:
+    """Check a whole table, whose rows messages count; if it fails, the rows that are drawn.
+
+    Args:
+        check: Raises what is wrong with a table.
+        x: The table.
+        rows: The rows that are drawn from it; None means all.
+    """
+    try:
+        check(x)
+        return
+    except (IndexError, ValueError) as error:
+        if rows is None:
+            raise
+        problem = error
+    for block in rows.sort().values.split(_BLOCK):
+        try:
+            check(map_tensors(x, lambda column: column[block]))  # noqa: B023 - called at once
+        except (IndexError, ValueError):
+            raise problem from None
+
+
+def _check_labels(check: Callable[[Tensor], None], y: Tensor, rows: Tensor | None) -> None:
+    try:
+        check(y if rows is None else y[rows])
+    except ValueError:
+        if rows is not None:
+            check(y)  # the message counts the rows of the table, not those of a random part
+        raise
 
 
 def _in_memory(dataset: Any, looked_up: Collection[str]) -> tuple[Any, Tensor | None] | None:

@@ -1,6 +1,7 @@
 """The device loader: batches of a loader, unpacked, checked, and moved to the device."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -17,7 +18,7 @@ from ..data.batch import Batch, map_tensors, to_device
 from ..data.loader import TableLoader
 from ..data.row_order import in_row_order, with_every_row
 from ..data.weights import check_table_weights, check_weights
-from .checks import check_dense, check_not_empty, check_table
+from .checks import check_not_empty, check_table, dense_check
 from .settings import Settings
 
 _BATCH_SIZE = 256  # of data that are given without a loader, unless `eval_batch_size` says more
@@ -146,19 +147,23 @@ class DeviceLoader:
         verified = model is self.model and any(data_loader is one for one in self.verified)
         # on the CPU, the lookup itself checks inputs, unless it is compiled
         inputs = not verified and (self.device.type != "cpu" or self.settings.compile)
-        double, weight_column = is_double(model), self.settings.weight_column
-        for given in _ahead(bar, self.device, double) if self.settings.prefetch else bar:
+        check_dense, double = None if verified else dense_check(model), is_double(model)
+        weight_column = self.settings.weight_column
+        loaded = _ahead(bar, self.device, double) if self.settings.prefetch else bar
+        for number, given in enumerate(loaded):
             batch = Batch.unpacked(given, group_column, weight_column, weighted=labels)
             if batch.weights is not None:
-                batch = self._weighted(batch, labels and not verified, training)
+                with _located(number):
+                    batch = self._weighted(batch, labels and not verified, training)
             if batch.rows == 0:
                 continue  # no row, no loss and no score
-            if labels and not verified and batch.labels is not None:
-                self.checks.check_labels(tensor_of({"y": batch.labels}, "y"))
-            if not verified:
-                check_dense(model, batch.inputs)
-            if inputs:
-                self.checks.check_inputs(model, batch.inputs)
+            if check_dense is not None:
+                with _located(number):
+                    if labels and batch.labels is not None:
+                        self.checks.check_labels(tensor_of({"y": batch.labels}, "y"))
+                    check_dense(batch.inputs)
+                    if inputs:
+                        self.checks.check_inputs(model, batch.inputs)
             yield batch.to(self.device, double)
 
     def _weighted(self, batch: Batch, check: bool, training: bool) -> Batch:
@@ -170,6 +175,17 @@ class DeviceLoader:
             name = third if column is None else f"weight_column={column!r}"
             check_weights(batch.weights, batch.rows, name)
         return batch.of_weight_above_0() if training else batch
+
+
+@contextmanager
+def _located(number: int) -> Iterator[None]:
+    """Have errors about the rows of a batch say which batch it is, from 0."""
+    try:
+        yield
+    except (IndexError, ValueError) as error:
+        if type(error) not in (IndexError, ValueError):
+            raise
+        raise type(error)(f"batch {number}: {error}") from error
 
 
 def _ahead(batches: Iterable[Any], device: torch.device, double: bool) -> Iterator[Any]:

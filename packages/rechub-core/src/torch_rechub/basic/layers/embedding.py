@@ -84,6 +84,11 @@ class EmbeddingLayer(nn.Module):
         """The tables, by the name of the feature that owns each."""
         return Tables(self, {n: f.padding_idx for n, f in self._owners.tables.items()})
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating dtype of the tables, to which dense values are cast."""
+        return self._typed.dtype
+
     def slice_of(self, feature: str | IdFeature) -> Slice:
         """The slice of the table that a feature, or the features of a name, use.
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from ..._bounds import check_whole
 from ..features import SparseFeature
-from .inputs import check_column
+from .values import check_column
 
 
 class LightGraphConvolution(nn.Module):

@@ -1,6 +1,5 @@
 """Reads the columns of a batch and checks their presence, their shape and the range of ids."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,11 +7,9 @@ import torch
 from torch import Tensor
 
 from ..features import DenseFeature, Feature, IdFeature, SparseFeature
+from .values import check_column, check_whole_numbers
 
-VALUE_IS_MISSING = (
-    "the value is missing: map missing values to an id of their own, such as with pandas' fillna, "
-    "and count it in vocab_size"
-)
+_ROWS_OF = " of the batch"
 
 
 def column(x: Mapping[str, Tensor], feature: Feature) -> Tensor:
@@ -35,7 +32,7 @@ def column(x: Mapping[str, Tensor], feature: Feature) -> Tensor:
         expected = f"(batch, {feature.embed_dim})"
         right = values.dim() == 2 and values.shape[1] == feature.embed_dim
     else:
-        values = as_ids(values, feature.name)
+        values = as_ids(values, feature.name, _ROWS_OF)
         sparse = isinstance(feature, SparseFeature)
         expected = "(batch,)" if sparse else "(batch, length)"
         right = values.dim() == (1 if sparse else 2)
@@ -62,12 +59,13 @@ def tensor_of(x: Mapping[str, Any], name: str) -> Tensor:
     return values
 
 
-def as_ids(values: Tensor, name: str) -> Tensor:
+def as_ids(values: Tensor, name: str, rows_of: str = "") -> Tensor:
     """Convert ids to int64; floats must be whole numbers.
 
     Args:
         values: The ids, of any shape.
         name: The column's name, for the message.
+        rows_of: What rows are counted in, for the message, such as " of the batch".
 
     Raises:
         ValueError: A float is fractional, infinite, or NaN, which marks missing values in tables.
@@ -76,31 +74,8 @@ def as_ids(values: Tensor, name: str) -> Tensor:
     """
     floats = values.is_floating_point() and values.device.type == "cpu"
     if floats and not torch.compiler.is_compiling():
-        wrong = ~(values.isfinite() & (values == values.floor()))
-        if wrong.any():
-            first = float(values[wrong].flatten()[0])
-            row = int(wrong.nonzero()[0, 0]) if wrong.dim() else 0
-            remedy = (
-                VALUE_IS_MISSING
-                if math.isnan(first)
-                else "ids are whole numbers: map its values to ids, or make it a DenseFeature"
-            )
-            raise ValueError(f"column {name!r} holds {first:g} in row {row}, but {remedy}")
+        check_whole_numbers(values, name, rows_of)
     return values.long()
-
-
-def check_finite(values: Tensor, name: str) -> None:
-    """Refuse NaN and infinity: after one step every weight would be NaN.
-
-    Raises:
-        ValueError: A value is NaN or infinite; the message names the column and the row.
-    """
-    if values.is_floating_point() and not values.isfinite().all():
-        place = (~values.isfinite()).nonzero()[0].tolist()
-        raise ValueError(
-            f"column {name!r} holds {float(values[tuple(place)]):g} in row {place[0]}, a missing "
-            "or infinite value: fill it first, such as with pandas' fillna, or leave its row out"
-        )
 
 
 def missing_columns(missing: Sequence[str], present: Mapping[str, object]) -> str:
@@ -138,22 +113,4 @@ def check_ids(
         for feature, values, size in zip(
             features, columns, (part[0] for part in sizes.split(widths)), strict=True
         ):
-            check_column(values, feature.name, int(size))
-
-
-def check_column(ids: Tensor, name: str, vocab_size: int | None) -> None:
-    """Refuse a column with an id outside the vocabulary of feature `name`; None means unbounded.
-
-    Raises:
-        IndexError: An id is out of range; the message names the feature, the id and the bound.
-    """
-    if ids.numel() == 0 or vocab_size is None:
-        return
-    low, high = (int(v) for v in torch.aminmax(ids))
-    if low < 0 or high >= vocab_size:
-        raise IndexError(
-            f"feature {name!r}: id {low if low < 0 else high} is outside its vocabulary; "
-            f"vocab_size={vocab_size} allows ids 0 to {vocab_size - 1}. "
-            "Set vocab_size to the largest id + 1, or map unknown ids to one that is reserved for "
-            "them."
-        )
+            check_column(values, feature.name, int(size), _ROWS_OF)

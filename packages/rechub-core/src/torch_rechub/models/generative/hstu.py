@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from ..._bounds import check_number, check_whole
 from ...basic.layers.hstu import HSTUBlock
-from ...basic.layers.inputs import check_column
 from ...basic.layers.precision import unit_length
 from ...basic.layers.relative_bias import TimeBuckets, TimeSpans, check_length
+from ...basic.layers.values import check_column
 
 
 class HSTUModel(nn.Module):
