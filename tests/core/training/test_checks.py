@@ -51,7 +51,7 @@ def test_a_dense_value_that_is_no_number_is_named_before_training(tmp_path, mode
         ):
             trainer.fit(loader)
         assert all(torch.equal(before[name], w) for name, w in model.state_dict().items())
-    with pytest.raises(ValueError, match=f"batch 0: column 'age' has {NOT_FINITE[value]}row 2"):
+    with pytest.raises(ValueError, match=rf"'age' has {NOT_FINITE[value]}row 2.*\(in batch 0\)"):
         trainer.predict(model, TableLoader(data, 4))
 
 
@@ -118,7 +118,7 @@ def test_labels_0_and_1_of_any_type_and_shape(y):
 
 @pytest.mark.parametrize("wrong", [2, -1, 0.5])
 def test_other_labels_are_named(wrong):
-    with pytest.raises(ValueError, match=rf"but holds {wrong:g} in row 2 \(2 such values\): map"):
+    with pytest.raises(ValueError, match=rf"but holds {wrong:g}: map.*2 such.*, first in row 2"):
         check_binary(torch.tensor([0.0, 1.0, wrong, 7.0]))
 
 
@@ -182,8 +182,11 @@ def test_errors_of_a_stream_say_which_batch_it_is(tmp_path, model):
     x = {"user": torch.tensor([1, 2]), "age": torch.zeros(2)}
     y, bad = torch.tensor([0.0, 1.0]), {**x, "age": torch.tensor([0, torch.inf])}
     for wrong, message in (
-        ((bad, y), "batch 2: column 'age' has 1 infinite value, first in row 1: fill"),
-        ((x, torch.tensor([0, torch.nan])), r"batch 2: y has 1 missing value \(NaN\), first in ro"),
+        ((bad, y), r"column 'age' has 1 infinite value, first in row 1: fill.*\(in batch 2\)"),
+        (
+            (x, torch.tensor([0, torch.nan])),
+            r"y has 1 missing value.* first in row 1.*\(in batch 2\)",
+        ),
     ):
         trainer = CTRTrainer(model, n_epoch=1, model_path=tmp_path, progress=False)
         with pytest.raises(ValueError, match=message):

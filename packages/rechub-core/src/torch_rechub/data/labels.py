@@ -19,9 +19,9 @@ def check_binary(y: Tensor, name: str = "y") -> None:
     if wrong := find(y, lambda block: (block != 0) & (block != 1)):
         check_present(y, name)
         raise ValueError(
-            f"{name} must hold the labels 0 and 1, but holds {wrong.value:g} in row {wrong.row} "
-            f"({plural(wrong.count, 'such value')}): map your labels to 0 and 1 first (ratings, "
-            "for example, with rating >= 4)"
+            f"{name} must hold the labels 0 and 1, but holds {wrong.value:g}: map your labels to "
+            "0 and 1 first (ratings, for example, with rating >= 4). "
+            f"{plural(wrong.count, 'such value')}, first in row {wrong.row}"
         )
 
 

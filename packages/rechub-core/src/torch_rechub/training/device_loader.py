@@ -185,7 +185,7 @@ def _located(number: int) -> Iterator[None]:
     except (IndexError, ValueError) as error:
         if type(error) not in (IndexError, ValueError):
             raise
-        raise type(error)(f"batch {number}: {error}") from error
+        raise type(error)(f"{error} (in batch {number})") from error
 
 
 def _ahead(batches: Iterable[Any], device: torch.device, double: bool) -> Iterator[Any]:
