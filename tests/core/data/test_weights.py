@@ -45,7 +45,7 @@ def test_weights_that_are_no_numbers_are_refused():
     for values in (["a", "b", "c", "d"], np.array(["1"] * 4)):
         with pytest.raises(TypeError, match="weights"):
             TorchDataset(X, Y, weights=values)
-    with pytest.raises(ValueError, match="weights must be .* the first is nan in row 1: fill"):
+    with pytest.raises(ValueError, match=r"weights must be .* first is nan in row 1: correct"):
         TorchDataset(X, Y, weights=[1, None, 1, 1])
     with pytest.raises(
         TypeError, match="weights must be a tensor of one number a row, but is list"

@@ -71,7 +71,7 @@ NO_IDS = [1.5, -0.5, float("inf"), float("nan")]
 
 
 def no_id(value):
-    """The part of a message that says of which kind a value is, in the singular or plural."""
+    """The part of a message that says whether a value is missing, or no whole number."""
     if value != value:
         return r"missing values? \(NaN\), first"
     return rf"values? that (is|are) no whole number, first {value:g}"
