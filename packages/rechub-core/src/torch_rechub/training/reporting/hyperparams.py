@@ -53,6 +53,17 @@ def describe(
     }
 
 
+def describe_loss(settings: Settings, *criteria: nn.Module) -> dict[str, Any]:
+    """The hyper-parameters of losses that were chosen: their names, and the arguments of names."""
+    given = settings.loss if isinstance(settings.loss, list | tuple) else [settings.loss]
+    names = [
+        name if isinstance(name, str) else type(loss).__name__
+        for name, loss in zip([*given, *criteria[len(given) :]], criteria)
+    ]
+    loss = names[0] if len(criteria) == 1 else names
+    return {"loss": loss, "loss_params": settings.loss_params}
+
+
 def describe_data(train_dataloader: Iterable[Any]) -> dict[str, Any]:
     """The hyper-parameters of the training data."""
     return {"batch_size": getattr(train_dataloader, "batch_size", None)}
