@@ -214,7 +214,7 @@ def _indices_of(gpus: Any) -> list[int] | None:
     """A list of GPUs as whole numbers.
 
     Raises:
-        TypeError: It is no list of whole numbers.
+        TypeError: It is not a list of whole numbers.
         ValueError: A GPU is listed twice, or, where several are to be used, does not exist.
     """
     if gpus is None:
