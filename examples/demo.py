@@ -136,7 +136,7 @@ def main():
         progress=True,
     )
     started = time.perf_counter()
-    trainer.fit(train, val)
+    trainer.fit(train, val, test_dataloader=test)
     seconds = time.perf_counter() - started
 
     print_epochs(trainer.history)

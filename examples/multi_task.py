@@ -68,9 +68,9 @@ def main():
         model_path=args.out,
         model_logger=TensorBoardXLogger(f"{args.out}/{args.model}-seed{args.seed}"),
     )
-    trainer.fit(train, val)
+    trainer.fit(train, val, test_dataloader=test)
 
-    scores = trainer.evaluate(trainer.model, test)
+    scores = trainer.test_metrics.values()
     movie, rows = x["item_id"], train.dataset.indices.numpy()
     test_rows = test.dataset.indices.numpy()
     for task, score, labels in zip(TASKS, scores, y.T, strict=True):

@@ -59,6 +59,21 @@ def as_loader(
     return batches
 
 
+def refuse_without_batches(data: Any, name: str) -> None:
+    """Refuse data that are no loader, where batches and their order decide on the result.
+
+    Raises:
+        TypeError: They are a table, an array, (x, y) or a data set.
+    """
+    rows = isinstance(data, Dataset) and not isinstance(data, IterableDataset)
+    if rows or is_table(data) or isinstance(data, Tensor | np.ndarray) or _is_pair(data):
+        raise TypeError(
+            f"{name} must be a loader, which says how large batches are and shuffles them, got "
+            f"{type(data).__name__}: DataGenerator(x, y).generate_dataloader(batch_size=256)[0], "
+            "or torch.utils.data.DataLoader(dataset, batch_size=256, shuffle=True)"
+        )
+
+
 def is_table(data: Any) -> bool:
     """Whether data are columns by name: a dict, or a pandas, polars or Arrow table."""
     return isinstance(data, Mapping) or hasattr(data, "column_names") or hasattr(data, "columns")
@@ -70,15 +85,22 @@ def _dataset_of(data: Any, needed: Collection[str | None] | None) -> Dataset[Any
         return _sequences_of(data) or _with_numbers(PredictDataset(data), needed)
     if isinstance(data, Tensor | np.ndarray):
         return TensorDataset(to_tensor(data, "x"))
-    if not isinstance(data, tuple) or len(data) not in (2, 3):
+    if not _is_pair(data):
         return None
+    x, y, *weights = data
+    if is_table(x):
+        return _with_numbers(TorchDataset(x, y, weights=weights[0] if weights else None), needed)
+    return TensorDataset(to_tensor(x, "x"), to_tensor(y, "y"))
+
+
+def _is_pair(data: Any) -> bool:
+    """Whether data are (x, y) or (x, y, weights), not a tuple of batches."""
+    if not isinstance(data, tuple) or len(data) not in (2, 3):
+        return False
     x, y = data[:2]
-    if is_table(x) and not isinstance(y, Mapping):
-        weights = data[2] if len(data) == 3 else None
-        return _with_numbers(TorchDataset(x, y, weights=weights), needed)
-    if isinstance(x, Tensor | np.ndarray) and len(data) == 2 and x.ndim > np.ndim(y) == 1:
-        return TensorDataset(to_tensor(x, "x"), to_tensor(y, "y"))
-    return None  # a tuple of batches
+    if is_table(x):
+        return not isinstance(y, Mapping)
+    return isinstance(x, Tensor | np.ndarray) and len(data) == 2 and x.ndim > np.ndim(y) == 1
 
 
 def _sequences_of(table: Any) -> Dataset[Any] | None:

@@ -33,7 +33,7 @@ class PredictsRows(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievalData:
-    """The data that `MatchTrainer` validates retrieval on, over the whole catalogue.
+    """The data that `MatchTrainer` validates or tests retrieval on, over the whole catalogue.
 
     Attributes:
         users: The columns of the users, a dict or a frame; or a data set, or a loader, of such.

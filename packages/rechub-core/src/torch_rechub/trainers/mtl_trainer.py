@@ -34,8 +34,7 @@ class MTLTrainer(Trainer):
         adaptive_params: How to balance the losses: {"method": "uwl"}, {"method": "gradnorm",
             "alpha": 0.16} or {"method": "metabalance"}; None sums them with fixed weights.
         earlystop_taskid: The task whose validation score decides.
-        earlystop_mode: "max" or "min": which scores are better. Where it is not given, larger
-            ones, but for a regression smaller ones: its score is an error.
+        earlystop_mode: "max" or "min", the better scores; by default "min" for a regression.
 
     Attributes:
         loss_fns: The loss of each task, from (predictions, labels).
@@ -108,13 +107,15 @@ class MTLTrainer(Trainer):
         seed: int = 0,
         *,
         resume: bool = False,
+        test_dataloader: Any = None,
     ) -> list[list[float]]:
         """Train as `Trainer.fit`; return a row for each epoch: losses of the tasks, then scores.
 
         `mode` and `seed` are part of the name of the file of weights, `model_{mode}_{seed}.pth`.
         """
         self.weights_file = f"model_{mode}_{seed}.pth"
-        super().fit(train_dataloader, val_dataloader, resume=resume)
+        data = (train_dataloader, val_dataloader)
+        super().fit(*data, resume=resume, test_dataloader=test_dataloader)
         names = [*self.loss_names, *(f"val/{name}" for name in self.named_metrics())]
         return [[row[name] for name in names if name in row] for row in self.history]
 

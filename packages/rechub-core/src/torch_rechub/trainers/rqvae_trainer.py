@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .._bounds import refuse_none, whole_number
 from ..data.batch import Batch
@@ -82,10 +82,11 @@ class Trainer(ExportsCodes, trainer.Trainer):
         self._forward = settings.parallel(self.model)
 
     def fit(  # type: ignore[override]
-        self, train_dataloader: Iterable[Any], *, resume: bool = False
+        self, train_dataloader: Iterable[Any], *, resume: bool = False, test_dataloader: Any = None
     ) -> tuple[float, float]:
         """Train as `Trainer.fit`; return the lowest training loss and collision rate."""
-        super().fit(train_dataloader, train_dataloader, resume=resume)
+        data = (train_dataloader, train_dataloader)
+        super().fit(*data, resume=resume, test_dataloader=test_dataloader)
         return self._lowest("train/loss"), self._lowest("val/collision_rate")
 
     def losses(self, batch: Batch) -> BatchLoss:
@@ -115,6 +116,10 @@ class Trainer(ExportsCodes, trainer.Trainer):
         if rate < self._lowest("val/collision_rate"):
             save_weights(self.model.state_dict(), self.best.path.with_name(self.collision_file))
         return {"val/collision_rate": rate}
+
+    def measure(self, model: nn.Module, data_loader: Any) -> dict[str, float]:
+        """The collision rate of a loader, by name; `model` must be the one being trained."""
+        return {"collision_rate": self.evaluate(data_loader)}
 
     def evaluate(self, data_loader: Iterable[Any]) -> float:
         """The collision rate of the items of a loader: 1 − different codes / items, NaN of none."""

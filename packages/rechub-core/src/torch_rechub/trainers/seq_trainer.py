@@ -48,17 +48,15 @@ class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
             "sampled_softmax", "gbce", "bpr_max" or "bce", which train on drawn negatives, without
             the logits of all items. Their val/loss is cross-entropy over all items.
         loss_params: Arguments of `CrossEntropyLoss`, of `NCELoss`, or of `SampledItemLoss`
-            (`objectives.sampled_items`), such as n_negatives and seed. A `reduction` of "sum" or
-            "none" is for losses computed by hand, `trainer.loss_fn(logits, items)`; `fit` needs
-            the mean.
+            (`objectives.sampled_items`), such as n_negatives and seed. `fit` needs the mean: other
+            reductions are for losses computed by hand, `trainer.loss_fn(logits, items)`.
         exclude_seen: Whether ranking metrics of validation, such as "ndcg@10", leave the other
             items of a sequence out of its ranking.
         options: See `TrainerOptions`. `metrics` may be "loss", "accuracy" and ranking metrics at k;
             `monitor` is "val/accuracy" by default, and "val/loss" is steadier.
 
     Raises:
-        ValueError: `loss_type` or `reduction` is another; in `fit`, a reduction other than the
-            mean.
+        ValueError: `loss_type` or `reduction` is another; in `fit`, `reduction` is not the mean.
 
     Example:
         >>> import tempfile
@@ -119,10 +117,12 @@ class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
         val_dataloader: Iterable[Any] | None = None,
         *,
         resume: bool = False,
+        test_dataloader: Any = None,
     ) -> dict[str, list[float]]:
         """Train as `Trainer.fit`; return train_loss, val_loss, val_accuracy: lists, by epoch."""
         require_mean(self.loss_fn)
-        super().fit(train_dataloader, val_dataloader, resume=resume)
+        data = (train_dataloader, val_dataloader)
+        super().fit(*data, resume=resume, test_dataloader=test_dataloader)
         names = ("train/loss", "val/loss", "val/accuracy")
         return {n.replace("/", "_"): [r[n] for r in self.history if n in r] for n in names}
 

@@ -1,7 +1,8 @@
-"""The device loader: unpacks and checks the batches of a loader, and moves them to the device."""
+"""The device loader: batches of a loader, unpacked, checked, and moved to the device."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -13,7 +14,7 @@ from .._streams import StandardStream
 from ..basic.layers.embedding import input_columns
 from ..basic.layers.inputs import tensor_of
 from ..basic.layers.precision import for_device, is_double
-from ..data.as_loader import as_loader
+from ..data.as_loader import as_loader, refuse_without_batches
 from ..data.batch import Batch, map_tensors, to_device
 from ..data.loader import TableLoader
 from ..data.row_order import in_row_order, with_every_row
@@ -21,44 +22,70 @@ from ..data.weights import check_table_weights, check_weights
 from .checks import check_not_empty, check_table, dense_check
 from .settings import Settings
 
-_BATCH_SIZE = 256  # rows per batch of data without a loader, unless `eval_batch_size` is larger
+_BATCH_SIZE = 256  # of data that are given without a loader, unless `eval_batch_size` says more
 
 
 class Checks(Protocol):
-    """The checks and the `collate_fn` of a task."""
+    """The checks of a task, which a trainer has, and how it makes a batch of a data set's rows."""
 
     collate_fn: Callable[[list[Any]], Any] | None
 
     def check_inputs(self, model: nn.Module, x: Any) -> None:
-        """Raise an error if the inputs of a table or a batch do not suit `model`."""
+        """Raise what is wrong with inputs, of a table or of one batch, that `model` will take."""
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
-        """Raise ValueError if labels do not suit the task."""
+        """Raise ValueError if these are no labels of the task."""
+
+    def check_table_labels(self, y: Tensor, validation: bool = False) -> None:
+        """Raise ValueError if the labels of a whole table are none of the task."""
+
+    def check_retrieval(self, test_data: Any) -> bool:
+        """Raise what is wrong with data of retrieval; return whether test data are such."""
 
     def check_weights(self, validation: bool = False) -> None:
-        """Raise ValueError if the task does not support weights."""
+        """Raise ValueError if rows of the task cannot have weights."""
 
 
 class DeviceLoader:
-    """Iterates over the batches of a loader: unpacked, checked, and on the device.
+    """Hands out the batches of a loader: unpacked, checked, on the device of training.
 
-    As a context manager it releases the verified loaders at the end.
+    As a context manager it releases, at the end, the loaders that were verified.
 
     Args:
         model: The model being trained.
-        settings: The settings: device, batch size of evaluation, progress bar.
+        settings: Give the device, the size of batches in evaluation and the progress bar.
         checks: The checks of the task.
     """
 
     def __init__(self, model: nn.Module, settings: Settings, checks: Checks) -> None:
         self.model, self.settings, self.checks = model, settings, checks
         self.device = settings.main_device()
-        self.verified: tuple[Any, ...] = ()  # loaders whose whole table was checked before training
+        self.verified: tuple[Any, ...] = ()  # loaders whose whole table was checked
+
+    def check_data(self, train: Any, val: Any, test: Any) -> tuple[Any, Any]:
+        """Raise what is wrong with the data of `fit`, as far as it can be known.
+
+        Returns:
+            Validation and test data, each a loader; None, and data of retrieval, as they are.
+        """
+        refuse_without_batches(train, "train_dataloader")
+        self.verify("train_dataloader", train, self.checks.check_table_labels)
+        if val is not None:
+            val = self._checked("val_dataloader", val)
+        if not self.checks.check_retrieval(test) and test is not None:
+            test = self._checked("test_dataloader", test)
+        return val, test
+
+    def _checked(self, name: str, data: Any) -> Iterable[Any]:
+        """A loader of validation or test data, which has been verified."""
+        loader = self.loader_of(data)
+        self.verify(name, loader, partial(self.checks.check_table_labels, validation=True))
+        return loader
 
     def verify(
         self, name: str, loader: Iterable[Any], check_labels: Callable[[Tensor], None]
     ) -> None:
-        """Check the data before the first step, as far as possible without reading batches."""
+        """Raise what is wrong with the data before the first step, as far as it can be known."""
         check_not_empty(loader, name)
         column = self.settings.weight_column
         if column is not None and column in input_columns(self.model):
@@ -67,7 +94,7 @@ class DeviceLoader:
                 "the inputs: give the weights a column of their own"
             )
         if check_table_weights(loader, column) or column is not None:
-            self.checks.check_weights(validation=name == "val_dataloader")
+            self.checks.check_weights(validation=name != "train_dataloader")
         if check_table(self.model, loader, check_labels, self.checks.check_inputs):
             self.verified += (loader,)
 
@@ -78,26 +105,26 @@ class DeviceLoader:
         self.verified = ()
 
     def bar(self, data_loader: Iterable[Any], title: str) -> Any:
-        """The batches of a loader with a progress bar, if it can be shown."""
+        """The batches of a loader, behind a progress bar, unless there is nowhere to show one."""
         progress = self.settings.progress
         disable = None if progress is None else not progress
-        # tqdm raises on a closed or broken stream
+        # tqdm itself takes a closed or broken stream for an error of the loop
         stream = StandardStream("stderr")
         return tqdm(data_loader, desc=title, disable=disable, leave=False, file=stream)
 
     def loader_of(
         self, data: Any, model: nn.Module | None = None, *, in_order: bool = False
     ) -> Iterable[Any]:
-        """Return a loader of all rows of the data to evaluate or predict.
+        """A loader of data to evaluate or to predict, with every row.
 
         Args:
-            data: A loader, or data that `as_loader` accepts.
-            model: The model of the inputs; None means the model being trained.
-            in_order: Whether the rows must be in the order of the data.
+            data: A loader, or data as `as_loader` takes them.
+            model: Will take the inputs; None means the model being trained.
+            in_order: Whether the rows must come in the order of the data.
 
         Raises:
-            TypeError: The model is not a module, or the data have an unknown type.
-            ValueError: A sampler omits or repeats rows, and `in_order` is True.
+            TypeError: The model is none, or the data are of no known form.
+            ValueError: A sampler leaves out or repeats rows of data to predict in order.
         """
         model = self.model if model is None else model
         if not isinstance(model, nn.Module):
@@ -111,10 +138,10 @@ class DeviceLoader:
         return in_row_order(data) if in_order else with_every_row(data)
 
     def in_large_batches(self, data_loader: Iterable[Any]) -> Iterable[Any]:
-        """Increase the batch size of a loader for evaluation; rows and order stay the same.
+        """The same rows in the same order, in batches that cost less a row without gradients.
 
-        The batch size is `eval_batch_size`; by default, if the loader reads a table in memory in
-        order, 4096 rows, or fewer if these have more than half a million values.
+        As many rows as `eval_batch_size` says; where it does not, and the loader draws in order
+        from a table in memory, 4096 rows, or those of half a million numbers if these are fewer.
         """
         rows = self.settings.eval_batch_size
         if not isinstance(data_loader, TableLoader) or data_loader.shuffle:
@@ -133,19 +160,19 @@ class DeviceLoader:
         group_column: str | None = None,
         training: bool = False,
     ) -> Iterator[Batch]:
-        """Iterate over the batches on the device; they are checked unless the whole table was.
+        """The batches on the device, each checked unless the whole table was.
 
         Args:
-            data_loader: The loader.
-            bar: The loader with a progress bar.
-            model: The model of the inputs; None means the model being trained.
-            labels: Whether labels are used and must be checked.
-            group_column: The column of groups to unpack; None for no groups.
-            training: Whether to drop rows of weight 0.
+            data_loader: Yields batches.
+            bar: The same, behind a progress bar.
+            model: Takes the inputs; None means the model being trained.
+            labels: Whether labels, where there are any, will be used.
+            group_column: The column of groups to unpack; None unpacks none.
+            training: Whether rows of weight 0 are left out, as if they were not among the data.
         """
         model = self.model if model is None else model
         verified = model is self.model and any(data_loader is one for one in self.verified)
-        # on the CPU the embedding lookup checks ids itself, unless it is compiled
+        # on the CPU, the lookup itself checks inputs, unless it is compiled
         inputs = not verified and (self.device.type != "cpu" or self.settings.compile)
         check_dense, double = None if verified else dense_check(model), is_double(model)
         weight_column = self.settings.weight_column
@@ -167,7 +194,7 @@ class DeviceLoader:
             yield batch.to(self.device, double)
 
     def _weighted(self, batch: Batch, check: bool, training: bool) -> Batch:
-        """Check the weights of a batch; in training, drop rows of weight 0."""
+        """A batch with weights that have been checked; in training without rows of weight 0."""
         if check:
             self.checks.check_weights()
             column = self.settings.weight_column
@@ -189,13 +216,12 @@ def _located(number: int) -> Iterator[None]:
 
 
 def _ahead(batches: Iterable[Any], device: torch.device, double: bool) -> Iterator[Any]:
-    """Iterate over the batches; on a GPU, copy the next one while the current one is used."""
+    """The batches; on a GPU each is there, or on its way, before the one before it is used up."""
     if device.type != "cuda":
         yield from batches
         return
     stream, ahead = torch.cuda.Stream(device), None
     for batch in batches:
-        # from pinned memory, in a stream of its own: the copy overlaps with the current step
         with torch.cuda.stream(stream):
             pinned = map_tensors(batch, lambda t: for_device(t, double).pin_memory())
             coming = to_device(pinned, device, double)
@@ -208,6 +234,6 @@ def _ahead(batches: Iterable[Any], device: torch.device, double: bool) -> Iterat
 
 
 def _used_here(tensor: Tensor) -> Tensor:
-    """Record the current stream as a user of a copy, so that its memory is not reused too early."""
+    """Tell the allocator of a copy that the current stream reads it too."""
     tensor.record_stream(torch.cuda.current_stream(tensor.device))
     return tensor

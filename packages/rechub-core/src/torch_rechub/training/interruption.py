@@ -1,4 +1,4 @@
-"""SIGTERM, which job schedulers send before SIGKILL."""
+"""Being told to stop by the system: SIGTERM, which job schedulers send before they kill."""
 
 import signal
 import threading
@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-STATUS = 128 + signal.SIGTERM  # the exit code of a process ended by SIGTERM, as reported by shells
+STATUS = 128 + signal.SIGTERM  # what a shell reports of a process that SIGTERM ended
 
 
 @contextmanager
 def sigterm_raises() -> Iterator[None]:
-    """Raise SystemExit(143) on SIGTERM in the block, so that cleanup code runs.
+    """In this block SIGTERM raises SystemExit(143), so that what is open is closed on the way out.
 
-    By default SIGTERM ends a process without running `finally` blocks. A handler installed by the
-    user is kept, and only the main thread is affected, because Python runs handlers there. The
-    previous handler is restored at the end.
+    A handler that somebody else installed is left alone; so are threads but the main one, where
+    Python handles no signals. Afterwards SIGTERM does again what it did before.
 
     Example:
         >>> with sigterm_raises():

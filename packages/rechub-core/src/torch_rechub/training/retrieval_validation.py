@@ -1,20 +1,27 @@
-"""Validation of retrieval trainers: by prediction metrics, by retrieval, or by both."""
+"""Validation and test of a retrieval trainer: by the scores of its data, by retrieval, or both."""
 
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 from torch import nn
 
-from ..metrics.monitor import Metric
+from ..metrics.monitor import Metric, as_metrics
+from ..models.protocols import HasTowers
+from ..models.towers import one_tower
+from .checks import check_inputs, check_not_empty, check_table
 from .evaluation import Evaluation
 from .task import Task
+from .tower_inference import MeasuresRetrieval
 
 
 class ValidatesRetrieval(Task):
-    """The metrics of a trainer whose validation may include retrieval.
+    """The metrics of a trainer whose validation may rank a catalogue.
 
     Attributes:
-        retrieval: The `RetrievalData`; None means validation data only.
-        item_frequency: The count of each item, for novelty; or None.
+        retrieval: Measures retrieval, a `RetrievalData`; None has validation data alone.
+        item_frequency: How often each item occurs, for novelty; or None.
     """
 
     retrieval: Any
@@ -22,25 +29,25 @@ class ValidatesRetrieval(Task):
     evaluation: Evaluation
 
     def evaluate(self, model: nn.Module, data_loader: Any) -> float:
-        """Return the first prediction metric on data."""
+        """The first metric of the scores of data."""
         raise NotImplementedError
 
     def _of_scores(self, model: nn.Module, data_loader: Any, metrics: Any) -> dict[str, float]:
-        """Return the prediction metrics on data."""
+        """The metrics of the scores of data."""
         raise NotImplementedError
 
     def choose_metrics(self) -> tuple[Metric, ...]:
-        """Return the given metrics; by default those of retrieval, if any, and AUC."""
+        """The metrics given; by default those of retrieval, if any, and the AUC."""
         if self.retrieval is not None:
             self.measured = ("predictions", "hits", "lists")
             self.default_metrics = (*self.retrieval.default_metrics(), "auc")
         return super().choose_metrics()
 
     def validates(self, val_dataloader: Any) -> bool:
-        """Whether there are data for validation.
+        """Whether there is something to validate on.
 
         Raises:
-            ValueError: A metric needs validation data and there are none.
+            ValueError: A metric is asked for that needs validation data.
         """
         of_scores = [metric.name for metric in self.metrics if metric.needs == "predictions"]
         if self.retrieval is None or val_dataloader is not None:
@@ -50,15 +57,58 @@ class ValidatesRetrieval(Task):
         return True
 
     def measure(self, model: nn.Module, data_loader: Any) -> dict[str, float]:
-        """Return the metrics of a model by name: those of retrieval and those of predictions."""
-        of_scores = [m for m in self.metrics if m.needs == "predictions"]
+        """The metrics of a model, by name: those of retrieval, and those of `evaluate`."""
         values: dict[str, float] = {}
         if self.retrieval is not None:
             ranking = [m for m in self.metrics if m.needs != "predictions"]
-            predictions = self.evaluation.predictions
-            values |= self.retrieval.measure(ranking, model, predictions, self.item_frequency)
-        if data_loader is not None and len(of_scores) == 1:
-            values[of_scores[0].name] = self.evaluate(model, data_loader)
-        elif data_loader is not None and of_scores:
-            values |= self._of_scores(model, data_loader, of_scores)
-        return values
+            values |= self._ranked(model, self.retrieval, ranking)
+        return values if data_loader is None else values | self._scored(model, data_loader)
+
+    def measure_test(self, model: nn.Module, data: Any) -> dict[str, float]:
+        """The metrics of a model on test data: of a `RetrievalData`, or of scores."""
+        if not isinstance(data, MeasuresRetrieval):
+            return self._scored(model, data)
+        given = self.metrics if self.settings.metrics is not None else ()
+        ranking = [metric for metric in given if metric.needs != "predictions"]
+        return self._ranked(model, data, ranking or as_metrics(data.default_metrics()))
+
+    def check_retrieval(self, test_data: Any) -> bool:
+        """Check the users and items of validation and test; return whether test data have such.
+
+        Raises:
+            ValueError: The test data have none, and no metric is one of scores.
+        """
+        in_test = isinstance(test_data, MeasuresRetrieval)
+        of_scores = any(metric.needs == "predictions" for metric in self.metrics)
+        if test_data is not None and not in_test and not of_scores:
+            names = ", ".join(metric.name for metric in self.metrics)
+            raise ValueError(
+                f"test_dataloader must be a RetrievalData, as the metrics ({names}) are all of "
+                "retrieval, or add 'auc' to metrics"
+            )
+        for name, data in (("retrieval", self.retrieval), ("test_dataloader", test_data)):
+            if isinstance(data, MeasuresRetrieval):
+                self._check(f"{name}.users", "user", data.users)
+                self._check(f"{name}.items", "item", data.items)
+        return in_test
+
+    def _check(self, name: str, tower: str, data: Any) -> None:
+        """Refuse data that lack a column of a tower, or hold ids that no table has a row for."""
+        has_towers = isinstance(self.model, HasTowers)
+        check = self.check_inputs if has_towers else partial(check_inputs, needed=())
+        with one_tower(self.model, tower) if has_towers else nullcontext():
+            loader = self.evaluation.batches.loader_of(data, in_order=True)
+            check_not_empty(loader, name)
+            check_table(self.model, loader, None, check)
+
+    def _ranked(
+        self, model: nn.Module, data: MeasuresRetrieval, metrics: Sequence[Metric]
+    ) -> dict[str, float]:
+        return data.measure(metrics, model, self.evaluation.predictions, self.item_frequency)
+
+    def _scored(self, model: nn.Module, data: Any) -> dict[str, float]:
+        """The metrics of scores; a single one is that of `evaluate`."""
+        of_scores = [metric for metric in self.metrics if metric.needs == "predictions"]
+        if len(of_scores) == 1:
+            return {of_scores[0].name: self.evaluate(model, data)}
+        return self._of_scores(model, data, of_scores) if of_scores else {}

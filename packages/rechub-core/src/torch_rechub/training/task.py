@@ -1,5 +1,6 @@
-"""The task of a trainer: the methods that define its losses, metrics and records."""
+"""The task of a trainer: the methods that say what is minimized, measured and recorded."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from .checks import check_inputs
 from .monitoring import chosen_metrics, direction_to_monitor
 from .settings import Settings
 
+log = logging.getLogger("torch_rechub")
+
 
 class Task:
     """The methods that a trainer overrides; the loop of `Trainer` calls them.
@@ -22,10 +25,11 @@ class Task:
     Attributes:
         loss_names: The recorded losses.
         weights_file: The file of the best weights, in `model_path`.
-        default_metrics: The default metrics.
-        own_metrics: Task-specific metrics by name.
+        default_metrics: The metrics where the user names none.
+        own_metrics: Metrics that this task has under a name of its own.
         measured: The available inputs of the task's metrics.
-        collate_fn: Collates rows of a data set without a loader; None stacks them.
+        collate_fn: Makes a batch of the rows of a data set that comes without a loader; None stacks
+            them.
         metrics: The metrics of validation.
     """
 
@@ -42,7 +46,7 @@ class Task:
     regularization: RegularizationLoss
 
     def losses(self, batch: Batch) -> BatchLoss:
-        """Return the losses of a batch, one for each of `loss_names`."""
+        """The losses of a batch, one for each of `loss_names`."""
         raise NotImplementedError
 
     def backward(self, losses: Sequence[Tensor], auxiliary: Tensor | float) -> None:
@@ -51,67 +55,91 @@ class Task:
         (torch.stack(list(losses)).sum() + auxiliary + penalty).backward()
 
     def trained_parameters(self) -> Iterable[Any]:
-        """Return the parameters to train: those of the model and additional ones of the task."""
+        """The parameters to train: those of the model, and what the task adds."""
         return self.model.parameters()
 
     def check_inputs(self, model: nn.Module, x: Any) -> None:
-        """Raise an error if the inputs of a table or a batch do not suit `model`."""
+        """Raise what is wrong with inputs, of a table or of one batch, that `model` will take."""
         check_inputs(model, x)
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
-        """Raise ValueError if labels do not suit this task, in training or in validation."""
+        """Raise ValueError if these are no labels of this task, or, if so, to validate on."""
 
     def check_table_labels(self, y: Tensor, validation: bool = False) -> None:
         """Check the labels of a whole table, before training."""
         self.check_labels(y, validation)
 
     def check_weights(self, validation: bool = False) -> None:
-        """Raise ValueError if the task or a metric does not support weights."""
+        """Raise ValueError if rows may not have weights, or if metrics of validation take none."""
         if validation:
             check_weighted(self.named_metrics().values())
 
     def measure(self, model: nn.Module, data_loader: Any) -> dict[str, float]:
-        """Return the metrics of a model on data, by the names of `named_metrics`."""
+        """The metrics of a model on data, by the names of `named_metrics`."""
         raise NotImplementedError
 
     def choose_metrics(self) -> tuple[Metric, ...]:
-        """Return the metrics of the settings."""
+        """The metrics that the settings ask for."""
         names = (self.measured, self.default_metrics, self.own_metrics)
         return chosen_metrics(type(self).__name__, self.settings, *names)
 
     def named_metrics(self) -> dict[str, Metric]:
-        """Return the metrics by recorded name, without ``val/``."""
+        """The metrics by the names under which they are recorded, without ``val/``."""
         return {metric.name: metric for metric in self.metrics}
 
     def default_monitor(self) -> str:
-        """The default of the metric to monitor."""
+        """The recorded metric to monitor where the user names none."""
         return f"val/{next(iter(self.named_metrics()))}"
 
     @property
     def monitor(self) -> str:
-        """The recorded metric that selects the best epoch."""
+        """The recorded metric that decides on the best epoch."""
         return self.settings.monitor or self.default_monitor()
 
     def direction(self) -> Direction:
-        """The direction of the monitored metric, "max" or "min".
+        """Whether larger or smaller values of the monitored metric are better.
 
         Raises:
-            ValueError: The metric is not recorded, or has no direction.
+            ValueError: It is not recorded, or has no direction.
         """
         return direction_to_monitor(self.monitor, self.named_metrics(), self.loss_names)
 
     def validates(self, val_dataloader: Any) -> bool:
-        """Whether there are data for validation."""
+        """Whether there is something to validate on."""
         return val_dataloader is not None
 
     def validate(self, val_dataloader: Any) -> dict[str, float]:
-        """Return the metrics of validation by recorded name."""
+        """The metrics of validation by their recorded names."""
         return {f"val/{k}": v for k, v in self.measure(self.model, val_dataloader).items()}
 
+    def test(self, data: Any) -> dict[str, float]:
+        """The metrics of the model on test data by their recorded names, such as `test/auc`."""
+        found = {f"test/{k}": v for k, v in self.measure_test(self.model, data).items()}
+        log.info("test: %s", as_text(found))
+        return found
+
+    def measure_test(self, model: nn.Module, data: Any) -> dict[str, float]:
+        """The metrics of a model on test data, by name: those of validation."""
+        return self.measure(model, data)
+
+    def check_retrieval(self, test_data: Any) -> bool:
+        """Check data of retrieval, where the task has any; return whether test data are such."""
+        return False
+
     def extra_metrics(self) -> dict[str, float]:
-        """Return additional metrics to record after each epoch."""
+        """Metrics recorded each epoch in addition to the losses and those of validation."""
         return {}
 
     def to_plot(self, val_dataloader: Any) -> tuple[Any, Any] | None:
-        """Return labels and probabilities of the validation data for plots, if available."""
+        """Labels 0 and 1 and probabilities of the validation data, where the task has them."""
         return None
+
+
+def as_text(metrics: Mapping[str, float]) -> str:
+    """Metrics in a line of the log.
+
+    Example:
+        >>> as_text({"train/loss": 0.25, "val/auc": 0.7500001})
+        'train/loss 0.25, val/auc 0.75'
+    """
+    return ", ".join(f"{name} {value:.6g}" for name, value in metrics.items())

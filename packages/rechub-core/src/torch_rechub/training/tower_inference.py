@@ -1,8 +1,8 @@
-"""Embeddings of users and items from the towers of a trained retrieval model."""
+"""Embeddings of users and items, by the towers of a trained retrieval model."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -18,54 +18,69 @@ from .evaluation import Evaluation
 from .settings import Folder
 
 
+@runtime_checkable
 class MeasuresRetrieval(Protocol):
-    """The part of `RetrievalData` that computes metrics."""
+    """A `RetrievalData`, as far as it is checked and measured.
+
+    Attributes:
+        users: The columns of the users, or data of such.
+        items: Likewise of the catalogue.
+    """
+
+    users: Any
+    items: Any
 
     def default_metrics(self) -> Sequence[str]:
-        """The default metrics."""
+        """The metrics where the user names none."""
 
     def measure(
-        self, metrics: Sequence[Metric], model: nn.Module, predictions: Callable[..., Any]
+        self,
+        metrics: Sequence[Metric],
+        model: nn.Module,
+        predictions: Callable[..., Any],
+        item_frequency: Any = None,
     ) -> dict[str, float]:
-        """Return the metrics by name."""
+        """The metrics, by name."""
 
 
 class InfersTowers:
-    """Inference methods of a trainer of retrieval models.
+    """Inference of a trainer of retrieval models.
 
     Attributes:
         evaluation: The evaluation loop.
         device: The device of the model.
         weights_file: The file of the weights.
+        item_frequency: How often each item occurs, for novelty; or None.
     """
 
     evaluation: Evaluation
     device: torch.device
     weights_file: str
+    item_frequency: Any
 
     def evaluate_retrieval(
         self, model: nn.Module, data: MeasuresRetrieval, metrics: Any = None
     ) -> dict[str, float]:
-        """Return the retrieval metrics over the whole catalog by name, for instance on test data.
+        """Metrics of retrieval from the whole catalogue, by name, such as on test data.
 
         Args:
-            model: The model, with two towers or with a score for each pair.
+            model: The model, of two towers or of one score for each pair.
             data: A `RetrievalData`.
             metrics: Ranking metrics by name or as `Metric`; None takes ndcg, hit, recall and mrr.
         """
         chosen = as_metrics(data.default_metrics() if metrics is None else metrics)
         check_needs(chosen, ("hits", "lists"), "evaluate_retrieval")
-        return data.measure(chosen, model, self.evaluation.predictions)
+        return data.measure(chosen, model, self.evaluation.predictions, self.item_frequency)
 
     def inference_embedding(
         self, model: nn.Module, mode: str, data_loader: Iterable[Any], model_path: Folder
     ) -> Tensor:
-        """Return embeddings (N, D) of users or items, on the CPU, with the weights in `model_path`.
+        """The embeddings (N, D) of users or items, on the CPU, by the weights in `model_path`.
 
         Args:
-            model: The model to load the weights into; its `mode` is restored.
-            mode: "user" or "item"; AssertionError otherwise.
-            data_loader: A loader of dicts of tensors; columns of the other tower may be missing.
+            model: Takes the weights; its `mode` is afterwards what it was.
+            mode: "user" or "item"; AssertionError if another.
+            data_loader: Yields dicts of tensors; those of the other tower may lack.
             model_path: Folder of `model.pth`.
         """
         return self._of_tower(model, mode, data_loader, model_path, prediction)
@@ -73,22 +88,22 @@ class InfersTowers:
     def inference_interests(
         self, model: nn.Module, data_loader: Iterable[Any], model_path: Folder
     ) -> tuple[Tensor, Tensor]:
-        """Return the interests of users, and the mask of those that are not copies of the first.
+        """The interests of users, and which are their own; the others are copies of the first.
 
-        With the result `users, own`, `users[own]` are the distinct interests, as for an index, and
-        `own.nonzero()[:, 0]` the user of each of them.
+        With `users, own` so given, `users[own]` are the rows of an index that holds each interest
+        once, and `own.nonzero()[:, 0]` the user of each row.
 
         Args:
-            model: A multi-interest model; otherwise as in `inference_embedding`.
+            model: A model of several interests; otherwise as in `inference_embedding`.
             data_loader: Yields dicts of tensors.
             model_path: Folder of `model.pth`.
 
         Returns:
-            Interests (N, K, D) and a mask (N, K), on the CPU. The mask is all True except for
-            `MIND` with `dynamic_interest`.
+            Interests (N, K, D) and a mask (N, K), on the CPU. The mask has a False only in `MIND`
+            with `dynamic_interest`.
 
         Raises:
-            ValueError: The model has one embedding per user.
+            ValueError: The model has one embedding a user.
         """
         if not isinstance(model, HasInterests):
             raise ValueError(

@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Iterable
-from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -29,24 +28,24 @@ from .reporting.recorder import recorder_of
 from .schedule import Schedule
 from .settings import Folder, Settings
 from .steps import Steps
-from .task import Task
+from .task import Task, as_text
 
 log = logging.getLogger("torch_rechub")
 
 
 class Trainer(Task, ExportsRows):
-    """Trains a model epoch by epoch: train, validate, record, stop early, step the scheduler.
+    """Trains a model epoch by epoch: train, validate, record, stop early, step the schedule.
 
-    Each task is a subclass that overrides methods of `Task`, and extends the recorded
-    hyper-parameters (`recorded`) and the checkpoint (`stateful`). When `fit` ends, also by an
-    error, `model` and the file hold the weights of the best epoch, or without validation the last
-    ones.
+    A task subclasses it, once: it overrides methods of `Task`, and adds to what is recorded
+    (`recorded`) and stored in a checkpoint (`stateful`). With validation, the best epoch's weights
+    are in `model` and on disk when `fit` returns, however it ended; without, the last ones.
 
     Attributes:
         model: The model being trained.
         optimizer: Its optimizer.
-        scheduler: Its learning-rate scheduler, or None.
-        history: One dict per epoch: `epoch`, all recorded metrics, `seconds`.
+        scheduler: Its learning-rate schedule, or None.
+        history: One dict an epoch: `epoch`, every recorded metric, `seconds`.
+        test_metrics: The metrics of the test data of `fit`, such as `test/auc`.
     """
 
     def __init__(self, model: nn.Module, settings: Settings) -> None:
@@ -64,6 +63,7 @@ class Trainer(Task, ExportsRows):
         stopper = EarlyStopper(patience, self.direction(), min_delta=min_delta)
         self.best = BestWeights(self.model, stopper)
         self.history: list[dict[str, float]] = []
+        self.test_metrics: dict[str, float] = {}
         self.stateful: dict[str, Any] = {}
         self.recorded: dict[str, Any] = {}
         self.batches = DeviceLoader(self.model, settings, self)
@@ -73,7 +73,7 @@ class Trainer(Task, ExportsRows):
 
     @property
     def model_path(self) -> Folder:
-        """The folder of the weights, as given; relative paths are resolved on assignment."""
+        """The folder of the weights, as given; a relative one was resolved when it was given."""
         return self._model_path
 
     @model_path.setter
@@ -82,7 +82,7 @@ class Trainer(Task, ExportsRows):
 
     @property
     def early_stopper(self) -> EarlyStopper:
-        """The early stopper, which holds the best score and weights."""
+        """Holds the best score and weights."""
         return self.best.early_stopper
 
     @early_stopper.setter
@@ -92,7 +92,7 @@ class Trainer(Task, ExportsRows):
         self.best.early_stopper = stopper
 
     def hyperparams(self) -> dict[str, Any]:
-        """Return the hyper-parameters to record when training starts."""
+        """The hyper-parameters to record when training starts."""
         parts = (self.settings, self.model, self.optimizer, self.scheduler, self.embedding_update)
         return {
             **describe(*parts),
@@ -113,68 +113,67 @@ class Trainer(Task, ExportsRows):
         val_dataloader: Iterable[Any] | None = None,
         *,
         resume: bool = False,
+        test_dataloader: Any = None,
     ) -> Any:
         """Train for `n_epoch` epochs, or until validation stops improving.
 
         Args:
-            train_dataloader: The loader of training data.
-            val_dataloader: The validation data; None means no validation and no early stopping.
-            resume: Whether to save a checkpoint after each epoch in `model_path`, and to continue
-                from an existing one: run the same script again after an interruption.
+            train_dataloader: Yields batches.
+            val_dataloader: Yields batches, or data as `predict` takes them; None trains without
+                validation and early stopping.
+            resume: Save a checkpoint of every epoch in `model_path`, and continue from the one that
+                is there: run the same script again after an interruption, such as SIGTERM.
+            test_dataloader: Likewise, to measure the best weights on when training has ended: its
+                metrics are in `test_metrics`, and in the run of every logger, as `test/auc`.
 
         Raises:
+            TypeError: The training data are no loader.
             ValueError: A loader is empty, or labels do not suit this task.
-            KeyError: The data lack a column of the model's features.
+            KeyError: The data lack a column that the model's features name.
             IndexError: An id is outside its feature's vocabulary.
             OSError: `model_path` cannot be written to.
             CheckpointError: The checkpoint to continue from is damaged, or of another model.
         """
-        loggers = nullcontext() if self.recorder is None else self.recorder.loggers
-        with usable_streams(), sigterm_raises(), loggers, self.batches:
-            state, first = self._start(train_dataloader, val_dataloader, resume)
-            heard = self.steps.heard_by(self._step_listeners())
+        with usable_streams(), sigterm_raises(), self.recorder.loggers, self.batches:
+            val, test = self.batches.check_data(train_dataloader, val_dataloader, test_dataloader)
+            state, first = self._start(train_dataloader, val, resume)
+            listeners = self.recorder.step_listeners() + self.callbacks.step_listeners()
+            heard = self.steps.heard_by(listeners)
             restored = self.best.restored(lambda: bool(self.history) or self.n_epoch == 0)
-            with self.callbacks.during_fit(self), heard, restored:
-                for epoch in range(first, self.n_epoch):
-                    row = self._run_epoch(epoch, train_dataloader, val_dataloader)
-                    if self.recorder is not None:
+            with self.callbacks.during_fit(self), heard:
+                with restored:
+                    for epoch in range(first, self.n_epoch):
+                        row = self._run_epoch(epoch, train_dataloader, val)
                         self.recorder.on_epoch_end(row)
-                    stops = [self.best.on_epoch_end(row), self.callbacks.on_epoch_end(row)]
-                    loss, stop = sum(row[name] for name in self.loss_names), any(stops)
-                    self.schedule.after_epoch(row.get(self.monitor, loss))
-                    if resume:
-                        state.write(self.history, over=stop)
-                    if stop:
-                        self.callbacks.stopped()
-                        log.info("Stopped early after epoch %d.", epoch)
-                        break
-            if self.recorder is not None:
-                self.recorder.end(self.best.path, partial(self.to_plot, val_dataloader))
+                        stops = [self.best.on_epoch_end(row), self.callbacks.on_epoch_end(row)]
+                        loss, stop = sum(row[name] for name in self.loss_names), any(stops)
+                        self.schedule.after_epoch(row.get(self.monitor, loss))
+                        if resume:
+                            state.write(self.history, over=stop)
+                        if stop:
+                            self.callbacks.stopped()
+                            log.info("Stopped early after epoch %d.", epoch)
+                            break
+                self.test_metrics = {} if test is None else self.test(test)
+            to_plot = partial(self.to_plot, val)
+            self.recorder.end(self.test_metrics, self.best.path, to_plot)
 
     def _start(self, train: Any, val: Any, resume: bool) -> tuple[TrainingState, int]:
-        """Check the data before the first step; return the first epoch."""
-        path, recorder = prepare_folder(self._folder) / self.weights_file, self.recorder
-        direction, self.history, self.steps.count = self.direction(), [], 0
+        """Raise what is wrong before the first step; return the epoch to start with."""
+        path = prepare_folder(self._folder) / self.weights_file
+        direction, self.history, self.test_metrics = self.direction(), [], {}
+        self.steps.count = 0
         self.best.reset(path, self.monitor, direction)
         self.schedule.reset(direction if self.validates(val) else "min")
         check_moments(self.model, self.optimizer)
-        self.batches.verify("train_dataloader", train, self.check_table_labels)
-        if val is not None:
-            check = partial(self.check_table_labels, validation=True)
-            self.batches.verify("val_dataloader", val, check)
         state = TrainingState(
             self.model, self.optimizer, self.scheduler, self.early_stopper, self.steps,
             self.stateful, self.loss_names, path.with_suffix(".checkpoint"),
         )  # fmt: skip
         self.history, over = state.restore() if resume else ([], False)
-        if recorder is not None:
-            hyperparams = {**self.hyperparams(), **describe_data(train)}
-            recorder.begin(hyperparams, self.history, self.steps.count, self.loss_names, resume)
+        started = (self.history, self.steps.count, self.loss_names, resume)
+        self.recorder.begin(lambda: {**self.hyperparams(), **describe_data(train)}, *started)
         return state, self.n_epoch if over else len(self.history)
-
-    def _step_listeners(self) -> list[Any]:
-        recorder = [] if self.recorder is None else self.recorder.step_listeners()
-        return recorder + self.callbacks.step_listeners()
 
     def _run_epoch(self, epoch: int, train: Any, val: Any) -> dict[str, float]:
         started, rate = time.perf_counter(), float(self.optimizer.param_groups[0]["lr"])
@@ -183,11 +182,11 @@ class Trainer(Task, ExportsRows):
         record |= self.extra_metrics() | (self.validate(val) if self.validates(val) else {})
         row = {"epoch": epoch, **record, "seconds": time.perf_counter() - started}
         self.history.append(row)
-        log.info("epoch %d: %s", epoch, ", ".join(f"{k} {v:.6g}" for k, v in record.items()))
+        log.info("epoch %d: %s", epoch, as_text(record))
         return row
 
     def train_one_epoch(self, data_loader: Iterable[Any], log_interval: int = 10) -> Any:
-        """Train one epoch; return the mean loss, or a list of the mean losses of tasks."""
+        """Train one epoch; return the mean loss of an example, or the list of those of tasks."""
         losses = self._train_epoch(data_loader, "train", log_interval)
         return losses[0] if self.loss_names == Task.loss_names else losses
 

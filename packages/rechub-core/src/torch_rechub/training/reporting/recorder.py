@@ -1,7 +1,8 @@
-"""The recorder: passes the records of a training run to loggers."""
+"""The recorder: feeds the loggers of a trainer while it fits."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,52 @@ _NOT_METRICS = ("epoch", "seconds")
 Labeled = tuple[NDArray[Any], NDArray[Any]]
 
 
-class Recorder:
-    """Records a training run: settings, epochs, and additional records on request.
+class NoRecorder:
+    """The recorder of a trainer without a logger: nothing is computed for it, and nothing recorded.
+
+    Attributes:
+        loggers: Finishes the loggers when the block of `with` ends.
+    """
+
+    def __init__(self) -> None:
+        self.loggers: AbstractContextManager[Any] = nullcontext()
+
+    def step_listeners(self) -> list[Any]:
+        """The methods to call after each step."""
+        return []
+
+    def begin(
+        self,
+        hyperparams: Callable[[], dict[str, Any]],
+        history: Sequence[Mapping[str, float]],
+        steps: int,
+        loss_names: Sequence[str],
+        resume: bool,
+    ) -> None:
+        """Called before the first epoch."""
+
+    def on_epoch_end(self, row: Mapping[str, float]) -> None:
+        """Called after each epoch."""
+
+    def end(
+        self,
+        test_metrics: Mapping[str, float],
+        weights: Path,
+        predictions: Callable[[], Labeled | None],
+    ) -> None:
+        """Called when training has ended."""
+
+
+class Recorder(NoRecorder):
+    """Records a training run: its settings, each epoch, and on request much more.
 
     Args:
         loggers: The loggers.
         recording: The additional records.
         model: The model being trained.
     """
+
+    loggers: LoggerGroup
 
     def __init__(self, loggers: LoggerGroup, recording: Recording, model: nn.Module) -> None:
         self.loggers, self.recording, self.model = loggers, recording, model
@@ -36,12 +75,12 @@ class Recorder:
         self._monitor, self._sign = "", 1
 
     def step_listeners(self) -> list[Any]:
-        """The methods to call after each step; empty unless the losses of steps are recorded."""
+        """The methods to call after each step: none unless the losses of steps are recorded."""
         return [] if self.recording.every_n_steps is None else [self._on_step]
 
     def begin(
         self,
-        hyperparams: dict[str, Any],
+        hyperparams: Callable[[], dict[str, Any]],
         history: Sequence[Mapping[str, float]],
         steps: int,
         loss_names: Sequence[str],
@@ -50,23 +89,25 @@ class Recorder:
         """Record the settings before the first epoch.
 
         Args:
-            hyperparams: The hyper-parameters, the monitored metric and its direction among them.
-            history: The epochs so far; the trainer appends each epoch before it is recorded.
-            steps: Number of steps so far.
+            hyperparams: Describes the hyper-parameters, the monitored metric and its direction
+                among them.
+            history: The epochs so far; the trainer adds each epoch before it is recorded.
+            steps: The steps taken so far.
             loss_names: The names of the recorded losses.
-            resume: Whether to continue the recorded run.
+            resume: Whether this continues the run that is recorded already.
         """
         recording, first, others = self.recording, len(history), {}
         self._history, self.loss_names = history, loss_names
-        self._monitor = str(hyperparams["monitor"])
-        self._sign = 1 if hyperparams["monitor_direction"] == "max" else -1
+        params = hyperparams()
+        self._monitor = str(params["monitor"])
+        self._sign = 1 if params["monitor_direction"] == "max" else -1
         if recording.every_n_steps is not None:
             names = [f"{name}_step" for name in self.loss_names]
             self.loggers.offer("define_axis", STEP_AXIS, names)
             others = {STEP_AXIS: steps + 1}
         if resume:
             self.loggers.offer("resume_at", first, others)
-        self.loggers.log_hyperparams(hyperparams)
+        self.loggers.log_hyperparams(params)
         if recording.architecture:
             self.loggers.offer("log_text", "model", str(self.model), first)
         if recording.embeddings:
@@ -86,14 +127,23 @@ class Recorder:
         self.loggers.log_metrics(metrics, step=epoch)
         self.loggers.offer("flush")
 
-    def end(self, weights: Path, predictions: Callable[[], Labeled | None]) -> None:
-        """Record results at the end of training.
+    def end(
+        self,
+        test_metrics: Mapping[str, float],
+        weights: Path,
+        predictions: Callable[[], Labeled | None],
+    ) -> None:
+        """Record what is known when training has ended.
 
         Args:
+            test_metrics: The metrics of the best weights on test data: recorded at the step after
+                the last epoch, from which on a run that is continued supersedes what it has.
             weights: The file of the best weights.
-            predictions: A function that returns labels and probabilities of the validation data for
-                plots; None if there are none.
+            predictions: Computes labels 0 and 1 and probabilities of the validation data, to plot;
+                None where there are none.
         """
+        if test_metrics:
+            self.loggers.log_metrics(dict(test_metrics), step=len(self._history))
         last = max(0, len(self._history) - 1)
         if self.recording.figures:
             for name, figure in self._plots(predictions()):
@@ -124,12 +174,12 @@ class Recorder:
             yield "loss_weight", weights
 
 
-def recorder_of(loggers: Any, recording: Any, model: nn.Module) -> Recorder | None:
-    """Create the recorder for the arguments `model_logger` and `record`; None without a logger.
+def recorder_of(loggers: Any, recording: Any, model: nn.Module) -> NoRecorder:
+    """The recorder for the arguments `model_logger` and `record`.
 
     Raises:
-        TypeError: `record` is not a `Recording`.
-        ValueError: `record` is given without a logger.
+        TypeError: `record` is no `Recording`.
+        ValueError: There is something to record and no logger.
     """
     if not isinstance(recording, Recording | None):
         raise TypeError(f"record must be a Recording, got {recording!r}")
@@ -137,4 +187,4 @@ def recorder_of(loggers: Any, recording: Any, model: nn.Module) -> Recorder | No
         return Recorder(LoggerGroup.of(loggers), recording or Recording(), model)
     if recording is not None:
         raise ValueError("record says what loggers receive: give model_logger too")
-    return None
+    return NoRecorder()
