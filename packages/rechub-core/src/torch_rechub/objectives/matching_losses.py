@@ -56,7 +56,7 @@ def make_objective(
         if item_frequency is not None:
             _correct(objective, LogQ(item_frequency, model, device), loss)
     if isinstance(loss, nn.Module) and not loss_params:
-        objective.criterion = loss
+        objective.criterion = _reduced(loss)
     elif loss is None and loss_params and kind != "probability":
         raise ValueError(
             f"loss_params={dict(loss_params)!r} are the arguments of a loss by name: give loss too"
@@ -80,3 +80,17 @@ def _correct(objective: Objective, log_q: LogQ, loss: Any) -> None:
             "set in_batch_neg=True, or mode=2 and loss='sampled_softmax', or leave it out"
         )
     objective.log_q = log_q
+
+
+def _reduced(loss: nn.Module) -> nn.Module:
+    """A loss that gives one number a batch.
+
+    Raises:
+        ValueError: It has no reduction.
+    """
+    if getattr(loss, "reduction", "mean") == "none":
+        raise ValueError(
+            f"loss={type(loss).__name__} has reduction='none', and training takes one number a "
+            "batch: give it reduction='mean'"
+        )
+    return loss

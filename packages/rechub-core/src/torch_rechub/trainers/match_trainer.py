@@ -22,9 +22,9 @@ from ..objectives.matching_losses import make_objective
 from ..objectives.retrieval import RetrievalData
 from ..training.checks import check_inputs
 from ..training.monitoring import EvaluateFn
-from ..training.reporting.hyperparams import describe_matching
+from ..training.reporting.hyperparams import describe_loss, describe_matching
 from ..training.retrieval_validation import ValidatesRetrieval
-from ..training.settings import Folder, Settings, TrainerOptions, known_options
+from ..training.settings import Folder, LossOptions, Settings, known_options
 from ..training.tower_inference import InfersTowers
 from ..training.trainer import Trainer
 
@@ -55,10 +55,14 @@ class MatchTrainer(InfersTowers, ExportsTowers, ValidatesRetrieval, Trainer):
         item_frequency: Corrects in-batch negatives, which are drawn by popularity and so unteach
             it (logQ correction): {column of item ids: how often each id occurs in training}, as
             `{"item": np.bincount(items, minlength=vocab_size)}`. `val/auc` scores the uncorrected
-            scores against such negatives; validate by `retrieval` instead.
+            scores against such negatives; validate by `retrieval` instead. In mode 2 it names the
+            column of the negatives, and how often each id is drawn.
         retrieval: Users, catalogue, relevant and seen items to validate retrieval on, each epoch:
             val/ndcg@k, val/hit@k, val/recall@k and val/mrr@k, or the `metrics` given, the first of
             them monitored; and val/auc where `fit` is given validation data.
+        options: See `TrainerOptions`. `loss` is "binary_cross_entropy" or "focal" in mode 0; "bpr",
+            "hinge" or "bce" in mode 1; "sampled_softmax", "gbce", "bpr_max" or "bce" in mode 2 and
+            of in-batch negatives: the first by default, or a module in its place.
 
     Example:
         >>> import tempfile
@@ -99,7 +103,7 @@ class MatchTrainer(InfersTowers, ExportsTowers, ValidatesRetrieval, Trainer):
         cross_batch_warmup: int = 0,
         item_frequency: Mapping[str, ArrayLike] | None = None,
         retrieval: RetrievalData | None = None,
-        **options: "Unpack[TrainerOptions]",
+        **options: "Unpack[LossOptions]",
     ) -> None:
         settings = Settings(
             optimizer_fn=optimizer_fn, optimizer_params=optimizer_params,
@@ -107,7 +111,7 @@ class MatchTrainer(InfersTowers, ExportsTowers, ValidatesRetrieval, Trainer):
             regularization_params=regularization_params, n_epoch=n_epoch,
             earlystop_patience=earlystop_patience, device=device, gpus=gpus,
             model_path=model_path, model_logger=model_logger,
-            **known_options("MatchTrainer", options),
+            **known_options("MatchTrainer", options, LossOptions),
         )  # fmt: skip
         self.retrieval, self.item_frequency = retrieval, item_frequency
         super().__init__(model, settings)
@@ -121,10 +125,12 @@ class MatchTrainer(InfersTowers, ExportsTowers, ValidatesRetrieval, Trainer):
         drawn = None if in_batch is None else asdict(in_batch)
         self.recorded = describe_matching(mode, drawn, item_frequency is not None)
         self.objective = make_objective(
-            self.model, mode, in_batch, item_frequency, settings.parallel, self.device
-        )
+            self.model, mode, in_batch, item_frequency, settings.parallel, self.device,
+            settings.loss, settings.loss_params,
+        )  # fmt: skip
         self.stateful["negatives"] = self.objective
         self.criterion = self.objective.criterion
+        self.recorded |= describe_loss(settings, self.criterion)
 
     def _start(self, train: Any, val: Any, resume: bool) -> Any:
         self.objective.reset()

@@ -1,1 +1,1 @@
-"""Training: the loop that all trainers share, and what it is made of."""
+"""Training: the loop that all trainers share, and its components."""

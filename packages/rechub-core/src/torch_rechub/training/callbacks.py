@@ -1,4 +1,4 @@
-"""Callbacks: code of the user that `fit` calls before, during and after training."""
+"""Callbacks: user code that `fit` calls before, during and after training."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,10 +14,10 @@ _METHODS = ("on_fit_begin", "on_step", "on_epoch_end", "on_fit_end")
 
 
 class Callback:
-    """Called by `fit`; every method does nothing here, so override what you need.
+    """The base class of callbacks: `fit` calls its methods, which do nothing by default.
 
-    An object of another class with some of these methods will do as well. An exception from a
-    callback ends training as any other does: loggers are finished, the best weights are restored.
+    Objects of other classes with some of these methods are accepted, too. An exception of a
+    callback ends training like any other: loggers are finished and the best weights are restored.
 
     Example:
         >>> class StopAtGoal(Callback):
@@ -31,33 +31,33 @@ class Callback:
         """Called before the first epoch.
 
         Args:
-            trainer: The trainer, whose data have been checked.
+            trainer: The trainer, after the checks of the data.
         """
 
     def on_step(self, step: int, losses: Tensor) -> None:
         """Called after each step of the optimizer.
 
         Args:
-            step: The number of the step, counted from 1 through all epochs.
-            losses: The losses of the step, (n,), on the device: reading them waits for it.
+            step: The number of the step over all epochs, from 1.
+            losses: The losses of the step, (n,), on the device: reading them synchronizes.
         """
 
     def on_epoch_end(self, row: dict[str, float]) -> bool | None:
-        """Called after each epoch, when it has been recorded.
+        """Called after each epoch was recorded.
 
         Args:
-            row: The epoch as in `trainer.history`: `epoch`, every metric, `seconds`.
+            row: The row of `trainer.history`: `epoch`, all metrics, `seconds`.
 
         Returns:
             True to stop training.
         """
 
     def on_fit_end(self, status: Status) -> None:
-        """Called when training has ended, with the best weights in the model, and after the test.
+        """Called after the best weights were restored and test data, if any, were measured.
 
         Args:
-            status: "completed", all epochs; "stopped", by early stopping or a callback;
-                "interrupted", by Ctrl-C or SIGTERM; "failed", by an exception.
+            status: "completed"; "stopped" by early stopping or a callback; "interrupted" by Ctrl-C
+                or SIGTERM; "failed" by an exception.
         """
 
 
@@ -84,7 +84,7 @@ class Callbacks:
         self._stopped = False
 
     def _each(self, method: str) -> list[Callable[..., Any]]:
-        """The method of each callback that has it, and not merely from `Callback`."""
+        """Return the given method of each callback that overrides or defines it."""
         found = [(one, getattr(one, method, None)) for one in self.callbacks]
         own = getattr(Callback, method)
         return [call for one, call in found if call and getattr(type(one), method, None) is not own]
@@ -94,12 +94,12 @@ class Callbacks:
         return self._each("on_step")
 
     def on_epoch_end(self, row: Mapping[str, float]) -> bool:
-        """Call each; whether one of them stops training."""
+        """Call all callbacks; return whether one of them stops training."""
         stops = [bool(call(dict(row))) for call in self._each("on_epoch_end")]
         return any(stops)
 
     def stopped(self) -> None:
-        """Note that training ends before its last epoch."""
+        """Record that training ends before its last epoch."""
         self._stopped = True
 
     @contextmanager
@@ -114,7 +114,8 @@ class Callbacks:
             yield
         except BaseException as error:
             status: Status = "failed" if isinstance(error, Exception) else "interrupted"
-            for failure in _ended(begun, status):  # training's own error is the one to raise
+            # an exception of training itself takes precedence
+            for failure in _ended(begun, status):
                 log.error("A callback failed in on_fit_end.", exc_info=failure)
             raise
         for failure in _ended(begun, "stopped" if self._stopped else "completed"):
@@ -133,4 +134,4 @@ def _ended(callbacks: Sequence[Any], status: Status) -> list[Exception]:
 
 
 def _nothing(*args: Any) -> None:
-    """Stands for a method that a callback lacks."""
+    """The default for a missing method of a callback."""

@@ -25,10 +25,10 @@ _COLLATE = (default_collate, default_convert, as_fetched)  # leave the columns w
 
 
 def check_not_empty(loader: Iterable[Any], name: str) -> None:
-    """Refuse a loader without batches, as far as its length is known.
+    """Refuse a loader without batches, if its length is known.
 
     Raises:
-        ValueError: It has none.
+        ValueError: The loader has no batches.
     """
     try:
         empty = len(loader) == 0  # type: ignore[arg-type]
@@ -39,19 +39,19 @@ def check_not_empty(loader: Iterable[Any], name: str) -> None:
 
 
 def check_inputs(model: nn.Module, x: Any, needed: Collection[str] | None = None) -> None:
-    """Refuse columns that lack, or hold ids that no table has a row for; and tokens likewise.
+    """Refuse missing columns, and ids or tokens outside the vocabulary.
 
     Args:
-        model: A model built of features, or one of tokens, with a `vocab_size`.
-        x: The columns, whole or of one batch; or a tuple that tokens begin. Inputs of any other
-            form are left to the task.
-        needed: The columns that may not lack; None means all that the model looks up.
+        model: A model built of features, or a model of tokens with a `vocab_size`.
+        x: The columns of a table or a batch; or a tuple whose first element are tokens. Other
+            inputs are not checked.
+        needed: The required columns; None means all that the model looks up.
 
     Raises:
         KeyError: Columns are missing.
         IndexError: An id is outside its vocabulary.
-        TypeError: A column is no tensor.
-        ValueError: An id is no whole number.
+        TypeError: A column is not a tensor.
+        ValueError: An id is not a whole number.
     """
     n_tokens = vocab_size_of(model)
     if isinstance(x, tuple) and n_tokens is not None:
@@ -68,7 +68,7 @@ def check_inputs(model: nn.Module, x: Any, needed: Collection[str] | None = None
 
 
 def vocab_size_of(model: nn.Module) -> int | None:
-    """The number of tokens that a model of tokens knows; None of another model."""
+    """The vocabulary size of a model of tokens; None for other models."""
     size = model.vocab_size if isinstance(model, HasVocabulary) else None
     return None if size is None else int(size)
 
@@ -105,10 +105,10 @@ def _dense_dtype(model: nn.Module) -> torch.dtype:
 
 
 def check_moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Refuse an optimizer whose moments are of other rows than the embedding tables have now.
+    """Refuse an optimizer whose moments do not match the rows of the embedding tables.
 
     Raises:
-        RuntimeError: A table was frozen, or released, after steps of this optimizer.
+        RuntimeError: A table was frozen or unfrozen after steps of this optimizer.
     """
     for layer in model.modules():
         if isinstance(layer, EmbeddingLayer):
@@ -129,13 +129,13 @@ def check_table(
     check_labels: Callable[[Tensor], None] | None = None,
     check_inputs: Callable[[nn.Module, Any], None] = check_inputs,
 ) -> bool:
-    """Check a whole table before training, where the loader draws from one that is in memory.
+    """Check a whole table before training, if the loader draws from a table in memory.
 
     Returns:
-        Whether it did; if not, each batch must be checked when it comes.
+        Whether the table was checked; otherwise each batch must be checked.
     """
     if getattr(loader, "collate_fn", default_collate) not in _COLLATE:
-        return False  # batches are what the user's function makes of the rows
+        return False  # the user's collate_fn may change the rows
     dataset: Any = getattr(loader, "dataset", None)
     rows = None
     if isinstance(dataset, Subset):
@@ -189,11 +189,11 @@ def _check_labels(check: Callable[[Tensor], None], y: Tensor, rows: Tensor | Non
 
 
 def _in_memory(dataset: Any, looked_up: Collection[str]) -> tuple[Any, Tensor | None] | None:
-    """The inputs and the labels of all rows, where they are in memory.
+    """The inputs and labels of all rows, if they are in memory.
 
     Raises:
-        TypeError: Labels, or a column that is looked up, hold what is no number.
-        ValueError: Their rows differ in length.
+        TypeError: Labels, or a column that the model reads, are not numeric.
+        ValueError: The rows differ in length.
     """
     if isinstance(dataset, PredictDataset):
         check_tensors(column for name, column in dataset.x.items() if name in looked_up)

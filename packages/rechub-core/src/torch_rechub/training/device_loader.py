@@ -1,4 +1,4 @@
-"""The device loader: batches of a loader, unpacked, checked, and moved to the device."""
+"""The device loader: unpacks and checks the batches of a loader, and moves them to the device."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,19 +22,19 @@ from ..data.weights import check_table_weights, check_weights
 from .checks import check_not_empty, check_table, dense_check
 from .settings import Settings
 
-_BATCH_SIZE = 256  # of data that are given without a loader, unless `eval_batch_size` says more
+_BATCH_SIZE = 256  # rows per batch of data without a loader, unless `eval_batch_size` is larger
 
 
 class Checks(Protocol):
-    """The checks of a task, which a trainer has, and how it makes a batch of a data set's rows."""
+    """The checks and the `collate_fn` of a task."""
 
     collate_fn: Callable[[list[Any]], Any] | None
 
     def check_inputs(self, model: nn.Module, x: Any) -> None:
-        """Raise what is wrong with inputs, of a table or of one batch, that `model` will take."""
+        """Raise an error if the inputs of a table or a batch do not suit `model`."""
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
-        """Raise ValueError if these are no labels of the task."""
+        """Raise ValueError if labels do not suit the task."""
 
     def check_table_labels(self, y: Tensor, validation: bool = False) -> None:
         """Raise ValueError if the labels of a whole table are none of the task."""
@@ -43,24 +43,24 @@ class Checks(Protocol):
         """Raise what is wrong with data of retrieval; return whether test data are such."""
 
     def check_weights(self, validation: bool = False) -> None:
-        """Raise ValueError if rows of the task cannot have weights."""
+        """Raise ValueError if the task does not support weights."""
 
 
 class DeviceLoader:
-    """Hands out the batches of a loader: unpacked, checked, on the device of training.
+    """Iterates over the batches of a loader: unpacked, checked, and on the device.
 
-    As a context manager it releases, at the end, the loaders that were verified.
+    As a context manager it releases the verified loaders at the end.
 
     Args:
         model: The model being trained.
-        settings: Give the device, the size of batches in evaluation and the progress bar.
+        settings: The settings: device, batch size of evaluation, progress bar.
         checks: The checks of the task.
     """
 
     def __init__(self, model: nn.Module, settings: Settings, checks: Checks) -> None:
         self.model, self.settings, self.checks = model, settings, checks
         self.device = settings.main_device()
-        self.verified: tuple[Any, ...] = ()  # loaders whose whole table was checked
+        self.verified: tuple[Any, ...] = ()  # loaders whose whole table was checked before training
 
     def check_data(self, train: Any, val: Any, test: Any) -> tuple[Any, Any]:
         """Raise what is wrong with the data of `fit`, as far as it can be known.
@@ -85,7 +85,7 @@ class DeviceLoader:
     def verify(
         self, name: str, loader: Iterable[Any], check_labels: Callable[[Tensor], None]
     ) -> None:
-        """Raise what is wrong with the data before the first step, as far as it can be known."""
+        """Check the data before the first step, as far as possible without reading batches."""
         check_not_empty(loader, name)
         column = self.settings.weight_column
         if column is not None and column in input_columns(self.model):
@@ -105,26 +105,26 @@ class DeviceLoader:
         self.verified = ()
 
     def bar(self, data_loader: Iterable[Any], title: str) -> Any:
-        """The batches of a loader, behind a progress bar, unless there is nowhere to show one."""
+        """The batches of a loader with a progress bar, if it can be shown."""
         progress = self.settings.progress
         disable = None if progress is None else not progress
-        # tqdm itself takes a closed or broken stream for an error of the loop
+        # tqdm raises on a closed or broken stream
         stream = StandardStream("stderr")
         return tqdm(data_loader, desc=title, disable=disable, leave=False, file=stream)
 
     def loader_of(
         self, data: Any, model: nn.Module | None = None, *, in_order: bool = False
     ) -> Iterable[Any]:
-        """A loader of data to evaluate or to predict, with every row.
+        """Return a loader of all rows of the data to evaluate or predict.
 
         Args:
-            data: A loader, or data as `as_loader` takes them.
-            model: Will take the inputs; None means the model being trained.
-            in_order: Whether the rows must come in the order of the data.
+            data: A loader, or data that `as_loader` accepts.
+            model: The model of the inputs; None means the model being trained.
+            in_order: Whether the rows must be in the order of the data.
 
         Raises:
-            TypeError: The model is none, or the data are of no known form.
-            ValueError: A sampler leaves out or repeats rows of data to predict in order.
+            TypeError: The model is not a module, or the data have an unknown type.
+            ValueError: A sampler omits or repeats rows, and `in_order` is True.
         """
         model = self.model if model is None else model
         if not isinstance(model, nn.Module):
@@ -138,10 +138,10 @@ class DeviceLoader:
         return in_row_order(data) if in_order else with_every_row(data)
 
     def in_large_batches(self, data_loader: Iterable[Any]) -> Iterable[Any]:
-        """The same rows in the same order, in batches that cost less a row without gradients.
+        """Increase the batch size of a loader for evaluation; rows and order stay the same.
 
-        As many rows as `eval_batch_size` says; where it does not, and the loader draws in order
-        from a table in memory, 4096 rows, or those of half a million numbers if these are fewer.
+        The batch size is `eval_batch_size`; by default, if the loader reads a table in memory in
+        order, 4096 rows, or fewer if these have more than half a million values.
         """
         rows = self.settings.eval_batch_size
         if not isinstance(data_loader, TableLoader) or data_loader.shuffle:
@@ -160,19 +160,19 @@ class DeviceLoader:
         group_column: str | None = None,
         training: bool = False,
     ) -> Iterator[Batch]:
-        """The batches on the device, each checked unless the whole table was.
+        """Iterate over the batches on the device; they are checked unless the whole table was.
 
         Args:
-            data_loader: Yields batches.
-            bar: The same, behind a progress bar.
-            model: Takes the inputs; None means the model being trained.
-            labels: Whether labels, where there are any, will be used.
-            group_column: The column of groups to unpack; None unpacks none.
-            training: Whether rows of weight 0 are left out, as if they were not among the data.
+            data_loader: The loader.
+            bar: The loader with a progress bar.
+            model: The model of the inputs; None means the model being trained.
+            labels: Whether labels are used and must be checked.
+            group_column: The column of groups to unpack; None for no groups.
+            training: Whether to drop rows of weight 0.
         """
         model = self.model if model is None else model
         verified = model is self.model and any(data_loader is one for one in self.verified)
-        # on the CPU, the lookup itself checks inputs, unless it is compiled
+        # on the CPU the embedding lookup checks ids itself, unless it is compiled
         inputs = not verified and (self.device.type != "cpu" or self.settings.compile)
         check_dense, double = None if verified else dense_check(model), is_double(model)
         weight_column = self.settings.weight_column
@@ -194,7 +194,7 @@ class DeviceLoader:
             yield batch.to(self.device, double)
 
     def _weighted(self, batch: Batch, check: bool, training: bool) -> Batch:
-        """A batch with weights that have been checked; in training without rows of weight 0."""
+        """Check the weights of a batch; in training, drop rows of weight 0."""
         if check:
             self.checks.check_weights()
             column = self.settings.weight_column
@@ -216,12 +216,13 @@ def _located(number: int) -> Iterator[None]:
 
 
 def _ahead(batches: Iterable[Any], device: torch.device, double: bool) -> Iterator[Any]:
-    """The batches; on a GPU each is there, or on its way, before the one before it is used up."""
+    """Iterate over the batches; on a GPU, copy the next one while the current one is used."""
     if device.type != "cuda":
         yield from batches
         return
     stream, ahead = torch.cuda.Stream(device), None
     for batch in batches:
+        # from pinned memory, in a stream of its own: the copy overlaps with the current step
         with torch.cuda.stream(stream):
             pinned = map_tensors(batch, lambda t: for_device(t, double).pin_memory())
             coming = to_device(pinned, device, double)
@@ -234,6 +235,6 @@ def _ahead(batches: Iterable[Any], device: torch.device, double: bool) -> Iterat
 
 
 def _used_here(tensor: Tensor) -> Tensor:
-    """Tell the allocator of a copy that the current stream reads it too."""
+    """Record the current stream as a user of a copy, so that its memory is not reused too early."""
     tensor.record_stream(torch.cuda.current_stream(tensor.device))
     return tensor

@@ -1,4 +1,4 @@
-"""The evaluation loop: a model over data, without gradients, for validation, test, prediction."""
+"""The evaluation loop: runs a model on data for validation, test and prediction."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class Predictions:
 
     Attributes:
         scores: The predictions, (N, ...).
-        labels: Their labels, (N, ...); empty where they were not asked for.
-        groups: The group of each row, (N,); None where none was asked for.
-        weights: How much each row counts, (N,); None where all count alike.
+        labels: The labels, (N, ...); empty if they were not requested.
+        groups: The group of each row, (N,); None if groups were not requested.
+        weights: The weight of each row, (N,); None means equal weights.
     """
 
     scores: Tensor
@@ -34,7 +34,7 @@ class Predictions:
     def as_numpy(
         self,
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]:
-        """Labels, scores, groups and weights as NumPy arrays, in at least single precision."""
+        """Return labels, scores, groups and weights as NumPy arrays, float32 at least."""
         groups = None if self.groups is None else self.groups.numpy()
         weights = None if self.weights is None else self.weights.numpy()
         return widened(self.labels).numpy(), widened(self.scores).numpy(), groups, weights
@@ -43,10 +43,10 @@ class Predictions:
 class Evaluation:
     """Runs a step on each batch of a loader, in evaluation mode and without gradients.
 
-    Every trainer validates, tests and predicts with it.
+    All trainers use it for validation, test and prediction.
 
     Args:
-        batches: Hands out the batches.
+        batches: The device loader.
     """
 
     def __init__(self, batches: DeviceLoader) -> None:
@@ -63,19 +63,19 @@ class Evaluation:
         group_column: str | None = None,
         in_order: bool = False,
     ) -> list[Result]:
-        """The results of the step, one for each batch.
+        """Iterate over the results of the step, one for each batch.
 
         Args:
             model: The model that the step calls.
-            data_loader: Yields batches; or data as `as_loader` takes them.
-            step: Maps a batch on the device to a result.
+            data_loader: A loader, or data that `as_loader` accepts.
+            step: A function from a batch on the device to a result.
             title: The title of the progress bar.
-            labels: Whether the step reads labels.
-            group_column: The column of groups that the step reads.
-            in_order: Whether the rows come in the order of the data, whatever the loader's.
+            labels: Whether the step uses labels.
+            group_column: The column of groups for the step.
+            in_order: Whether the rows must be in the order of the data, also of a shuffling loader.
 
         Raises:
-            TypeError: The model is none, or the data are of no known form.
+            TypeError: The model is not a module, or the data have an unknown type.
         """
         data_loader = self.batches.loader_of(data_loader, model, in_order=in_order)
         model.eval()
@@ -94,19 +94,19 @@ class Evaluation:
         labels_of: Callable[[Tensor], Tensor] | None = None,
         group_column: str | None = None,
     ) -> Predictions:
-        """The predictions for every row; labels, groups and weights too where labels are asked for.
+        """Return the predictions for all rows, and labels, groups and weights if requested.
 
-        Without labels, they are in the order of the rows, of a loader that shuffles too.
+        Without labels, the rows are in the order of the data, also of a shuffling loader.
 
         Args:
             model: The model that `predict` calls.
-            data_loader: Yields x, (x, y) or (x, y, weights); or data as `as_loader` takes them.
-            predict: Maps x to predictions (B, ...).
-            labels_of: Maps y to labels (B, ...); None leaves labels out.
-            group_column: The column of groups; None leaves them out.
+            data_loader: A loader of x, (x, y) or (x, y, weights), or data that `as_loader` accepts.
+            predict: A function from x to predictions (B, ...).
+            labels_of: A function from y to labels (B, ...); None means no labels.
+            group_column: The column of groups; None means no groups.
 
         Raises:
-            ValueError: Labels are asked for, and rows lack them.
+            ValueError: Labels are requested and missing.
         """
         needs_labels = labels_of is not None
         loader = self.batches.loader_of(data_loader, model, in_order=not needs_labels)

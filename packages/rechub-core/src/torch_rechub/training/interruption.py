@@ -1,4 +1,4 @@
-"""Being told to stop by the system: SIGTERM, which job schedulers send before they kill."""
+"""SIGTERM, which job schedulers send before SIGKILL."""
 
 import signal
 import threading
@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-STATUS = 128 + signal.SIGTERM  # what a shell reports of a process that SIGTERM ended
+STATUS = 128 + signal.SIGTERM  # the exit code of a process ended by SIGTERM, as reported by shells
 
 
 @contextmanager
 def sigterm_raises() -> Iterator[None]:
-    """In this block SIGTERM raises SystemExit(143), so that what is open is closed on the way out.
+    """Raise SystemExit(143) on SIGTERM in the block, so that cleanup code runs.
 
-    A handler that somebody else installed is left alone; so are threads but the main one, where
-    Python handles no signals. Afterwards SIGTERM does again what it did before.
+    By default SIGTERM ends a process without running `finally` blocks. A handler installed by the
+    user is kept, and only the main thread is affected, because Python runs handlers there. The
+    previous handler is restored at the end.
 
     Example:
         >>> with sigterm_raises():

@@ -1,4 +1,4 @@
-"""The mean losses of an epoch, summed where the model is."""
+"""The mean losses of an epoch, accumulated on the device."""
 
 import logging
 import math
@@ -12,13 +12,13 @@ log = logging.getLogger("torch_rechub")
 
 
 class MeanLosses:
-    """Adds up the losses of batches on their device, and reads them back only when asked.
+    """Accumulates the losses of batches on the device, and synchronizes only when they are read.
 
     Args:
-        n: How many losses a batch has.
-        device: Where they are.
-        log_interval: Batches between two updates of the loss next to the progress bar.
-        on_nan: Whether to "warn" of a mean that is no finite number, or to "raise".
+        n: Number of losses of a batch.
+        device: Device of the losses.
+        log_interval: Number of batches between two updates of the progress bar.
+        on_nan: "warn" or "raise" if a mean is not finite.
 
     Example:
         >>> mean = MeanLosses(1, torch.device("cpu"))
@@ -46,25 +46,25 @@ class MeanLosses:
         """
         self.batches += 1
         if isinstance(count, int) and count == 0:
-            return  # no example and no loss, whatever it says
+            return  # an empty batch does not count, even if its loss is NaN
         found = torch.stack([loss.detach() for loss in losses[: len(self.total)]])
-        if isinstance(count, Tensor):  # the same, without reading it back
+        if isinstance(count, Tensor):  # the same for a tensor, without synchronizing
             found = torch.where(count > 0, found, torch.zeros_like(found))
         self.total += found * count
         self.count = self.count + count
 
     def show(self, bar: Any) -> None:
-        """Show the mean so far next to a progress bar, every so many batches."""
+        """Show the mean so far in the progress bar, every `log_interval` batches."""
         if not bar.disable and self.batches % self.log_interval == 0:
             mean = sum(total / count for total, count in zip(*self._sums(), strict=True) if count)
             bar.set_postfix(loss=f"{mean:.5g}", refresh=False)
 
     def read(self) -> list[float]:
-        """The mean of each loss.
+        """Return the mean of each loss.
 
         Raises:
-            ValueError: There was nothing to take the mean of.
-            FloatingPointError: A mean is no finite number, and that is to be raised.
+            ValueError: There were no examples.
+            FloatingPointError: A mean is not finite and `on_nan` is "raise".
         """
         totals, counts = self._sums()
         if not any(counts):

@@ -1,4 +1,4 @@
-"""Monitoring: which recorded metric decides on the best epoch, and in which direction."""
+"""Monitoring: the recorded metric that selects the best epoch, and its direction."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -18,17 +18,17 @@ def chosen_metrics(
     default: Sequence[str],
     own: Mapping[str, Metric],
 ) -> tuple[Metric, ...]:
-    """The metrics that a trainer validates by.
+    """Return the metrics of a trainer's validation.
 
     Args:
         owner: The trainer's class, for messages.
-        settings: Name the metrics, and the column of groups.
+        settings: The settings with the names of metrics and the column of groups.
         measured: The available inputs of the task's metrics.
-        default: The metrics where the user names none.
-        own: Metrics that the task has under a name of its own.
+        default: The default metrics.
+        own: Task-specific metrics by name.
 
     Raises:
-        ValueError: The task cannot compute one of them.
+        ValueError: The task cannot compute a metric.
     """
     named: Any = default if settings.metrics is None else settings.metrics
     if not isinstance(named, str | Metric) and isinstance(named, Iterable):
@@ -41,10 +41,10 @@ def chosen_metrics(
 
 
 def available_needs(owner: str, settings: Settings, measured: Collection[Needs]) -> set[Needs]:
-    """The needs of metrics that are met: `measured`, and groups where there is a column of them.
+    """Return the available inputs of metrics: `measured`, and groups if `group_column` is set.
 
     Raises:
-        ValueError: There is one, and the metrics of this trainer are not of rows.
+        ValueError: `group_column` is set, but the metrics of this trainer are not computed on rows.
     """
     available = {need for need in measured if need != "groups" or settings.group_column}
     if settings.group_column is None:
@@ -60,7 +60,7 @@ def available_needs(owner: str, settings: Settings, measured: Collection[Needs])
 def direction_to_monitor(
     monitor: str, metrics: Mapping[str, Metric], loss_names: Sequence[str]
 ) -> Direction:
-    """Whether larger or smaller values of the monitored metric are better.
+    """Return "max" or "min", the direction of the monitored metric.
 
     Args:
         monitor: The recorded name, such as "val/auc".
@@ -68,7 +68,7 @@ def direction_to_monitor(
         loss_names: The recorded losses, such as "train/loss".
 
     Raises:
-        ValueError: No such metric is recorded, or it is best neither large nor small.
+        ValueError: The metric is not recorded, or has no direction.
     """
     names = [*(f"val/{name}" for name in metrics), *loss_names]
     if monitor not in names:
@@ -88,11 +88,11 @@ def direction_to_monitor(
 
 
 class EvaluateFn:
-    """The attribute `evaluate_fn` of torch-rechub 0.9: the function of the first metric of scores.
+    """The attribute `evaluate_fn` of torch-rechub 0.9: the function of the first prediction metric.
 
-    Assigning a function, or a `Metric`, replaces that metric; it is then recorded under the name of
-    the new one. The direction of a function that is neither ours nor scikit-learn's is taken from
-    its name, else as larger is better, with a warning.
+    It is a descriptor, because scripts assign to the attribute: assigning a function or a `Metric`
+    replaces the metric, which is then recorded under the name of the new one, with its direction.
+    The direction of an unknown function is derived from its name, or else "max", with a warning.
     """
 
     def __get__(self, trainer: Any, owner: type) -> Callable[..., float]:
@@ -116,6 +116,6 @@ class EvaluateFn:
 
 
 def _of_predictions(metrics: Sequence[Metric]) -> int:
-    """The place of the first metric of predictions; the first place where there is none."""
+    """The index of the first metric of predictions; 0 if there is none."""
     places = [i for i, metric in enumerate(metrics) if metric.needs == "predictions"]
     return places[0] if places else 0

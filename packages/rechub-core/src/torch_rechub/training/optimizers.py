@@ -1,4 +1,4 @@
-"""The optimizer of a training run: the user's, and a lazy form of it for large embedding tables."""
+"""Creation of the optimizer: the user's, with lazy updates of large embedding tables."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +24,8 @@ from .settings import Settings
 log = logging.getLogger("torch_rechub")
 
 UPDATES = ("auto", "dense", "lazy", "row_wise")
-LAZY_FROM = 2**19  # numbers in a table; below, a dense update costs less than finding duplicates
+# values in a table; for smaller ones a dense update is cheaper than finding duplicate ids
+LAZY_FROM = 2**19
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ class LazyForm:
     """The lazy form of an optimizer of torch.
 
     Attributes:
-        rule: Its class.
-        options: The arguments that it takes like torch's.
-        row_wise: Whether it has a second moment.
+        rule: The class of the lazy optimizer.
+        options: The arguments that it shares with torch's optimizer.
+        row_wise: Whether it has a second moment, and so a row-wise variant.
     """
 
     rule: type[LazyOptimizer]
@@ -59,7 +60,8 @@ LAZY_FORMS: dict[Any, LazyForm] = {
     ),
 }
 _BOUNDED = ("lr", "weight_decay")
-_IMPLEMENTATION = {"foreach", "fused"}  # say how torch computes, not what
+# arguments that select an implementation and do not change the result
+_IMPLEMENTATION = {"foreach", "fused"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Table:
 
     Attributes:
         layer: The layer.
-        stack: Its name there.
+        stack: The name of the parameter in the layer.
         weight: The parameter.
     """
 
@@ -80,18 +82,18 @@ class Table:
 def make_optimizer(
     model: nn.Module, parameters: Iterable[Any], settings: Settings
 ) -> tuple[Optimizer, str]:
-    """The optimizer of a training run, and how it updates embedding tables.
+    """Create the optimizer of a training run.
 
     Args:
-        model: Holds the tables; those that are updated lazily get sparse gradients from now on.
+        model: The model with the tables; lazily updated tables get sparse gradients from now on.
         parameters: The parameters to train.
-        settings: Say with which optimizer, and how tables are updated.
+        settings: The settings of the optimizer and of `embedding_update`.
 
     Returns:
-        The optimizer; and "dense", "lazy" or "row_wise", what holds for any table.
+        The optimizer, and "lazy" or "row_wise" if any table is updated so, else "dense".
 
     Raises:
-        ValueError: The update is unknown, or the optimizer has no such form.
+        ValueError: `embedding_update` is unknown, or not supported by the optimizer.
     """
     given = settings.optimizer_params
     params = {"lr": 1e-3, "weight_decay": 1e-5} if given is None else dict(given)
@@ -121,7 +123,7 @@ def make_optimizer(
 
 
 def _tables(model: nn.Module) -> list[Table]:
-    """The tables that are trained, each once."""
+    """Return the trained tables, each once."""
     found: dict[int, Table] = {}
     for layer in model.modules():
         if isinstance(layer, EmbeddingLayer):
@@ -132,10 +134,10 @@ def _tables(model: nn.Module) -> list[Table]:
 
 
 def _lazy_tables(tables: list[Table], params: Mapping[str, Any], settings: Settings) -> list[Table]:
-    """The tables to update lazily.
+    """Return the tables to update lazily.
 
     Raises:
-        ValueError: The user wants it, and it cannot be done.
+        ValueError: Lazy updates are requested but not possible.
     """
     obstacle = _obstacle(params, settings)
     if settings.embedding_update != "auto":
@@ -154,7 +156,7 @@ def _lazy_tables(tables: list[Table], params: Mapping[str, Any], settings: Setti
 
 
 def _obstacle(params: Mapping[str, Any], settings: Settings) -> str:
-    """Why tables cannot be updated lazily; empty if they can."""
+    """Return the reason why tables cannot be updated lazily, or an empty string."""
     form = LAZY_FORMS.get(settings.optimizer_fn)
     name = getattr(settings.optimizer_fn, "__name__", str(settings.optimizer_fn))
     if form is None:
@@ -171,7 +173,7 @@ def _obstacle(params: Mapping[str, Any], settings: Settings) -> str:
 
 
 def _same_as_dense(optimizer_fn: Any, params: Mapping[str, Any]) -> bool:
-    """Whether rows without a gradient would not be changed anyway."""
+    """Whether dense updates do not change rows without a gradient, so that lazy is equal."""
     stateless = optimizer_fn in (torch.optim.SGD, torch.optim.Adagrad)
     return stateless and not params.get("weight_decay") and not params.get("momentum")
 
@@ -179,7 +181,7 @@ def _same_as_dense(optimizer_fn: Any, params: Mapping[str, Any]) -> bool:
 def _dense(
     parameters: list[Any], params: Mapping[str, Any], optimizer_fn: Callable[..., Optimizer]
 ) -> Optimizer:
-    """The user's optimizer, in torch's fused form where there is one and no other is asked for."""
+    """Create the user's optimizer, with torch's fused implementation by default if available."""
     plain = all(isinstance(p, Tensor) and p.is_floating_point() for p in parameters)
     chosen = {"foreach", "fused", "capturable", "differentiable"} & params.keys()
     if optimizer_fn in LAZY_FORMS and plain and parameters and not chosen:

@@ -1,4 +1,4 @@
-"""Recording: the options that say what loggers receive in addition to the metrics."""
+"""Recording: the options for additional records."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -8,13 +8,13 @@ from .._bounds import whole_number
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """Options of recording, in addition to the hyper-parameters and the metrics of each epoch.
+    """Options for records in addition to hyper-parameters and the metrics of each epoch.
 
     Attributes:
         every_n_steps: The losses of every n-th step of the optimizer, as ``train/loss_step``, …, at
             the number of the step, counted from 1 through all epochs.
-        best: Each epoch, the best value so far of what decides (``best/val/auc``) and its epoch
-            (``best/epoch``): the last of them is what a tracker shows of the run.
+        best: After each epoch, the best value so far of the monitored metric (``best/val/auc``) and
+            its epoch (``best/epoch``). Trackers show the last value as the summary of a run.
         figures: At the end, of the best weights on the validation data of `CTRTrainer`: the ROC
             curve, the calibration and the confusion matrix; of balanced tasks their weights.
             Needs matplotlib.

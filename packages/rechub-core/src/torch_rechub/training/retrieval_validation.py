@@ -1,4 +1,4 @@
-"""Validation and test of a retrieval trainer: by the scores of its data, by retrieval, or both."""
+"""Validation and test of retrieval trainers: by prediction metrics, by retrieval, or by both."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -17,11 +17,11 @@ from .tower_inference import MeasuresRetrieval
 
 
 class ValidatesRetrieval(Task):
-    """The metrics of a trainer whose validation may rank a catalogue.
+    """The metrics of a trainer whose validation may include retrieval.
 
     Attributes:
-        retrieval: Measures retrieval, a `RetrievalData`; None has validation data alone.
-        item_frequency: How often each item occurs, for novelty; or None.
+        retrieval: The `RetrievalData`; None means validation data only.
+        item_frequency: The count of each item, for novelty; or None.
     """
 
     retrieval: Any
@@ -29,25 +29,25 @@ class ValidatesRetrieval(Task):
     evaluation: Evaluation
 
     def evaluate(self, model: nn.Module, data_loader: Any) -> float:
-        """The first metric of the scores of data."""
+        """Return the first prediction metric on data."""
         raise NotImplementedError
 
     def _of_scores(self, model: nn.Module, data_loader: Any, metrics: Any) -> dict[str, float]:
-        """The metrics of the scores of data."""
+        """Return the prediction metrics on data."""
         raise NotImplementedError
 
     def choose_metrics(self) -> tuple[Metric, ...]:
-        """The metrics given; by default those of retrieval, if any, and the AUC."""
+        """Return the given metrics; by default those of retrieval, if any, and AUC."""
         if self.retrieval is not None:
             self.measured = ("predictions", "hits", "lists")
             self.default_metrics = (*self.retrieval.default_metrics(), "auc")
         return super().choose_metrics()
 
     def validates(self, val_dataloader: Any) -> bool:
-        """Whether there is something to validate on.
+        """Whether there are data for validation.
 
         Raises:
-            ValueError: A metric is asked for that needs validation data.
+            ValueError: A metric needs validation data and there are none.
         """
         of_scores = [metric.name for metric in self.metrics if metric.needs == "predictions"]
         if self.retrieval is None or val_dataloader is not None:
@@ -57,7 +57,7 @@ class ValidatesRetrieval(Task):
         return True
 
     def measure(self, model: nn.Module, data_loader: Any) -> dict[str, float]:
-        """The metrics of a model, by name: those of retrieval, and those of `evaluate`."""
+        """Return the metrics of a model by name: those of retrieval and those of predictions."""
         values: dict[str, float] = {}
         if self.retrieval is not None:
             ranking = [m for m in self.metrics if m.needs != "predictions"]

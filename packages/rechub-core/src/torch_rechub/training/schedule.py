@@ -1,4 +1,4 @@
-"""Learning-rate schedules: when they move, and by what."""
+"""Learning-rate schedulers: stepped per epoch or per batch."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from .settings import Settings
 
 
 class Schedule:
-    """Moves any of torch's learning-rate schedules, each epoch or each batch.
+    """Steps a learning-rate scheduler of torch, after each epoch or each batch.
 
     Args:
-        optimizer: The optimizer of the schedule.
-        settings: Say which schedule, and whether it moves each "epoch" or each "batch".
+        optimizer: The optimizer.
+        settings: The settings of the scheduler and of `scheduler_step`.
 
     Attributes:
-        scheduler: The schedule, or None.
+        scheduler: The scheduler, or None.
 
     Raises:
-        ValueError: The unit does not go with the schedule.
+        ValueError: `scheduler_step` does not suit the scheduler.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, settings: Settings) -> None:
@@ -36,13 +36,13 @@ class Schedule:
             )
 
     def reset(self, better: str) -> None:
-        """Set the direction of `ReduceLROnPlateau` to that of the values it will be given.
+        """Set the mode of `ReduceLROnPlateau` to the direction of the monitored metric.
 
         Args:
             better: Whether larger ("max") or smaller ("min") values are better.
 
         Raises:
-            ValueError: The user wants it to wait for the contrary.
+            ValueError: The user set the opposite mode.
         """
         if not self._by_score or self.scheduler.mode == better:
             return
@@ -52,15 +52,15 @@ class Schedule:
                 f"{'larger' if better == 'max' else 'smaller'} is better: set mode={better!r}, or "
                 "leave mode out of scheduler_params"
             )
-        # in place, so that trainer.scheduler stays the object that scripts hold
+        # in place, because scripts may hold a reference to trainer.scheduler
         self.scheduler.__init__(self._optimizer, **self._params, mode=better)
 
     def after_batch(self) -> None:
-        """Move, if it does so each batch."""
+        """Step, if it is stepped per batch."""
         if self.scheduler is not None and self._each_batch:
             self.scheduler.step()
 
     def after_epoch(self, score: float) -> None:
-        """Move, if it does so each epoch; one that waits for a plateau is given the score."""
+        """Step, if it is stepped per epoch; `ReduceLROnPlateau` receives the score."""
         if self.scheduler is not None and not self._each_batch:
             self.scheduler.step(*([score] if self._by_score else []))

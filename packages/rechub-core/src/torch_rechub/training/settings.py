@@ -80,6 +80,22 @@ class TrainerOptions(TypedDict, total=False):
     weight_column: str | None
 
 
+class LossOptions(TrainerOptions, total=False):
+    """Options of the trainers of rows, whose loss can be chosen.
+
+    Attributes:
+        loss: The loss by name, such as "focal", or as an object, such as FocalLoss(gamma=2.0); None
+            takes the default of the trainer. Its kind decides which labels are learned, what is
+            predicted and which metrics validate; see `losses.names`. `MTLTrainer` takes one for
+            each task.
+        loss_params: The arguments of a loss by name, such as {"gamma": 2.0}; in `MTLTrainer` one
+            for each task.
+    """
+
+    loss: Any
+    loss_params: Any
+
+
 _CHOICES: dict[str, tuple[str | bool | None, ...]] = {
     "compile": (False, True),
     "mixed_precision": (None, "bf16"),
@@ -122,6 +138,8 @@ class Settings:
     eval_batch_size: int | None = None
     prefetch: bool = False
     record: "Recording | None" = None
+    loss: Any = None
+    loss_params: Any = None
 
     def __post_init__(self) -> None:
         warn_of_processes()
@@ -170,21 +188,24 @@ class Settings:
         return torch.compile(module) if self.compile else module  # type: ignore[return-value]
 
 
-def known_options(owner: str, options: TrainerOptions) -> TrainerOptions:
+def known_options(
+    owner: str, options: TrainerOptions, known: type[TrainerOptions] = TrainerOptions
+) -> TrainerOptions:
     """The options of a trainer, if there are no others.
 
     Args:
         owner: The trainer's class, for the message.
         options: By name.
+        known: The options that the trainer takes.
 
     Raises:
         TypeError: There is no such option.
     """
-    unknown = sorted(options.keys() - TrainerOptions.__annotations__.keys())
+    unknown = sorted(options.keys() - known.__annotations__.keys())
     if unknown:
         raise TypeError(
             f"{owner} takes no argument {unknown[0]!r}; its options are "
-            f"{', '.join(TrainerOptions.__annotations__)}"
+            f"{', '.join(known.__annotations__)}"
         )
     return options
 
@@ -193,7 +214,7 @@ def _indices_of(gpus: Any) -> list[int] | None:
     """A list of GPUs as whole numbers.
 
     Raises:
-        TypeError: It is no list of whole numbers.
+        TypeError: It is not a list of whole numbers.
         ValueError: A GPU is listed twice, or, where several are to be used, does not exist.
     """
     if gpus is None:

@@ -1,4 +1,4 @@
-"""One step of training: gradients of one or several batches, their norm, the optimizer."""
+"""Training steps: gradient accumulation, gradient clipping, optimizer and scheduler."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,16 +13,15 @@ from .settings import Settings
 
 
 class Steps:
-    """Turns the losses of batches into steps of an optimizer and of its schedule.
+    """Performs the steps of an optimizer and its scheduler from the losses of batches.
 
     Args:
-        optimizer: The optimizer to step.
-        schedule: Moves after each step, if it does so by the batch.
-        settings: Say over how many batches a step is (`accumulate`), how large a gradient may be
-            (`max_grad_norm`), and in which precision losses are computed (`mixed_precision`).
+        optimizer: The optimizer.
+        schedule: The scheduler, stepped after each step if it is stepped per batch.
+        settings: The settings `accumulate`, `max_grad_norm` and `mixed_precision`.
 
     Attributes:
-        count: The steps taken so far.
+        count: Number of steps so far.
     """
 
     def __init__(self, optimizer: Optimizer, schedule: Schedule, settings: Settings) -> None:
@@ -37,7 +36,7 @@ class Steps:
 
     @contextmanager
     def heard_by(self, listeners: Sequence[Callable[[int, Tensor], object]]) -> Iterator[None]:
-        """Call each listener after each step in this block; without listeners that costs nothing.
+        """Call each listener after each step in the block; without listeners there is no overhead.
 
         Args:
             listeners: Called with the number of the step, from 1, and its losses (n,).
@@ -49,21 +48,21 @@ class Steps:
             self._listeners = ()
 
     def reset(self) -> None:
-        """Forget the batches of an epoch that was interrupted."""
+        """Reset the accumulated batches after an interrupted epoch."""
         self._batches, self._losses = 0, []
 
     def precision(self) -> AbstractContextManager[object]:
-        """The precision to compute losses in."""
+        """Return the context of the precision of losses."""
         if self.mixed_precision is None:
             return nullcontext()
         return torch.autocast(self.device_type, dtype=torch.bfloat16)
 
     def __call__(self, backward: Callable[[], None], losses: Sequence[Tensor]) -> None:
-        """Compute the gradients of a batch; step if it is the last of those that make a step.
+        """Compute the gradients of a batch; step after every `accumulate` batches.
 
         Args:
-            backward: Computes the gradients.
-            losses: The losses of the batch, for those who listen.
+            backward: A function that computes the gradients.
+            losses: The losses of the batch, for listeners.
         """
         if self._batches == 0:
             self.optimizer.zero_grad()
@@ -75,7 +74,7 @@ class Steps:
             self._step()
 
     def finish(self) -> None:
-        """End a pass: step on what its last batches left, fewer than make a step."""
+        """End an epoch: step on the remaining accumulated batches."""
         if self._batches:
             self._step()
 
@@ -95,12 +94,12 @@ class Steps:
 
 @torch.no_grad()
 def scale_gradients(optimizer: Optimizer, factor: float, max_norm: float | None = None) -> None:
-    """Multiply all gradients by a factor, then shrink them together to a norm.
+    """Multiply all gradients by a factor, then clip their total norm.
 
     Args:
-        optimizer: Its parameters' gradients are changed, dense or sparse.
+        optimizer: The optimizer of the parameters; dense and sparse gradients are changed in place.
         factor: The factor.
-        max_norm: The largest Euclidean norm of all gradients together; None has no limit.
+        max_norm: Largest total Euclidean norm; None means no limit.
     """
     touched = TouchedRows()
     values = []

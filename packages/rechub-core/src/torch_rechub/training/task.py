@@ -1,4 +1,4 @@
-"""The task of a trainer: the methods that say what is minimized, measured and recorded."""
+"""The task of a trainer: the methods that define its losses, metrics and records."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,11 +25,10 @@ class Task:
     Attributes:
         loss_names: The recorded losses.
         weights_file: The file of the best weights, in `model_path`.
-        default_metrics: The metrics where the user names none.
-        own_metrics: Metrics that this task has under a name of its own.
+        default_metrics: The default metrics.
+        own_metrics: Task-specific metrics by name.
         measured: The available inputs of the task's metrics.
-        collate_fn: Makes a batch of the rows of a data set that comes without a loader; None stacks
-            them.
+        collate_fn: Collates rows of a data set without a loader; None stacks them.
         metrics: The metrics of validation.
     """
 
@@ -46,7 +45,7 @@ class Task:
     regularization: RegularizationLoss
 
     def losses(self, batch: Batch) -> BatchLoss:
-        """The losses of a batch, one for each of `loss_names`."""
+        """Return the losses of a batch, one for each of `loss_names`."""
         raise NotImplementedError
 
     def backward(self, losses: Sequence[Tensor], auxiliary: Tensor | float) -> None:
@@ -55,61 +54,61 @@ class Task:
         (torch.stack(list(losses)).sum() + auxiliary + penalty).backward()
 
     def trained_parameters(self) -> Iterable[Any]:
-        """The parameters to train: those of the model, and what the task adds."""
+        """Return the parameters to train: those of the model and additional ones of the task."""
         return self.model.parameters()
 
     def check_inputs(self, model: nn.Module, x: Any) -> None:
-        """Raise what is wrong with inputs, of a table or of one batch, that `model` will take."""
+        """Raise an error if the inputs of a table or a batch do not suit `model`."""
         check_inputs(model, x)
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
-        """Raise ValueError if these are no labels of this task, or, if so, to validate on."""
+        """Raise ValueError if labels do not suit this task, in training or in validation."""
 
     def check_table_labels(self, y: Tensor, validation: bool = False) -> None:
         """Check the labels of a whole table, before training."""
         self.check_labels(y, validation)
 
     def check_weights(self, validation: bool = False) -> None:
-        """Raise ValueError if rows may not have weights, or if metrics of validation take none."""
+        """Raise ValueError if the task or a metric does not support weights."""
         if validation:
             check_weighted(self.named_metrics().values())
 
     def measure(self, model: nn.Module, data_loader: Any) -> dict[str, float]:
-        """The metrics of a model on data, by the names of `named_metrics`."""
+        """Return the metrics of a model on data, by the names of `named_metrics`."""
         raise NotImplementedError
 
     def choose_metrics(self) -> tuple[Metric, ...]:
-        """The metrics that the settings ask for."""
+        """Return the metrics of the settings."""
         names = (self.measured, self.default_metrics, self.own_metrics)
         return chosen_metrics(type(self).__name__, self.settings, *names)
 
     def named_metrics(self) -> dict[str, Metric]:
-        """The metrics by the names under which they are recorded, without ``val/``."""
+        """Return the metrics by recorded name, without ``val/``."""
         return {metric.name: metric for metric in self.metrics}
 
     def default_monitor(self) -> str:
-        """The recorded metric to monitor where the user names none."""
+        """The default of the metric to monitor."""
         return f"val/{next(iter(self.named_metrics()))}"
 
     @property
     def monitor(self) -> str:
-        """The recorded metric that decides on the best epoch."""
+        """The recorded metric that selects the best epoch."""
         return self.settings.monitor or self.default_monitor()
 
     def direction(self) -> Direction:
-        """Whether larger or smaller values of the monitored metric are better.
+        """The direction of the monitored metric, "max" or "min".
 
         Raises:
-            ValueError: It is not recorded, or has no direction.
+            ValueError: The metric is not recorded, or has no direction.
         """
         return direction_to_monitor(self.monitor, self.named_metrics(), self.loss_names)
 
     def validates(self, val_dataloader: Any) -> bool:
-        """Whether there is something to validate on."""
+        """Whether there are data for validation."""
         return val_dataloader is not None
 
     def validate(self, val_dataloader: Any) -> dict[str, float]:
-        """The metrics of validation by their recorded names."""
+        """Return the metrics of validation by recorded name."""
         return {f"val/{k}": v for k, v in self.measure(self.model, val_dataloader).items()}
 
     def test(self, data: Any) -> dict[str, float]:
@@ -127,11 +126,11 @@ class Task:
         return False
 
     def extra_metrics(self) -> dict[str, float]:
-        """Metrics recorded each epoch in addition to the losses and those of validation."""
+        """Return additional metrics to record after each epoch."""
         return {}
 
     def to_plot(self, val_dataloader: Any) -> tuple[Any, Any] | None:
-        """Labels 0 and 1 and probabilities of the validation data, where the task has them."""
+        """Return labels and probabilities of the validation data for plots, if available."""
         return None
 
 

@@ -1,4 +1,4 @@
-"""Embeddings of users and items, by the towers of a trained retrieval model."""
+"""Embeddings of users and items from the towers of a trained retrieval model."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -20,18 +20,18 @@ from .settings import Folder
 
 @runtime_checkable
 class MeasuresRetrieval(Protocol):
-    """A `RetrievalData`, as far as it is checked and measured.
+    """The part of `RetrievalData` that is checked and computes metrics.
 
     Attributes:
-        users: The columns of the users, or data of such.
-        items: Likewise of the catalogue.
+        users: The users.
+        items: The catalogue.
     """
 
     users: Any
     items: Any
 
     def default_metrics(self) -> Sequence[str]:
-        """The metrics where the user names none."""
+        """The default metrics."""
 
     def measure(
         self,
@@ -40,11 +40,11 @@ class MeasuresRetrieval(Protocol):
         predictions: Callable[..., Any],
         item_frequency: Any = None,
     ) -> dict[str, float]:
-        """The metrics, by name."""
+        """Return the metrics by name."""
 
 
 class InfersTowers:
-    """Inference of a trainer of retrieval models.
+    """Inference methods of a trainer of retrieval models.
 
     Attributes:
         evaluation: The evaluation loop.
@@ -61,10 +61,10 @@ class InfersTowers:
     def evaluate_retrieval(
         self, model: nn.Module, data: MeasuresRetrieval, metrics: Any = None
     ) -> dict[str, float]:
-        """Metrics of retrieval from the whole catalogue, by name, such as on test data.
+        """Return the retrieval metrics over the whole catalog by name, for instance on test data.
 
         Args:
-            model: The model, of two towers or of one score for each pair.
+            model: The model, with two towers or with a score for each pair.
             data: A `RetrievalData`.
             metrics: Ranking metrics by name or as `Metric`; None takes ndcg, hit, recall and mrr.
         """
@@ -75,12 +75,12 @@ class InfersTowers:
     def inference_embedding(
         self, model: nn.Module, mode: str, data_loader: Iterable[Any], model_path: Folder
     ) -> Tensor:
-        """The embeddings (N, D) of users or items, on the CPU, by the weights in `model_path`.
+        """Return embeddings (N, D) of users or items, on the CPU, with the weights in `model_path`.
 
         Args:
-            model: Takes the weights; its `mode` is afterwards what it was.
-            mode: "user" or "item"; AssertionError if another.
-            data_loader: Yields dicts of tensors; those of the other tower may lack.
+            model: The model to load the weights into; its `mode` is restored.
+            mode: "user" or "item"; AssertionError otherwise.
+            data_loader: A loader of dicts of tensors; columns of the other tower may be missing.
             model_path: Folder of `model.pth`.
         """
         return self._of_tower(model, mode, data_loader, model_path, prediction)
@@ -88,22 +88,22 @@ class InfersTowers:
     def inference_interests(
         self, model: nn.Module, data_loader: Iterable[Any], model_path: Folder
     ) -> tuple[Tensor, Tensor]:
-        """The interests of users, and which are their own; the others are copies of the first.
+        """Return the interests of users, and the mask of those that are not copies of the first.
 
-        With `users, own` so given, `users[own]` are the rows of an index that holds each interest
-        once, and `own.nonzero()[:, 0]` the user of each row.
+        With the result `users, own`, `users[own]` are the distinct interests, as for an index, and
+        `own.nonzero()[:, 0]` the user of each of them.
 
         Args:
-            model: A model of several interests; otherwise as in `inference_embedding`.
+            model: A multi-interest model; otherwise as in `inference_embedding`.
             data_loader: Yields dicts of tensors.
             model_path: Folder of `model.pth`.
 
         Returns:
-            Interests (N, K, D) and a mask (N, K), on the CPU. The mask has a False only in `MIND`
-            with `dynamic_interest`.
+            Interests (N, K, D) and a mask (N, K), on the CPU. The mask is all True except for
+            `MIND` with `dynamic_interest`.
 
         Raises:
-            ValueError: The model has one embedding a user.
+            ValueError: The model has one embedding per user.
         """
         if not isinstance(model, HasInterests):
             raise ValueError(

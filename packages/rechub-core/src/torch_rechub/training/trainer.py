@@ -34,17 +34,18 @@ log = logging.getLogger("torch_rechub")
 
 
 class Trainer(Task, ExportsRows):
-    """Trains a model epoch by epoch: train, validate, record, stop early, step the schedule.
+    """Trains a model epoch by epoch: train, validate, record, stop early, step the scheduler.
 
-    A task subclasses it, once: it overrides methods of `Task`, and adds to what is recorded
-    (`recorded`) and stored in a checkpoint (`stateful`). With validation, the best epoch's weights
-    are in `model` and on disk when `fit` returns, however it ended; without, the last ones.
+    Each task is a subclass that overrides methods of `Task`, and extends the recorded
+    hyper-parameters (`recorded`) and the checkpoint (`stateful`). When `fit` ends, also by an
+    error, `model` and the file hold the weights of the best epoch, or without validation the last
+    ones.
 
     Attributes:
         model: The model being trained.
         optimizer: Its optimizer.
-        scheduler: Its learning-rate schedule, or None.
-        history: One dict an epoch: `epoch`, every recorded metric, `seconds`.
+        scheduler: Its learning-rate scheduler, or None.
+        history: One dict per epoch: `epoch`, all recorded metrics, `seconds`.
         test_metrics: The metrics of the test data of `fit`, such as `test/auc`.
     """
 
@@ -73,7 +74,7 @@ class Trainer(Task, ExportsRows):
 
     @property
     def model_path(self) -> Folder:
-        """The folder of the weights, as given; a relative one was resolved when it was given."""
+        """The folder of the weights, as given; relative paths are resolved on assignment."""
         return self._model_path
 
     @model_path.setter
@@ -82,7 +83,7 @@ class Trainer(Task, ExportsRows):
 
     @property
     def early_stopper(self) -> EarlyStopper:
-        """Holds the best score and weights."""
+        """The early stopper, which holds the best score and weights."""
         return self.best.early_stopper
 
     @early_stopper.setter
@@ -92,7 +93,7 @@ class Trainer(Task, ExportsRows):
         self.best.early_stopper = stopper
 
     def hyperparams(self) -> dict[str, Any]:
-        """The hyper-parameters to record when training starts."""
+        """Return the hyper-parameters to record when training starts."""
         parts = (self.settings, self.model, self.optimizer, self.scheduler, self.embedding_update)
         return {
             **describe(*parts),
@@ -118,18 +119,18 @@ class Trainer(Task, ExportsRows):
         """Train for `n_epoch` epochs, or until validation stops improving.
 
         Args:
-            train_dataloader: Yields batches.
-            val_dataloader: Yields batches, or data as `predict` takes them; None trains without
-                validation and early stopping.
-            resume: Save a checkpoint of every epoch in `model_path`, and continue from the one that
-                is there: run the same script again after an interruption, such as SIGTERM.
-            test_dataloader: Likewise, to measure the best weights on when training has ended: its
-                metrics are in `test_metrics`, and in the run of every logger, as `test/auc`.
+            train_dataloader: The loader of training data.
+            val_dataloader: The validation data, in any form that `predict` takes; None means no
+                validation and no early stopping.
+            resume: Whether to save a checkpoint after each epoch in `model_path`, and to continue
+                from an existing one: run the same script again after an interruption.
+            test_dataloader: The test data, in any form as well. Metrics of the best weights on them
+                are in `test_metrics`, and in the run of every logger, such as `test/auc`.
 
         Raises:
             TypeError: The training data are no loader.
             ValueError: A loader is empty, or labels do not suit this task.
-            KeyError: The data lack a column that the model's features name.
+            KeyError: The data lack a column of the model's features.
             IndexError: An id is outside its feature's vocabulary.
             OSError: `model_path` cannot be written to.
             CheckpointError: The checkpoint to continue from is damaged, or of another model.
@@ -159,7 +160,7 @@ class Trainer(Task, ExportsRows):
             self.recorder.end(self.test_metrics, self.best.path, to_plot)
 
     def _start(self, train: Any, val: Any, resume: bool) -> tuple[TrainingState, int]:
-        """Raise what is wrong before the first step; return the epoch to start with."""
+        """Prepare a training run; return the first epoch."""
         path = prepare_folder(self._folder) / self.weights_file
         direction, self.history, self.test_metrics = self.direction(), [], {}
         self.steps.count = 0
@@ -186,7 +187,7 @@ class Trainer(Task, ExportsRows):
         return row
 
     def train_one_epoch(self, data_loader: Iterable[Any], log_interval: int = 10) -> Any:
-        """Train one epoch; return the mean loss of an example, or the list of those of tasks."""
+        """Train one epoch; return the mean loss, or a list of the mean losses of tasks."""
         losses = self._train_epoch(data_loader, "train", log_interval)
         return losses[0] if self.loss_names == Task.loss_names else losses
 

@@ -1,4 +1,4 @@
-"""The best weights of a training run: on disk as soon as found, in the model at the end."""
+"""The best weights of a training run: saved when found, restored at the end."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -15,11 +15,11 @@ log = logging.getLogger("torch_rechub")
 
 
 class BestWeights:
-    """Saves the weights of the best epoch, and stops training when no better ones are in sight.
+    """Saves the weights of the best epoch, and stops training when validation stops improving.
 
     Args:
         model: The model being trained.
-        early_stopper: Scores each epoch. A trainer has no other.
+        early_stopper: The early stopper of the trainer.
     """
 
     def __init__(self, model: nn.Module, early_stopper: EarlyStopper) -> None:
@@ -27,18 +27,18 @@ class BestWeights:
         self.path, self.monitor = Path(), ""
 
     def reset(self, path: Path, monitor: str, direction: Direction) -> None:
-        """Forget an earlier run.
+        """Reset for a new run.
 
         Args:
-            path: The file to write to from now on.
-            monitor: The metric that decides.
-            direction: Whether larger or smaller values of it are better.
+            path: The file of the weights.
+            monitor: The monitored metric.
+            direction: "max" or "min", the direction in which it improves.
         """
         self.path, self.monitor, self.early_stopper.mode = path, monitor, direction
         self.early_stopper.reset()
 
     def on_epoch_end(self, row: Mapping[str, float]) -> bool:
-        """Save the weights if the epoch is the best so far; whether to stop training."""
+        """Save the weights if the epoch is the best so far; return whether to stop training."""
         if self.monitor not in row:
             return False
         stop = self.early_stopper.stop_training(row[self.monitor], self.model.state_dict())
@@ -48,17 +48,17 @@ class BestWeights:
 
     @contextmanager
     def restored(self, trained: Callable[[], bool]) -> Iterator[None]:
-        """However the block ends, load the best weights into the model then.
+        """Load the best weights into the model at the end of the block, also after an exception.
 
         Args:
-            trained: Without any best weights: whether the last ones are worth saving.
+            trained: Whether there are trained weights to save if no best ones were saved.
         """
         try:
             yield
         except BaseException:
             try:
                 self._restore(trained())
-            except Exception:  # the error that ended training is the one to raise
+            except Exception:  # the exception that ended training takes precedence
                 log.exception("The best weights could not be restored.")
             raise
         self._restore(trained())

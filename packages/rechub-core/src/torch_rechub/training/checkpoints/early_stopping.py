@@ -9,25 +9,24 @@ from ..._errors import UnknownChoiceError
 
 
 class EarlyStopper:
-    """Stops training after `patience` calls in a row without an improvement of the score.
+    """Stops training after `patience` consecutive calls without an improvement of the score.
 
     Args:
-        patience: How many calls in a row without improvement stop training; 1 stops at the first,
-            infinity never.
-        mode: "max" if larger scores are better, "min" if smaller ones are. It may be assigned anew,
-            followed by `reset`.
-        min_delta: A score is an improvement where it is better than the best one by more than this,
-            at least 0, in the unit of the score.
+        patience: Number of consecutive calls without an improvement; infinity never stops.
+        mode: "max" if larger scores are better, "min" if smaller ones are. After assigning it, call
+            `reset`.
+        min_delta: A score is an improvement if it is better than the best one by more than this; at
+            least 0.
 
     Attributes:
         best_auc: The score of the last improvement (of any metric); ∓inf before the first.
-        best_weights: A copy, on the CPU, of the weights given with that score, or None.
-        trial_counter: Calls since that score.
+        best_weights: A copy, on the CPU, of the weights with that score, or None.
+        trial_counter: Number of calls since that score.
         improved: Whether the last score was an improvement.
 
     Raises:
-        TypeError: patience or min_delta is no number.
-        UnknownChoiceError: The mode is another.
+        TypeError: patience or min_delta is not a number.
+        UnknownChoiceError: `mode` has another value.
         ValueError: patience is below 1, or min_delta is negative or not finite.
 
     Example:
@@ -49,7 +48,7 @@ class EarlyStopper:
         self.reset()
 
     def reset(self) -> None:
-        """Forget every score.
+        """Reset the best score.
 
         Raises:
             UnknownChoiceError: The mode is neither "max" nor "min".
@@ -62,7 +61,7 @@ class EarlyStopper:
         self.improved = False
 
     def stop_training(self, val_auc: float, weights: dict[str, Any]) -> bool:
-        """Take the score of one epoch.
+        """Update with the score of an epoch.
 
         Args:
             val_auc: The score; NaN is never an improvement.

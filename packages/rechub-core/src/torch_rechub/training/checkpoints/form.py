@@ -1,4 +1,4 @@
-"""Checks of a file that can be read: torch would load it, and train or crash with it."""
+"""Checks of checkpoints that torch can load, but that would give wrong results or crash."""
 
 import math
 import os
@@ -18,10 +18,9 @@ REMEDY = "give another model_path, or remove the file to start afresh"
 
 
 def without_numpy(value: Any) -> Any:
-    """Return a state with Python's numbers for NumPy's, which torch refuses to read back.
+    """Convert NumPy numbers in a state to Python numbers, because torch refuses to load them.
 
-    Metrics of scikit-learn and settings computed with NumPy bring them into histories, schedules
-    and optimizers.
+    They come from metrics of scikit-learn and from settings computed with NumPy.
     """
     if isinstance(value, np.generic):
         return value.item()
@@ -37,7 +36,7 @@ def check_history(path: Path, rows: list[Any], loss_names: Sequence[str]) -> Non
     """Refuse a history without a row of numbers for each epoch, or without the task's losses.
 
     Raises:
-        CheckpointError: Names the epoch.
+        CheckpointError: The history is invalid; the message names the epoch.
     """
     for i, row in enumerate(rows):
         if not isinstance(row, dict) or row.get("epoch") != i:
@@ -52,21 +51,21 @@ def check_history(path: Path, rows: list[Any], loss_names: Sequence[str]) -> Non
 
 
 def classes_of(optimizer: Any, scheduler: Any) -> dict[str, str]:
-    """The classes whose states a checkpoint holds: torch loads one of another class silently."""
+    """The classes of the states in a checkpoint; torch loads those of other classes silently."""
     parts = getattr(optimizer, "optimizers", [optimizer])
     name = " with ".join(type(part).__name__ for part in parts)
     return {"optimizer": name, "scheduler": type(scheduler).__name__}
 
 
 def form_of(state: Mapping[str, Any], classes: Mapping[str, str]) -> dict[str, str]:
-    """The type of every value that torch loads unseen, by its path, and the shape of tensors.
+    """Return the type of every value that torch loads unchecked, by its path, and tensor shapes.
 
-    An optimizer computes with moments of any shape, which ends the process where they are shorter
-    than the weights.
+    Optimizers do not check the shape of moments, and crash the process if they are shorter than the
+    weights.
 
     Args:
         state: The entries of a checkpoint.
-        classes: Those of its optimizer and schedule, which are part of the form.
+        classes: The classes of its optimizer and scheduler, which are part of the form.
     """
     loaded = {name: state[name] for name in ("optimizer", "scheduler", "task")}
     return dict(classes) | dict(_leaves(loaded, ""))
@@ -86,16 +85,16 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, str]]:
 def check_form(
     path: Path, state: dict[str, Any], classes: Mapping[str, str], parts: Mapping[str, Any]
 ) -> None:
-    """Refuse a state that is not of the form in which it was written, or is another trainer's.
+    """Refuse a state that does not have its stored form, or belongs to another trainer.
 
     Args:
         path: The file, for the message.
-        state: Its entries.
+        state: The entries of the file.
         classes: See `form_of`.
         parts: The stateful parts of the task, by name.
 
     Raises:
-        CheckpointError: Names the entry.
+        CheckpointError: An entry is invalid; the message names it.
     """
     written = state["form"]
     for name, maker in classes.items():
@@ -116,15 +115,15 @@ def check_form(
 
 
 def refuse_nan(values: Any, file: FilePath, name: str = "") -> None:
-    """Refuse NaN, alone and in tensors, and tensors without a number for each place.
+    """Refuse NaN in numbers and tensors, and tensors with fewer stored values than elements.
 
     Args:
         values: The contents of a file: a tensor, a number, or dicts, lists and tuples of them.
-        file: For the message.
-        name: Of the values there.
+        file: The file, for the message.
+        name: The name of the values in the file.
 
     Raises:
-        CheckpointError: Names the first.
+        CheckpointError: A value is invalid; the message names the first.
     """
     if isinstance(values, Tensor):
         if values.layout != torch.strided or values.device.type == "meta":
@@ -134,7 +133,7 @@ def refuse_nan(values: Any, file: FilePath, name: str = "") -> None:
                 "model.state_dict() there"
             )
         stored = values.untyped_storage().nbytes() // values.element_size()
-        if values.numel() > stored:  # one number that a file says is repeated
+        if values.numel() > stored:  # an expanded tensor: one stored value for all elements
             values = values.as_strided((stored,), (1,), 0)
         blocks = values.reshape(-1).split(2**22) if values.is_floating_point() else ()
         if any(block.isnan().any() for block in blocks):
@@ -150,10 +149,10 @@ def refuse_nan(values: Any, file: FilePath, name: str = "") -> None:
 
 
 def refuse_other_kinds(weights: Mapping[str, Any], own: Mapping[str, Any], file: FilePath) -> None:
-    """Refuse weights that torch would convert and lose: whole or complex numbers for real ones.
+    """Refuse weights that torch would convert with a loss: integers or complex numbers for floats.
 
     Raises:
-        CheckpointError: Names the first.
+        CheckpointError: A value is invalid; the message names the first.
     """
     for name, there in weights.items():
         here = own.get(name)

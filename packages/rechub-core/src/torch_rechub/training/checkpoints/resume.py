@@ -1,4 +1,4 @@
-"""Continuing a training run: all that decides the next step, written whole after each epoch."""
+"""Continuing a training run: checkpoints with the complete state, written after each epoch."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ from .form import (
 )
 from .weights import load_weights, random_state, restore_random_state, save_weights, shapes
 
-_FORMAT = 2  # 1 had no "form"
+_FORMAT = 2  # version 1 had no "form"
 
 
 class TrainingState:
@@ -32,8 +32,8 @@ class TrainingState:
         model: The model being trained.
         optimizer: Its optimizer.
         scheduler: Its learning-rate schedule, or None.
-        early_stopper: Scores the epochs.
-        steps: Counts the steps.
+        early_stopper: The early stopper.
+        steps: The counter of steps.
         parts: The stateful parts of the task, by name.
         loss_names: The names of the recorded losses.
         path: The file of the checkpoint.
@@ -56,11 +56,11 @@ class TrainingState:
         self._classes = classes_of(optimizer, scheduler)
 
     def write(self, history: Sequence[Mapping[str, float]], over: bool) -> None:
-        """Write the state after the last completed epoch; the file before it is replaced at once.
+        """Write the state after an epoch; the previous file is replaced atomically.
 
         Args:
             history: A row for each epoch.
-            over: Whether training stopped early, so that there is nothing to continue.
+            over: Whether training stopped early and is complete.
         """
         stopper = self.early_stopper
         state: dict[str, Any] = {
@@ -85,10 +85,10 @@ class TrainingState:
         save_weights(state, self.path)
 
     def restore(self) -> tuple[list[dict[str, float]], bool]:
-        """Restore the state of the checkpoint, or leave everything as it is.
+        """Restore the state of the checkpoint; after an error nothing has changed.
 
         Returns:
-            The history, empty where there is no checkpoint; and whether training is over.
+            The history, empty if there is no checkpoint, and whether training is complete.
 
         Raises:
             CheckpointError: The checkpoint is damaged, of another format, or of another model.
@@ -105,7 +105,7 @@ class TrainingState:
             if self.scheduler is not None:
                 self.scheduler.load_state_dict(state["scheduler"])
             self.model.load_state_dict(state["model"])
-        except Exception as error:  # whatever an entry of another form makes torch raise
+        except Exception as error:  # torch raises many types for entries of another form
             restore_random_state(before)
             raise CheckpointError(
                 f"{self.path} is the checkpoint of another optimizer, schedule or task, or is "
@@ -117,10 +117,10 @@ class TrainingState:
         return list(state["history"]), state["over"]
 
     def _read(self) -> dict[str, Any]:
-        """A checkpoint with every entry in its form, and weights that fit the model.
+        """Read and check a checkpoint.
 
         Raises:
-            CheckpointError: It is none.
+            CheckpointError: The checkpoint is invalid, or does not fit the model.
         """
         path, state = self.path, load_weights(self.path)
         if state.get("format") not in (1, _FORMAT):

@@ -1,4 +1,4 @@
-"""Weights on disk: written whole or not at all, read without running anything they contain."""
+"""Weights on disk: written atomically, loaded without executing code."""
 
 import copy
 import os
@@ -24,10 +24,10 @@ _CHECKSUMS = threading.Lock()
 
 
 def prepare_folder(folder: str | os.PathLike[str]) -> Path:
-    """Make sure that files can be written to `folder`, creating it if need be.
+    """Create a folder if needed, and check that it is writable.
 
     Raises:
-        OSError: It cannot be created or written to; the message names it and the reason.
+        OSError: The folder cannot be created or written to; the message gives the reason.
     """
     path = local_path("model_path", folder)
     try:
@@ -43,12 +43,12 @@ def prepare_folder(folder: str | os.PathLike[str]) -> Path:
 
 
 def save_weights(weights: dict[str, Any], file: Path) -> None:
-    """Write a state dict to `file`: to a temporary file first, synced, then renamed over it.
+    """Write a state dict to `file` atomically.
 
-    Where several processes train together, only the first writes.
+    In distributed training only rank 0 writes.
 
     Raises:
-        OSError: It cannot be written, as on a full disk; what was there before is whole.
+        OSError: Writing failed, as on a full disk; an existing file is unchanged.
     """
     if process_rank() > 0:
         return
@@ -56,7 +56,7 @@ def save_weights(weights: dict[str, Any], file: Path) -> None:
         with written_whole(file) as stream, _without_checksums():
             torch.save(weights, stream)
     except RuntimeError as error:
-        reason = error.__context__  # torch raises one of its own over the system's
+        reason = error.__context__  # torch raises its own error on top of the OSError
         if not isinstance(reason, OSError):
             raise
         raise OSError(reason.errno, reason.strerror, str(file)) from error
@@ -64,8 +64,8 @@ def save_weights(weights: dict[str, Any], file: Path) -> None:
 
 @contextmanager
 def _without_checksums() -> Iterator[None]:
-    """Save without checksums, which take longer than writing and which torch.load never reads."""
-    # The setting is the process's: a second thread would take the first one's for the user's.
+    """Save without checksums, which take longer than writing and are not read by torch.load."""
+    # the setting is global: without the lock a second thread would restore the wrong value
     with _CHECKSUMS:
         before = torch.serialization.get_crc32_options()
         torch.serialization.set_crc32_options(False)
@@ -76,13 +76,12 @@ def _without_checksums() -> Iterator[None]:
 
 
 def load_weights(file: FilePath) -> dict[str, Any]:
-    """Read a state dict that `save_weights` or torch-rechub 0.9 wrote, onto the CPU.
-
-    Nothing in the file is executed.
+    """Load a state dict of `save_weights` or torch-rechub 0.9 onto the CPU, without executing code.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        CheckpointError: It is damaged, holds more than tensors and plain data, or is no dict.
+        FileNotFoundError: The file does not exist.
+        CheckpointError: The file is damaged, holds other objects than tensors and plain data, or
+            is not a dict.
     """
     weights = read_tensors(file)
     if not isinstance(weights, Mapping):
@@ -94,14 +93,14 @@ def load_weights(file: FilePath) -> dict[str, Any]:
 
 
 def put_weights(model: nn.Module, file: FilePath) -> None:
-    """Load the weights of a file into a model, which keeps its own if they do not fit.
+    """Load the weights of a file into a model; if they do not fit, the model is unchanged.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        CheckpointError: It cannot be used, or holds the weights of another model.
+        FileNotFoundError: The file does not exist.
+        CheckpointError: The file cannot be used, or holds the weights of another model.
     """
     weights, own = load_weights(file), model.state_dict()
-    # torch copies what fits before it raises; weights of the very same names and shapes all fit
+    # checked first, because load_state_dict copies matching weights before it raises
     before = None if shapes(weights) == shapes(own) else copy.deepcopy(own)
     refuse_nan(weights, file)
     refuse_other_kinds(weights, own, file)
@@ -117,12 +116,12 @@ def put_weights(model: nn.Module, file: FilePath) -> None:
 
 
 def shapes(weights: Mapping[str, Any]) -> dict[str, Any]:
-    """The shape of each entry of a state dict, by which two of one model can be told to fit."""
+    """Return the shape of each entry of a state dict."""
     return {name: getattr(value, "shape", None) for name, value in weights.items()}
 
 
 def random_state() -> dict[str, Any]:
-    """The state of every generator that training draws from, as tensors and plain data."""
+    """Return the states of all random generators of training, as tensors and plain data."""
     state: Any = np.random.get_state()  # noqa: NPY002 - scripts draw from it
     kind, keys, position, has_gauss, gauss = state
     return {
@@ -134,7 +133,7 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """Put every generator back to where `random_state` found it."""
+    """Restore the states returned by `random_state`."""
     torch.set_rng_state(state["torch"])
     if len(state["cuda"]) == torch.cuda.device_count() > 0:
         torch.cuda.set_rng_state_all(state["cuda"])

@@ -1,4 +1,4 @@
-"""Embedding statistics: how large the rows of tables become, and how many are trained."""
+"""Embedding statistics: the norms of the rows of tables, and the share of untrained rows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ class TableStats:
     """The statistics of one table.
 
     Attributes:
-        values: "norm", the mean Euclidean norm of its rows; "unchanged", the share of rows whose
-            norm is what it was at the start of training.
-        counts: How many rows have a norm between one edge and the next.
-        edges: One more than counts.
+        values: "norm", the mean Euclidean norm of the rows; "unchanged", the share of rows with the
+            same norm as at the start of training.
+        counts: Histogram of the norms: number of rows between consecutive edges.
+        edges: The edges of the histogram, one more than counts.
     """
 
     values: dict[str, float]
@@ -28,7 +28,7 @@ class TableStats:
 
 
 class EmbeddingStats:
-    """The statistics of the embedding tables of a model; stores one number a row from the start.
+    """Computes the statistics of a model's embedding tables; stores the initial norm of each row.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature
@@ -47,7 +47,7 @@ class EmbeddingStats:
         self._before = dict(_norms(model))
 
     def of(self, model: nn.Module) -> dict[str, TableStats]:
-        """The statistics of each table, by its feature's name."""
+        """Return the statistics of each table, by the name of its feature."""
         return {name: _stats(norms, self._before[name]) for name, norms in _norms(model)}
 
 

@@ -1,4 +1,4 @@
-"""Hyper-parameters: what a trainer records of its settings."""
+"""Hyper-parameters: the settings that a trainer records."""
 
 import platform
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from ..settings import Settings, TrainerOptions
 
-# How a step is computed, not what it computes; and what is recorded under a name of its own.
+# options that do not change results, and options that are recorded under another name
 _IMPLEMENTATION = {"params", "capturable", "differentiable", "foreach", "fused"}
 _NAMED = {"lr", "initial_lr", "weight_decay"}
 
@@ -23,14 +23,14 @@ def describe(
     scheduler: Any,
     embedding_update: str,
 ) -> dict[str, Any]:
-    """The hyper-parameters that every trainer records when training starts.
+    """Return the hyper-parameters that every trainer records when training starts.
 
     Args:
         settings: The arguments of the trainer.
         model: The model being trained.
         optimizer: Its optimizer.
         scheduler: Its learning-rate schedule, or None.
-        embedding_update: How a step updates embedding tables.
+        embedding_update: The update of embedding tables, "dense", "lazy" or "row_wise".
     """
     group, optimizer_fn = optimizer.param_groups[0], settings.optimizer_fn
     others = sorted(group.keys() - _IMPLEMENTATION - _NAMED)
@@ -53,6 +53,17 @@ def describe(
     }
 
 
+def describe_loss(settings: Settings, *criteria: nn.Module) -> dict[str, Any]:
+    """The hyper-parameters of losses that were chosen: their names, and the arguments of names."""
+    given = settings.loss if isinstance(settings.loss, list | tuple) else [settings.loss]
+    names = [
+        name if isinstance(name, str) else type(loss).__name__
+        for name, loss in zip([*given, *criteria[len(given) :]], criteria)
+    ]
+    loss = names[0] if len(criteria) == 1 else names
+    return {"loss": loss, "loss_params": settings.loss_params}
+
+
 def describe_data(train_dataloader: Iterable[Any]) -> dict[str, Any]:
     """The hyper-parameters of the training data."""
     return {"batch_size": getattr(train_dataloader, "batch_size", None)}
@@ -73,7 +84,7 @@ def describe_matching(
 
 
 def _options() -> list[str]:
-    """The options of every trainer that decide what is computed."""
+    """The options of every trainer that affect results."""
     others = {"progress", "prefetch", "record", "callbacks", "metrics", "monitor"}
     return [name for name in TrainerOptions.__annotations__ if name not in others]
 

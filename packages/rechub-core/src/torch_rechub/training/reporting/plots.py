@@ -1,4 +1,4 @@
-"""Pictures of what a model predicts, drawn with matplotlib, which is imported when they are."""
+"""Plots of predictions with matplotlib, which is imported on use."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,14 @@ Numbers = NDArray[Any]
 
 
 def roc(labels: Numbers, predictions: Numbers) -> "Figure":
-    """The share of clicks found against the share of others taken for clicks, over all thresholds.
+    """Plot the ROC curve.
 
     Args:
         labels: 0 or 1, (N,).
         predictions: Probabilities, (N,).
 
     Returns:
-        The figure; without a curve where only one class occurs.
+        The figure; without a curve if only one class occurs.
     """
     figure, axes = _square("false positives", "true positives")
     if 0 < labels.sum() < labels.size:
@@ -30,14 +30,14 @@ def roc(labels: Numbers, predictions: Numbers) -> "Figure":
 
 
 def roc_points(labels: Numbers, predictions: Numbers) -> tuple[Numbers, Numbers]:
-    """The corners of the ROC curve, from (0, 0) to (1, 1), by falling threshold.
+    """Return the corners of the ROC curve, from (0, 0) to (1, 1), by decreasing threshold.
 
     Args:
         labels: 0 or 1, (N,), at least one of each.
         predictions: Scores, (N,).
 
     Returns:
-        The share of negatives and the share of positives that each threshold takes.
+        The false positive rate and the true positive rate of each threshold.
 
     Example:
         >>> false, true = roc_points(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]))
@@ -48,18 +48,18 @@ def roc_points(labels: Numbers, predictions: Numbers) -> tuple[Numbers, Numbers]
     last_of_a_score = np.append(np.diff(predictions[order]) != 0, True)
     true = np.cumsum(labels[order], dtype=float)[last_of_a_score]
     false = np.flatnonzero(last_of_a_score) + 1 - true
-    corner = np.ones(len(true), dtype=bool)  # a point on a straight line adds nothing
+    corner = np.ones(len(true), dtype=bool)  # drop points on a straight line
     corner[1:-1] = (np.diff(true, 2) != 0) | (np.diff(false, 2) != 0)
     return np.append(0, false[corner]) / false[-1], np.append(0, true[corner]) / true[-1]
 
 
 def calibration(labels: Numbers, predictions: Numbers, bins: int = 10) -> "Figure":
-    """The share of clicks against the mean prediction, in bins of as many rows each.
+    """Plot the calibration curve: click rate against mean prediction, in bins of equal size.
 
     Args:
         labels: 0 or 1, (N,).
         predictions: Probabilities, (N,).
-        bins: How many, at most one a row.
+        bins: Number of bins, at most one per row.
     """
     figure, axes = _square("mean prediction", "share of clicks")
     predicted, observed = calibration_points(labels, predictions, bins)
@@ -71,7 +71,7 @@ def calibration(labels: Numbers, predictions: Numbers, bins: int = 10) -> "Figur
 def calibration_points(
     labels: Numbers, predictions: Numbers, bins: int
 ) -> tuple[list[float], list[float]]:
-    """The mean prediction and the mean label of each bin, by growing prediction.
+    """Return the mean prediction and the mean label of each bin, by increasing prediction.
 
     Example:
         >>> calibration_points(np.array([0, 1, 0, 1]), np.array([0.75, 0.5, 0.25, 1.0]), 2)
@@ -84,12 +84,12 @@ def calibration_points(
 
 
 def confusion(labels: Numbers, predictions: Numbers, threshold: float = 0.5) -> "Figure":
-    """How many rows of each label are predicted as each label.
+    """Plot the confusion matrix.
 
     Args:
         labels: 0 or 1, (N,).
         predictions: Probabilities, (N,).
-        threshold: From where on a row is predicted as 1.
+        threshold: Predictions of at least this value count as 1.
     """
     counts = confusion_counts(labels, predictions, threshold)
     figure, axes = _figure()
@@ -103,7 +103,7 @@ def confusion(labels: Numbers, predictions: Numbers, threshold: float = 0.5) -> 
 
 
 def confusion_counts(labels: Numbers, predictions: Numbers, threshold: float) -> Numbers:
-    """(2, 2): by label, then by predicted label.
+    """Return the confusion matrix (2, 2), by label and predicted label.
 
     Example:
         >>> confusion_counts(np.array([0, 1, 1]), np.array([0.2, 0.5, 0.1]), 0.5).tolist()
@@ -114,7 +114,7 @@ def confusion_counts(labels: Numbers, predictions: Numbers, threshold: float) ->
 
 
 def task_weights(history: Sequence[Mapping[str, float]]) -> "Figure | None":
-    """How much the loss of each task counted in each epoch; None where losses are not balanced."""
+    """Plot the weights of the tasks' losses by epoch; None if losses are not balanced."""
     names = [name for name in (history[0] if history else {}) if name.startswith("loss_weight/")]
     if not names:
         return None
@@ -127,7 +127,7 @@ def task_weights(history: Sequence[Mapping[str, float]]) -> "Figure | None":
 
 
 def _figure() -> tuple["Figure", Any]:
-    from matplotlib.figure import Figure  # of its own, not of pyplot: no window, no global state
+    from matplotlib.figure import Figure  # no pyplot: it would open windows and change global state
 
     figure = Figure(figsize=(5, 4.5), layout="constrained")
     return figure, figure.subplots()

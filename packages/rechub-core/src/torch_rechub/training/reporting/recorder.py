@@ -1,4 +1,4 @@
-"""The recorder: feeds the loggers of a trainer while it fits."""
+"""The recorder: passes the records of a training run to loggers."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -57,7 +57,7 @@ class NoRecorder:
 
 
 class Recorder(NoRecorder):
-    """Records a training run: its settings, each epoch, and on request much more.
+    """Records a training run: settings, epochs, and additional records on request.
 
     Args:
         loggers: The loggers.
@@ -75,7 +75,7 @@ class Recorder(NoRecorder):
         self._monitor, self._sign = "", 1
 
     def step_listeners(self) -> list[Any]:
-        """The methods to call after each step: none unless the losses of steps are recorded."""
+        """The methods to call after each step; empty unless the losses of steps are recorded."""
         return [] if self.recording.every_n_steps is None else [self._on_step]
 
     def begin(
@@ -91,10 +91,10 @@ class Recorder(NoRecorder):
         Args:
             hyperparams: Describes the hyper-parameters, the monitored metric and its direction
                 among them.
-            history: The epochs so far; the trainer adds each epoch before it is recorded.
-            steps: The steps taken so far.
+            history: The epochs so far; the trainer appends each epoch before it is recorded.
+            steps: Number of steps so far.
             loss_names: The names of the recorded losses.
-            resume: Whether this continues the run that is recorded already.
+            resume: Whether to continue the recorded run.
         """
         recording, first, others = self.recording, len(history), {}
         self._history, self.loss_names = history, loss_names
@@ -133,14 +133,14 @@ class Recorder(NoRecorder):
         weights: Path,
         predictions: Callable[[], Labeled | None],
     ) -> None:
-        """Record what is known when training has ended.
+        """Record results at the end of training.
 
         Args:
             test_metrics: The metrics of the best weights on test data: recorded at the step after
                 the last epoch, from which on a run that is continued supersedes what it has.
             weights: The file of the best weights.
-            predictions: Computes labels 0 and 1 and probabilities of the validation data, to plot;
-                None where there are none.
+            predictions: A function that returns labels and probabilities of the validation data for
+                plots; None if there are none.
         """
         if test_metrics:
             self.loggers.log_metrics(dict(test_metrics), step=len(self._history))
@@ -175,11 +175,11 @@ class Recorder(NoRecorder):
 
 
 def recorder_of(loggers: Any, recording: Any, model: nn.Module) -> NoRecorder:
-    """The recorder for the arguments `model_logger` and `record`.
+    """Create the recorder for the arguments `model_logger` and `record`.
 
     Raises:
-        TypeError: `record` is no `Recording`.
-        ValueError: There is something to record and no logger.
+        TypeError: `record` is not a `Recording`.
+        ValueError: `record` is given without a logger.
     """
     if not isinstance(recording, Recording | None):
         raise TypeError(f"record must be a Recording, got {recording!r}")
