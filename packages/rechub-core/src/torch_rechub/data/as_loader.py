@@ -1,4 +1,4 @@
-"""Data in the forms that people have them, as loaders: tables, data sets, (x, y)."""
+"""Conversion of data to loaders: tables, data sets, (x, y)."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from os import PathLike
@@ -23,17 +23,17 @@ def as_loader(
     needed: Collection[str | None] | None = None,
     collate_fn: Callable[[list[Any]], Any] | None = None,
 ) -> Iterable[Any]:
-    """A loader of data in any form, in the order of their rows.
+    """Return a loader of data of any supported type, in the order of the rows.
 
     Args:
         data: A dict of arrays, tensors or lists; a pandas, polars or Arrow table; an array or a
             tensor of rows; (x, y) or (x, y, weights) of these; or a data set. A table with the
-            columns seq_tokens, seq_positions, seq_time_diffs and targets is one of sequences, as
-            `SeqDataset`. A loader, or any other iterable of batches, is returned as it is.
-        batch_size: Rows a batch.
-        needed: The columns of tables that will be read, such as those of the model's features;
-            others that hold no numbers, such as names and dates, are left out. None keeps all.
-        collate_fn: Makes a batch of the rows of a data set; None stacks them.
+            columns seq_tokens, seq_positions, seq_time_diffs and targets is read as `SeqDataset`.
+            A loader, or any other iterable of batches, is returned unchanged.
+        batch_size: Number of rows per batch.
+        needed: The columns that are read, such as those of the model's features; other columns
+            that are not numeric, such as names and dates, are dropped. None keeps all.
+        collate_fn: Collates rows of a data set; None stacks them.
 
     Raises:
         TypeError: The data have another type, or a required column is not numeric.
@@ -80,7 +80,7 @@ def is_table(data: Any) -> bool:
 
 
 def _dataset_of(data: Any, needed: Collection[str | None] | None) -> Dataset[Any] | None:
-    """The data set of a table, of an array, or of (x, y); None of anything else."""
+    """Return the data set of a table, of an array, or of (x, y); None for other data."""
     if is_table(data):
         return _sequences_of(data) or _with_numbers(PredictDataset(data), needed)
     if isinstance(data, Tensor | np.ndarray):
@@ -104,7 +104,7 @@ def _is_pair(data: Any) -> bool:
 
 
 def _sequences_of(table: Any) -> Dataset[Any] | None:
-    """The data set of a table of sequences; None of another table.
+    """Return the data set of a table of sequences; None for other tables.
 
     Raises:
         KeyError: A table of sequences lacks a column.
@@ -122,7 +122,7 @@ def _sequences_of(table: Any) -> Dataset[Any] | None:
 
 
 def _with_numbers(dataset: PredictDataset, needed: Collection[str | None] | None) -> PredictDataset:
-    """The data set without columns of texts and the like that nothing will read."""
+    """Drop columns that are not numeric and not needed, such as texts."""
     if needed:
         columns = dataset.x.items()
         kept = {n: c for n, c in columns if n in needed or not isinstance(c, RawColumn)}
@@ -133,7 +133,7 @@ def _with_numbers(dataset: PredictDataset, needed: Collection[str | None] | None
 def _loader_of(
     dataset: Dataset[Any], batch_size: int, collate_fn: Callable[[list[Any]], Any] | None
 ) -> DataLoader[Any]:
-    """A loader of a data set: of one in memory by the batch, else row by row."""
+    """Return a loader of a data set: by the batch for data in memory, else row by row."""
     table: Any = dataset
     while type(table) is Subset:
         table = table.dataset
@@ -143,7 +143,7 @@ def _loader_of(
 
 
 def _indexed_by_tensors(dataset: Dataset[Any]) -> Dataset[Any]:
-    """The data set with each `Subset`, such as those of `random_split`, indexed by tensors."""
+    """Convert the indices of each `Subset`, such as those of `random_split`, to tensors."""
     if not isinstance(dataset, Subset):
         return dataset
     indices: Any = torch.as_tensor(dataset.indices, dtype=torch.int64)

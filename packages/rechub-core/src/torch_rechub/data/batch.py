@@ -18,9 +18,9 @@ class Batch:
     Attributes:
         inputs: The inputs of the model: a dict of tensors, a tensor, or a tuple of tensors.
         rows: The number of rows: the length of the first tensor.
-        labels: The labels, one row each; None where the loader yields none.
-        groups: The group of each row, (B,), such as its user; None where none was asked for.
-        weights: How much each row counts, (B,); None where all count alike.
+        labels: The labels, one row each; None if the loader yields none.
+        groups: The group of each row, (B,), such as its user; None if groups are not requested.
+        weights: The weight of each row, (B,); None means equal weights.
 
     Example:
         >>> Batch.unpacked(({"user": torch.tensor([3, 4])}, torch.tensor([0, 1])), "user").groups
@@ -41,22 +41,22 @@ class Batch:
         weight_column: str | None = None,
         weighted: bool = True,
     ) -> "Batch":
-        """A batch from what a loader yields.
+        """Unpack a batch of a loader.
 
-        That is x, (x,), (x, y), (x, y, weights), or (x_1, …, x_n, y) for an n of 3 or more; x may
-        be a tuple, so that ((x_1, …, x_n), y) and ((x_1, …, x_n), y, weights) are batches for any
-        n. A batch of three always ends in weights.
+        A loader yields x, (x,), (x, y), (x, y, weights), or (x_1, …, x_n, y) for an n of 3 or more;
+        x may be a tuple, so that ((x_1, …, x_n), y) and ((x_1, …, x_n), y, weights) are batches for
+        any n. A batch of three always ends in weights.
 
         Args:
             given: The batch as the loader yields it.
             group_column: The column of the groups, which stays among the inputs.
             weight_column: The column of the weights, which is taken out of the inputs.
-            weighted: Whether there must be such a column.
+            weighted: Whether the column of weights is required.
 
         Raises:
-            KeyError: There is no such column.
-            ValueError: It does not hold one number a row, there is no tensor at all, or there are
-                weights in a column and in addition to the inputs.
+            KeyError: A column is missing.
+            ValueError: A column does not hold one number per row, there is no tensor, or weights
+                are given both in a column and by the loader.
         """
         x, y, weights = _split(given)
         first = next(_tensors(given), None)
@@ -73,13 +73,13 @@ class Batch:
         return self.rows if self.weights is None else self.weights.sum()
 
     def of_weight_above_0(self) -> "Batch":
-        """The batch without its rows of weight 0, as if they were not among the data.
+        """Return the batch without rows of weight 0.
 
-        Where all others weigh 1 they have no weights, so that the loss is computed, to the bit, as
-        that of a batch which was made of them.
+        If all other weights are 1, the result has no weights, so that the loss is bit-equal to that
+        of a batch of these rows.
 
         Raises:
-            ValueError: An input has not one entry for each row.
+            ValueError: An input does not have one entry for each row.
         """
         if self.weights is None or self.rows == 0:
             return self
@@ -94,17 +94,17 @@ class Batch:
         return replace(kept, weights=None if low == high == 1 else weights)
 
     def labeled(self) -> Tensor:
-        """The labels.
+        """Return the labels.
 
         Raises:
-            ValueError: There are none.
+            ValueError: The batch has no labels.
         """
         if self.labels is None:
             raise ValueError("training needs labels: the loader must yield (x, y)")
         return self.labels
 
     def to(self, device: torch.device, double: bool = False) -> "Batch":
-        """The batch on a device; see `to_device`."""
+        """Move the batch to a device; see `to_device`."""
         x, y = to_device((self.inputs, self.labels), device, double)
         if self.weights is None:
             return replace(self, inputs=x, labels=y)
@@ -113,29 +113,29 @@ class Batch:
 
 
 def to_device(value: Any, device: torch.device, double: bool = False) -> Any:
-    """Tensors, and dicts and sequences of them, on a device; anything else as it is.
+    """Move tensors, and those in dicts and sequences, to a device; return other values unchanged.
 
     Args:
         value: The value to move.
         device: The target device.
-        double: Whether float64 stays float64; else it becomes float32, before it is moved.
+        double: Whether to keep float64; otherwise it is converted to float32 before the move.
     """
     return map_tensors(value, lambda t: for_device(t, double).to(device, non_blocking=True))
 
 
 def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """A value with each tensor changed, in dicts and sequences too; anything else as it is."""
+    """Apply a function to tensors, and those in dicts and sequences; other values are unchanged."""
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, Mapping):
         return {name: map_tensors(item, change) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return tuple(map_tensors(item, change) for item in value)
-    return value  # such as a text, which a model of the user may read
+    return value  # such as text for a custom model
 
 
 def _split(batch: Any) -> tuple[Any, Tensor | None, Tensor | None]:
-    """Inputs, labels and weights."""
+    """Split a batch into inputs, labels and weights."""
     if isinstance(batch, Mapping | Tensor):
         return batch, None, None
     if len(batch) == 1:

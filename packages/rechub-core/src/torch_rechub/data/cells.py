@@ -1,4 +1,4 @@
-"""Cells that hold no number: missing ones become NaN, and any other is refused with the remedy."""
+"""Cells that are not numbers: missing ones become NaN, others are refused with the remedy."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -12,8 +12,8 @@ from ..basic.layers.values import plural
 
 Array = npt.NDArray[Any]
 
-_EXACT = 2**53  # from here on, float64 skips whole numbers
-_TEXTS = 1000  # how many are tried to tell numbers that came as text
+_EXACT = 2**53  # from here on, float64 cannot represent every integer
+_TEXTS = 1000  # number of cells that are tested for numbers stored as text
 
 
 def to_numbers(cells: Array, name: str) -> Array:
@@ -47,20 +47,22 @@ def to_numbers(cells: Array, name: str) -> Array:
 
 
 def refuse_beyond_int64(numbers: Array, name: str) -> None:
-    """Refuse unsigned numbers that int64 cannot hold, where they would become negative.
+    """Refuse unsigned numbers beyond int64, which would become negative.
 
     Raises:
-        ValueError: Names the column, the number of such values, the first row and the remedy.
+        ValueError: There are such values; the message names the column, their number, the first row
+            and the remedy.
     """
     if numbers.size and int(numbers.max()) >= 2**63:
         raise _beyond_int64(numbers >= 2**63, int(numbers[numbers >= 2**63][0]), name)
 
 
 def refuse_missing_rows(rows: list[Any], name: str) -> None:
-    """Refuse None, NaN or NA in place of a list, where all other rows are lists.
+    """Refuse None, NaN or NA in a column of lists.
 
     Raises:
-        ValueError: Names the column, the number of such rows, the first one and the remedy.
+        ValueError: There are such rows; the message names the column, their number, the first row
+            and the remedy.
     """
     lists = np.array([hasattr(row, "__len__") and not isinstance(row, str) for row in rows])
     if not lists.any() or lists.all():
@@ -81,12 +83,12 @@ _FILL = (
 
 
 def _is_missing(cells: Array) -> npt.NDArray[np.bool_]:
-    """Where cells are None, NaN, NaT or pandas' NA."""
+    """Return the mask of cells that are None, NaN, NaT or pandas' NA."""
     if cells.dtype.kind in "mM":
         return np.isnat(cells)
     if cells.dtype != object:
         return np.zeros(cells.shape, dtype=bool)
-    import pandas as pd  # here, as most tables need none of it
+    import pandas as pd  # imported here, as most tables do not need it
 
     return np.asarray(pd.isna(cells), dtype=bool)
 
@@ -96,7 +98,7 @@ def _types(cells: Array) -> set[type]:
 
 
 def _as_numbers(cells: Array, missing: npt.NDArray[np.bool_], name: str) -> Array:
-    """The numbers that are not missing, whole ones exactly.
+    """Convert the cells that are not missing to numbers, integers exactly.
 
     Raises:
         ValueError: A whole number is beyond int64.
@@ -120,7 +122,7 @@ def _beyond_int64(beyond: Array, first: int, name: str) -> ValueError:
 
 
 def _description(cells: Array, missing: npt.NDArray[np.bool_]) -> str:
-    """The end of a message: what cells hold that is no number, and what to do."""
+    """The end of a message: the type of cells that are not numbers, and the remedy."""
     holes = [_missing(missing)] if missing.any() else []
     kinds = _types(cells[~missing])
     if any(issubclass(kind, str) for kind in kinds):

@@ -1,4 +1,4 @@
-"""Arrow arrays as tensors."""
+"""Conversion of Arrow arrays to tensors."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def pa_array_to_tensor(arr: "pa.Array | pa.ChunkedArray") -> Tensor:
-    """An Arrow array of N numbers, or of N lists of L numbers, as a tensor of its own memory.
+    """Convert an Arrow array of N numbers, or of N lists of L numbers, to a tensor (a copy).
 
     Args:
         arr: Numbers, bools, dictionaries of them, or lists of equal length of them; slices and
@@ -26,7 +26,7 @@ def pa_array_to_tensor(arr: "pa.Array | pa.ChunkedArray") -> Tensor:
         float32 for others, where null becomes NaN.
 
     Raises:
-        TypeError: It holds what is no number.
+        TypeError: The array is not numeric.
         ValueError: Lists differ in length; a list or a whole number is null; an unsigned number is
             beyond int64, or a float beyond float32. The first row is named.
 
@@ -40,7 +40,7 @@ def pa_array_to_tensor(arr: "pa.Array | pa.ChunkedArray") -> Tensor:
 
 
 def column_of(arr: "pa.Array | pa.ChunkedArray", subject: str, first_row: int = 0) -> Tensor:
-    """The same as `pa_array_to_tensor`, for a part of a column.
+    """Convert a part of a column; see `pa_array_to_tensor`.
 
     Args:
         arr: The values.
@@ -59,14 +59,14 @@ def column_of(arr: "pa.Array | pa.ChunkedArray", subject: str, first_row: int = 
 
 
 def _decoded(arr: "pa.Array") -> "pa.Array":
-    """The values of a dictionary; anything else as it is."""
+    """Decode a dictionary array; return others unchanged."""
     import pyarrow as pa
 
     return arr.dictionary_decode() if pa.types.is_dictionary(arr.type) else arr
 
 
 def _numbers_of(arr: "pa.Array", subject: str, first_row: int, width: int) -> Tensor:
-    """Numbers, `width` to a row, as a tensor."""
+    """Convert numbers, `width` per row, to a tensor."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -105,7 +105,7 @@ def _numbers_of(arr: "pa.Array", subject: str, first_row: int, width: int) -> Te
 
 
 def _empty(arr: "pa.Array") -> "pa.BooleanArray":
-    """Where values are null, or empty text."""
+    """Return the mask of values that are null or empty text."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -116,7 +116,7 @@ def _empty(arr: "pa.Array") -> "pa.BooleanArray":
 
 
 def _beyond(arr: "pa.Array", limit: float) -> "pa.BooleanArray | None":
-    """Where finite numbers are larger than a limit, or smaller than its negative; None if nowhere.
+    """Return the mask of finite numbers beyond ±limit; None if there are none.
 
     Args:
         arr: Numbers of 64 bits, unsigned or floating.
@@ -141,7 +141,7 @@ def _is_list(kind: "pa.DataType") -> bool:
 
 
 def _width(arr: "pa.Array", subject: str, first_row: int, width: int) -> int:
-    """The length of every list of an array, `width` to a row; 0 for no list."""
+    """Return the common length of the lists of an array; 0 if there are no lists."""
     import pyarrow.compute as pc
 
     if arr.null_count:

@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 
 class ParquetIterableDataset(IterableDataset[dict[str, Tensor]]):
-    """Batches of Parquet files, one file after the other, each batch of one file.
+    """Iterates over batches of Parquet files, file by file.
 
-    Give it to a `torch.utils.data.DataLoader` with ``batch_size=None``. Its workers share the
-    files among themselves: as many workers as files at most have something to do.
+    Pass it to a `torch.utils.data.DataLoader` with ``batch_size=None``. The files are divided among
+    the workers, so more workers than files are idle.
 
     Args:
         file_paths: The files, all with the columns that are read.
         columns: The columns to read; None reads all.
-        batch_size: Rows a batch; the last one of a file has what is left.
+        batch_size: Number of rows per batch; the last batch of a file may be smaller.
 
     Raises:
         ImportError: pyarrow is missing.
         FileNotFoundError: A file is missing.
-        KeyError: In reading, a file lacks a column.
-        TypeError: In reading, a column holds no numbers.
-        ValueError: There is no file, or no row to a batch; in reading, a file is damaged, or a
-            column holds nulls or lists of several lengths. File, column and row are named.
+        KeyError: On reading, a file lacks a column.
+        TypeError: On reading, a column is not numeric.
+        ValueError: There is no file, or `batch_size` is below 1; on reading, a file is damaged, or
+            a column holds nulls or lists of several lengths. The message names file, column, row.
 
     Example:
         >>> import tempfile, pyarrow as pa, pyarrow.parquet
@@ -98,11 +98,11 @@ class ParquetIterableDataset(IterableDataset[dict[str, Tensor]]):
 
 
 def _damaged_column(file: "pq.ParquetFile", columns: Sequence[str]) -> str:
-    """The first column that cannot be read alone, for a message; nothing if each can."""
+    """The first column that cannot be read, for a message; empty if all can."""
     for name in columns:
         try:
             for _ in file.iter_batches(columns=[name]):
                 pass
-        except Exception:  # whatever makes reading fail
+        except Exception:  # pyarrow raises many types for damaged bytes
             return f", column {name!r},"
     return ""

@@ -1,4 +1,4 @@
-"""Embeddings of items, such as a language model's of their texts."""
+"""Embeddings of items, such as text embeddings of a language model."""
 
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,14 @@ from ..types import FilePath
 
 
 def read_embeddings(path: FilePath) -> Tensor:
-    """The vectors of a file, one a row, float32; nothing in the file is executed.
+    """Read the rows of a file as float32 vectors, without executing code in the file.
 
     Args:
         path: An array saved by `numpy.save` (.npy), or a tensor saved by `torch.save` (.pt, .pth).
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is of another kind, or holds no matrix of finite numbers.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file has another format, or does not hold a matrix of finite numbers.
         CheckpointError: A file of torch is damaged, or holds more than tensors and plain data.
     """
     kind = Path(path).suffix
@@ -48,19 +48,19 @@ def read_embeddings(path: FilePath) -> Tensor:
 
 
 class EmbDataset(Dataset[Tensor]):
-    """The embeddings of items from a file, in the order of its rows.
+    """A data set of item embeddings from a file, in the order of its rows.
 
     Args:
         data_path: A .npy, .pt or .pth file of a matrix (N, D).
-        device: Where to keep them.
+        device: Device of the embeddings.
 
     Attributes:
         embeddings: The matrix as a NumPy array, float32.
         dim: Its width D.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is of another kind, or holds no matrix of finite numbers.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file has another format, or does not hold a matrix of finite numbers.
 
     Example:
         >>> import tempfile
@@ -86,5 +86,5 @@ class EmbDataset(Dataset[Tensor]):
         return len(self._rows)
 
     def __getitem__(self, index: Any) -> Tensor:
-        """The embedding (D,) of a row, or those (n, D) of several."""
+        """Return the embedding (D,) of a row, or those (n, D) of several rows."""
         return self._rows[index]

@@ -1,4 +1,4 @@
-"""Values mapped to others: ids counted from 1, and dictionaries applied to whole arrays."""
+"""Encoding of values: as ids from 1, and by dictionaries."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,9 +9,9 @@ import pandas as pd
 
 
 def label_encode(column: Any) -> npt.NDArray[np.int64]:
-    """The rank of each value among the distinct ones, from 1; a missing value is the last of all.
+    """Encode values by their rank among the distinct ones, from 1; missing values come last.
 
-    0 is left for padding.
+    0 is reserved for padding.
 
     Args:
         column: N values that can be sorted.
@@ -28,7 +28,7 @@ def label_encode(column: Any) -> npt.NDArray[np.int64]:
 
 
 def array_replace_with_dict(array: Any, dic: Mapping[Any, Any]) -> npt.NDArray[Any]:
-    """Replace every element of an array by what a dict has for it.
+    """Map every element of an array by a dict.
 
     Args:
         array: Keys of the dict, of any shape.
@@ -38,7 +38,7 @@ def array_replace_with_dict(array: Any, dic: Mapping[Any, Any]) -> npt.NDArray[A
         Array of the same shape, of the type of the values.
 
     Raises:
-        KeyError: An element is no key of the dict.
+        KeyError: An element is not a key of the dict.
 
     Example:
         >>> array_replace_with_dict(np.array([[1, 2], [2, 2]]), {1: 10, 2: 20})

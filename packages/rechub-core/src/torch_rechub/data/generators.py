@@ -1,4 +1,4 @@
-"""Loaders of matching models, with those of their users and items, and of sequence models."""
+"""Loaders for retrieval models, their users and items, and for sequence models."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +9,12 @@ from .table import PredictDataset, TorchDataset
 
 
 class MatchDataGenerator:
-    """Makes the loaders that train a matching model and that embed its users and items.
+    """Creates the loaders for training a retrieval model and for embedding users and items.
 
     Args:
         x: The inputs of training: a dict of arrays, or a pandas, polars or Arrow table.
-        y: The labels, shape (N,); empty or None where training reads none: of pairs, of lists whose
-            positive comes first, or with negatives from the batch. Batches are then x alone.
+        y: The labels, shape (N,); empty or None if training needs none: pair-wise, list-wise with
+            the positive first, or with in-batch negatives. Batches are then x.
 
     Example:
         >>> x = {"user": [1, 2, 3], "item": [4, 5, 6]}
@@ -31,13 +31,13 @@ class MatchDataGenerator:
     def generate_dataloader(
         self, x_test_user: Any, x_all_item: Any, batch_size: int, num_workers: int = 0
     ) -> tuple[TableLoader, TableLoader, TableLoader]:
-        """The loaders, each of which fetches a batch at once.
+        """Create the loaders, which fetch whole batches.
 
         Args:
             x_test_user: Inputs of the users to recommend to.
             x_all_item: Inputs of all items.
-            batch_size: Rows a batch.
-            num_workers: Processes that fetch; 0 fetches in this one, which is fastest for tables in
+            batch_size: Number of rows per batch.
+            num_workers: Number of worker processes; 0, in this process, is fastest for tables in
                 memory.
 
         Returns:
@@ -52,10 +52,10 @@ class MatchDataGenerator:
 
 
 def first_two(shares: Sequence[float]) -> Sequence[float]:
-    """Two shares of three, the last of which is what they leave.
+    """Return the first two of three shares, whose sum must be 1.
 
     Raises:
-        ValueError: They leave another.
+        ValueError: The sum is not 1.
     """
     check_shares(shares)
     if len(shares) != 3:
@@ -66,13 +66,14 @@ def first_two(shares: Sequence[float]) -> Sequence[float]:
 
 
 class SequenceDataGenerator:
-    """Makes the loaders of a sequence model, which predicts the token after each sequence.
+    """Creates the loaders for a sequence model, which predicts the token after each sequence.
 
     Args:
         seq_tokens: Ids of the tokens, shape (N, L).
         seq_positions: The position of each in its sequence, shape (N, L).
         targets: The id of the token to predict, shape (N,).
-        seq_time_diffs: Seconds from each event to one moment, such as the last event; shape (N, L).
+        seq_time_diffs: Seconds from each event to a common reference, such as the last event;
+            shape (N, L).
 
     Example:
         >>> data = SequenceDataGenerator([[5, 6]], [[0, 1]], [7], [[60, 5]])
@@ -93,21 +94,21 @@ class SequenceDataGenerator:
         split_ratio: Sequence[float] | None = None,
         shuffle: bool = True,
     ) -> tuple[TableLoader, ...]:
-        """One loader of everything, or three over a random split.
+        """Create one loader of all sequences, or three over a random split.
 
         Args:
-            batch_size: Sequences a batch.
-            num_workers: Processes that fetch; see `TableLoader`.
+            batch_size: Number of sequences per batch.
+            num_workers: Number of worker processes; see `TableLoader`.
             split_ratio: Shares of training, validation and test, such as (0.7, 0.1, 0.2); the
                 last may be left out. Drawn from torch's global random state.
-            shuffle: Whether the one loader is shuffled; of three, just that of training is.
+            shuffle: Whether to shuffle the loader; of three loaders only that of training.
 
         Returns:
             (loader,), or (train, validation, test). Each yields
             ``(seq_tokens, seq_positions, seq_time_diffs, target)``.
 
         Raises:
-            ValueError: The shares are impossible.
+            ValueError: The shares are out of range.
         """
         if split_ratio is None:
             return (TableLoader(self.dataset, batch_size, shuffle, num_workers),)

@@ -1,4 +1,4 @@
-"""Each user's interactions in the order of time, and what came before any one of them."""
+"""Histories: each user's interactions in the order of time."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Histories:
-    """N interactions sorted by user, then by time; those of one moment stay in the frame's order.
+    """N interactions sorted by user, then by time; ties stay in the order of the frame.
 
     The history of the interaction at position t are the positions `start[t]` to t - 1, so that all
     histories are slices of one array and are not copied.
 
     Attributes:
-        row: Row of the frame that each interaction is in, shape (N,).
-        user: Number of its user, from 0 in the users' order, shape (N,).
-        start: Place of its user's first interaction, shape (N,).
-        stop: Place after its user's last interaction, shape (N,).
+        row: Row of each interaction in the frame, shape (N,).
+        user: Number of its user, from 0, shape (N,).
+        start: Position of its user's first interaction, shape (N,).
+        stop: Position after its user's last interaction, shape (N,).
         user_ids: The id of each user in the frame.
     """
 
@@ -35,14 +35,14 @@ class Histories:
     user_ids: pd.Index
 
     def targets(self, min_items: int) -> Ids:
-        """Places of the interactions that have a history, of users with `min_items` or more."""
+        """Positions of the interactions with a history, of users with at least `min_items`."""
         place = np.arange(len(self.row))
         enough = self.stop - self.start >= min_items
         return np.flatnonzero((place > self.start) & enough)
 
 
 def histories(data: pd.DataFrame, user_col: str, item_col: str, time_col: str) -> Histories:
-    """Sort the interactions of a frame, which stays as it is.
+    """Sort the interactions of a frame; the frame is not changed.
 
     Raises:
         KeyError: A column is missing.
@@ -63,7 +63,7 @@ def histories(data: pd.DataFrame, user_col: str, item_col: str, time_col: str) -
             )
     by_time = _by_time(data[time_col])
     codes, user_ids = pd.factorize(data[user_col], sort=True)
-    small = codes[by_time].astype(np.min_scalar_type(len(user_ids)))  # is quicker to sort
+    small = codes[by_time].astype(np.min_scalar_type(len(user_ids)))  # smaller integers sort faster
     row = by_time[np.argsort(small, kind="stable")]
     user = codes[row].astype(np.int64, copy=False)
     count = np.bincount(user, minlength=len(user_ids))
@@ -72,11 +72,11 @@ def histories(data: pd.DataFrame, user_col: str, item_col: str, time_col: str) -
 
 
 def _by_time(moments: pd.Series) -> Ids:
-    """The rows in the order of their times; those of one time stay in order."""
+    """The rows sorted by time; ties stay in order."""
     values = moments.to_numpy()
     if values.dtype.kind in "mM":
         values = values.view(np.int64)
-    if values.dtype == np.int64:  # torch sorts these several times as fast as NumPy
+    if values.dtype == np.int64:  # torch sorts integers several times as fast as NumPy
         return torch.sort(torch.from_numpy(values.copy()), stable=True)[1].numpy()
     order: Ids = moments.reset_index(drop=True).sort_values(kind="stable").index.to_numpy()
     return order
@@ -90,26 +90,26 @@ def require_columns(data: pd.DataFrame, names: Iterable[str]) -> None:
 
 
 def stretches(values: Array, start: Ids, stop: Ids) -> Array:
-    """The stretches `values[start:stop]`, as an object array of read-only views.
+    """Return the slices `values[start:stop]` as an object array of read-only views.
 
     Example:
         >>> stretches(np.array([7, 8, 9]), np.array([0, 1]), np.array([1, 3])).tolist()
         [array([7]), array([8, 9])]
     """
     values = _read_only(values)
-    bounds = zip(start.data, stop.data, strict=True)  # no list of them is made
+    bounds = zip(start.data, stop.data, strict=True)  # without an intermediate list
     cells: Array = np.fromiter((values[i:j] for i, j in bounds), dtype=object, count=len(start))
     return cells
 
 
 def rows(matrix: Array) -> Array:
-    """The rows of an array, as an object array of read-only views."""
+    """Return the rows of an array as an object array of read-only views."""
     cells: Array = np.fromiter(_read_only(matrix), dtype=object, count=len(matrix))
     return cells
 
 
 def _read_only(values: Array) -> Array:
-    # Cells of a frame share the memory, so that writing to one would change others.
+    # read-only, because cells share memory, and writing to one would change others
     view: Array = values.view()
     view.flags.writeable = False
     return view

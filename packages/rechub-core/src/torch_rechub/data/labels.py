@@ -1,4 +1,4 @@
-"""Labels: which are of a task."""
+"""Checks of labels."""
 
 import logging
 
@@ -13,8 +13,8 @@ def check_binary(y: Tensor, name: str = "y") -> None:
     """Refuse labels other than 0 and 1.
 
     Raises:
-        ValueError: Labels are missing, or of another value; the message names how many and the
-            first row.
+        ValueError: Labels are missing or have another value; the message gives their number and
+            the first row.
     """
     if wrong := find(y, lambda block: (block != 0) & (block != 1)):
         check_present(y, name)
@@ -29,13 +29,13 @@ def check_present(y: Tensor, name: str = "y") -> None:
     """Refuse labels that are missing (NaN), infinite, or infinite in single precision.
 
     Raises:
-        ValueError: Names how many there are and the first row.
+        ValueError: There are such labels; the message gives their number and the first row.
     """
     check_finite(y, name, remedy=FILL_LABELS)
 
 
 def warn_of_one_class(y: Tensor) -> None:
-    """Warn of validation labels that are all the same: their AUC is undefined."""
+    """Warn of constant validation labels, for which AUC is undefined."""
     if len(y) and (y == y[0]).all():
         log.warning(
             "Every validation label is %g, so AUC is undefined (NaN) and no epoch is better "

@@ -1,4 +1,4 @@
-"""Loading by the batch: each batch is one index operation a column, never row by row."""
+"""Loading by the batch: one index operation per column and batch, not row by row."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -12,12 +12,12 @@ from .table import PredictDataset, TorchDataset
 
 
 class BatchIndices(Sampler[Any]):
-    """The row indices of each batch: slices in order, or tensors in a new random order each pass.
+    """Sampler of the row indices of batches: slices in order, or tensors in a random order.
 
     Args:
         n_rows: Number of rows.
-        batch_size: Rows a batch; the last batch has what is left.
-        shuffle: Whether to draw a new order each pass, from torch's global random state.
+        batch_size: Number of rows per batch; the last batch may be smaller.
+        shuffle: Whether to shuffle in each epoch, by torch's global random state.
 
     Example:
         >>> [b.tolist() for b in BatchIndices(5, batch_size=2)]
@@ -35,8 +35,8 @@ class BatchIndices(Sampler[Any]):
     def __iter__(self) -> Iterator[Tensor]:
         order = torch.arange(self.n_rows)
         if self.shuffle:
-            # seeded as torch's RandomSampler is, and as late (this is a generator: at the first
-            # batch, after DataLoader drew its own seed), so that a seed gives torch's order
+            # seeded like torch's RandomSampler and at the same time (at the first batch, after
+            # DataLoader drew its own seed), so that a seed gives the same order as in torch
             generator = torch.Generator()
             generator.manual_seed(int(torch.empty((), dtype=torch.int64).random_().item()))
             order = torch.randperm(self.n_rows, generator=generator)
@@ -45,19 +45,19 @@ class BatchIndices(Sampler[Any]):
 
 
 class TableLoader(DataLoader[Any]):
-    """A `torch.utils.data.DataLoader` that fetches all rows of a batch at once.
+    """A `torch.utils.data.DataLoader` that fetches whole batches.
 
     Args:
-        dataset: A data set that takes a tensor of row indices, such as `TorchDataset`.
-        batch_size: Rows a batch.
-        shuffle: Whether to draw a new order each pass.
-        num_workers: Processes that fetch; 0 fetches in this one, which is fastest for tables in
+        dataset: A data set that is indexed by tensors of row numbers, such as `TorchDataset`.
+        batch_size: Number of rows per batch.
+        shuffle: Whether to shuffle in each epoch.
+        num_workers: Number of worker processes; 0, in this process, is fastest for tables in
             memory.
         **kwargs: Additional arguments of `DataLoader`, such as pin_memory.
 
     Raises:
-        TypeError: A column holds what is no number.
-        ValueError: The rows of a column differ in length; or there is no row to a batch.
+        TypeError: A column is not numeric.
+        ValueError: The rows of a column differ in length, or `batch_size` is below 1.
 
     Example:
         >>> loader = TableLoader(PredictDataset({"user": [3, 4, 5]}), batch_size=2)
@@ -85,7 +85,7 @@ class TableLoader(DataLoader[Any]):
         batches = BatchIndices(n_rows, batch_size, shuffle)
         super().__init__(
             dataset,
-            batch_size=None,  # batches are made by the sampler, not by collating rows
+            batch_size=None,  # the sampler yields batches, so rows are not collated
             sampler=batches,
             num_workers=num_workers,
             collate_fn=as_fetched,
@@ -96,7 +96,7 @@ class TableLoader(DataLoader[Any]):
 
     @property
     def width(self) -> int:
-        """How many numbers a row has, labels aside."""
+        """Number of values per row, without labels."""
         if len(self) == 0:
             return 1
         row = self.dataset[0]
@@ -104,31 +104,31 @@ class TableLoader(DataLoader[Any]):
         return sum(value.numel() for value in (x.values() if isinstance(x, dict) else row)) or 1
 
     def with_batch_size(self, batch_size: int) -> "TableLoader":
-        """A loader of the same rows in other batches."""
+        """Return a loader of the same rows with another batch size."""
         return TableLoader(
             self.dataset, batch_size, self.shuffle, self.num_workers, **self._options
         )
 
     def in_row_order(self) -> "TableLoader":
-        """A loader of the same rows, in the order of the data set."""
+        """Return a loader of the same rows, in the order of the data set."""
         options = {name: value for name, value in self._options.items() if name != "in_order"}
         size = self.batch_size or 1
         return TableLoader(self.dataset, size, False, self.num_workers, **options)
 
 
 def as_fetched(batch: Any) -> Any:
-    """The batch as the data set gave it."""
+    """Return the batch of the data set unchanged."""
     return batch
 
 
 class DataGenerator:
-    """Makes the loaders of training, validation and test from tables with labels.
+    """Creates the loaders of training, validation and test from tables with labels.
 
     Args:
         x: The inputs: a dict of arrays, or a pandas, polars or Arrow table.
         y: The labels, shape (N,), or (N, T) for T tasks.
-        weights: How much each row counts in the loss and in the metrics, shape (N,), each at least
-            0; None where all count alike. Batches are then ``(x, y, weights)``.
+        weights: The weights of rows in the loss and in metrics, shape (N,), at least 0; None means
+            equal weights. With weights, batches are ``(x, y, weights)``.
 
     Example:
         >>> import numpy as np
@@ -155,7 +155,7 @@ class DataGenerator:
         w_val: Any = None,
         w_test: Any = None,
     ) -> tuple[TableLoader, TableLoader | None, TableLoader | None]:
-        """Loaders over a random split of the data, or over tables given for each purpose.
+        """Create loaders over a random split of the data, or over given tables.
 
         Args:
             x_val: Inputs of validation.
@@ -164,17 +164,17 @@ class DataGenerator:
             y_test: Labels of the test.
             split_ratio: Shares of training and validation, such as [0.7, 0.1]; the rest is for
                 testing. Drawn from torch's global random state.
-            batch_size: Rows a batch.
-            num_workers: Processes that fetch; see `TableLoader`.
-            w_val: Weights of the rows of `x_val`; None where all count alike.
+            batch_size: Number of rows per batch.
+            num_workers: Number of worker processes; see `TableLoader`.
+            w_val: Weights of the rows of `x_val`; None means equal weights.
             w_test: Weights of the rows of `x_test`.
 
         Returns:
-            (train, validation, test), only the first shuffled; None in place of a
-            loader for which no table was given.
+            (train, validation, test), with only the first shuffled; None for a loader without
+            a table.
 
         Raises:
-            ValueError: The shares are impossible, both shares and tables were given, or inputs
+            ValueError: The shares are out of range, both shares and tables are given, or inputs
                 without labels, or weights without inputs.
         """
         train: Dataset[Any] = self.dataset
@@ -203,11 +203,11 @@ class DataGenerator:
 
 
 def check_shares(shares: Any) -> None:
-    """Refuse what is no list of numbers from 0 to 1.
+    """Check that shares are a list of numbers from 0 to 1.
 
     Raises:
-        TypeError: It is no list, or one is no number.
-        ValueError: One is below 0 or above 1, or NaN.
+        TypeError: The shares are not a list of numbers.
+        ValueError: A share is below 0, above 1, or NaN.
     """
     if isinstance(shares, str) or not isinstance(shares, Iterable):
         raise TypeError(f"split_ratio must be a list such as [0.7, 0.1], got {shares!r}")
@@ -239,7 +239,7 @@ def random_parts(dataset: Dataset[Any], ratio: Sequence[float]) -> list[Subset[A
     n_train, n_val = (int(n_rows * share) for share in ratio)
     order = torch.randperm(n_rows)
     sizes = [n_train, n_val, n_rows - n_train - n_val]
-    # a Subset looks its indices up with indices[i], which a tensor does for many i at once
+    # as a tensor, because a Subset then looks up the indices of a whole batch at once
     return [Subset(dataset, rows) for rows in order.split(sizes)]
 
 

@@ -1,4 +1,4 @@
-"""Samples for matching models: what a user did before, the item that followed, and negatives."""
+"""Samples for retrieval models: history, target item, and negatives."""
 
 import logging
 from collections.abc import Sequence
@@ -31,30 +31,30 @@ def generate_seq_feature_match(
     neg_ratio: int = 0,
     min_item: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Make matching samples of every interaction that has a history, the last of each user to test.
+    """Create retrieval samples of every interaction with a history; the last of a user is for test.
 
-    The history of a target is all that the user did before it, in the order of time (interactions
-    of one moment in the order of the rows). Ids stay what they are. Negatives are drawn from all
+    The history of a target are all earlier interactions of the user, in the order of time (ties in
+    the order of the rows). Ids are not encoded. Negatives are drawn from all
     items but the target, with the probabilities of `negative_sample`. Samples are in random order.
 
     Reproducible under `numpy.random.seed` (the negatives) and `random.seed` (the order).
 
     Args:
-        data: One interaction a row; it stays as it is.
+        data: One interaction per row; it is not changed.
         user_col: Column of the user.
         item_col: Column of the item.
         time_col: Column of the time, in any unit that can be sorted.
-        item_attribute_cols: Columns of the item's attributes; each gets a history too.
+        item_attribute_cols: Columns of item attributes, each of which gets a history, too.
         sample_method: Method of `negative_sample`: 0 uniform, 1 as word2vec, 2 logarithmic, 3 RALM.
         mode: The training mode: 0 point-wise, 1 pair-wise, 2 list-wise.
         neg_ratio: Negatives for each target; 0 means one in mode 1.
-        min_item: Users with fewer interactions give no samples.
+        min_item: Users with fewer interactions are skipped.
 
     Returns:
         (train, test) with the columns `<user>`, `<item>` (the target), `hist_<item>` (arrays),
         `histlen_<item>` and `hist_<attribute>` for each attribute; then, by mode,
 
-        0: `label`, 1 for a target; each is joined by `neg_ratio` rows with another item and 0;
+        0: `label`, 1 for a target, which is followed by `neg_ratio` negative rows with label 0;
         1: `neg_items`, one negative; each target comes in `neg_ratio` rows;
         2: `neg_items`, arrays of `neg_ratio` negatives.
 
@@ -97,7 +97,7 @@ def generate_seq_feature_match(
 
 
 class _Samples:
-    """Makes rows of a user, an item and the history before it."""
+    """Creates rows of a user, an item and a history."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class _Samples:
         }
 
     def before(self, t: Ids, last: dict[str, Array], item: Array | None = None) -> pd.DataFrame:
-        """A row for each place t: its item or another, the history before it, the last column."""
+        """Return a row for each position t: its item or a negative, history, last column."""
         start, item_col = self.order.start.take(t), self.item_col
         columns = {
             self.user_col: self.series[self.user_col].take(t),
@@ -131,7 +131,7 @@ class _Samples:
 def _train(
     samples: _Samples, t: Ids, negatives: Array, mode: int, shuffle: np.random.Generator
 ) -> pd.DataFrame:
-    """The rows of the targets at places t with their negatives, shape (len(t), n), in new order."""
+    """Return the rows of the targets at positions t with negatives (len(t), n), shuffled."""
     n = negatives.shape[1]
     rows_of_each = (1 + n, n, 1)[mode]
     number = shuffle.permutation(len(t) * rows_of_each)
@@ -147,7 +147,7 @@ def _train(
 
 
 def _negatives(items: pd.Series, row: Ids, n: int, method: int) -> Array:
-    """For the item in each of these rows draw n others, shape (len(row), n)."""
+    """Draw n negatives for the item of each row, shape (len(row), n)."""
     code, catalogue = pd.factorize(items)
     rng = numpy_generator()
     p = popularity(np.bincount(code), method) if len(items) else np.empty(0)
@@ -171,17 +171,17 @@ def gen_model_input(
     padding: str = "pre",
     truncating: str = "pre",
 ) -> dict[str, Array]:
-    """Join samples with what is known of their users and items, as the arrays that models take.
+    """Join samples with user and item profiles to the input arrays of models.
 
     Args:
-        df: N samples, such as `generate_seq_feature_match` makes.
+        df: N samples, as returned by `generate_seq_feature_match`.
         user_profile: One row for each user.
         user_col: Column of the user in both.
         item_profile: One row for each item.
         item_col: Column of the item in both.
-        seq_max_len: Length L that sequences are brought to: the columns `hist_…` and `tag_…`.
-        padding: Where a shorter sequence is filled up with 0; see `pad_sequences`.
-        truncating: Which end of a longer one is cut off; see `pad_sequences`.
+        seq_max_len: Length L of padded sequences: the columns `hist_…` and `tag_…`.
+        padding: The side of padding; see `pad_sequences`.
+        truncating: The side of truncation; see `pad_sequences`.
 
     Returns:
         The columns by name, in the order of `df`, `user_profile`, `item_profile`: arrays of shape

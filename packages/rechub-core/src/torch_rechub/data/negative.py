@@ -1,6 +1,6 @@
-"""Items that a user did not choose: drawn uniformly, by popularity, or outside a history.
+"""Negative sampling: uniform, by popularity, or outside a history.
 
-Nothing here draws until it hits: each draw is exact at the first try, so none can hang.
+There is no rejection sampling: each draw is exact at the first try, so that no call can hang.
 """
 
 import random
@@ -20,7 +20,7 @@ Ids = npt.NDArray[np.int64]
 def negative_sample(
     items_cnt_order: Mapping[Any, float] | pd.Series, ratio: int, method_id: int = 0
 ) -> npt.NDArray[Any]:
-    """Draw items, with replacement, by how popular they are.
+    """Draw items by popularity, with replacement.
 
     With c_i the count of item i, r_i its rank by count (0 for the most popular) and N the number of
     items, the probability of an item is
@@ -34,7 +34,7 @@ def negative_sample(
 
     Args:
         items_cnt_order: The count of each item: a dict, or a Series as of `value_counts`.
-        ratio: How many to draw.
+        ratio: Number of draws.
         method_id: One of the methods above.
 
     Returns:
@@ -60,7 +60,7 @@ def negative_sample(
 
 
 def popularity(counts: npt.ArrayLike, method_id: int) -> Floats:
-    """The probability of each item by one of the methods of `negative_sample`.
+    """Return the probability of each item by a method of `negative_sample`.
 
     Args:
         counts: The count of each item, shape (N,).
@@ -102,24 +102,24 @@ def draw(rng: np.random.Generator, p: Floats, size: int) -> Ids:
     Args:
         rng: Source of randomness.
         p: Probabilities, shape (N,).
-        size: How many to draw.
+        size: Number of draws.
     """
     share, other = _alias_table(p)
     drawn = np.empty(size, dtype=np.int64)
-    for part in np.split(drawn, range(BLOCK, size, BLOCK)):  # what is in between stays in a cache
+    for part in np.split(drawn, range(BLOCK, size, BLOCK)):  # in chunks that fit into the cache
         u = rng.random(len(part))
         u *= len(p)
-        place = np.minimum(u.astype(np.int64), len(p) - 1)  # where rounding reached the very end
+        place = np.minimum(u.astype(np.int64), len(p) - 1)  # rounding may give N
         u -= place
         part[:] = np.where(u < share.take(place), place, other.take(place))
     return drawn
 
 
 def _alias_table(p: Floats) -> tuple[Floats, Ids]:
-    """N stretches of one size, each of at most two positions: draws need no search.
+    """Build the table of Walker's alias method, with which a draw takes constant time.
 
     Returns:
-        How much of stretch i is i's own, shape (N,), and whose the rest is, shape (N,).
+        The share of column i that belongs to i, shape (N,), and the alias for the rest, shape (N,).
 
     Reference:
         Walker, An Efficient Method for Generating Discrete Random Variables with General
@@ -135,12 +135,12 @@ def _alias_table(p: Floats) -> tuple[Floats, Ids]:
         share[i] = rest[i]
         if rest[j] < 1:
             small.append(large.pop())
-    share[small + large] = 1.0  # what is left was 1 but for rounding
+    share[small + large] = 1.0  # the rest is 1 up to rounding
     return share, other
 
 
 def draw_others(rng: np.random.Generator, p: Floats, avoid: Ids) -> Ids:
-    """For each given position draw another one, with the probabilities that this leaves.
+    """Draw a different position for each given one, with the renormalized probabilities.
 
         p(j | i) = p_j / (1 - p_i)  for j ≠ i
 
@@ -158,16 +158,16 @@ def draw_others(rng: np.random.Generator, p: Floats, avoid: Ids) -> Ids:
     if len(p) < 2 and avoid.size:
         raise ValueError("there is one item only, so that no other can be drawn as a negative")
     up_to = np.cumsum(p)
-    # Draw from [0, 1) without the stretch of i, then step over that stretch.
+    # draw from [0, 1 − p_i), then skip the interval of i
     below = (up_to - p)[avoid]
     u = rng.random(avoid.shape) * (up_to[-1] - p[avoid])
     other = _places(up_to, np.where(u < below, u, u + p[avoid]))
-    return np.where(other == avoid, (avoid + 1) % len(p), other)  # where rounding landed on i
+    return np.where(other == avoid, (avoid + 1) % len(p), other)  # rounding may give i
 
 
 def _places(up_to: Floats, u: Floats) -> Ids:
     place = np.searchsorted(up_to, u, side="right")
-    return np.minimum(place, len(up_to) - 1)  # where rounding reached the very end
+    return np.minimum(place, len(up_to) - 1)  # rounding may give N
 
 
 def draw_unseen(
@@ -178,10 +178,10 @@ def draw_unseen(
     of_user: Ids,
     user_ids: Any,
 ) -> Ids:
-    """For each user named, draw an item uniformly from those that it never interacted with.
+    """Draw an item for each user, uniformly from those without an interaction.
 
     Args:
-        rng: Source of randomness.
+        rng: The random generator.
         user: Users 0 to U - 1 of the interactions, shape (N,).
         item: Items 1 to `n_items` of the interactions, shape (N,).
         n_items: Number of items.
@@ -192,7 +192,7 @@ def draw_unseen(
         Items, shape (M,).
 
     Raises:
-        ValueError: One of these users has interacted with every item.
+        ValueError: A user has interacted with every item.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -210,7 +210,7 @@ def draw_unseen(
             f"user {user_ids[of_user[n_unseen == 0][0]]} has interacted with each of the {n_items} "
             "items, so that none is left for a negative sample: drop the user's rows"
         )
-    # The k-th item seen has item - 1 - k unseen ones below it. The r-th unseen item (from 0)
+    # The k-th seen item has item - 1 - k unseen ones below it. The r-th unseen item (from 0)
     # therefore lies above just those seen items that have at most r unseen ones below them.
     unseen_below = item - 1 - (np.arange(len(item)) - first[user])
     r = rng.integers(n_unseen)
@@ -245,10 +245,10 @@ def neg_sample(click_hist: Iterable[int], item_size: int) -> int:
 
 
 def numpy_generator() -> np.random.Generator:
-    """A generator that `numpy.random.seed` makes reproducible."""
+    """Return a NumPy generator seeded by `numpy.random.seed`."""
     return np.random.default_rng(np.random.randint(2**63 - 1, dtype=np.int64))  # noqa: NPY002
 
 
 def python_generator() -> np.random.Generator:
-    """A generator that `random.seed` makes reproducible."""
+    """Return a NumPy generator seeded by `random.seed`."""
     return np.random.default_rng(random.getrandbits(64))

@@ -1,4 +1,4 @@
-"""Rows of different lengths, brought to one length and into one array."""
+"""Padding and truncation of sequences to an array."""
 
 import operator
 from collections.abc import Iterable, Sequence
@@ -23,22 +23,21 @@ def pad_sequences(
     truncating: str = "pre",
     value: Any = 0.0,
 ) -> Array:
-    """Bring N sequences to one length L: the longer ones are cut, the shorter ones filled up.
+    """Pad or truncate N sequences to length L.
 
     Args:
         sequences: N lists, tuples or arrays, each of one dimension.
-        maxlen: The length L; None means that of the longest sequence.
-        dtype: Type of the result; fractions are cut off where it is an integer type.
-        padding: Where the filling goes: "pre", before the sequence, or "post", after it.
-        truncating: Which end of a longer sequence is cut off: "pre" keeps the last L elements,
-            "post" the first L.
+        maxlen: The length L; None means the length of the longest sequence.
+        dtype: Type of the result; an integer type truncates fractions.
+        padding: "pre" pads before the sequence, "post" after it.
+        truncating: "pre" removes the beginning of longer sequences, "post" the end.
         value: The padding value.
 
     Returns:
         Array of shape (N, L).
 
     Raises:
-        ValueError: An argument is not as above, or an element does not fit the dtype.
+        ValueError: An argument has another value, or an element does not fit the dtype.
 
     Example:
         >>> pad_sequences([[1, 2, 3], [4]], maxlen=2)
@@ -58,7 +57,7 @@ def pad_sequences(
     width = int(lengths.max(initial=0)) if maxlen is None else maxlen
     kept = slice(-width, None) if truncating == "pre" and width else slice(width)
     out = np.full((len(rows), width), value, dtype=dtype)
-    for first in range(0, len(rows), _CHUNK):  # so that what lies between stays in the cache
+    for first in range(0, len(rows), _CHUNK):  # in chunks that fit into the cache
         chunk = slice(first, first + _CHUNK)
         length = np.minimum(lengths[chunk], width)[:, None]
         flat = _flat(
@@ -70,7 +69,7 @@ def pad_sequences(
 
 
 def stacked(values: Array) -> Array:
-    """An object array of equally long rows as one array of shape (N, L, …); others as they are.
+    """Stack an object array of rows of equal length to shape (N, L, …); return others unchanged.
 
     Example:
         >>> column = np.empty(2, dtype=object)
@@ -93,7 +92,7 @@ def stacked(values: Array) -> Array:
             flat = np.concatenate(rows)
         else:
             flat = np.array(list(chain.from_iterable(rows)))
-    except ValueError:  # the elements of a row are rows themselves, of different lengths
+    except ValueError:  # the rows contain lists of different lengths
         return values
     return flat.reshape(len(rows), lengths[0], *flat.shape[1:])
 
@@ -107,11 +106,11 @@ def _lengths(rows: list[Any]) -> npt.NDArray[np.int64]:
 
 
 def _flat(rows: list[Any], total: int, dtype: np.dtype[Any]) -> Array:
-    """The elements of all rows in one array of this dtype."""
+    """Concatenate the elements of all rows to an array of the dtype."""
     if set(map(type, rows)) == {np.ndarray}:
         flat: Array = np.concatenate(rows)
     elif dtype.kind in "biuf":
-        # older versions of NumPy let their own integers wrap in a narrow type
+        # older versions of NumPy wrap integers silently in a narrow type
         wide = np.dtype(np.int64) if dtype.kind in "iu" and dtype.itemsize < 8 else dtype
         try:
             flat = np.fromiter(chain.from_iterable(rows), dtype=wide, count=total)

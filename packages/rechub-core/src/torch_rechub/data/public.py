@@ -1,7 +1,7 @@
-"""Public data sets: fetched on first use, checked on every load, never part of this package.
+"""Public data sets: downloaded on first use, verified on every load, not part of this package.
 
-To add one: a frozen dataclass of its frames, a `Source` for each place it can be had from (how to
-fetch the archive, how to check and read it), and one function that hands them to `load_archive`.
+To add one, define a frozen dataclass of its frames, a `Source` for each download location (how to
+fetch, verify and read the archive), and a function that passes them to `load_archive`.
 """
 
 import csv
@@ -77,7 +77,7 @@ class MovieLens100K:
         """The ratings as a click log with user and item side features, for ranking models.
 
         Args:
-            min_rating: Ratings from this one on are clicks.
+            min_rating: Ratings of at least this value are clicks.
 
         Returns:
             x, the columns `user_id`, `item_id`, `age`, `gender`, `occupation`, `release_year`,
@@ -98,13 +98,13 @@ class MovieLens100K:
 
 
 def _ids(values: "pd.Series[Any]") -> Ints:
-    """Ids from 1, in the order of the values; 0 where there is none."""
+    """Encode values as ids from 1, in sorted order; 0 for missing values."""
     codes, _ = pd.factorize(values, sort=True)
     return codes.astype(np.int64) + 1
 
 
 def _padded_ids(values: "pd.Series[Any]") -> Ints:
-    """A row of ids for each tuple of values, filled up with 0."""
+    """Encode each tuple of values as a row of ids, padded with 0."""
     id_of = {value: i for i, value in enumerate(sorted(set(chain.from_iterable(values))), 1)}
     width = max(map(len, values))
     rows = [[id_of[v] for v in row] + [0] * (width - len(row)) for row in values]
@@ -126,7 +126,7 @@ def movielens_100k(cache_dir: str | os.PathLike[str] | None = None) -> MovieLens
     or GroupLens endorses you. Full terms: https://files.grouplens.org/datasets/movielens/
 
     Args:
-        cache_dir: Where archives are kept. Default: `$TORCH_RECHUB_HOME`, else
+        cache_dir: The cache folder of archives. Default: `$TORCH_RECHUB_HOME`, else
             `$XDG_CACHE_HOME/torch_rechub`, else `~/.cache/torch_rechub`.
 
     Returns:

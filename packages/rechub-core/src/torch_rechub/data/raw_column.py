@@ -1,4 +1,4 @@
-"""Columns that cannot be tensors, such as text or lists of several lengths."""
+"""Columns that cannot be tensors, such as text or lists of different lengths."""
 
 import operator
 from collections.abc import Iterator, Sequence
@@ -9,13 +9,13 @@ import torch
 
 
 class RawColumn(Sequence[Any]):
-    """The rows of a column as they were given, for a `collate_fn` of the user.
+    """The unconverted rows of a column, for a custom `collate_fn`.
 
     ``column[i]`` is row i, ``column[indices]`` a list of rows.
 
     Args:
-        values: One row a sample: a list, a tuple or an array.
-        name: Of the column, for messages.
+        values: One row per sample: a list, a tuple or an array.
+        name: The name of the column, for messages.
 
     Example:
         >>> column = RawColumn([[1, 2], [3]], "history")
@@ -33,7 +33,7 @@ class RawColumn(Sequence[Any]):
         return iter(self.values)
 
     def __getitem__(self, index: Any) -> Any:
-        """The row at `index`, or a list of those at a slice, a list, an array or a tensor."""
+        """Return the row at `index`, or a list of rows for a slice, list, array or tensor."""
         if isinstance(index, slice):
             return [self.values[i] for i in range(len(self))[index]]
         if np.ndim(index) == 0:

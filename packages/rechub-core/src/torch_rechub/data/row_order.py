@@ -1,4 +1,4 @@
-"""The order of rows: loaders that are read whole, and in the order of their data set."""
+"""Row order: loaders that read all rows, in the order of their data set."""
 
 import logging
 from collections.abc import Iterable
@@ -26,15 +26,15 @@ _KEPT = (
 
 
 def in_row_order(loader: Iterable[Any]) -> Iterable[Any]:
-    """A loader of the same data set that reads each row once, in order; one that does as it is.
+    """Return a loader of the same data set that reads each row once, in order.
 
-    A loader that shuffles is replaced by one that does not, one that drops the last rows by one
-    that keeps them, and several workers of an `IterableDataset`, which mix its batches, by one. An
-    iterable that is no `DataLoader` is returned as it is.
+    Shuffling, `drop_last` and several workers of an `IterableDataset`, which mix its batches, are
+    switched off. A loader that needs no change, and an iterable other than a `DataLoader`, are
+    returned unchanged.
 
     Raises:
-        ValueError: A sampler leaves rows out or repeats them; or the loader is of a subclass of
-            `DataLoader` that cannot be made anew.
+        ValueError: A sampler omits or repeats rows, or the loader has a subclass of `DataLoader`
+            that cannot be recreated.
 
     Example:
         >>> from torch_rechub.data.table import PredictDataset
@@ -54,10 +54,10 @@ def in_row_order(loader: Iterable[Any]) -> Iterable[Any]:
 
 
 def with_every_row(loader: Iterable[Any]) -> Iterable[Any]:
-    """A loader of the same rows that keeps the last batch where `drop_last` drops it.
+    """Return a loader of the same rows with `drop_last` switched off.
 
     Raises:
-        ValueError: It is of a subclass of `DataLoader` that cannot be made anew.
+        ValueError: The loader has a subclass of `DataLoader` that cannot be recreated.
     """
     if not isinstance(loader, DataLoader) or not _drops_last(loader):
         return loader
@@ -78,11 +78,12 @@ def _drops_last(loader: DataLoader[Any]) -> bool:
 
 
 def _is_in_order(loader: DataLoader[Any]) -> bool:
-    """Whether a loader is known to give each row once, in order."""
+    """Whether a loader is known to yield each row once, in order."""
     several = loader.num_workers > 1
     if isinstance(loader.dataset, IterableDataset):
         return not several and not loader.drop_last
-    if several and not getattr(loader, "in_order", True):  # a worker's batch comes when it is done
+    # workers of an iterable data set yield batches in any order
+    if several and not getattr(loader, "in_order", True):
         return False
     batches, sampler = loader.batch_sampler, loader.sampler
     if type(batches) is BatchSampler:
@@ -96,10 +97,10 @@ def _is_in_order(loader: DataLoader[Any]) -> bool:
 
 
 def _ordered_draw(loader: DataLoader[Any]) -> tuple[int | None, Sampler[Any]]:
-    """The batch size and the sampler that read a loader's data set in order.
+    """Return a batch size and a sampler that read the data set of a loader in order.
 
     Raises:
-        ValueError: Its own sampler leaves rows out or repeats them.
+        ValueError: The sampler of the loader omits or repeats rows.
     """
     n_rows, batches, sampler = _n_rows(loader), loader.batch_sampler, loader.sampler
     in_order: Sampler[Any] = SequentialSampler(range(n_rows))
@@ -115,19 +116,20 @@ def _ordered_draw(loader: DataLoader[Any]) -> tuple[int | None, Sampler[Any]]:
 
 
 def _check_draws(sampler: Iterable[Any], n_rows: int) -> int:
-    """Refuse a sampler, of rows or of batches, that does not draw each row once.
+    """Refuse a sampler of rows or batches that does not draw each row once.
 
     Returns:
-        The rows of its largest batch.
+        The size of the largest batch.
 
     Raises:
-        ValueError: It leaves rows out or repeats them.
+        ValueError: The sampler omits or repeats rows.
     """
     whole = isinstance(sampler, RandomSampler) and sampler.num_samples == n_rows
     if whole and not sampler.replacement:  # type: ignore[attr-defined]
         return 1
     times, drawn, largest = np.zeros(n_rows, dtype=np.int64), 0, 1
-    with torch.random.fork_rng(devices=[]):  # the draw is not one of those of training
+    # this draw must not change the random state of training
+    with torch.random.fork_rng(devices=[]):
         for given in sampler:
             rows = np.atleast_1d(np.asarray(given))
             np.add.at(times, rows, 1)
@@ -150,10 +152,10 @@ def _n_rows(loader: DataLoader[Any]) -> int:
 def _remade(
     loader: DataLoader[Any], batch_size: int | None, sampler: Any = None, **changes: Any
 ) -> DataLoader[Any]:
-    """A loader of the same data set, with another sampler, and without `drop_last`.
+    """Recreate a loader with another sampler and without `drop_last`.
 
     Raises:
-        ValueError: The loader is of a subclass.
+        ValueError: The loader has a subclass of `DataLoader`.
     """
     if type(loader) is not DataLoader:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Histories of items written in semantic ids, for models that generate the next item's id."""
+"""Histories as semantic ids, for models that generate the semantic id of the next item."""
 
 import json
 import logging
@@ -17,28 +17,28 @@ from .trie import Trie
 log = logging.getLogger("torch_rechub")
 
 Sample = dict[str, str]
-IGNORED = -100  # labels that torch's cross-entropy leaves out
+IGNORED = -100  # the label that torch's cross-entropy ignores
 
 
 class TigerSeqDataset(Dataset[Sample]):
-    """Samples of a history and the item after it, both as text of semantic-id tokens.
+    """Samples of a history and the next item, both as text of semantic-id tokens.
 
-    Of a user's items i_1 … i_n, the last is for testing, the last but one for validation, and every
-    earlier one for training; each with the items before it. An item without any before it is no
-    sample. Items of the same tokens cannot be told apart by what is generated; a warning says so.
+    Of a user's items i_1 … i_n, the last is for testing, the last but one for validation, and the
+    earlier ones for training, each with the items before it as history. The first item has no
+    history and is not a sample. Items with the same tokens are reported, because generated tokens
+    cannot distinguish them.
 
     Args:
         inters_json: The items of each user in the order of time, or a JSON file of them:
             {"user": [item, …]}.
         indices_json: The tokens of each item, or a JSON file of them, as
             `RQVAEModel.generate_semantic_ids` makes them: {"item": ["<a_3>", "<b_7>", …]}.
-        max_his_len: Items of a history, the last ones; 0 keeps all.
+        max_his_len: Largest number of items in a history, the last ones; 0 means no limit.
         mode: "train", "valid" or "test".
-        sample_num: How many samples to keep, drawn at random, reproducible under `random.seed`; 0
-            keeps all.
+        sample_num: Number of samples, drawn at random under `random.seed`; 0 keeps all.
 
     Raises:
-        UnknownChoiceError: `mode` is another.
+        UnknownChoiceError: `mode` has another value.
         ValueError: There are fewer samples than `sample_num`.
         KeyError: A user has an item without tokens.
 
@@ -65,7 +65,7 @@ class TigerSeqDataset(Dataset[Sample]):
         self.max_his_len, self.mode, self.sample_num = max_his_len, mode, sample_num
         self.inters, indices = _read(inters_json), _read(indices_json)
         self.indices = {str(item): list(tokens) for item, tokens in indices.items()}
-        self._names = list(indices)  # of the items, as they were given
+        self._names = list(indices)  # the items as given
         _warn_of_shared(self.indices)
         self.inter_data = [sample for items in self.inters.values() for sample in self._of(items)]
         if sample_num > 0:
@@ -77,7 +77,7 @@ class TigerSeqDataset(Dataset[Sample]):
             self.inter_data = [self.inter_data[i] for i in drawn]
 
     def _of(self, items: Sequence[Any]) -> Iterator[Sample]:
-        """The samples of one user."""
+        """Return the samples of a user."""
         texts = [self._text(item) for item in items]
         n = len(texts)
         targets = {"train": range(1, n - 2), "valid": [n - 2], "test": [n - 1]}[self.mode]
@@ -98,19 +98,19 @@ class TigerSeqDataset(Dataset[Sample]):
         return self.inter_data[index]
 
     def get_new_tokens(self) -> list[str]:
-        """All tokens of semantic ids, sorted: add them to the tokenizer."""
+        """Return all tokens of semantic ids, sorted, to add them to a tokenizer."""
         return sorted({token for tokens in self.indices.values() for token in tokens})
 
     def get_all_items(self, as_list: bool = False) -> set[str] | list[str]:
-        """The text of every item: a set, or a list in the order of `indices_json`."""
+        """Return the text of every item: a set, or a list in the order of `indices_json`."""
         texts = ["".join(tokens) for tokens in self.indices.values()]
         return texts if as_list else set(texts)
 
     def make_tokenizer(self) -> Any:
-        """A tokenizer of transformers that knows the tokens of semantic ids and no other word.
+        """Create a tokenizer of transformers with the tokens of semantic ids only.
 
-        For a model that is trained from the beginning; a pretrained one has a tokenizer of its own,
-        to which `get_new_tokens` are added.
+        It is for models trained from scratch; for pretrained ones, add `get_new_tokens` to their
+        tokenizer.
 
         Raises:
             ImportError: transformers is missing.
@@ -142,14 +142,14 @@ class TigerSeqDataset(Dataset[Sample]):
         )
 
     def get_items_fn(self, tokenizer: Any) -> Callable[[Sequence[int]], list[Any]]:
-        """A function that reads items out of token numbers: of histories, of labels, generated.
+        """Return a function that decodes token numbers to items.
 
         Args:
-            tokenizer: Knows the tokens of `get_new_tokens`.
+            tokenizer: A tokenizer with the tokens of `get_new_tokens`.
 
         Returns:
-            Maps the numbers of tokens to the items, named as in `indices_json`, whose ids follow
-            one another there; numbers that are no codes, such as padding, are passed over.
+            A function from token numbers to the sequence of items, as named in `indices_json`;
+            other tokens, such as padding, are skipped.
 
         Raises:
             ValueError: The tokenizer does not know a token.
@@ -178,7 +178,7 @@ class TigerSeqDataset(Dataset[Sample]):
         return items
 
     def _numbers(self, tokenizer: Any) -> dict[str, int]:
-        """The number of each token of semantic ids."""
+        """Return the number of each token of semantic ids."""
         tokens = self.get_new_tokens()
         numbers = dict(zip(tokens, tokenizer.convert_tokens_to_ids(tokens), strict=True))
         unknown = [t for t, i in numbers.items() if i is None or i == tokenizer.unk_token_id]
@@ -190,14 +190,14 @@ class TigerSeqDataset(Dataset[Sample]):
         return numbers
 
     def get_prefix_allowed_tokens_fn(self, tokenizer: Any) -> Callable[[int, Tensor], list[int]]:
-        """A function that lets `generate` of transformers make the ids of known items only.
+        """Return a function that constrains `generate` of transformers to ids of known items.
 
         Args:
-            tokenizer: Knows the tokens of `get_new_tokens`.
+            tokenizer: A tokenizer with the tokens of `get_new_tokens`.
 
         Returns:
-            Maps the number of a row and its tokens so far, the decoder's start token first, to the
-            tokens that may follow: those of some item, then the end of the sequence.
+            A function from the number of a row and its tokens so far, with the decoder's start
+            token first, to the tokens that may follow.
 
         Raises:
             ValueError: The tokenizer does not know a token.
@@ -208,14 +208,14 @@ class TigerSeqDataset(Dataset[Sample]):
         return lambda batch_id, sentence: trie.get(sentence.tolist()[1:]) or [end]
 
     def get_collate_fn(self, tokenizer: Any) -> Callable[[Sequence[Sample]], dict[str, Tensor]]:
-        """The `collate_fn` of a `DataLoader`: makes a batch of samples.
+        """Return the `collate_fn` for a `DataLoader`.
 
         Args:
-            tokenizer: A tokenizer of transformers that ends a text with its end token.
+            tokenizer: A tokenizer of transformers that appends its end token to a text.
 
         Returns:
-            Maps samples to `input_ids` and `attention_mask` (B, L), and `labels` (B, M + 1), which
-            are −100, not counted in a loss, where they are padded.
+            A function from samples to `input_ids` and `attention_mask` (B, L), and `labels`
+            (B, M + 1), with −100, which losses ignore, for padding.
         """
 
         def collate(samples: Sequence[Sample]) -> dict[str, Tensor]:
@@ -236,7 +236,7 @@ class TigerSeqDataset(Dataset[Sample]):
 
 
 def _read(table: Mapping[Any, Any] | FilePath) -> Mapping[Any, Any]:
-    """A table, or that of a JSON file."""
+    """Return a table, or read it from a JSON file."""
     if isinstance(table, Mapping):
         return table
     found: Mapping[Any, Any] = json.loads(Path(table).read_text(encoding="utf-8"))
@@ -244,7 +244,7 @@ def _read(table: Mapping[Any, Any] | FilePath) -> Mapping[Any, Any]:
 
 
 def _warn_of_shared(indices: Mapping[str, Sequence[str]]) -> None:
-    """Warn of items of the same tokens."""
+    """Warn of items with the same tokens."""
     shared = len(indices) - len({tuple(tokens) for tokens in indices.values()})
     if shared:
         log.warning(

@@ -1,4 +1,4 @@
-"""Sequences of tokens in memory, each with the token that follows."""
+"""Sequences of tokens in memory, each with the next token."""
 
 from typing import Any
 
@@ -10,21 +10,21 @@ from .table import Column, Index, check_tensors, to_column, to_tensor
 
 
 class SeqDataset(Dataset[Any]):
-    """Sequences of tokens, each with the token that follows.
+    """A data set of sequences of tokens, each with the next token.
 
     ``dataset[i]`` is one sequence, ``dataset[indices]`` (a slice, a list or a tensor) many at once:
     ``(seq_tokens, seq_positions, seq_time_diffs, target)`` either way, tensors of int64. Sequences
-    of several lengths are for the `collate_fn` of a `torch.utils.data.DataLoader`.
+    of different lengths need a `collate_fn` of a `torch.utils.data.DataLoader`.
 
     Args:
-        seq_tokens: Ids of the tokens, shape (N, L), or N lists of several lengths.
-        seq_positions: The position of each in its sequence, likewise.
+        seq_tokens: Ids of the tokens, shape (N, L), or N lists of different lengths.
+        seq_positions: The position of each token in its sequence, in the same shape.
         targets: The id of the token to predict, shape (N,).
-        seq_time_diffs: The time difference of each, as the model takes it, like the tokens.
+        seq_time_diffs: The time difference of each token, in the same shape.
 
     Raises:
-        TypeError: Something is no number.
-        ValueError: The shapes do not fit together, or an id is no whole number.
+        TypeError: An argument is not numeric.
+        ValueError: The shapes do not match, or an id is not a whole number.
 
     Example:
         >>> SeqDataset([[5, 6], [7, 8]], [[0, 1], [0, 1]], [7, 9], [[60, 5], [9, 1]])[0]
@@ -57,7 +57,7 @@ class SeqDataset(Dataset[Any]):
         return len(self.targets)
 
     def __getitem__(self, index: Index) -> tuple[Any, Any, Any, Tensor]:
-        """The sequences at `index`, and their targets."""
+        """Return the sequences at `index`, and their targets."""
         sequences = (self.seq_tokens, self.seq_positions, self.seq_time_diffs)
         tokens, positions, time_diffs = (_whole_numbers(column[index]) for column in sequences)
         return tokens, positions, time_diffs, self.targets[index].long()
@@ -68,7 +68,7 @@ class SeqDataset(Dataset[Any]):
 
 
 def _check_alike(tokens: Column, other: Column, name: str) -> None:
-    """Refuse what is not of one number a token."""
+    """Refuse arguments without one number per token."""
     if isinstance(tokens, Tensor) and isinstance(other, Tensor):
         if tokens.shape != other.shape:
             raise ValueError(
@@ -84,7 +84,7 @@ def _check_alike(tokens: Column, other: Column, name: str) -> None:
 
 
 def _check_times(time_diffs: Tensor) -> None:
-    """Refuse time differences that are no numbers, or are beyond int64, which holds them."""
+    """Refuse time differences that are not numbers, or are beyond int64."""
     check_finite(time_diffs, "column 'seq_time_diffs'")
     for value in extremes(time_diffs):
         if abs(value) >= 2**63:
@@ -92,7 +92,7 @@ def _check_times(time_diffs: Tensor) -> None:
 
 
 def _whole_numbers(rows: Any) -> Any:
-    """Rows as int64: a tensor, or a list of them where they differ in length."""
+    """Convert rows to int64: a tensor, or a list of tensors if they differ in length."""
     if isinstance(rows, Tensor):
         return rows.long()
     if len(rows) and hasattr(rows[0], "__len__") and not isinstance(rows[0], str):

@@ -1,4 +1,4 @@
-"""Samples for ranking models that read a history: what came before, a target, and its label."""
+"""Samples for ranking models with histories: history, target, and label."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,31 +30,31 @@ def generate_seq_feature(
     *,
     inplace: bool = True,
 ) -> Frames:
-    """Make ranking samples of every interaction that has a history, with a negative for each.
+    """Create a positive and a negative ranking sample of every interaction with a history.
 
-    Users, items and attributes become ids: the rank of the value among the distinct ones of its
-    column, from 1. So do the columns of `data` itself, unless `inplace=False`: a vocabulary then
-    needs `data[column].max() + 1` ids, or `data[column].nunique() + 1` either way. The history of a
-    target is the `max_len` interactions of the user before it, in the order of time (those of one
-    moment in the order of the rows), filled up with 0 at the right. The negative is drawn uniformly
-    from the items that the user never interacted with, before or after. The last interaction of a
-    user is for testing, the last but one for validation, all others for training.
+    Users, items and attributes are encoded as ids: the rank of the value among the distinct ones of
+    its column, from 1. With `inplace=True` the columns of `data` are encoded, too. The vocabulary
+    size is `data[column].nunique() + 1`. The history of a target are the last `max_len` earlier
+    interactions of the user, in the order of time (ties in the order of the rows), padded with 0 on
+    the right. The negative is drawn uniformly from the items without any interaction of the user.
+    The last interaction of a user is for testing, the last but one for validation, all others for
+    training.
 
     Reproducible under `random.seed`.
 
     Args:
-        data: One interaction a row.
+        data: One interaction per row.
         user_col: Column of the user.
         item_col: Column of the item.
         time_col: Column of the time, in any unit that can be sorted.
-        item_attribute_cols: Columns of the item's attributes; where the rows of an item differ, the
-            last one counts as the attribute of a target.
-        min_item: Users with fewer interactions give no samples.
-        shuffle: Whether to put the samples in random order; otherwise they are sorted by user, then
-            by time, each negative after its positive.
+        item_attribute_cols: Columns of item attributes; if the rows of an item differ, the last one
+            is the attribute of a target.
+        min_item: Users with fewer interactions are skipped.
+        shuffle: Whether to shuffle the samples; otherwise they are sorted by user, then by time,
+            with each negative after its positive.
         max_len: Length L of the histories.
-        inplace: Whether to replace the columns of `data` by the ids as well, all of them. Doing so
-            to a frame of ids changes nothing.
+        inplace: Whether to replace the columns of `data` by the ids. Encoding a frame of such ids
+            again does not change it.
 
     Returns:
         (train, validation, test) with the columns `label` (1 or 0), `target_<item>`, `<user>`,
@@ -63,7 +63,7 @@ def generate_seq_feature(
 
     Raises:
         KeyError: A column is missing.
-        TypeError: A column to be replaced holds what has no order, such as lists.
+        TypeError: A column to be encoded holds values without an order, such as lists.
         ValueError: A user, an item or a time is missing, or a user has interacted with every item.
 
     Example:
@@ -103,19 +103,19 @@ def create_seq_features(
     *,
     inplace: bool = True,
 ) -> Frames:
-    """Make ranking samples as `generate_seq_feature` does, under the names of items and categories.
+    """Create ranking samples as `generate_seq_feature`, for items and categories.
 
     Args:
-        data: One interaction a row, with the columns `user_id`, `time` and those below.
+        data: One interaction per row, with the columns `user_id`, `time` and those below.
         seq_feature_col: Columns of the item and of its category.
         max_len: Length L of the histories.
-        drop_short: Users with fewer interactions give no samples.
-        shuffle: Whether to put the samples in random order.
-        inplace: Whether to replace the columns of `data` by the ids as well, all of them.
+        drop_short: Users with fewer interactions are skipped.
+        shuffle: Whether to shuffle the samples.
+        inplace: Whether to replace the columns of `data` by the ids.
 
     Returns:
         (train, validation, test) with the columns `user_id`, `history_item`, `history_cate`,
-        `target_item`, `target_cate` and `label`; no sample is in two of them.
+        `target_item`, `target_cate` and `label`; the parts are disjoint.
 
     Raises:
         KeyError: A column is missing.
@@ -172,7 +172,7 @@ class _Part:
 def _parts(
     order: Histories, ids: dict[str, Ids], min_items: int, shuffle: bool, max_len: int
 ) -> list[_Part]:
-    """The samples of training, validation and test; the first of `ids` are those of the items."""
+    """Return the samples of training, validation and test; the first of `ids` are the items."""
     check_whole(0, min_item=min_items)
     check_whole(1, max_len=max_len)
     rng = python_generator()
@@ -214,7 +214,7 @@ def _parts(
 
 
 def _padded(series: npt.NDArray[np.int32], first: Ids, length: Ids, width: int) -> Array:
-    """Stretches of a series, filled up with 0 to the same width; the series goes on for as much."""
+    """Return slices of a series, padded with 0; the series is extended by the padding."""
     windows = np.lib.stride_tricks.sliding_window_view(series, width)[first]
     windows *= np.arange(width) < length[:, None]
     return windows

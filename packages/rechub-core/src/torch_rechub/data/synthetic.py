@@ -1,4 +1,4 @@
-"""A click log drawn from a known truth, to hold a model's AUC against the best there is."""
+"""Synthetic click logs with known probabilities, to compare AUCs with the best one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 DEFAULT_VOCAB_SIZES = (20_000, 5_000, 1_000, 500, 100, 50, 20, 10)
-_LARGE = 100  # vocabularies above this are long-tailed, the others uniform
+_LARGE = 100  # larger vocabularies have a long tail, smaller ones are uniform
 _BISECTIONS = 50
 
 Floats = npt.NDArray[np.float64]
@@ -16,13 +16,13 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ClickLog:
-    """Rows of a click log together with the probabilities that their labels were drawn from.
+    """A click log with the probabilities of its labels.
 
     Attributes:
         x: Columns of N rows: ids "C1", "C2", … (int64, from 0) and numbers "I1", "I2", … (float32,
             in [0, 1)).
         y: Labels of shape (N,), float32, 1 for a click.
-        click_probability: The truth of shape (N,), float64: each label is 1 with this probability.
+        click_probability: The probability of each label, shape (N,), float64.
         vocab_sizes: Number of ids of each "C…" column.
     """
 
@@ -36,14 +36,14 @@ class ClickLog:
 
     @property
     def best_auc(self) -> float:
-        """The AUC of `click_probability` as a score for these very labels.
+        """The AUC of `click_probability` as a score for the labels.
 
-        For labels drawn anew from the truth, no score made from `x` has a higher AUC. On these N
-        labels the bound carries sampling noise of the order of 1 / √N: a model that has not seen
-        them may pass it by luck, one that was trained on them passes it by overfitting.
+        In expectation no score computed from `x` has a higher AUC. On N given labels the bound has
+        sampling noise of the order of 1 / √N: a model may exceed it by chance on new labels, and by
+        overfitting on training labels.
 
         Raises:
-            ValueError: The rows are all clicks or all without, so that the AUC is not defined.
+            ValueError: All labels are equal, so that AUC is undefined.
         """
         clicks = float(self.y.sum(dtype=np.float64))
         others = len(self) - clicks
@@ -56,7 +56,7 @@ class ClickLog:
         return float((rank[self.y > 0].sum() - clicks * (clicks + 1) / 2) / (clicks * others))
 
     def rows(self, index: slice | npt.ArrayLike) -> "ClickLog":
-        """Take rows, in the order given, as a log of its own.
+        """Return a log of the given rows, in this order.
 
         Args:
             index: A slice, an array of row numbers, or a mask of N booleans.
@@ -66,7 +66,7 @@ class ClickLog:
 
         Raises:
             ValueError: The index is not one-dimensional.
-            IndexError: A row number or the length of the mask does not fit.
+            IndexError: A row number is out of range, or the mask has another length.
 
         Example:
             >>> log = synthetic_clicks(1000)
@@ -105,15 +105,15 @@ def synthetic_clicks(
 
     with ids c of F fields, numbers i, and standard normal w, v, u. α, β and γ give each sum its
     `strength` as standard deviation over the rows, b gives the click rate. Every v_f is centered
-    over the rows, so that one field alone tells next to nothing of the second sum: it is what a
-    factorization machine can learn and a logistic regression cannot. In a field of up to 100 ids
-    all are equally likely; in a larger one id k has a probability ∝ 1 / (k + 1)^s.
+    over the rows, so that single fields carry almost no information on the second sum, which a
+    factorization machine can learn and a logistic regression cannot. In fields of up to 100 ids
+    all ids are equally likely; in larger ones id k has a probability ∝ 1 / (k + 1)^s.
 
     Args:
         n_rows: Number of rows N.
         vocab_sizes: Number of ids of each field.
         n_dense: Number of numeric columns.
-        seed: Equal arguments and an equal seed give equal rows.
+        seed: Random seed; equal arguments and seeds give equal rows.
         click_rate: Mean of the click probabilities, between 0 and 1.
         linear_strength: Standard deviation of the first sum, in logits.
         pairwise_strength: Standard deviation of the second sum (0 where there is one field).
@@ -125,7 +125,7 @@ def synthetic_clicks(
         The log, with the true click probability of each row.
 
     Raises:
-        ValueError: An argument is out of its range, or there is no column at all.
+        ValueError: An argument is out of range, or there are no columns.
 
     Example:
         >>> log = synthetic_clicks(50_000, vocab_sizes=[1000, 10], n_dense=1)
@@ -164,7 +164,7 @@ def synthetic_clicks(
 def _draw_fields(
     rng: np.random.Generator, n_rows: int, vocab_sizes: Sequence[int], rank: int, exponent: float
 ) -> tuple[dict[str, npt.NDArray[Any]], Floats, Floats]:
-    """Columns of ids, with the first-order and the pairwise sum of every row."""
+    """Draw columns of ids; return them with the first-order and the pairwise sum of every row."""
     x: dict[str, npt.NDArray[Any]] = {}
     linear, squares, total = np.zeros(n_rows), np.zeros(n_rows), np.zeros((n_rows, rank))
     for f, size in enumerate(vocab_sizes, start=1):
@@ -190,19 +190,19 @@ def _draw_ids(
         return rng.integers(vocab_size, size=n_rows)
     share = np.arange(1, vocab_size + 1) ** -float(exponent)
     up_to = np.cumsum(share)
-    up_to /= up_to[-1]  # the last is exactly 1, above anything that random() gives
+    up_to /= up_to[-1]  # the last is exactly 1, above all values of random()
     return np.searchsorted(up_to, rng.random(n_rows), side="right").astype(np.int64, copy=False)
 
 
 def _scaled(part: Floats, strength: float) -> Floats:
     spread = float(part.std())
-    # A constant part (one row, one field) has no spread but that of rounding.
+    # the deviation of a constant part (one row, one field) is rounding noise
     scaled: Floats = (part - part.mean()) * (strength / spread if spread > 1e-9 else 0.0)
     return scaled
 
 
 def _with_mean(logit: Floats, rate: float) -> Floats:
-    """The probabilities of `logit + b`, with b such that their mean is `rate`."""
+    """Return σ(logit + b), with b such that the mean is `rate`."""
     center = float(np.log(rate / (1 - rate)))
     low, high = center - float(logit.max()), center - float(logit.min())
     for _ in range(_BISECTIONS):

@@ -1,4 +1,4 @@
-"""Tables in memory: the columns that users give, as tensors, fetched by many rows at once."""
+"""Tables in memory: columns as tensors, indexed by the batch."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -19,16 +19,16 @@ Index = int | slice | list[int] | Tensor
 
 
 def to_columns(table: Any) -> dict[str, Column]:
-    """The columns of a table by name, each a tensor of N rows, without a copy where possible.
+    """Convert the columns of a table to tensors of N rows, without a copy if possible.
 
-    A column of what is no number, or of lists of several lengths, stays as it is: a `RawColumn`.
+    Columns that are not numeric, or of lists of different lengths, become a `RawColumn`.
 
     Args:
         table: A dict of arrays, tensors or lists; or a pandas, polars or Arrow table.
 
     Raises:
-        TypeError: It is no table.
-        ValueError: Columns differ in length, or one is a single value.
+        TypeError: `table` has another type.
+        ValueError: Columns differ in length, or a column is a single value.
 
     Example:
         >>> to_columns({"id": [1, 2], "history": [[1, 0], [2, 3]]})["history"].shape
@@ -53,7 +53,7 @@ def to_columns(table: Any) -> dict[str, Column]:
 
 
 def to_column(values: Any, name: str) -> Column:
-    """One column as a tensor of N rows, or as it was given; `name` is for messages.
+    """Convert a column to a tensor of N rows, or to a `RawColumn`; `name` is for messages.
 
     Raises:
         ValueError: The column is a single value.
@@ -66,15 +66,15 @@ def to_column(values: Any, name: str) -> Column:
 
 
 def to_tensor(values: Any, name: str) -> Tensor:
-    """One column as a tensor of N rows; `name` is for messages.
+    """Convert a column to a tensor of N rows; `name` is for messages.
 
-    A missing value, be it None, NaN, NaT, pandas' NA or null, becomes NaN: only a model knows
-    whether a column is one of ids. Trainers refuse it in each column that the model reads.
+    Missing values (None, NaN, NaT, pandas' NA, null) become NaN, because only the model knows
+    whether the column holds ids. Trainers refuse them in the columns that the model reads.
 
     Raises:
-        TypeError: The column holds what is no number.
-        ValueError: The column is a list of lists of different lengths, a list is missing, a whole
-            number is beyond int64, or there is a single value.
+        TypeError: The column is not numeric.
+        ValueError: Lists differ in length, a list is missing, an integer is beyond int64, or the
+            column is a single value.
     """
     rows = _rows_of(values, name)
     if isinstance(rows, Tensor):
@@ -96,11 +96,12 @@ def to_tensor(values: Any, name: str) -> Tensor:
 
 
 def _rows_of(values: Any, name: str) -> Any:
-    """The rows of a column as they were given: a list, a tuple, an array or a tensor."""
+    """Return the rows of a column as a list, a tuple, an array or a tensor."""
     kind = getattr(values, "type", None)
     if kind is not None and hasattr(kind, "index_type"):
-        values = values.cast(kind.value_type)  # Arrow's own to_numpy gives nulls any value
-    # an array of Arrow refuses a copy by itself, which missing values need
+        # Arrow's to_numpy leaves the values of nulls undefined
+        values = values.cast(kind.value_type)
+    # missing values need a copy, which Arrow arrays refuse by default
     copied = {"zero_copy_only": False} if hasattr(values, "buffers") else {}
     if _is_nullable(values) and values.isna().any():
         rows = values.to_numpy(dtype="float64", na_value=np.nan)
@@ -117,14 +118,14 @@ def _rows_of(values: Any, name: str) -> Any:
 
 
 def _is_nullable(values: Any) -> bool:
-    """Whether values are numbers of pandas that may be NA, of which it makes objects."""
+    """Whether values are nullable numbers of pandas, which it would convert to objects."""
     dtype = getattr(values, "dtype", None)
     numbers = getattr(dtype, "kind", "O") in tuple("biuf") and not isinstance(dtype, np.dtype)
     return numbers and hasattr(values, "isna")
 
 
 def _regular(rows: list[Any], name: str) -> Any:
-    """Rows as an array; of different lengths, NumPy would refuse them with less to say."""
+    """Convert rows to an array; the error for different lengths is clearer than NumPy's."""
     lengths = {len(row) if hasattr(row, "__len__") else -1 for row in rows}
     several = f" ({min(lengths)} to {max(lengths)})" if len(lengths) > 1 else ""
     if several:
@@ -134,9 +135,9 @@ def _regular(rows: list[Any], name: str) -> Any:
         if not several or any(isinstance(row, str) for row in rows):
             array = np.asarray(rows)
             if array.dtype.kind not in "biu":
-                # NumPy makes text of numbers among text, and floats of ints beyond int64
+                # NumPy would convert numbers among text to text, and ints beyond int64 to floats
                 array = np.asarray(rows, dtype=object)
-    except ValueError:  # the elements of a row are rows themselves, of different lengths
+    except ValueError:  # the rows contain lists of different lengths
         pass
     if array is not None:
         return array
@@ -148,11 +149,11 @@ def _regular(rows: list[Any], name: str) -> Any:
 
 
 def to_weights(values: Any, n_rows: int) -> Tensor | None:
-    """Weights of rows as a tensor (N,); None stays None.
+    """Convert weights of rows to a tensor (N,); None stays None.
 
     Raises:
-        TypeError: They are no numbers.
-        ValueError: There is not one for each row, or one is negative or not finite.
+        TypeError: Weights are not numeric.
+        ValueError: There is not one weight per row, or a weight is negative or not finite.
     """
     if values is None:
         return None
@@ -162,9 +163,9 @@ def to_weights(values: Any, n_rows: int) -> Tensor | None:
 
 
 def df_to_dict(data: Any) -> dict[str, Any]:
-    """The columns of a frame as a dict of new arrays.
+    """Convert the columns of a frame to a dict of new arrays.
 
-    A column whose cells are lists or arrays of one length L becomes an array of shape (N, L).
+    A column of lists or arrays of the same length L becomes an array of shape (N, L).
 
     Example:
         >>> import pandas as pd
@@ -176,10 +177,10 @@ def df_to_dict(data: Any) -> dict[str, Any]:
 
 
 def take(columns: Mapping[str, Column], index: Index) -> dict[str, Any]:
-    """The rows at `index` of each column: tensors, and what a `RawColumn` gives."""
+    """Return the rows at `index` of each column: tensors, or lists for a `RawColumn`."""
     if isinstance(index, Tensor) and index.dtype == torch.int64 and index.dim() == 1:
         rows = torch.where(index < 0, index + len(next(iter(columns.values()))), index)
-        # four times as fast as indexing in general
+        # four times as fast as indexing
         return {
             name: column.index_select(0, rows) if isinstance(column, Tensor) else column[rows]
             for name, column in columns.items()
@@ -188,10 +189,10 @@ def take(columns: Mapping[str, Column], index: Index) -> dict[str, Any]:
 
 
 def check_tensors(columns: Iterable[Column]) -> None:
-    """Refuse columns that are no tensors, as loading by the batch does.
+    """Refuse columns that are not tensors, which loading by the batch needs.
 
     Raises:
-        TypeError: A column holds what is no number.
+        TypeError: A column is not numeric.
         ValueError: The rows of a column differ in length.
     """
     for column in columns:
@@ -200,11 +201,11 @@ def check_tensors(columns: Iterable[Column]) -> None:
 
 
 class PredictDataset(Dataset[Any]):
-    """A table of inputs without labels.
+    """A data set of inputs without labels.
 
     ``dataset[i]`` is one row, ``dataset[indices]`` (a slice, a list or a tensor) many rows at once:
-    a dict of tensors either way. Columns that are no tensors, such as histories of several lengths,
-    pass through to the `collate_fn` of a `torch.utils.data.DataLoader`, row by row.
+    a dict of tensors either way. Columns that are not tensors, such as histories of different
+    lengths, are passed row by row to the `collate_fn` of a `torch.utils.data.DataLoader`.
 
     Args:
         x: The columns; see `to_columns`.
@@ -223,7 +224,7 @@ class PredictDataset(Dataset[Any]):
         return len(next(iter(self.x.values())))
 
     def __getitem__(self, index: Index) -> Any:
-        """The rows at `index`, column by column."""
+        """Return the rows at `index` of all columns."""
         return take(self.x, index)
 
     def check_tensors(self) -> None:
@@ -232,7 +233,7 @@ class PredictDataset(Dataset[Any]):
 
 
 class TorchDataset(PredictDataset):
-    """A table of inputs with labels, and with weights where rows are to count differently.
+    """A data set of inputs with labels, and optional weights.
 
     ``dataset[i]`` is one row, ``dataset[indices]`` many rows at once: ``(x, y)`` either way, with x
     a dict of tensors; with weights, ``(x, y, weights)``.
@@ -240,11 +241,11 @@ class TorchDataset(PredictDataset):
     Args:
         x: The columns; see `to_columns`.
         y: The labels, shape (N,) or (N, T).
-        weights: How much each row counts in the loss and in the metrics, shape (N,), each at least
-            0; None where all count alike.
+        weights: The weights of rows in the loss and in metrics, shape (N,), at least 0; None means
+            equal weights.
 
     Raises:
-        TypeError: Weights are no numbers.
+        TypeError: Weights are not numeric.
         ValueError: x, y and weights differ in length, or a weight is negative or not finite.
 
     Example:
@@ -260,12 +261,12 @@ class TorchDataset(PredictDataset):
         self.weights = to_weights(weights, len(self))
 
     def __getitem__(self, index: Index) -> Any:
-        """The rows at `index`, their labels, and their weights where there are any."""
+        """Return the rows at `index`, their labels, and their weights if there are any."""
         x, y = take(self.x, index), take({"y": self.y}, index)["y"]
         return (x, y) if self.weights is None else (x, y, self.weights[index])
 
     def labels(self) -> Tensor:
-        """All labels; an error where they are no tensor."""
+        """All labels; raises if they are not a tensor."""
         return to_tensor(self.y.values, "y") if isinstance(self.y, RawColumn) else self.y
 
     def check_tensors(self) -> None:

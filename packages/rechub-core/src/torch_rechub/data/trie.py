@@ -1,4 +1,4 @@
-"""A prefix tree: which token may follow, so that only known sequences are generated."""
+"""Prefix trees, to constrain generation to known sequences."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -7,10 +7,10 @@ Node = dict[int, Any]
 
 
 class Trie:
-    """A set of token sequences, asked for the tokens that continue a prefix.
+    """A prefix tree of token sequences that returns the possible next tokens of a prefix.
 
     Args:
-        sequences: The sequences to begin with.
+        sequences: The initial sequences.
 
     Example:
         >>> trie = Trie([[5, 6, 1], [5, 7, 1]])
@@ -32,23 +32,23 @@ class Trie:
 
     @staticmethod
     def load_from_dict(trie_dict: Node) -> "Trie":
-        """The trie whose `trie_dict`, nested dicts by token, is given."""
+        """Create a trie from a `trie_dict`, nested dicts by token."""
         trie = Trie()
         trie.trie_dict = trie_dict
         return trie
 
     def add(self, sequence: Sequence[int]) -> None:
-        """Add a sequence. Let each end with a token of its own, as the start of another is lost."""
+        """Add a sequence. They should end with an end token: a prefix of another one is lost."""
         node = self.trie_dict
         for token in sequence:
             node = node.setdefault(token, {})
 
     def append(self, trie: "Trie", bos_token_id: int) -> None:
-        """Let the sequences of another trie follow wherever this one has `bos_token_id`."""
+        """Append another trie, whose sequences follow `bos_token_id` in this one."""
         self.append_trie, self.bos_token_id = trie, bos_token_id
 
     def get(self, prefix_sequence: Sequence[int]) -> list[int]:
-        """The tokens that may follow a prefix; none if it is unknown, or complete."""
+        """Return the possible next tokens of a prefix; empty if it is unknown or complete."""
         node = self.trie_dict
         for i, token in enumerate(prefix_sequence):
             other = self._follower(node)
@@ -65,13 +65,13 @@ class Trie:
 
     @staticmethod
     def def_prefix_allowed_tokens_fn(candidate_trie: "Trie") -> Callable[[int, Any], list[int]]:
-        """The `prefix_allowed_tokens_fn` of `generate` of transformers.
+        """Return the `prefix_allowed_tokens_fn` for `generate` of transformers.
 
         Args:
-            candidate_trie: The sequences that may be generated, from their very first token.
+            candidate_trie: The allowed sequences, including their first token.
 
         Returns:
-            Maps the number of a row and its tokens so far, a tensor, to the tokens that may follow.
+            A function from the number of a row and its tokens so far, a tensor, to the next tokens.
         """
         return lambda batch_id, sentence: candidate_trie.get(sentence.tolist())
 
@@ -85,7 +85,7 @@ class Trie:
         return sum(1 for _ in self)
 
     def _follower(self, node: Node) -> "Trie | None":
-        """The trie that may follow here."""
+        """The appended trie at this position."""
         return self.append_trie if self.bos_token_id in node else None
 
 

@@ -1,4 +1,4 @@
-"""Weights of rows: how much each counts in the loss and in the metrics."""
+"""Weights of rows in losses and metrics."""
 
 from collections.abc import Mapping
 from itertools import compress
@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Subset, TensorDataset
 
-LARGEST = 1e30  # so that sums of weights, and of weighted losses, are finite in single precision
+# a limit with which sums of weights and weighted losses are finite in single precision
+LARGEST = 1e30
 
 
 def check_weights(weights: Any, rows: int, name: str = "weights") -> None:
-    """Refuse weights other than one number of 0 to 1e30 for each row.
+    """Refuse weights other than one number from 0 to 1e30 for each row.
 
     Args:
         weights: The weights.
@@ -20,9 +21,9 @@ def check_weights(weights: Any, rows: int, name: str = "weights") -> None:
         name: The name of the weights, for the message.
 
     Raises:
-        TypeError: They are no tensor of real numbers.
-        ValueError: There is not one for each row, or one is negative, too large, or NaN. The number
-            of such rows, the first one and the remedy are named.
+        TypeError: Weights are not a tensor of real numbers.
+        ValueError: There is not one weight per row, or a weight is negative, too large, or NaN. The
+            message gives the number of such rows, the first one and the remedy.
 
     Example:
         >>> check_weights(torch.tensor([1.0, -2.0, 0.0]), 3)
@@ -40,7 +41,7 @@ def check_weights(weights: Any, rows: int, name: str = "weights") -> None:
     if rows == 0:
         return
     low, high = torch.aminmax(weights)
-    if low >= 0 and high <= LARGEST:  # neither is so if one is NaN
+    if low >= 0 and high <= LARGEST:  # both are False if a weight is NaN
         return
     wrong = ~((weights >= 0) & (weights <= LARGEST)).reshape(-1)
     row, n = int(wrong.nonzero()[0]), int(wrong.sum())
@@ -54,19 +55,19 @@ def check_weights(weights: Any, rows: int, name: str = "weights") -> None:
 
 
 def check_table_weights(loader: Any, column: str | None) -> bool:
-    """Check the weights of a whole table before training, where it is in memory.
+    """Check the weights of a whole table before training, if it is in memory.
 
     Args:
         loader: The loader of the table.
-        column: The column of the weights; None where the data set itself has them.
+        column: The column of the weights; None means those of the data set.
 
     Returns:
-        Whether it is in memory and has weights.
+        Whether the table is in memory and has weights.
 
     Raises:
-        KeyError: There is no such column.
-        TypeError: It holds no numbers.
-        ValueError: It holds other than weights, or all are 0; or there are weights twice.
+        KeyError: The column is missing.
+        TypeError: The column is not numeric.
+        ValueError: A weight is invalid, all are 0, or weights are given twice.
     """
     dataset: Any = getattr(loader, "dataset", None)
     rows: Any = None
@@ -86,7 +87,7 @@ def check_table_weights(loader: Any, column: str | None) -> bool:
 
 
 def _of_dataset(dataset: Any, column: str | None) -> tuple[Any, str]:
-    """The weights of a data set in memory, None where there are none, and their name."""
+    """Return the weights of a data set in memory, or None, and their name."""
     own = getattr(dataset, "weights", None)
     if isinstance(dataset, TensorDataset) and len(dataset.tensors) == 3:
         own = dataset.tensors[2]
@@ -99,17 +100,17 @@ def _of_dataset(dataset: Any, column: str | None) -> tuple[Any, str]:
 def taken_out(
     x: Any, weights: Tensor | None, column: str, required: bool = True
 ) -> tuple[Any, Tensor | None]:
-    """The inputs without the column of the weights, and the weights.
+    """Separate the weights from the inputs.
 
     Args:
         x: The inputs.
-        weights: The weights that came in addition to the inputs, if any.
+        weights: The weights from the loader, or None.
         column: The column of the weights.
         required: Whether the inputs must have the column.
 
     Raises:
-        KeyError: They lack it.
-        ValueError: There are weights twice.
+        KeyError: The required column is missing.
+        ValueError: Weights are given twice.
     """
     if not isinstance(x, Mapping) or column not in x:
         if not required:

@@ -21,7 +21,7 @@ from ..models.protocols import HasVocabulary
 log = logging.getLogger("torch_rechub")
 
 _BLOCK = 2**16  # rows
-_COLLATE = (default_collate, default_convert, as_fetched)  # leave the columns what they are
+_COLLATE = (default_collate, default_convert, as_fetched)  # these keep the columns of a table
 
 
 def check_not_empty(loader: Iterable[Any], name: str) -> None:
