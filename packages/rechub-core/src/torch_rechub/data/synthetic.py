@@ -196,7 +196,7 @@ def _draw_ids(
 
 def _scaled(part: Floats, strength: float) -> Floats:
     spread = float(part.std())
-    # the deviation of a constant part (one row, one field) is rounding noise
+    # a constant part (one row, one field) has no spread except for rounding
     scaled: Floats = (part - part.mean()) * (strength / spread if spread > 1e-9 else 0.0)
     return scaled
 

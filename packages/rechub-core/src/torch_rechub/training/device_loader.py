@@ -37,7 +37,7 @@ class Checks(Protocol):
         """Raise ValueError if labels do not suit the task."""
 
     def check_table_labels(self, y: Tensor, validation: bool = False) -> None:
-        """Raise ValueError if the labels of a whole table are none of the task."""
+        """Raise ValueError if the labels of a whole table do not suit the task."""
 
     def check_retrieval(self, test_data: Any) -> bool:
         """Raise what is wrong with data of retrieval; return whether test data are such."""

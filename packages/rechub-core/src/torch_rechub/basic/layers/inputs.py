@@ -65,7 +65,7 @@ def as_ids(values: Tensor, name: str, rows_of: str = "") -> Tensor:
     Args:
         values: The ids, of any shape.
         name: The column's name, for the message.
-        rows_of: What rows are counted in, for the message, such as " of the batch".
+        rows_of: The unit of row numbers, for the message, such as " of the batch".
 
     Raises:
         ValueError: A float is fractional, infinite, or NaN, which marks missing values in tables.

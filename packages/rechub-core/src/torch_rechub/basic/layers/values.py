@@ -142,7 +142,7 @@ def check_whole_numbers(values: Tensor, name: str, rows_of: str = "") -> None:
     Args:
         values: A column of ids, (N, …), of any dtype.
         name: Its name, for the message.
-        rows_of: What the rows are counted in, for the message, such as " of the batch".
+        rows_of: The unit of row numbers, for the message, such as " of the batch".
 
     Raises:
         ValueError: Names the column, the number of such values, the first row and the remedy.
@@ -182,7 +182,7 @@ def check_column(ids: Tensor, name: str, vocab_size: int | None, rows_of: str = 
         ids: The ids, (N, …), of any dtype.
         name: The name of the feature, for the message.
         vocab_size: The size of the vocabulary.
-        rows_of: What the rows are counted in, for the message, such as " of the batch".
+        rows_of: The unit of row numbers, for the message, such as " of the batch".
 
     Raises:
         IndexError: Names the feature, the id, the vocabulary size and the first row.
