@@ -260,8 +260,12 @@ class Continued:
     resumed = True
 
     def __init__(self, run, step):
-        self._run, self.step = run, step
+        self._run, self._at_first = run, step
         self.summary = {"step": 2, "global_step": 8}
+
+    @property
+    def step(self):
+        return max(self._at_first, self._run.step)
 
     def __getattr__(self, name):
         return getattr(self._run, name)
@@ -274,6 +278,19 @@ def test_what_the_server_has_is_not_sent_again(tmp_path):
         for epoch in (2, 3):
             logger.log_metrics({"a": epoch}, epoch)
     assert wandb_run(tmp_path).metrics == {"a": [(3, 3)]}
+
+
+@pytest.mark.parametrize("axes", [False, True])
+def test_an_epoch_at_the_step_of_an_earlier_test_is_sent(tmp_path, axes):
+    with WandbLogger("p", dir=tmp_path) as logger:
+        logger.run = Continued(logger.run, step=3)  # of epochs 0 and 1, and the test at step 2
+        logger.run.summary["test/auc"] = 0.5
+        if axes:
+            logger.define_axis("global_step", ["loss_step"])
+        logger.resume_at(2, {})
+        for epoch in (2, 3):
+            logger.log_metrics({"a": epoch}, epoch)
+    assert wandb_run(tmp_path).metrics == {"a": [(2, 2), (3, 3)]}
 
 
 def test_nor_is_it_where_steps_have_axes(tmp_path):

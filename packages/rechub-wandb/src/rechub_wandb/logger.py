@@ -158,6 +158,8 @@ class WandbLogger(RunLogger):
         if self.run.resumed:
             columns = {axis: self.run.summary.get(axis, -1) for axis in ("step", *others)}
             last = columns["step"] if self._own_steps else self.run.step - 1
+            if any(name.startswith("test/") for name in self.run.summary.keys()):  # noqa: SIM118
+                last = min(last, step - 1)  # the last row is that of a test, not of an epoch
             self._recorded = {**columns, "step": last}
 
     def _write_row(self, row: dict[str, Any], step: int, axis: str = "step") -> None:
