@@ -177,3 +177,52 @@ def test_what_is_impossible_is_refused(make, load, parts):
     other = TigerSeqDataset({}, {0: ["<z_0>"]}, 4).make_tokenizer()
     with pytest.raises(ValueError, match="the tokenizer does not know '<a_0>'"):
         TigerTrainer(make().model, parts["train"], other)
+
+
+# Weights of users
+
+WEIGHTS = {user: user * 5 % 4 for user in USERS}
+
+
+def weighted(weights, mode, tokenizer, batch_size=100, users=USERS):
+    data = TigerSeqDataset(users, IDS, 4, mode, weights=weights)
+    return DataLoader(data, batch_size, collate_fn=data.get_collate_fn(tokenizer))
+
+
+def test_users_of_weight_0_are_not_learned_from(make, tokenizer, same_weights):
+    sgd = {"optimizer_fn": torch.optim.SGD, "optimizer_params": {"lr": 0.1}}
+    kept = {user: items for user, items in USERS.items() if user % 3}
+    weights = {user: float(user in kept) for user in USERS}
+    padded = weighted(weights, "train", tokenizer)
+    alone = weighted(None, "train", tokenizer, users=kept)
+    found, expected = make(**sgd), make(**sgd)
+    found.fit(padded)
+    expected.fit(alone)
+    for name, value in expected.model.state_dict().items():
+        torch.testing.assert_close(found.model.state_dict()[name], value, rtol=1e-4, atol=1e-6)
+    assert found.history[-1]["train/loss"] == pytest.approx(expected.history[-1]["train/loss"])
+
+
+def test_a_user_of_weight_n_counts_as_n_users(make, tokenizer):
+    sgd = {"optimizer_fn": torch.optim.SGD, "optimizer_params": {"lr": 0.1}}
+    names = [(user, copy) for user, n in WEIGHTS.items() for copy in range(n)]
+    repeated = {f"{user}, {copy}": USERS[user] for user, copy in names}
+    found, expected = make(**sgd), make(**sgd)
+    found.fit(weighted(WEIGHTS, "train", tokenizer))
+    expected.fit(weighted(None, "train", tokenizer, users=repeated))
+    for name, value in expected.model.state_dict().items():
+        torch.testing.assert_close(found.model.state_dict()[name], value, rtol=1e-3, atol=1e-6)
+    for mode in ("valid", "test"):
+        several = weighted(WEIGHTS, mode, tokenizer, batch_size=3)
+        whole = weighted(None, mode, tokenizer, users=repeated)
+        assert found.evaluate(several) == pytest.approx(found.evaluate(whole), rel=1e-4)
+        ranks = found.evaluate_topk(several, [1, 3], num_beams=9)
+        assert ranks == pytest.approx(found.evaluate_topk(whole, [1, 3], num_beams=9), rel=1e-6)
+
+
+def test_impossible_weights_of_users_are_refused():
+    with pytest.raises(KeyError, match="weights has no weight of user 0"):
+        TigerSeqDataset(USERS, IDS, 4, weights=dict.fromkeys(range(1, 8), 1.0))
+    for weight, error in ((-1.0, ValueError), (math.nan, ValueError), ("a", TypeError)):
+        with pytest.raises(error, match=r"weights\[2\] must be"):
+            TigerSeqDataset(USERS, IDS, 4, weights={**WEIGHTS, 2: weight})

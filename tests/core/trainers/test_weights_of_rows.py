@@ -9,9 +9,28 @@ from sklearn import metrics as sklearn_metrics
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from core.trainers.weighted_cases import CASES, N, columns, labels
+from core.models import matching_table
+from core.trainers.weighted_cases import (
+    CASES,
+    DSSM_COLUMNS,
+    N,
+    columns,
+    labels,
+    sequences,
+    targets,
+)
+from torch_rechub.data.batch import Batch
+from torch_rechub.data.loader import TableLoader
+from torch_rechub.data.seq_dataset import SeqDataset
 from torch_rechub.metrics import Metric
-from torch_rechub.utils.data import DataGenerator, TorchDataset
+from torch_rechub.models.generative import RQVAEModel
+from torch_rechub.trainers import MatchTrainer, rqvae_trainer
+from torch_rechub.utils.data import (
+    DataGenerator,
+    MatchDataGenerator,
+    SequenceDataGenerator,
+    TorchDataset,
+)
 
 CTR = CASES["ctr"]
 ZERO_OR_ONE = torch.arange(N) % 3 != 1
@@ -245,3 +264,156 @@ def test_loaders_of_rows_carry_weights(tmp_path, same_weights):
     one.fit(by_row)
     other.fit([(columns(), labels(), REAL)])
     assert same_weights(state(one), state(other))
+
+
+# Retrieval
+
+
+def same_item(x, i):
+    """The rows whose item is that of row i."""
+    return (x["item"] == x["item"][i]) & (x["kind"] == x["kind"][i])
+
+
+def in_batch(folder, **given):
+    torch.manual_seed(0)
+    return MatchTrainer(matching_table.dssm(), 2, True, model_path=folder, **given)
+
+
+@pytest.mark.parametrize("drawn", [None, N - 1])
+def test_the_weight_of_a_row_weighs_its_loss_and_not_its_item_as_a_negative(tmp_path, drawn):
+    trainer, x = in_batch(tmp_path, in_batch_neg_ratio=drawn), DSSM_COLUMNS
+    batch = Batch.unpacked((x, None, REAL))
+    user, item = trainer.model.user_tower(x), trainer.model.item_tower(x)
+    scores = (user @ item.T / trainer.model.temperature).detach().double()
+    total = 0.0
+    for i, w in enumerate(REAL.tolist()):
+        own = same_item(x, i)
+        others = [float(scores[i, j].exp()) for j in range(N) if j == i or not own[j]]
+        total += w * (math.log(sum(others)) - float(scores[i, i]))
+    loss = trainer.losses(batch)
+    assert loss.scalars()[0].item() == pytest.approx(total / REAL.sum().item(), rel=1e-4)
+    assert loss.count == REAL.sum()
+
+
+def test_positives_and_negatives_of_a_row_weigh_as_much_as_the_row(tmp_path):
+    for case, pairs in (("pairs", True), ("lists", False)):
+        trainer = CASES[case].train(tmp_path, CASES[case].weighted(WHOLE))
+        output = trainer.model.eval()(CASES[case].x)
+        own, others = output if pairs else (output[:, 0], output[:, 1:])
+        scores, truth, weights = [], [], []
+        for i, w in enumerate(WHOLE.tolist()):
+            found = [own[i].item(), *others[i].reshape(-1).tolist()]
+            scores += found
+            truth += [1] + [0] * (len(found) - 1)
+            weights += [w] * len(found)
+        expected = sklearn_metrics.roc_auc_score(truth, scores, sample_weight=weights)
+        found = trainer.evaluate(trainer.model, [CASES[case].weighted(WHOLE)])
+        assert found == pytest.approx(expected)
+
+
+def test_in_batch_scores_are_evaluated_by_the_weights_of_their_rows(tmp_path):
+    trainer = in_batch(tmp_path, in_batch_neg_ratio=N - 1)
+    x = DSSM_COLUMNS
+    user, item = trainer.model.eval().user_tower(x), trainer.model.item_tower(x)
+    scores = user @ item.T / trainer.model.temperature
+    rows = [
+        (scores[i, j].item(), float(i == j), w)
+        for i, w in enumerate(WHOLE.tolist())
+        for j in range(N)
+        if i == j or not same_item(x, i)[j]
+    ]
+    values, truth, weights = zip(*rows, strict=True)
+    expected = sklearn_metrics.roc_auc_score(truth, values, sample_weight=weights)
+    found = trainer.evaluate(trainer.model, [(x, None, WHOLE)])
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_points_are_evaluated_by_their_weights(tmp_path):
+    for case in ("points", "in batch, labeled"):
+        trainer = CASES[case].train(tmp_path, CASES[case].weighted(REAL))
+        p = trainer.predict(trainer.model, [DSSM_COLUMNS])
+        expected = sklearn_metrics.roc_auc_score(labels(), p, sample_weight=REAL)
+        found = trainer.evaluate(trainer.model, [CASES[case].weighted(REAL)])
+        assert found == pytest.approx(expected)
+
+
+def test_a_model_whose_own_loss_takes_no_weights_is_refused(tmp_path):
+    class Penalized(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).sigmoid()
+
+        def auxiliary_loss(self, x, predictions, y):
+            return predictions.mean()
+
+    trainer = CTR.trainer(Penalized(3, 1), n_epoch=1, model_path=tmp_path)
+    x = torch.rand(N, 3)
+    trainer.fit([(x, labels())])
+    with pytest.raises(ValueError, match=r"Penalized.auxiliary_loss does not take: give it"):
+        trainer.fit([(x, labels(), REAL)])
+
+
+def test_a_generator_of_matching_data_has_weights(tmp_path):
+    x = {name: column.numpy() for name, column in DSSM_COLUMNS.items()}
+    data = MatchDataGenerator(x, labels().numpy(), weights=REAL.numpy())
+    train, *_ = data.generate_dataloader(x, x, batch_size=N)
+    _, y, w = next(iter(train))
+    assert sorted(zip(y.tolist(), w.tolist())) == sorted(zip(labels().tolist(), REAL.tolist()))
+    with pytest.raises(ValueError, match="weights without labels must be a column of x: add it"):
+        MatchDataGenerator(x, weights=REAL)
+
+
+# Sequences
+
+
+def test_sequences_are_evaluated_by_their_weights(tmp_path):
+    tokens, positions, times = sequences()
+    data = SequenceDataGenerator(tokens, positions, targets(), times, weights=REAL)
+    (loader,) = data.generate_dataloader(batch_size=7, shuffle=False)
+    names = ("loss", "accuracy", "ndcg@3", "mrr@8")
+    for case in ("sequences", "sequences, nce"):
+        trainer = CASES[case].train(tmp_path, CASES[case].weighted(REAL), metrics=names)
+        logits = trainer.model.eval()(tokens, times).detach().double()
+        logits[..., 0] = -1e9
+        temperature = 0.1 if case == "sequences, nce" else 1.0
+        log_p = (logits / temperature).log_softmax(dim=-1)
+        total, count, ranks = 0.0, 0.0, []
+        for i, w in enumerate(REAL.tolist()):
+            steps = [j for j in range(5) if tokens[i, j] != 0]
+            for step, item in zip(steps, [*tokens[i, steps[1:]].tolist(), targets()[i].item()]):
+                total -= w * log_p[i, step, item].item()
+                count += w
+            own = logits[i, -1, targets()[i]]
+            ranks.append(1 + int((logits[i, -1, 1:] > own).sum()))
+        ranks, w = np.array(ranks), REAL.numpy()
+        expected = {
+            "loss": total / count,
+            "accuracy": np.average(ranks == 1, weights=w),
+            "ndcg@3": np.average(np.where(ranks <= 3, 1 / np.log2(ranks + 1), 0), weights=w),
+            "mrr@8": np.average(1 / ranks, weights=w),
+        }
+        assert trainer.measure(trainer.model, loader) == pytest.approx(expected, rel=1e-4)
+        both = (expected["loss"], expected["accuracy"])
+        assert trainer.evaluate(loader) == pytest.approx(both, rel=1e-4)
+
+
+def test_a_data_set_of_sequences_has_weights():
+    tokens, positions, times = sequences()
+    data = SeqDataset(tokens, positions, targets(), times, weights=REAL.tolist())
+    x, y, w = data[torch.tensor([3, 1])]
+    assert torch.equal(x[0], tokens[[3, 1]])
+    assert torch.equal(y, targets()[[3, 1]])
+    assert w.tolist() == pytest.approx(REAL[[3, 1]].tolist())
+    assert TableLoader(data, 4).width == 15
+    with pytest.raises(ValueError, match="weights must hold one number a row, 24 of them"):
+        SeqDataset(tokens, positions, targets(), times, weights=[1.0])
+
+
+# RQ-VAE
+
+
+def test_an_rq_vae_takes_no_weights(tmp_path):
+    model = RQVAEModel(8, num_emb_list=[4, 4], e_dim=4, layers=[6])
+    data = TensorDataset(torch.randn(N, 8), torch.zeros(N), REAL)
+    for loader in (DataLoader(data, 8), [(torch.randn(N, 8), None, REAL)]):
+        with pytest.raises(ValueError, match="an RQ-VAE takes no weights of items: leave out"):
+            rqvae_trainer.Trainer(model, n_epoch=1, model_path=tmp_path).fit(loader)

@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from core.models import matching_table
 from torch_rechub.basic.features import SparseFeature
+from torch_rechub.models.generative import HSTUModel
 from torch_rechub.models.multi_task import AITM, ESCM2, MMOE
 from torch_rechub.models.ranking import DeepFM
-from torch_rechub.trainers import CTRTrainer, MTLTrainer
+from torch_rechub.trainers import CTRTrainer, MatchTrainer, MTLTrainer, SeqTrainer
 
 N = 24
 SGD = {"optimizer_fn": torch.optim.SGD, "optimizer_params": {"lr": 0.2}, "n_epoch": 3}
@@ -108,6 +110,54 @@ def of_funnel(model: torch.nn.Module, **options: Any) -> Any:
     return MTLTrainer(model, FUNNEL, **options)
 
 
+def of_mode(mode: int, **given: Any) -> Callable[..., Any]:
+    return lambda model, **options: MatchTrainer(model, mode, **given, **options)
+
+
+def matching_columns(*names: str) -> dict[str, Tensor]:
+    torch.manual_seed(4)
+    x = matching_table.inputs(N, empty=False)
+    return {name: x[name] for name in names}
+
+
+DSSM_COLUMNS = matching_columns("user", "age", "history", "item", "kind")
+YOUTUBE_COLUMNS = matching_columns("user", "age", "history", "item", "negatives")
+
+
+def sequences() -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    tokens = torch.randint(1, 9, (N, 5), generator=generator)
+    tokens[::4, :3] = 0
+    times = torch.randint(0, 99, (N, 5), generator=generator)
+    return tokens, torch.arange(5).repeat(N, 1), times
+
+
+def hstu() -> torch.nn.Module:
+    sizes = {"d_model": 8, "n_heads": 2, "n_layers": 1, "dqk": 4, "dv": 4, "max_seq_len": 5}
+    return HSTUModel(9, **sizes, dropout=0.0)
+
+
+class Plain(torch.nn.Module):
+    """A sequence model whose logits are computed for all items."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.nn.Embedding(9, 9)
+
+    def forward(self, tokens: Tensor, times: Tensor) -> Tensor:
+        logits: Tensor = self.table(tokens)
+        return logits
+
+
+def of_loss(loss_type: str, **params: Any) -> Callable[..., Any]:
+    given = {"loss_type": loss_type, "loss_params": params}
+    return lambda model, **options: SeqTrainer(model, **given, **options)
+
+
+def targets() -> Tensor:
+    return labels(classes=8) + 1
+
+
 CASES = {
     "ctr": Case(CTRTrainer, deep_fm, columns(), labels()),
     "mtl": Case(two_tasks, mmoe, columns(), two_labels(), "task_0_loss"),
@@ -116,4 +166,37 @@ CASES = {
     "metabalance": Case(balanced("metabalance"), mmoe, columns(), two_labels(), "task_1_loss"),
     "escm2": Case(of_funnel, escm2, columns(), funnel(), "task_1_loss"),
     "aitm": Case(of_funnel, aitm, columns(), funnel().sort(descending=True)[0], "task_2_loss"),
+    "points": Case(of_mode(0), matching_table.dssm, DSSM_COLUMNS, labels()),
+    "pairs": Case(of_mode(1), matching_table.bpr_mf, matching_columns("user", "item", "neg"), None),
+    "pairs of steps": Case(
+        of_mode(1), matching_table.sasrec, matching_columns("history", "next", "other"), None
+    ),
+    "lists": Case(of_mode(2), matching_table.youtube, YOUTUBE_COLUMNS, None),
+    "labeled lists": Case(of_mode(2), matching_table.youtube, YOUTUBE_COLUMNS, labels(classes=4)),
+    "in batch": Case(
+        of_mode(2, in_batch_neg=True), matching_table.dssm, DSSM_COLUMNS, None, repeats=False
+    ),
+    "in batch, labeled": Case(
+        of_mode(0, in_batch_neg=True), matching_table.dssm, DSSM_COLUMNS, labels(), repeats=False
+    ),
+    "in batch, drawn": Case(
+        of_mode(2, in_batch_neg=True, in_batch_neg_ratio=3, sampler_seed=0),
+        matching_table.dssm,
+        DSSM_COLUMNS,
+        None,
+        repeats=False,
+    ),
+    "masked items": Case(
+        of_mode(2),
+        lambda: matching_table.bert4rec(item=False),
+        matching_columns("history"),
+        labels(classes=19) + 1,
+        repeats=False,
+    ),
+    "sequences": Case(SeqTrainer, hstu, sequences(), targets()),
+    "sequences, smoothed": Case(
+        of_loss("cross_entropy", label_smoothing=0.1), hstu, sequences(), targets()
+    ),
+    "sequences, nce": Case(of_loss("nce"), Plain, sequences(), targets()),
+    "sequences, drawn": Case(of_loss("bce", seed=1), hstu, sequences(), targets(), repeats=False),
 }

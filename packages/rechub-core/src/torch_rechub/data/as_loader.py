@@ -28,8 +28,8 @@ def as_loader(
     Args:
         data: A dict of arrays, tensors or lists; a pandas, polars or Arrow table; an array or a
             tensor of rows; (x, y) or (x, y, weights) of these; or a data set. A table with the
-            columns seq_tokens, seq_positions, seq_time_diffs and targets is read as `SeqDataset`.
-            A loader, or any other iterable of batches, is returned unchanged.
+            columns seq_tokens, seq_positions, seq_time_diffs and targets is read as `SeqDataset`,
+            a column "weights" as its weights. A loader, or any other iterable of batches, is returned unchanged.
         batch_size: Number of rows per batch.
         needed: The columns that are read, such as those of the model's features; other columns
             that are not numeric, such as names and dates, are dropped. None keeps all.
@@ -90,7 +90,7 @@ def _dataset_of(data: Any, needed: Collection[str | None] | None) -> Dataset[Any
     x, y, *weights = data
     if is_table(x):
         return _with_numbers(TorchDataset(x, y, weights=weights[0] if weights else None), needed)
-    return TensorDataset(to_tensor(x, "x"), to_tensor(y, "y"))
+    return TensorDataset(*map(to_tensor, data, ("x", "y", "weights")))
 
 
 def _is_pair(data: Any) -> bool:
@@ -100,7 +100,7 @@ def _is_pair(data: Any) -> bool:
     x, y = data[:2]
     if is_table(x):
         return not isinstance(y, Mapping)
-    return isinstance(x, Tensor | np.ndarray) and len(data) == 2 and x.ndim > np.ndim(y) == 1
+    return isinstance(x, Tensor | np.ndarray) and x.ndim > np.ndim(y) == 1
 
 
 def _sequences_of(table: Any) -> Dataset[Any] | None:
@@ -118,7 +118,8 @@ def _sequences_of(table: Any) -> Dataset[Any] | None:
             f"a table of sequences has the columns {', '.join(_SEQUENCES)}, but {missing[0]!r} is "
             "missing"
         )
-    return SeqDataset(**{name: table[name] for name in _SEQUENCES})
+    weights = table["weights"] if "weights" in names else None
+    return SeqDataset(**{name: table[name] for name in _SEQUENCES}, weights=weights)
 
 
 def _with_numbers(dataset: PredictDataset, needed: Collection[str | None] | None) -> PredictDataset:

@@ -15,6 +15,12 @@ class MatchDataGenerator:
         x: The inputs of training: a dict of arrays, or a pandas, polars or Arrow table.
         y: The labels, shape (N,); empty or None if training needs none: pair-wise, list-wise with
             the positive first, or with in-batch negatives. Batches are then x.
+        weights: The weight of each row in losses and metrics, at least 0, shape (N,); None weighs
+            all rows equally. Batches are then ``(x, y, weights)``. Without labels, weights are a
+            column of x that the trainer's `weight_column` names.
+
+    Raises:
+        ValueError: There are weights without labels.
 
     Example:
         >>> x = {"user": [1, 2, 3], "item": [4, 5, 6]}
@@ -24,9 +30,14 @@ class MatchDataGenerator:
         [{'item': tensor([4, 5])}]
     """
 
-    def __init__(self, x: Any, y: Any = ()) -> None:
+    def __init__(self, x: Any, y: Any = (), *, weights: Any = None) -> None:
         unlabeled = y is None or len(y) == 0
-        self.dataset = PredictDataset(x) if unlabeled else TorchDataset(x, y)
+        if unlabeled and weights is not None:
+            raise ValueError(
+                "weights without labels must be a column of x: add it, and name it to the trainer "
+                "by weight_column"
+            )
+        self.dataset = PredictDataset(x) if unlabeled else TorchDataset(x, y, weights=weights)
 
     def generate_dataloader(
         self, x_test_user: Any, x_all_item: Any, batch_size: int, num_workers: int = 0
@@ -74,6 +85,8 @@ class SequenceDataGenerator:
         targets: The id of the token to predict, shape (N,).
         seq_time_diffs: Seconds from each event to a common reference, such as the last event;
             shape (N, L).
+        weights: The weight of each sequence in losses and metrics, at least 0, shape (N,); None
+            weighs all equally.
 
     Example:
         >>> data = SequenceDataGenerator([[5, 6]], [[0, 1]], [7], [[60, 5]])
@@ -83,9 +96,16 @@ class SequenceDataGenerator:
     """
 
     def __init__(
-        self, seq_tokens: Any, seq_positions: Any, targets: Any, seq_time_diffs: Any
+        self,
+        seq_tokens: Any,
+        seq_positions: Any,
+        targets: Any,
+        seq_time_diffs: Any,
+        *,
+        weights: Any = None,
     ) -> None:
-        self.dataset = SeqDataset(seq_tokens, seq_positions, targets, seq_time_diffs)
+        columns = (seq_tokens, seq_positions, targets, seq_time_diffs)
+        self.dataset = SeqDataset(*columns, weights=weights)
 
     def generate_dataloader(
         self,
@@ -105,7 +125,8 @@ class SequenceDataGenerator:
 
         Returns:
             (loader,), or (train, validation, test). Each yields
-            ``(seq_tokens, seq_positions, seq_time_diffs, target)``.
+            ``(seq_tokens, seq_positions, seq_time_diffs, target)``, or with weights
+            ``((seq_tokens, seq_positions, seq_time_diffs), target, weights)``.
 
         Raises:
             ValueError: The shares are out of range.

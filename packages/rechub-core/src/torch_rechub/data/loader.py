@@ -101,7 +101,8 @@ class TableLoader(DataLoader[Any]):
             return 1
         row = self.dataset[0]
         x = row[0] if isinstance(row, tuple) else row
-        return sum(value.numel() for value in (x.values() if isinstance(x, dict) else row)) or 1
+        parts = x if isinstance(x, tuple) else row
+        return sum(part.numel() for part in (x.values() if isinstance(x, dict) else parts)) or 1
 
     def with_batch_size(self, batch_size: int) -> "TableLoader":
         """Return a loader of the same rows with another batch size."""

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from .._bounds import check_number
 from .._errors import UnknownChoiceError
 from ..types import FilePath
 from .negative import python_generator
@@ -16,7 +18,7 @@ from .trie import Trie
 
 log = logging.getLogger("torch_rechub")
 
-Sample = dict[str, str]
+Sample = dict[str, Any]
 IGNORED = -100  # the label that torch's cross-entropy ignores
 
 
@@ -36,11 +38,13 @@ class TigerSeqDataset(Dataset[Sample]):
         max_his_len: Largest number of items in a history, the last ones; 0 means no limit.
         mode: "train", "valid" or "test".
         sample_num: Number of samples, drawn at random under `random.seed`; 0 keeps all.
+        weights: The weight in losses and metrics of each user's samples, at least 0, by user; None
+            weighs all equally.
 
     Raises:
         UnknownChoiceError: `mode` has another value.
         ValueError: There are fewer samples than `sample_num`.
-        KeyError: A user has an item without tokens.
+        KeyError: A user has an item without tokens, or `weights` lacks the user.
 
     Example:
         >>> items = {"0": ["<a_0>", "<b_1>"], "1": ["<a_0>", "<b_2>"], "2": ["<a_5>", "<b_0>"]}
@@ -59,6 +63,8 @@ class TigerSeqDataset(Dataset[Sample]):
         max_his_len: int,
         mode: str = "train",
         sample_num: int = 0,
+        *,
+        weights: Mapping[Any, float] | None = None,
     ) -> None:
         if mode not in ("train", "valid", "test"):
             raise UnknownChoiceError(f"mode must be 'train', 'valid' or 'test', got {mode!r}")
@@ -67,7 +73,11 @@ class TigerSeqDataset(Dataset[Sample]):
         self.indices = {str(item): list(tokens) for item, tokens in indices.items()}
         self._names = list(indices)  # the items as given
         _warn_of_shared(self.indices)
-        self.inter_data = [sample for items in self.inters.values() for sample in self._of(items)]
+        self.inter_data = [
+            sample | ({} if weights is None else {"weight": _weight_of(user, weights)})
+            for user, items in self.inters.items()
+            for sample in self._of(items)
+        ]
         if sample_num > 0:
             if sample_num > len(self.inter_data):
                 raise ValueError(
@@ -207,7 +217,7 @@ class TigerSeqDataset(Dataset[Sample]):
         trie = Trie([[*(ids[t] for t in item), end] for item in self.indices.values()])
         return lambda batch_id, sentence: trie.get(sentence.tolist()[1:]) or [end]
 
-    def get_collate_fn(self, tokenizer: Any) -> Callable[[Sequence[Sample]], dict[str, Tensor]]:
+    def get_collate_fn(self, tokenizer: Any) -> Callable[[Sequence[Sample]], Any]:
         """Return the `collate_fn` for a `DataLoader`.
 
         Args:
@@ -215,10 +225,11 @@ class TigerSeqDataset(Dataset[Sample]):
 
         Returns:
             A function from samples to `input_ids` and `attention_mask` (B, L), and `labels`
-            (B, M + 1), with −100, which losses ignore, for padding.
+            (B, M + 1), with −100, which losses ignore, for padding. Samples with weights become
+            ``(x, None, weights)``.
         """
 
-        def collate(samples: Sequence[Sample]) -> dict[str, Tensor]:
+        def collate(samples: Sequence[Sample]) -> Any:
             def encoded(name: str) -> Any:
                 texts = [sample[name] for sample in samples]
                 return tokenizer(
@@ -226,13 +237,30 @@ class TigerSeqDataset(Dataset[Sample]):
                 )
 
             inputs, labels = encoded("input_ids"), encoded("labels")
-            return {
+            x = {
                 "input_ids": inputs["input_ids"],
                 "attention_mask": inputs["attention_mask"],
                 "labels": labels["input_ids"].masked_fill(labels["attention_mask"] == 0, IGNORED),
             }
+            if "weight" not in samples[0]:
+                return x
+            return x, None, torch.tensor([sample["weight"] for sample in samples])
 
         return collate
+
+
+def _weight_of(user: Any, weights: Mapping[Any, float]) -> float:
+    """Return the weight of a user.
+
+    Raises:
+        KeyError: The user has none.
+        TypeError: It is not a number.
+        ValueError: It is negative or not finite.
+    """
+    if user not in weights:
+        raise KeyError(f"weights has no weight of user {user!r}")
+    check_number("[0, inf)", **{f"weights[{user!r}]": weights[user]})
+    return float(weights[user])
 
 
 def _read(table: Mapping[Any, Any] | FilePath) -> Mapping[Any, Any]:

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..basic.layers.values import check_finite, check_whole_numbers, extremes
-from .table import Column, Index, check_tensors, to_column, to_tensor
+from .table import Column, Index, check_tensors, to_column, to_tensor, to_weights
 
 
 class SeqDataset(Dataset[Any]):
@@ -14,13 +14,16 @@ class SeqDataset(Dataset[Any]):
 
     ``dataset[i]`` is one sequence, ``dataset[indices]`` (a slice, a list or a tensor) many at once:
     ``(seq_tokens, seq_positions, seq_time_diffs, target)`` either way, tensors of int64. Sequences
-    of different lengths need a `collate_fn` of a `torch.utils.data.DataLoader`.
+    of different lengths need a `collate_fn` of a `torch.utils.data.DataLoader`. With
+    weights it is ``((seq_tokens, seq_positions, seq_time_diffs), target, weights)``.
 
     Args:
         seq_tokens: Ids of the tokens, shape (N, L), or N lists of different lengths.
         seq_positions: The position of each token in its sequence, in the same shape.
         targets: The id of the token to predict, shape (N,).
         seq_time_diffs: The time difference of each token, in the same shape.
+        weights: The weight of each sequence in losses and metrics, at least 0, shape (N,); None
+            weighs all equally.
 
     Raises:
         TypeError: An argument is not numeric.
@@ -32,7 +35,13 @@ class SeqDataset(Dataset[Any]):
     """
 
     def __init__(
-        self, seq_tokens: Any, seq_positions: Any, targets: Any, seq_time_diffs: Any
+        self,
+        seq_tokens: Any,
+        seq_positions: Any,
+        targets: Any,
+        seq_time_diffs: Any,
+        *,
+        weights: Any = None,
     ) -> None:
         self.seq_tokens = to_column(seq_tokens, "seq_tokens")
         self.seq_positions = to_column(seq_positions, "seq_positions")
@@ -52,15 +61,19 @@ class SeqDataset(Dataset[Any]):
             raise ValueError(
                 f"there are {len(self.seq_tokens)} sequences, but {len(self.targets)} targets"
             )
+        self.weights = to_weights(weights, len(self.targets))
 
     def __len__(self) -> int:
         return len(self.targets)
 
-    def __getitem__(self, index: Index) -> tuple[Any, Any, Any, Tensor]:
-        """Return the sequences at `index`, and their targets."""
+    def __getitem__(self, index: Index) -> tuple[Any, ...]:
+        """Return the sequences at `index`, their targets, and their weights, if any."""
         sequences = (self.seq_tokens, self.seq_positions, self.seq_time_diffs)
         tokens, positions, time_diffs = (_whole_numbers(column[index]) for column in sequences)
-        return tokens, positions, time_diffs, self.targets[index].long()
+        targets = self.targets[index].long()
+        if self.weights is None:
+            return tokens, positions, time_diffs, targets
+        return (tokens, positions, time_diffs), targets, self.weights[index]
 
     def check_tensors(self) -> None:
         """Refuse sequences that cannot be loaded by the batch; see `check_tensors`."""

@@ -1,6 +1,6 @@
 """Weights of rows in losses and metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import compress
 from typing import Any
 
@@ -156,3 +156,17 @@ def rows_of(value: Any, kept: Tensor, rows: int) -> Any:
     return (
         tuple(compress(value, (i in chosen for i in range(rows)))) if len(value) == rows else value
     )
+
+
+def joined_weights(parts: Sequence[Tensor | None]) -> Tensor | None:
+    """The weights of all batches; None where they have none.
+
+    Raises:
+        ValueError: Only some batches have weights.
+    """
+    present = [part for part in parts if part is not None]
+    if present and len(present) < len(parts):
+        raise ValueError(
+            "some batches have weights and others have none: give all of them weights, or none"
+        )
+    return torch.cat(present) if present else None

@@ -1,5 +1,6 @@
 """The loss of a batch, with the number of examples that it is the mean of."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,3 +26,10 @@ class BatchLoss:
         """The losses, one by one."""
         losses = self.losses
         return list(losses.reshape(-1) if isinstance(losses, Tensor) else losses)
+
+
+def mean_of_batches(found: Sequence[BatchLoss]) -> float:
+    """The mean of the first loss over the examples of all batches; NaN of none."""
+    count = sum(float(loss.count) for loss in found)
+    total = sum(float(loss.count) * float(loss.scalars()[0]) for loss in found)
+    return total / count if count else math.nan

@@ -39,17 +39,27 @@ def rows_that_count(
     labels, scores = pair(y_true, y_pred)
     if weights is None:
         return labels, scores, None
+    w = weights_of(weights, len(labels))
+    counts = w > 0
+    return labels[counts], scores[counts], w[counts]
+
+
+def weights_of(weights: Any, n: int) -> NDArray[np.float64]:
+    """Weights as an array (N,).
+
+    Raises:
+        ValueError: There are others than N, or one is masked, negative or not finite.
+    """
     refuse_masked(weights, "weights")
     w = np.asarray(weights, dtype=np.float64).reshape(-1)
-    if len(w) != len(labels):
-        raise ValueError(f"{len(labels)} labels, but {len(w)} weights")
+    if len(w) != n:
+        raise ValueError(f"{n} labels, but {len(w)} weights")
     wrong = ~((w >= 0) & np.isfinite(w))
     if wrong.any():
         raise ValueError(
             f"weights must be finite and at least 0, got {w[wrong][0]:g} in row {wrong.argmax()}"
         )
-    counts = w > 0
-    return labels[counts], scores[counts], w[counts]
+    return w
 
 
 def binary_rows(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .columns import of_length, pair, rows_that_count
+from .columns import of_length, pair, weights_of
 from .lists import RankedLists
 from .monitor import Metric, Needs
 from .ranking import metric_of_hits, ranking_metrics_from_hits
@@ -90,12 +90,16 @@ def of_lists(metrics: Sequence[Metric], ranked: RankedLists) -> dict[str, float]
         {'mrr@2': 1.0, 'coverage@2': 0.5}
     """
     check_needs(metrics, ("hits", "lists"), "of_lists")
+    if ranked.weights is not None:
+        check_weighted(metrics)
+        ranked = ranked.of_weight_above_0()
     ours = {metric.name: k for metric in metrics if (k := _k_of_ours(metric))}
     shared: dict[str, float] = {}
     if ours:  # all Ks share the counts
         longest = ranked.first(max(ours.values()))
         ks = sorted(set(ours.values()))
-        shared = ranking_metrics_from_hits(longest.hits, longest.n_relevant, ks)
+        given = (longest.hits, longest.n_relevant, ks)
+        shared = ranking_metrics_from_hits(*given, weights=longest.weights)
     return {
         metric.name: shared[metric.name] if metric.name in ours else _of_one(metric, ranked)
         for metric in metrics
@@ -187,10 +191,9 @@ def keyword_of_weights(metric: Metric, weights: ArrayLike | None) -> dict[str, A
 def _of_weight_above_0(*columns: Any) -> list[Any]:
     """The rows of columns, the last of which are weights, that weigh more than 0."""
     *_, w = columns
-    kept = rows_that_count(w, w, w)[2]
-    if kept is None or len(kept) == len(w):
+    counts = weights_of(w, np.size(w)) > 0
+    if counts.all():
         return list(columns)
-    counts = np.asarray(w).reshape(-1) > 0
     return [None if column is None else np.asarray(column)[counts] for column in columns]
 
 
@@ -229,9 +232,10 @@ def _within_groups(
 
 def _of_one(metric: Metric, ranked: RankedLists) -> float:
     cut = ranked.first(_k(metric))
+    weights = keyword_of_weights(metric, cut.weights)
     if metric.needs == "hits":
-        return float(metric.function(cut.hits, cut.n_relevant))
-    return float(metric.function(cut))
+        return float(metric.function(cut.hits, cut.n_relevant, **weights))
+    return float(metric.function(cut, **weights))
 
 
 def _k(metric: Metric) -> int:

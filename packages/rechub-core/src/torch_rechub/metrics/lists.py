@@ -29,10 +29,11 @@ class RankedLists:
         n_items: How many items the catalogue has.
         item_embeddings: The vector of each item, shape (n_items, D).
         popularity: The share of each item of all interactions, shape (n_items,).
+        weights: How much each user counts, shape (U,); None counts all alike.
 
     Raises:
-        ValueError: The shapes of hits, n_relevant and items do not fit each other; items may have
-            fewer ranks than hits, where the catalogue is smaller than K.
+        ValueError: The shapes of hits, n_relevant, items and weights do not fit each other; items
+            may have fewer ranks than hits, where the catalogue is smaller than K.
     """
 
     hits: ArrayLike
@@ -41,6 +42,7 @@ class RankedLists:
     n_items: int | None = None
     item_embeddings: ArrayLike | None = None
     popularity: ArrayLike | None = None
+    weights: ArrayLike | None = None
 
     def __post_init__(self) -> None:
         hits, n = np.shape(self.hits), np.shape(self.n_relevant)
@@ -51,6 +53,21 @@ class RankedLists:
         items = hits if self.items is None else np.shape(self.items)
         if len(items) != 2 or items[0] != hits[0] or items[1] > hits[1]:
             raise ValueError(f"items must be those of hits, of shape {hits}, got {items}")
+        if self.weights is not None and np.shape(self.weights) != n:
+            raise ValueError(f"weights must be {n}, one a user, got {np.shape(self.weights)}")
+
+    def of_weight_above_0(self) -> "RankedLists":
+        """The lists of the users that count."""
+        if self.weights is None:
+            return self
+        counts = np.asarray(self.weights) > 0
+        return replace(
+            self,
+            hits=np.asarray(self.hits)[counts],
+            n_relevant=np.asarray(self.n_relevant)[counts],
+            items=None if self.items is None else np.asarray(self.items)[counts],
+            weights=np.asarray(self.weights)[counts],
+        )
 
     def first(self, k: int) -> "RankedLists":
         """The lists cut after rank k.

@@ -26,9 +26,10 @@ class Metric:
         labels: "binary" for a metric that is defined on labels 0 and 1 only, "probability" for one
             of labels in [0, 1], "real" for any labels.
         weighted: How the function takes the weights of rows, where the data have any. True:
-            by a keyword argument `weights`, an array (N,). A text: by the keyword of that name,
-            such as "sample_weight". False: not at all; rows of weight 0 are left out, and all
-            others count alike. None: it is unknown, and data with weights are refused.
+            by a keyword argument `weights`, an array (N,), or (U,) with lists. A text: by the
+            keyword of that name, such as "sample_weight". False: not at all; rows of weight 0 are
+            left out, and all others count alike. None: it is unknown, and data with weights are
+            refused.
 
     Raises:
         TypeError: The name is no text, the function cannot be called, or k is no number.

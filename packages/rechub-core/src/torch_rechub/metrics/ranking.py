@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .columns import weighted_mean, weights_of
+
 log = logging.getLogger("torch_rechub")
 
 Lists = Mapping[Any, Iterable[Any]]
@@ -80,7 +82,11 @@ def ranking_metrics(
 
 
 def ranking_metrics_from_hits(
-    hits: ArrayLike, n_relevant: ArrayLike, ks: Iterable[int]
+    hits: ArrayLike,
+    n_relevant: ArrayLike,
+    ks: Iterable[int],
+    *,
+    weights: ArrayLike | None = None,
 ) -> dict[str, float]:
     """The metrics of `ranking_metrics`, where the hits are known already.
 
@@ -90,13 +96,16 @@ def ranking_metrics_from_hits(
         n_relevant: How many relevant items each user has, shape (U,), found or not. Users with 0
             are skipped.
         ks: The Ks.
+        weights: How much each user counts in the means, at least 0, shape (U,); None counts all
+            alike.
 
     Returns:
-        {"ndcg@5": …, "mrr@5": …, …}; NaN with a warning where no user has a relevant item.
+        {"ndcg@5": …, "mrr@5": …, …}; NaN with a warning where no user has a relevant item, and a
+        weight above 0.
 
     Raises:
-        ValueError: If shapes do not fit each other, a K is below 1 or above L, or a user has more
-            hits than relevant items.
+        ValueError: If shapes do not fit each other, a K is below 1 or above L, a user has more
+            hits than relevant items, or a weight is negative or not finite.
 
     Example:
         >>> ranking_metrics_from_hits([[False, True], [False, False]], [1, 3], [2])["mrr@2"]
@@ -113,19 +122,21 @@ def ranking_metrics_from_hits(
     if (rel.sum(axis=1) > n).any():
         row = int(np.argmax(rel.sum(axis=1) > n))
         raise ValueError(f"row {row} has {rel[row].sum()} hits of {n[row]} relevant items")
-    rel, n = rel[n > 0], n[n > 0]
+    w = None if weights is None else weights_of(weights, len(n))
+    counts = n > 0 if w is None else (n > 0) & (w > 0)
+    rel, n, w = rel[counts], n[counts], None if w is None else w[counts]
     if len(n) == 0:
         log.warning("No user has a relevant item: ranking metrics are reported as NaN.")
 
     ranks = np.arange(1, rel.shape[1] + 1)
-    counts = np.cumsum(rel, axis=1)  # hits up to each rank
+    so_far = np.cumsum(rel, axis=1)  # hits up to each rank
     gains = 1 / np.log2(ranks + 1)
     dcg, ideal = np.cumsum(rel * gains, axis=1), np.cumsum(gains)
-    precisions = np.cumsum(rel * counts / ranks, axis=1)
+    precisions = np.cumsum(rel * so_far / ranks, axis=1)
     first = np.where(rel.any(axis=1), rel.argmax(axis=1) + 1, np.inf)
 
     def at(k: int) -> dict[str, NDArray[np.float64]]:
-        found, best = counts[:, k - 1], np.minimum(k, n)
+        found, best = so_far[:, k - 1], np.minimum(k, n)
         return {
             "ndcg": dcg[:, k - 1] / ideal[best - 1],
             "mrr": np.where(first <= k, 1 / first, 0.0),
@@ -136,19 +147,22 @@ def ranking_metrics_from_hits(
         }
 
     return {
-        f"{name}@{k}": float(values.mean()) if len(n) else math.nan
+        f"{name}@{k}": weighted_mean(values, w) if len(n) else math.nan
         for k in ks
         for name, values in at(k).items()
     }
 
 
-def metric_of_hits(hits: ArrayLike, n_relevant: ArrayLike, name: str) -> float:
+def metric_of_hits(
+    hits: ArrayLike, n_relevant: ArrayLike, name: str, *, weights: ArrayLike | None = None
+) -> float:
     """One metric of `ranking_metrics_from_hits`, at the last rank of the hits.
 
     Args:
         hits: See `ranking_metrics_from_hits`, shape (U, K).
         n_relevant: See `ranking_metrics_from_hits`, shape (U,).
         name: "ndcg", "mrr", "recall", "hit", "precision" or "map".
+        weights: See `ranking_metrics_from_hits`.
 
     Returns:
         The metric at K, in 0 to 1.
@@ -161,7 +175,7 @@ def metric_of_hits(hits: ArrayLike, n_relevant: ArrayLike, name: str) -> float:
         0.25
     """
     k = np.shape(hits)[-1]
-    return ranking_metrics_from_hits(hits, n_relevant, [k])[f"{name}@{k}"]
+    return ranking_metrics_from_hits(hits, n_relevant, [k], weights=weights)[f"{name}@{k}"]
 
 
 def topk_metrics(

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
+from ..data.weights import joined_weights
 from ..metrics.computing import RankedLists
 
 if TYPE_CHECKING:
@@ -74,7 +75,14 @@ class BeamSearch:
         return hits
 
 
-def lists_of(results: Sequence[list[list[bool]]], k: int) -> RankedLists:
-    """The lists of all histories, from the hits of batches; each history has one target."""
-    hits = np.array([row for batch in results for row in batch], dtype=bool).reshape(-1, k)
-    return RankedLists(hits, np.ones(len(hits), dtype=np.int64))
+def lists_of(results: Sequence[tuple[list[list[bool]], Tensor | None]], k: int) -> RankedLists:
+    """The lists of all histories, from the hits of batches; each history has one target.
+
+    Args:
+        results: The hits of each batch, and the weights of its histories (B,), if any.
+        k: The number of ranks.
+    """
+    hits = np.array([row for batch, _ in results for row in batch], dtype=bool).reshape(-1, k)
+    weights = joined_weights([of_batch for _, of_batch in results])
+    of_users = None if weights is None else weights.cpu().numpy()
+    return RankedLists(hits, np.ones(len(hits), dtype=np.int64), weights=of_users)

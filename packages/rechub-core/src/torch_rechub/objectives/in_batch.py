@@ -1,7 +1,7 @@
 """Training on the items of the other rows of a batch as negatives."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .._bounds import check_whole, refuse_none
 from ..data.batch import Batch
+from ..data.weights import joined_weights
 from ..losses import BatchLoss
 from ..losses.blockwise_softmax import Pairs, softmax_loss
 from ..losses.in_batch import (
@@ -19,6 +20,7 @@ from ..losses.in_batch import (
     nearest_interest,
     repeated_items,
 )
+from ..losses.weighted import weighted_loss
 from ..models.protocols import GroupsItems
 from .cross_batch import CrossBatchMemory, Remembered
 from .log_q import LogQ
@@ -26,6 +28,7 @@ from .matching import (
     Objective,
     Scored,
     positives_and_negatives,
+    spread,
     temperature_of,
 )
 
@@ -112,7 +115,11 @@ class InBatch(Objective):
     def loss(self, batch: Batch, criterion: nn.Module) -> BatchLoss:
         """The mean over the rows that are positives."""
         x, positive = batch.inputs, self._positive(batch.labels)
-        count = batch.rows if positive is None else positive.sum()
+        weights = batch.weights
+        if positive is None:
+            count = batch.count
+        else:
+            count = positive.sum() if weights is None else weights[positive].sum()
         bias = None if self.log_q is None else -self.log_q(x)
         user, item = self._vectors(self.call, self.model, x)
         groups = _groups(self.model, x)
@@ -121,7 +128,10 @@ class InBatch(Objective):
             self.memory.add(x, item, bias)
         if self.neg_ratio is None and _is_plain(criterion):
             same = None if groups is None else repeated_items(groups)
-            return BatchLoss(_softmax_of_all(user, item, same, positive, bias, earlier), count)
+            share = None if positive is None else positive.float()
+            if weights is not None:
+                share = weights if share is None else share * weights
+            return BatchLoss(_softmax_of_all(user, item, same, share, bias, earlier), count)
         scores = in_batch_scores(user, item, groups)
         if bias is not None:
             scores = scores + bias
@@ -137,7 +147,8 @@ class InBatch(Objective):
             scores = torch.cat([scores, earlier.scores(user)], dim=1)
         if positive is not None:
             scores, target = scores[positive], target[positive]
-        return BatchLoss(criterion(scores, target), count)
+            weights = None if weights is None else weights[positive]
+        return BatchLoss(weighted_loss(criterion, scores, target, weights), count)
 
     def scorer(self, model: nn.Module) -> Callable[[Batch], "_OfBatch"]:
         """Maps a batch to the scores of its own items and of drawn ones of other rows.
@@ -152,7 +163,11 @@ class InBatch(Objective):
             rows = inbatch_negative_sampling(scores, self.neg_ratio or 10, generator=generator)
             negatives, y = scores.gather(1, rows), batch.labels
             labels = None if y is None else y.reshape(-1).float().cpu()
-            return _OfBatch(scores.diagonal(), negatives[~negatives.isneginf()], labels)
+            others, own, negative = ~negatives.isneginf(), scores.diagonal(), None
+            weights = None if batch.weights is None else batch.weights.cpu()
+            if weights is not None:
+                negative = spread(weights, negatives)[others]
+            return _OfBatch(own, negatives[others], labels, weights, negative)
 
         return score
 
@@ -162,9 +177,14 @@ class InBatch(Objective):
         own = torch.cat([none, *(result.own for result in results)])
         labels = [result.labels for result in results if result.labels is not None]
         truth = torch.cat([none, *labels])
+        weights = joined_weights([result.weights for result in results])
         if self.labeled and len(truth) and truth.min() != truth.max():
-            return Scored(truth, own)
-        return positives_and_negatives(own, torch.cat([none, *(r.others for r in results)]))
+            return Scored(truth, own, weights)
+        found = positives_and_negatives(own, torch.cat([none, *(r.others for r in results)]))
+        of_others = joined_weights([result.weights_of_others for result in results])
+        if weights is None or of_others is None:
+            return found
+        return replace(found, weights=torch.cat([weights, of_others]))
 
     def reset(self) -> None:
         """Forget the items of earlier batches."""
@@ -205,11 +225,16 @@ class InBatch(Objective):
 
 @dataclass(frozen=True)
 class _OfBatch:
-    """The scores of a batch: its own items (B,), drawn negatives (n,), and labels (B,) or None."""
+    """The scores of a batch: its own items (B,), drawn negatives (n,), and labels (B,) or None.
+
+    Where rows have weights: those of the own items (B,), and those of the negatives (n,).
+    """
 
     own: Tensor
     others: Tensor
     labels: Tensor | None
+    weights: Tensor | None = None
+    weights_of_others: Tensor | None = None
 
 
 def _groups(model: nn.Module, x: Any) -> Tensor | None:
@@ -221,11 +246,14 @@ def _softmax_of_all(
     user: Tensor,
     item: Tensor,
     same: Pairs | None,
-    positive: Tensor | None,
+    share: Tensor | None,
     bias: Tensor | None,
     earlier: Remembered | None,
 ) -> Tensor:
-    """The loss where all other rows are negatives, without their scores in memory."""
+    """The loss where all other rows are negatives, without their scores in memory.
+
+    Rows count by their share, such as 0 for rows that are no positives.
+    """
     own = torch.arange(len(item), device=item.device)
     if earlier is not None:
         n = len(item)
@@ -236,8 +264,7 @@ def _softmax_of_all(
             other = torch.cat([same[1], earlier.same[1] + n])
             order = row.argsort(stable=True)
             same = row[order], other[order]
-    weight = None if positive is None else positive.float()
-    return softmax_loss(user, item, own, bias, weight, excluded=same)
+    return softmax_loss(user, item, own, bias, share, excluded=same)
 
 
 def _is_plain(criterion: nn.Module) -> bool:

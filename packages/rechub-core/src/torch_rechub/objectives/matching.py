@@ -10,8 +10,12 @@ from torch.nn import functional as F
 
 from ..basic.layers.precision import widened
 from ..data.batch import Batch
+from ..data.weights import joined_weights
 from ..losses import BatchLoss, BinaryCrossEntropy, BPRLoss
 from ..losses.binary_cross_entropy import OnLogits
+from ..losses.weighted import weighted_loss
+from ..metrics.computing import of_predictions
+from ..metrics.monitor import Metric
 from ..models.logits import logits_of
 from ..models.protocols import HasPairLoss, HasTemperature, ValidatesPairs
 from .log_q import LogQ
@@ -24,16 +28,25 @@ class Scored:
     Attributes:
         labels: 0 and 1.
         scores: Of the same shape.
+        weights: How much each counts, of the same shape; None where all count alike.
     """
 
     labels: Tensor
     scores: Tensor
+    weights: Tensor | None = None
 
     def on_cpu(self) -> "Scored":
         """The same, flat, in at least single precision, on the CPU."""
-        return Scored(
-            widened(self.labels.reshape(-1)).cpu(), widened(self.scores.reshape(-1)).cpu()
+        labels, scores, weights = (
+            None if part is None else widened(part.reshape(-1)).cpu()
+            for part in (self.labels, self.scores, self.weights)
         )
+        return Scored(labels, scores, weights)  # type: ignore[arg-type]
+
+    def measured(self, metrics: Sequence[Metric]) -> dict[str, float]:
+        """Metrics of the scores, by name."""
+        weights = None if self.weights is None else self.weights.numpy()
+        return of_predictions(metrics, self.labels.numpy(), self.scores.numpy(), weights=weights)
 
 
 class Objective:
@@ -77,10 +90,10 @@ class Objective:
 
     def pooled(self, results: Sequence[Any]) -> Scored:
         """The labels and scores of all batches, from the results of `scorer`."""
-        empty = Scored(torch.empty(0), torch.empty(0))
-        parts = [empty, *results]
+        parts = [Scored(torch.empty(0), torch.empty(0)), *results]
         labels, scores = [part.labels for part in parts], [part.scores for part in parts]
-        return Scored(torch.cat(labels), torch.cat(scores))
+        weights = joined_weights([part.weights for part in results])
+        return Scored(torch.cat(labels), torch.cat(scores), weights)
 
 
 class PointWise(Objective):
@@ -102,14 +115,17 @@ class PointWise(Objective):
         labels = _labels(batch)
         if self.logits is not None and isinstance(criterion, OnLogits):
             logits = widened(self.logits(batch.inputs)) * temperature_of(self.model)
-            return BatchLoss(criterion.on_logits(logits, labels.to(logits.dtype)), batch.rows)
+            y = labels.to(logits.dtype)
+            return BatchLoss(weighted_loss(criterion, logits, y, batch.weights, True), batch.count)
         scores = widened(_one_a_row(self.call(batch.inputs), labels))
-        return BatchLoss(criterion(scores, labels.to(scores.dtype)), batch.rows)
+        y = labels.to(scores.dtype)
+        return BatchLoss(weighted_loss(criterion, scores, y, batch.weights), batch.count)
 
     def scored(self, model: nn.Module, batch: Batch) -> Scored:
         """The labels, and the logits where there are any: probabilities may tie at 1."""
         labels = _labels(batch)
-        return Scored(labels, _one_a_row((logits_of(model) or model)(batch.inputs), labels))
+        scores = _one_a_row((logits_of(model) or model)(batch.inputs), labels)
+        return Scored(labels, scores, batch.weights)
 
 
 class PairWise(Objective):
@@ -121,18 +137,22 @@ class PairWise(Objective):
 
     def loss(self, batch: Batch, criterion: nn.Module) -> BatchLoss:
         """The mean over pairs that are no padding; 0 where there is none."""
-        pos, neg, count = self._pairs(self.model, self.call(batch.inputs), batch)
-        loss: Tensor = criterion(pos, neg) if len(pos) else pos.sum() + neg.sum()
-        return BatchLoss(loss, count)
+        pos, neg, weights = self._pairs(self.model, self.call(batch.inputs), batch)
+        if len(pos) == 0:
+            return BatchLoss(pos.sum() + neg.sum(), 1)
+        count: int | Tensor = batch.count
+        if isinstance(self.model, ValidatesPairs):
+            count = len(pos) if weights is None else weights.sum()
+        return BatchLoss(weighted_loss(criterion, pos, neg, weights), count)
 
     def scored(self, model: nn.Module, batch: Batch) -> Scored:
         """The positives, labeled 1, and the negatives, labeled 0."""
-        pos, neg, _ = self._pairs(model, model(batch.inputs), batch)
-        return positives_and_negatives(pos.reshape(-1), neg.reshape(-1))
+        pos, neg, weights = self._pairs(model, model(batch.inputs), batch)
+        return positives_and_negatives(pos, neg, weights)
 
     @staticmethod
-    def _pairs(model: nn.Module, output: Any, batch: Batch) -> tuple[Tensor, Tensor, int]:
-        """The scores of positives and of negatives, and the number of pairs."""
+    def _pairs(model: nn.Module, output: Any, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The scores of positives and of negatives, and the weights of positives, if any."""
         if not isinstance(output, tuple | list) or len(output) != 2:
             raise ValueError(
                 f"mode=1 trains models that return (positive scores, negative scores), not "
@@ -140,10 +160,10 @@ class PairWise(Objective):
             )
         pos, neg = output
         if not isinstance(model, ValidatesPairs):
-            return pos, neg, batch.rows
+            return pos, neg, batch.weights
         valid = model.valid_pairs(batch.inputs)
-        pos, neg = pos[valid], neg[valid]
-        return pos, neg, max(len(pos), 1)
+        weights = None if batch.weights is None else spread(batch.weights, pos)[valid]
+        return pos[valid], neg[valid], weights
 
 
 class ListWise(Objective):
@@ -166,12 +186,13 @@ class ListWise(Objective):
             others = F.one_hot(target, logits.shape[1]) == 0
             correction = self.log_q.of_draws(batch.inputs, logits.shape[1] - 1).to(logits.dtype)
             logits = logits - torch.zeros_like(logits).masked_scatter(others, correction)
-        return BatchLoss(criterion(logits, target), batch.rows)
+        return BatchLoss(weighted_loss(criterion, logits, target, batch.weights), batch.count)
 
     def scored(self, model: nn.Module, batch: Batch) -> Scored:
         """The positives, labeled 1, and all other candidates, labeled 0."""
         logits, target = _candidates(model(batch.inputs), batch.labels)
-        return Scored(F.one_hot(target, logits.shape[1]), logits)
+        weights = None if batch.weights is None else spread(batch.weights, logits)
+        return Scored(F.one_hot(target, logits.shape[1]), logits, weights)
 
 
 def temperature_of(model: nn.Module) -> float:
@@ -206,10 +227,18 @@ def _candidates(output: Any, y: Tensor | None) -> tuple[Tensor, Tensor]:
     return output, y.reshape(-1).long()
 
 
-def positives_and_negatives(pos: Tensor, neg: Tensor) -> Scored:
-    """Positives, labeled 1, and negatives, labeled 0."""
-    labels = torch.cat([torch.ones_like(pos), torch.zeros_like(neg)])
-    return Scored(labels, torch.cat([pos, neg]))
+def positives_and_negatives(pos: Tensor, neg: Tensor, weights: Tensor | None = None) -> Scored:
+    """Positives, labeled 1, and negatives, labeled 0; a negative weighs as much as its row."""
+    scores = [pos.reshape(-1), neg.reshape(-1)]
+    labels = torch.cat([torch.ones_like(scores[0]), torch.zeros_like(scores[1])])
+    if weights is not None:
+        weights = torch.cat([spread(weights, part).reshape(-1) for part in (pos, neg)])
+    return Scored(labels, torch.cat(scores), weights)
+
+
+def spread(weights: Tensor, scores: Tensor) -> Tensor:
+    """The weights of rows (B,) in the shape of their scores (B, ...)."""
+    return weights.reshape(-1, *[1] * (scores.dim() - 1)).expand_as(scores)
 
 
 def _form(output: Any) -> str:

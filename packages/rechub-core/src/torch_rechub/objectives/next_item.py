@@ -12,6 +12,7 @@ from ..basic.layers.precision import leave_out, lowest_score
 from ..data.batch import Batch
 from ..losses import BatchLoss, NCELoss
 from ..losses.blockwise_softmax import softmax_loss
+from ..losses.weighted import weighted_loss
 from ..models.logits import forward_has
 from .sampled_items import PADDING, SAMPLED_LOSSES, SampledItemLoss, sampled_item_loss
 
@@ -214,16 +215,26 @@ class Predictor:
         sampled = isinstance(loss_fn, SampledItemLoss)
         if not self.in_terms or (tau is None and not sampled):
             found = self(given)
-            return BatchLoss(loss_fn(found.logits, found.items), len(found.items))
+            of_items, count = self._weights(batch, found.row)
+            return BatchLoss(weighted_loss(loss_fn, found.logits, found.items, of_items), count)
         items, _ = next_items(given.tokens, given.targets)
         row, position = (items != PADDING).nonzero(as_tuple=True)
+        of_items, count = self._weights(batch, row)
         hidden = self.first(given.tokens, given.time_diffs)[row, position]
         h, w, bias = self.model.score_terms(hidden)
         if isinstance(loss_fn, SampledItemLoss):
-            return BatchLoss(loss_fn.of_terms(h, w, bias, items[row, position]), len(row))
+            return BatchLoss(loss_fn.of_terms(h, w, bias, items[row, position], of_items), count)
         b = torch.zeros_like(w[:, 0]) if bias is None else bias / tau
         b = leave_out(b, torch.arange(len(w), device=w.device) == PADDING)
-        return BatchLoss(softmax_loss(h / tau, w, items[row, position], b), len(row))
+        return BatchLoss(softmax_loss(h / tau, w, items[row, position], b, of_items), count)
+
+    @staticmethod
+    def _weights(batch: Batch, row: Tensor) -> tuple[Tensor | None, int | Tensor]:
+        """The weights of predictions, those of their sequences, and their sum or number."""
+        if batch.weights is None:
+            return None, len(row)
+        weights = batch.weights[row]
+        return weights, weights.sum()
 
 
 class _EncodeOf(nn.Module):

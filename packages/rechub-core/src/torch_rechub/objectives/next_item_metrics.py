@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..data.batch import Batch
+from ..data.weights import joined_weights
+from ..losses.weighted import weighted_loss
 from ..metrics.computing import RankedLists
 from ..metrics.monitor import Metric
 from .next_item import Predictor, reduction_of, sequences
@@ -40,10 +42,12 @@ def ranks_of(scores: Tensor, items: Tensor, excluded: Tensor) -> Tensor:
     return 1 + (~(behind | excluded)).sum(dim=1)
 
 
-def _accuracy(hits: NDArray[Any], n_relevant: NDArray[Any]) -> float:
-    """The share of targets that rank first; NaN, with a warning, of none."""
+def _accuracy(
+    hits: NDArray[Any], n_relevant: NDArray[Any], weights: NDArray[Any] | None = None
+) -> float:
+    """The share of targets that rank first, weighted if need be; NaN, with a warning, of none."""
     if len(hits):
-        return float(hits[:, 0].mean())
+        return float(np.average(hits[:, 0], weights=weights))
     log.warning("Accuracy is undefined, no sequence has tokens and a target: it is NaN.")
     return math.nan
 
@@ -53,8 +57,8 @@ def _computed_by_batch(*args: Any) -> float:
 
 
 SEQUENCE_METRICS = {
-    "loss": Metric("loss", _computed_by_batch, "min", needs="hits", k=1),
-    "accuracy": Metric("accuracy", _accuracy, "max", needs="hits", k=1),
+    "loss": Metric("loss", _computed_by_batch, "min", needs="hits", k=1, weighted=True),
+    "accuracy": Metric("accuracy", _accuracy, "max", needs="hits", k=1, weighted=True),
 }
 """Metrics that sequence trainers have under a name of their own."""
 
@@ -64,15 +68,17 @@ class Evaluated:
     """The evaluation of a batch, on the CPU.
 
     Attributes:
-        loss: The summed loss of its predictions; None where it was not asked for.
-        count: The number of predictions.
+        loss: The summed loss of its predictions, by their weights; None where it was not asked for.
+        count: The number of predictions, or the sum of their weights.
         ranks: The rank of each target, (n,), from 1; all above 1 are 2 where only the first rank
             was asked for.
+        weights: How much each target counts, (n,); None where all count alike.
     """
 
     loss: Tensor | None
-    count: int
+    count: float
     ranks: Tensor
+    weights: Tensor | None = None
 
 
 def evaluate_batch(
@@ -92,18 +98,31 @@ def evaluate_batch(
         loss_fn = loss_fn.full
     given = sequences(batch)
     found = predict(given, targets_only=loss_fn is None)
-    count, loss = len(found.items), None
+    weights = None if batch.weights is None else batch.weights[found.row]
+    count = float(len(found.items) if weights is None else weights.sum())
+    loss = None
     if loss_fn is not None:
-        weight = count if reduction_of(loss_fn) == "mean" else 1
-        loss = (loss_fn(found.logits, found.items).sum() * weight).cpu()
+        times = count if reduction_of(loss_fn) == "mean" else 1
+        found_loss = _loss_of(loss_fn, found.logits, found.items, weights)
+        loss = (found_loss.sum() * times).cpu()
     logits, items, row = found.logits[found.last], found.items[found.last], found.row[found.last]
+    of_targets = None if weights is None else weights[found.last].cpu()
     if not ranked:
-        return Evaluated(loss, count, (1 + (logits.argmax(dim=1) != items).long()).cpu())
+        ranks = (1 + (logits.argmax(dim=1) != items).long()).cpu()
+        return Evaluated(loss, count, ranks, of_targets)
     excluded = torch.zeros_like(logits, dtype=torch.bool)
     if exclude_seen:
         excluded.scatter_(1, given.tokens[row].long(), True)
     excluded[:, PADDING] = True
-    return Evaluated(loss, count, ranks_of(logits, items, excluded).cpu())
+    return Evaluated(loss, count, ranks_of(logits, items, excluded).cpu(), of_targets)
+
+
+def _loss_of(loss_fn: nn.Module, logits: Tensor, items: Tensor, weights: Tensor | None) -> Tensor:
+    """The loss of predictions, weighted; of each of them where it does not reduce."""
+    if weights is not None and reduction_of(loss_fn) == "none":
+        weighted: Tensor = weights * loss_fn(logits, items)
+        return weighted
+    return weighted_loss(loss_fn, logits, items, weights)
 
 
 def evaluation_step(
@@ -131,4 +150,7 @@ def hits_of(results: Sequence[Evaluated], k: int) -> RankedLists:
     """The hits of the targets at the first k ranks: one list for each sequence with a target."""
     ranks = torch.cat([torch.empty(0, dtype=torch.int64), *(r.ranks for r in results)])
     hits = ranks.unsqueeze(1) == torch.arange(1, k + 1)
-    return RankedLists(hits.numpy(), np.ones(len(ranks), dtype=np.int64))
+    weights = joined_weights([r.weights for r in results])
+    n_relevant = np.ones(len(ranks), dtype=np.int64)
+    of_users = None if weights is None else weights.numpy()
+    return RankedLists(hits.numpy(), n_relevant, weights=of_users)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .._bounds import check_whole
 from ..losses.candidate_scores import candidate_scores
 from ..losses.one_positive import BPRMaxLoss, GBCELoss, NegativesBCELoss, SampledSoftmaxLoss
-from ..losses.reduction import known_reduction, reduce_losses
+from ..losses.reduction import known_reduction, mean_of_rows, reduce_losses
 from .item_sampler import ItemSampler
 
 PADDING = 0
@@ -118,7 +118,14 @@ class SampledItemLoss(nn.Module):
         neg = logits.gather(1, drawn) if drawn.dim() == 2 else logits[:, drawn]
         return self._reduced(pos, neg, items, drawn)
 
-    def of_terms(self, h: Tensor, w: Tensor, bias: Tensor | None, items: Tensor) -> Tensor:
+    def of_terms(
+        self,
+        h: Tensor,
+        w: Tensor,
+        bias: Tensor | None,
+        items: Tensor,
+        weights: Tensor | None = None,
+    ) -> Tensor:
         """The same loss of the logits W h + b, without computing those of items not drawn.
 
         Args:
@@ -126,19 +133,27 @@ class SampledItemLoss(nn.Module):
             w: W (V, D).
             bias: The term b (V,), or None.
             items: The right ones (N,).
+            weights: How much each prediction counts in the mean, (N,); None counts all alike.
         """
         drawn = self._draw(len(items))
         pos = (h * w.index_select(0, items)).sum(dim=1)
         neg = candidate_scores(h, w, drawn) if drawn.dim() == 2 else h @ w.index_select(0, drawn).T
         if bias is not None:
             pos, neg = pos + bias[items], neg + bias[drawn]
-        return self._reduced(pos, neg, items, drawn)
+        return self._reduced(pos, neg, items, drawn, weights)
 
     def _draw(self, n: int) -> Tensor:
         """The negatives: (N, K), or (K,) where a batch shares them."""
         return self.sampler(self.n_negatives) if self.shared else self.sampler(n, self.n_negatives)
 
-    def _reduced(self, pos: Tensor, neg: Tensor, items: Tensor, drawn: Tensor) -> Tensor:
+    def _reduced(
+        self,
+        pos: Tensor,
+        neg: Tensor,
+        items: Tensor,
+        drawn: Tensor,
+        weights: Tensor | None = None,
+    ) -> Tensor:
         neg = neg.masked_fill(drawn == items.unsqueeze(1), -torch.inf)
         if self.log_q:
             correction = self.sampler.log_q(drawn) + math.log(self.n_negatives)
@@ -147,8 +162,11 @@ class SampledItemLoss(nn.Module):
             losses = self.loss(pos, neg)
         counts = items != PADDING
         losses = torch.where(counts, losses, torch.zeros_like(losses))
+        if weights is not None and self.reduction == "mean":
+            return mean_of_rows(losses, weights * counts)
         if self.reduction == "mean":
             return losses.sum() / counts.sum().clamp(min=1)
+        losses = losses if weights is None else weights * losses
         return reduce_losses(losses, self.reduction)
 
 

@@ -13,9 +13,8 @@ from ..data.batch import Batch
 from ..data.labels import check_binary, warn_of_one_class
 from ..export.trained import ExportsTowers
 from ..losses import BatchLoss
-from ..metrics.computing import of_predictions
 from ..metrics.monitor import Metric, metric_named
-from ..models.protocols import HasAuxiliaryLoss
+from ..models.auxiliary import auxiliary_loss
 from ..models.towers import columns_in_use, prediction
 from ..objectives.in_batch import InBatchSettings
 from ..objectives.matching_losses import make_objective
@@ -139,10 +138,8 @@ class MatchTrainer(InfersTowers, ExportsTowers, ValidatesRetrieval, Trainer):
     def losses(self, batch: Batch) -> BatchLoss:
         """The loss of a batch, by the mode, and the model's auxiliary loss where it has one."""
         loss = self.objective.loss(batch, self.criterion)
-        if isinstance(self.model, HasAuxiliaryLoss):
-            auxiliary = self.model.auxiliary_loss(batch.inputs, None, batch.labels)
-            return replace(loss, losses=loss.scalars()[0] + auxiliary)
-        return loss
+        auxiliary = auxiliary_loss(self.model, batch, None, batch.labels)
+        return replace(loss, losses=loss.scalars()[0] + auxiliary)
 
     def check_inputs(self, model: nn.Module, x: Any) -> None:
         """Refuse inputs as every trainer does; columns that no tower in use reads may lack."""
@@ -168,8 +165,7 @@ class MatchTrainer(InfersTowers, ExportsTowers, ValidatesRetrieval, Trainer):
         self, model: nn.Module, data_loader: Iterable[Any], metrics: Sequence[Metric]
     ) -> dict[str, float]:
         results = self.evaluation(model, data_loader, self.objective.scorer(model))
-        found = self.objective.pooled(results)
-        return of_predictions(metrics, found.labels.numpy(), found.scores.numpy())
+        return self.objective.pooled(results).measured(metrics)
 
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[Any]:
         """The output of a model for each row, a probability or scores; of pairs, the positives'."""

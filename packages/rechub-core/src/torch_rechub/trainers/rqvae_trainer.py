@@ -96,6 +96,17 @@ class Trainer(ExportsCodes, trainer.Trainer):
         loss, reconstruction = self.model.compute_loss(out, quant_loss, x)  # type: ignore[operator]
         return BatchLoss([loss, reconstruction.detach()], batch.rows)
 
+    def check_weights(self, validation: bool = False) -> None:
+        """Refuse weights: codebooks are learned from items as they are.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(
+            "an RQ-VAE takes no weights of items: leave out weight_column and the weights of the "
+            "loader, and repeat the items that are to count more"
+        )
+
     def choose_metrics(self) -> tuple[Metric, ...]:
         """The collision rate."""
         given = self.settings.metrics

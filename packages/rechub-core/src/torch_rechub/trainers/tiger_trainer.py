@@ -1,6 +1,5 @@
 """Training of TIGER, which generates the semantic id of the next item, and its recommendations."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from .._bounds import check_whole
 from ..data.batch import Batch
 from ..losses import BatchLoss
+from ..losses.batch_loss import mean_of_batches
 from ..metrics.computing import of_lists
 from ..metrics.monitor import Metric, Needs, metric_named
 from ..metrics.ranking import top_ks
@@ -108,9 +108,13 @@ class TigerTrainer(Trainer):
         self.collate_fn = data.get_collate_fn(tokenizer)
 
     def losses(self, batch: Batch) -> BatchLoss:
-        """The mean loss of the tokens of a batch, and the number of tokens."""
-        loss: Tensor = self._forward(**batch.inputs, use_cache=False).loss
-        return BatchLoss(loss, (batch.inputs["labels"] != IGNORED).sum())
+        """The mean loss of the tokens of a batch, and the number of tokens, or their weight."""
+        output, labels = self._forward(**batch.inputs, use_cache=False), batch.inputs["labels"]
+        tokens = (labels != IGNORED).sum(dim=1)
+        if batch.weights is None:
+            return BatchLoss(output.loss, tokens.sum())
+        loss = self.model.ranking_loss(output.logits, labels, batch.weights)  # type: ignore[operator]
+        return BatchLoss(loss, (tokens * batch.weights).sum())
 
     def measure(self, model: nn.Module, data_loader: Iterable[Any]) -> dict[str, float]:
         """The metrics of the model, by name; `model` must be the one being trained."""
@@ -128,10 +132,7 @@ class TigerTrainer(Trainer):
         Args:
             data_loader: Yields what `TigerSeqDataset.get_collate_fn` makes.
         """
-        found = self.evaluation(self.model, data_loader, self.losses)
-        count = sum(int(loss.count) for loss in found)
-        total = sum(int(loss.count) * float(loss.scalars()[0]) for loss in found)
-        return total / count if count else math.nan
+        return mean_of_batches(self.evaluation(self.model, data_loader, self.losses))
 
     def recommend(self, data_loader: Iterable[Any], num_beams: int = 20) -> list[list[Any]]:
         """The most probable next items of each history, the best first, by a beam search.
@@ -181,8 +182,8 @@ class TigerTrainer(Trainer):
         check_whole(1, num_beams=num_beams)
         k = max(metric.k or 1 for metric in metrics)
 
-        def step(batch: Batch) -> list[list[bool]]:
-            return self.search.hits(batch.inputs, k, exclude_seen, num_beams)
+        def step(batch: Batch) -> tuple[list[list[bool]], Tensor | None]:
+            return self.search.hits(batch.inputs, k, exclude_seen, num_beams), batch.weights
 
         results = self.evaluation(self.model, data_loader, step)
         return of_lists(metrics, lists_of(results, k))

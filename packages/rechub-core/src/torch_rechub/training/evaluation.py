@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..basic.layers.precision import widened
 from ..data.batch import Batch
+from ..data.weights import joined_weights
 from .device_loader import DeviceLoader
 
 Result = TypeVar("Result")
@@ -122,17 +123,13 @@ class Evaluation:
 
         large = self.batches.in_large_batches(loader)
         results = self(model, large, step, labels=needs_labels, group_column=group_column)
-        parts = map(_concatenated, zip(*results)) if results else [None] * 4
-        scores, labels, groups, weights = parts
+        *parts, weights = zip(*results) if results else [()] * 4
+        scores, labels, groups = map(_concatenated, parts)
         empty = torch.empty(0)
         scores, labels = (empty if part is None else part for part in (scores, labels))
-        return Predictions(scores, labels, groups, weights)
+        return Predictions(scores, labels, groups, joined_weights(weights))
 
 
 def _concatenated(parts: tuple[Tensor | None, ...]) -> Tensor | None:
     present = [part for part in parts if part is not None]
-    if present and len(present) < len(parts):
-        raise ValueError(
-            "some batches have weights and others have none: give all of them weights, or none"
-        )
     return torch.cat(present) if present else None

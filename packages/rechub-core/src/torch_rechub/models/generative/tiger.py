@@ -6,6 +6,7 @@ import torch  # under this name, because the compiler of torch 2.6 looks it up i
 from torch import Tensor
 
 from ..._bounds import check_number
+from ...losses.reduction import mean_of_rows
 
 if TYPE_CHECKING:
     _T5: Any = object
@@ -84,10 +85,17 @@ class TIGERModel(_T5):  # type: ignore[misc]
         check_number("(0, inf)", temperature=temperature)
         self.temperature = temperature
 
-    def ranking_loss(self, lm_logits: Tensor, labels: Tensor) -> Tensor:
-        """Return L () of logits (B, M, V) and labels (B, M)."""
+    def ranking_loss(
+        self, lm_logits: Tensor, labels: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
+        """Return L () of logits (B, M, V), labels (B, M) and the weights of their rows (B,)."""
         logits = lm_logits.flatten(0, 1) / self.temperature
-        return torch.nn.functional.cross_entropy(logits, labels.flatten(), ignore_index=-100)
+        if weights is None:
+            return torch.nn.functional.cross_entropy(logits, labels.flatten(), ignore_index=-100)
+        losses = torch.nn.functional.cross_entropy(
+            logits, labels.flatten(), ignore_index=-100, reduction="none"
+        )
+        return mean_of_rows(losses, (weights.unsqueeze(1) * (labels != -100)).flatten())
 
     def forward(
         self,

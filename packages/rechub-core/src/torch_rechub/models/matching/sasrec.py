@@ -13,6 +13,7 @@ from ...basic.layers.attention import MultiHeadSelfAttention, PointWiseFeedForwa
 from ...basic.layers.inputs import column
 from ...basic.layers.sequence import last_valid, positions
 from ...losses.in_batch import group_rows
+from ...losses.reduction import reduce_losses
 from .two_tower import TwoTower, share_tables
 
 
@@ -178,5 +179,7 @@ class _Block(nn.Module):
 class _NextItemLoss(nn.Module):
     """The paper's loss of a pair, L = −ln σ(ŷ⁺) − ln(1 − σ(ŷ⁻)), averaged over pairs."""
 
+    reduction = "mean"
+
     def forward(self, pos: Tensor, neg: Tensor) -> Tensor:
-        return (F.softplus(-pos) + F.softplus(neg)).mean()
+        return reduce_losses(F.softplus(-pos) + F.softplus(neg), self.reduction)
