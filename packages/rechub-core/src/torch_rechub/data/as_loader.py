@@ -29,7 +29,8 @@ def as_loader(
         data: A dict of arrays, tensors or lists; a pandas, polars or Arrow table; an array or a
             tensor of rows; (x, y) or (x, y, weights) of these; or a data set. A table with the
             columns seq_tokens, seq_positions, seq_time_diffs and targets is read as `SeqDataset`,
-            a column "weights" as its weights. A loader, or any other iterable of batches, is returned unchanged.
+            a column "weights" as its weights. A loader, or any other iterable of batches, is
+            returned unchanged.
         batch_size: Number of rows per batch.
         needed: The columns that are read, such as those of the model's features; other columns
             that are not numeric, such as names and dates, are dropped. None keeps all.
