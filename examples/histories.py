@@ -98,10 +98,10 @@ def retrieval_of(users, held_out, masked, columns=("seq", "user", "item", "pos")
         "seq": np.stack([padded(movies[:-held_out]) for movies in users]),
         "user": np.arange(len(users)),
     }
-    catalogue = {"item": np.arange(N_ITEMS), "pos": np.arange(N_ITEMS)[:, None]}
+    catalog = {"item": np.arange(N_ITEMS), "pos": np.arange(N_ITEMS)[:, None]}
     return RetrievalData(
         users={name: column for name, column in of_users.items() if name in columns},
-        items={name: column for name, column in catalogue.items() if name in columns},
+        items={name: column for name, column in catalog.items() if name in columns},
         relevant=[[movies[-held_out]] for movies in users],
         seen=[np.append(movies[:-held_out], 0) if masked else [0] for movies in users],
     )

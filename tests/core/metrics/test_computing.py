@@ -251,7 +251,7 @@ def test_what_a_trainer_can_compute_is_accepted():
     check_needs(as_metrics(["ndcg@10", "coverage@10"]), ["hits", "lists"], "MatchTrainer")
 
 
-def test_lists_of_a_catalogue_of_fewer_items_than_k_end_early():
+def test_lists_of_a_catalog_of_fewer_items_than_k_end_early():
     ranked = RankedLists([[True, False, False]], [1], items=[[1, 0]], n_items=2)
     found = of_lists(as_metrics(["precision@3", "coverage@3", "coverage@1"]), ranked)
     assert found == {"precision@3": pytest.approx(1 / 3), "coverage@3": 1.0, "coverage@1": 0.5}

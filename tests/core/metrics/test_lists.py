@@ -100,7 +100,7 @@ def test_of_empty_lists_they_are_nan_with_a_warning(metric, argument, name, capl
 @pytest.mark.parametrize(
     ("metric", "argument", "error", "message"),
     [
-        (catalogue_coverage, 3, IndexError, "item 3 is outside the catalogue of 3"),
+        (catalogue_coverage, 3, IndexError, "item 3 is outside the catalog of 3"),
         (catalogue_coverage, 0, ValueError, "n_items must be at least 1, got 0"),
         (mean_diversity, np.ones((3, 2)), IndexError, "item 3 is outside item_embeddings of 3"),
         (mean_novelty, np.ones(3), IndexError, "item 3 is outside popularity of 3 items"),

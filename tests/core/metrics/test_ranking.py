@@ -432,7 +432,7 @@ def test_diversity_names_an_item_without_a_vector():
         diversity_score({0: ["a", "b"]}, {"a": [1.0]})
 
 
-def test_coverage_is_the_share_of_the_catalogue():
+def test_coverage_is_the_share_of_the_catalog():
     lists = {0: [1, 2, 3], 1: [1, 5, 6], 2: np.array([2])}
     expected = {"Coverage": ["Coverage@1: 0.2", "Coverage@3: 0.5"]}
     assert coverage_score(lists, range(10), [1, 3]) == expected
@@ -440,7 +440,7 @@ def test_coverage_is_the_share_of_the_catalogue():
     assert coverage_score(lists, torch.arange(10), [1, 3]) == expected
 
 
-def test_coverage_does_not_count_items_outside_the_catalogue():
+def test_coverage_does_not_count_items_outside_the_catalog():
     assert coverage_score({0: [7, 8, 1]}, [1, 2], [3]) == {"Coverage": ["Coverage@3: 0.5"]}
 
 

@@ -15,7 +15,7 @@ from torch_rechub.objectives.balancing.strategies import STRATEGIES
 from torch_rechub.trainers import CTRTrainer, MatchTrainer, MTLTrainer, SeqTrainer
 from torch_rechub.utils.data import DataGenerator, MatchDataGenerator, SequenceDataGenerator
 
-D, MANY = 4, 50  # the width of embeddings; a K above any catalogue here
+D, MANY = 4, 50  # the width of embeddings; a K above any catalog here
 MLP = {"dims": [6], "dropout": 0.1}
 TOWER = {"dims": [6, D]}
 

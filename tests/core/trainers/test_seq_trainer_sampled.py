@@ -1,4 +1,4 @@
-"""SeqTrainer with losses by drawn negatives: it learns, continues, and spares the catalogue."""
+"""SeqTrainer with losses by drawn negatives: it learns, continues, and spares the catalog."""
 
 import pytest
 import torch

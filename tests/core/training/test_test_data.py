@@ -241,7 +241,7 @@ def test_runs_are_compared_by_a_metric_of_the_test(make_trainer, loaders, tmp_pa
 RELEVANT = [[i, (i + 3) % V] for i in range(V)]
 
 
-def catalogue(**changes):
+def catalog(**changes):
     columns = {"users": {"user": torch.arange(V)}, "items": {"item": torch.arange(V)}}
     return RetrievalData(**{**columns, "relevant": RELEVANT, "k": 4, **changes})
 
@@ -259,10 +259,10 @@ def recall(model):
 @pytest.mark.parametrize("validated", [False, True])
 def test_a_retrieval_model_is_tested_on_the_catalogue(tmp_path, validated):
     logger = FakeLogger()
-    retrieval = catalogue(relevant=[[0]] * V, k=2) if validated else None
+    retrieval = catalog(relevant=[[0]] * V, k=2) if validated else None
     trainer, data = TRAININGS["in-batch"](model_path=tmp_path, n_epoch=2, model_logger=logger)
     trainer.retrieval = retrieval
-    trainer.fit(TableLoader(data, 32), test_dataloader=catalogue())
+    trainer.fit(TableLoader(data, 32), test_dataloader=catalog())
     assert list(trainer.test_metrics) == [f"test/{m}@4" for m in ("ndcg", "hit", "recall", "mrr")]
     assert trainer.test_metrics["test/recall@4"] == pytest.approx(recall(trainer.model))
     assert logger.metrics[-1] == trainer.test_metrics
@@ -270,7 +270,7 @@ def test_a_retrieval_model_is_tested_on_the_catalogue(tmp_path, validated):
 
 def test_of_a_loader_a_retrieval_model_is_tested_by_its_scores_alone(tmp_path):
     trainer, data = TRAININGS["point-wise"](model_path=tmp_path, n_epoch=1)
-    trainer.retrieval = catalogue()
+    trainer.retrieval = catalog()
     loader = TableLoader(data, 32)
     trainer.fit(loader, test_dataloader=loader)
     assert trainer.test_metrics == {"test/auc": trainer.evaluate(trainer.model, loader)}
@@ -278,12 +278,12 @@ def test_of_a_loader_a_retrieval_model_is_tested_by_its_scores_alone(tmp_path):
 
 def test_metrics_that_are_asked_for_are_those_of_the_test(tmp_path):
     metrics = ("recall@4", "coverage@3")
-    retrieval = catalogue(relevant=[[0]] * V)
+    retrieval = catalog(relevant=[[0]] * V)
     trainer, data = TRAININGS["in-batch"](
         model_path=tmp_path, n_epoch=1, metrics=metrics, retrieval=retrieval
     )
     loader = TableLoader(data, 32)
-    trainer.fit(loader, test_dataloader=catalogue())
+    trainer.fit(loader, test_dataloader=catalog())
     assert list(trainer.test_metrics) == ["test/recall@4", "test/coverage@3"]
     with pytest.raises(ValueError, match=r"test_dataloader must be a RetrievalData, .*recall@4"):
         trainer.fit(loader, test_dataloader=loader)
@@ -302,7 +302,7 @@ def test_users_and_items_are_checked_before_the_first_step(
     tmp_path, place, changes, error, message
 ):
     trainer, data = TRAININGS["in-batch"](model_path=tmp_path, n_epoch=1)
-    bad, test = catalogue(**changes), None
+    bad, test = catalog(**changes), None
     if place == "retrieval":
         trainer.retrieval = bad
     else:

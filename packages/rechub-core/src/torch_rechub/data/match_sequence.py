@@ -148,7 +148,7 @@ def _train(
 
 def _negatives(items: pd.Series, row: Ids, n: int, method: int) -> Array:
     """Draw n negatives for the item of each row, shape (len(row), n)."""
-    code, catalogue = pd.factorize(items)
+    code, catalog = pd.factorize(items)
     rng = numpy_generator()
     p = popularity(np.bincount(code), method) if len(items) else np.empty(0)
     target = np.broadcast_to(code[row][:, None], (len(row), n))
@@ -157,7 +157,7 @@ def _negatives(items: pd.Series, row: Ids, n: int, method: int) -> Array:
     place = draw(rng, p, target.size).reshape(target.shape)
     clash = place == target
     place[clash] = draw_others(rng, p, target[clash])
-    drawn: Array = np.asarray(catalogue).take(place)
+    drawn: Array = np.asarray(catalog).take(place)
     return drawn
 
 

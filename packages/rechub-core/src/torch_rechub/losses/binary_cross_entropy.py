@@ -35,7 +35,7 @@ class BinaryCrossEntropy(nn.Module):
         predictions and labels (B,); returns a scalar, or (B,) without reduction.
 
     Raises:
-        ValueError: An argument is out of its range.
+        ValueError: An argument is out of range.
 
     Example:
         >>> BinaryCrossEntropy().on_logits(torch.tensor([200.0]), torch.tensor([0.0]))
@@ -64,7 +64,7 @@ class BinaryCrossEntropy(nn.Module):
         self.reduction = known_reduction(reduction)
 
     def forward(self, predictions: Tensor, labels: Tensor) -> Tensor:
-        """The loss of probabilities."""
+        """Return the loss of probabilities."""
         y = self._smoothed(labels)
         if self.pos_weight is None:
             return F.binary_cross_entropy(predictions, y, reduction=self.reduction)
@@ -73,7 +73,7 @@ class BinaryCrossEntropy(nn.Module):
         return reduce_losses(losses, self.reduction)
 
     def on_logits(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The loss of the probabilities σ(logits)."""
+        """Return the loss of the probabilities σ(logits)."""
         w = None if self.pos_weight is None else logits.new_tensor(self.pos_weight)
         return F.binary_cross_entropy_with_logits(
             logits, self._smoothed(labels), pos_weight=w, reduction=self.reduction

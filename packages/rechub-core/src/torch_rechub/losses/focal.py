@@ -25,7 +25,7 @@ class FocalLoss(nn.Module):
         predictions and labels (B,); returns a scalar, or (B,) without reduction.
 
     Raises:
-        ValueError: An argument is out of its range.
+        ValueError: An argument is out of range.
 
     Example:
         >>> import torch
@@ -48,11 +48,11 @@ class FocalLoss(nn.Module):
         self.reduction = known_reduction(reduction)
 
     def forward(self, predictions: Tensor, labels: Tensor) -> Tensor:
-        """The loss of probabilities."""
+        """Return the loss of probabilities."""
         return self._from_logs(*log_probabilities(predictions), labels)
 
     def on_logits(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The loss of the probabilities σ(logits)."""
+        """Return the loss of the probabilities σ(logits)."""
         return self._from_logs(F.logsigmoid(logits), F.logsigmoid(-logits), labels)
 
     def _from_logs(self, log_p: Tensor, log_q: Tensor, y: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ class GroupRows:
     """The groups of a batch, numbered from 0 to G − 1.
 
     Args:
-        groups: Equal numbers for the rows of a group, (B,), in any order.
+        groups: Numbers that are equal for the rows of a group, (B,), in any order.
 
     Attributes:
         of_row: The number of each row's group, (B,).

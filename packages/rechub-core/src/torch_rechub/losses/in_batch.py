@@ -13,8 +13,8 @@ def in_batch_scores(user: Tensor, item: Tensor, groups: Tensor | None = None) ->
         user: Users, shape (B, D); or (B, K, D) with K interests each; the one nearest to
             the row's own item counts.
         item: Items, shape (B, D).
-        groups: Equal numbers for rows with the same item, shape (B,); see `group_rows`. An item
-            that is also the row's own is no negative: its score is −∞ outside the diagonal.
+        groups: Numbers that are equal for rows with the same item, shape (B,); see `group_rows`. An
+            item that is also the row's own is no negative: its score is −∞ outside the diagonal.
 
     Returns:
         The scores, shape (B, B), those of the rows' own items on the diagonal.
@@ -82,7 +82,7 @@ def repeated_items(groups: Tensor, rows: int | None = None) -> tuple[Tensor, Ten
     Only the few rows that have any are compared.
 
     Args:
-        groups: Equal numbers for rows with the same item, shape (B,).
+        groups: Numbers that are equal for rows with the same item, shape (B,).
         rows: Only pairs whose i is one of the first so many rows; None means all.
     """
     _, number, size = torch.unique(groups, return_inverse=True, return_counts=True)

@@ -21,7 +21,7 @@ class NCELoss(nn.Module):
             Where no row counts, mean and sum are 0.
 
     Raises:
-        ValueError: If `temperature` is not above 0 or `reduction` is not one of the three.
+        ValueError: `temperature` is not above 0 or `reduction` has another value.
 
     Example:
         >>> import torch
@@ -43,7 +43,7 @@ class NCELoss(nn.Module):
         self.reduction = known_reduction(reduction)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The loss of a batch.
+        """Return the loss of a batch.
 
         Args:
             logits: A score for each candidate, shape (B, V) or (B, L, V).
@@ -53,7 +53,7 @@ class NCELoss(nn.Module):
             The loss: a scalar, or the shape of `targets` without reduction.
 
         Raises:
-            ValueError: If the shapes do not fit each other, or targets are not whole numbers.
+            ValueError: the shapes do not match, or targets are not whole numbers.
         """
         if logits.shape[:-1] != targets.shape or targets.is_floating_point():
             raise ValueError(
@@ -84,7 +84,7 @@ class InBatchNCELoss(NCELoss):
         reduction: "mean" over the rows that count, "sum", or "none", where ignored rows have 0.
 
     Raises:
-        ValueError: If `temperature` is not above 0 or `reduction` is not one of the three.
+        ValueError: `temperature` is not above 0 or `reduction` has another value.
 
     Example:
         >>> import torch
@@ -101,7 +101,7 @@ class InBatchNCELoss(NCELoss):
     def forward(  # type: ignore[override]
         self, embeddings: Tensor, item_embeddings: Tensor, targets: Tensor
     ) -> Tensor:
-        """The loss of a batch.
+        """Return the loss of a batch.
 
         Args:
             embeddings: Users or queries, shape (B, D) or (B, L, D).
@@ -112,7 +112,7 @@ class InBatchNCELoss(NCELoss):
             The loss: a scalar, or the shape of `targets` without reduction.
 
         Raises:
-            ValueError: If the shapes do not fit each other, or targets are not whole numbers.
+            ValueError: the shapes do not match, or targets are not whole numbers.
         """
         if item_embeddings.dim() != 2 or embeddings.shape[-1] != item_embeddings.shape[-1]:
             raise ValueError(

@@ -20,7 +20,7 @@ class SampledSoftmaxLoss(nn.Module):
 
     c_k = ln(K π_k) corrects negatives that are drawn with probability π_k, with replacement (logQ).
     The sum of the negatives then has the sum over all other items as its expectation, so that L
-    tends to the softmax over the catalogue as K grows, whose scores estimate ln P(item | user);
+    tends to the softmax over the catalog as K grows, whose scores estimate ln P(item | user);
     without c they estimate ln P − ln π, in which the popularity that π has cancels out. Draws that
     hit the positive are no negatives (−∞) and still count in K.
 
@@ -28,7 +28,7 @@ class SampledSoftmaxLoss(nn.Module):
         reduction: "mean" or "sum" over positives, or "none".
 
     Raises:
-        ValueError: `reduction` is not one of the three; in `forward`, shapes do not fit each other.
+        ValueError: `reduction` has another value; in `forward`, shapes do not match.
 
     Example:
         >>> loss = SampledSoftmaxLoss()
@@ -49,7 +49,7 @@ class SampledSoftmaxLoss(nn.Module):
         self.reduction = known_reduction(reduction)
 
     def forward(self, pos: Tensor, neg: Tensor, correction: Tensor | None = None) -> Tensor:
-        """The loss of a batch.
+        """Return the loss of a batch.
 
         Args:
             pos: A score for each positive, (N,).
@@ -74,7 +74,7 @@ class NegativesBCELoss(nn.Module):
         reduction: "mean" or "sum" over positives, or "none".
 
     Raises:
-        ValueError: `reduction` is not one of the three; in `forward`, shapes do not fit each other.
+        ValueError: `reduction` has another value; in `forward`, shapes do not match.
 
     Example:
         >>> NegativesBCELoss()(torch.tensor([0.0]), torch.tensor([[0.0, 0.0]]))  # ln 2
@@ -95,7 +95,7 @@ class NegativesBCELoss(nn.Module):
         return 1.0
 
     def forward(self, pos: Tensor, neg: Tensor) -> Tensor:
-        """The loss of a batch.
+        """Return the loss of a batch.
 
         Args:
             pos: A score for each positive, (N,).
@@ -118,12 +118,12 @@ class GBCELoss(NegativesBCELoss):
     corrected. Values of the loss are not comparable between different K or t.
 
     Args:
-        num_items: V, the number of items of the catalogue, without padding.
+        num_items: V, the number of items of the catalog, without padding.
         t: The calibration, from 0 to 1; the paper recommends 0.75 with 128 negatives or more.
         reduction: "mean" or "sum" over positives, or "none".
 
     Raises:
-        ValueError: An argument is out of its bounds; in `forward`, shapes do not fit each other,
+        ValueError: An argument is out of range; in `forward`, shapes do not match,
             or there are more than V − 1 negatives.
 
     Example:
@@ -147,7 +147,7 @@ class GBCELoss(NegativesBCELoss):
         if n_negatives > self.num_items - 1:
             raise ValueError(
                 f"gBCE needs at most {self.num_items - 1} negatives, one for each other item of a "
-                f"catalogue of num_items={self.num_items}, got {n_negatives}"
+                f"catalog of num_items={self.num_items}, got {n_negatives}"
             )
         alpha = n_negatives / (self.num_items - 1)
         return alpha * self.t - self.t + 1  # the same, without a division by α
@@ -166,7 +166,7 @@ class BPRMaxLoss(nn.Module):
             loss 0.
 
     Raises:
-        ValueError: An argument is out of its bounds; in `forward`, shapes do not fit each other.
+        ValueError: An argument is out of range; in `forward`, shapes do not match.
 
     Example:
         >>> BPRMaxLoss()(torch.tensor([0.0]), torch.tensor([[0.0, 0.0]]))  # ln 2
@@ -185,7 +185,7 @@ class BPRMaxLoss(nn.Module):
         self.regularization, self.reduction = regularization, known_reduction(reduction)
 
     def forward(self, pos: Tensor, neg: Tensor) -> Tensor:
-        """The loss of a batch.
+        """Return the loss of a batch.
 
         Args:
             pos: A score for each positive, (N,).

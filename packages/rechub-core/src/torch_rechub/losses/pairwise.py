@@ -17,11 +17,11 @@ class HingeLoss(nn.Module):
 
     Args:
         margin: m.
-        num_items: V, the size of the catalogue.
+        num_items: V, the size of the catalog.
         reduction: "mean" or "sum" over positives, or "none".
 
     Raises:
-        ValueError: If `num_items` is below 1 or `reduction` is not one of the three.
+        ValueError: `num_items` is below 1 or `reduction` has another value.
 
     Example:
         >>> HingeLoss(margin=1)(torch.tensor([2.0, 0.5]), torch.tensor([[1.5, 0.0], [0.0, 0.1]]))
@@ -44,7 +44,7 @@ class HingeLoss(nn.Module):
         self.reduction = known_reduction(reduction)
 
     def forward(self, pos_score: Tensor, neg_score: Tensor, in_batch_neg: bool = False) -> Tensor:
-        """The loss of a batch.
+        """Return the loss of a batch.
 
         Args:
             pos_score: A score for each positive, shape (B,) or (B, 1).
@@ -57,7 +57,7 @@ class HingeLoss(nn.Module):
             The loss: a scalar, or (B,) without reduction.
 
         Raises:
-            ValueError: If the shapes do not fit each other.
+            ValueError: the shapes do not match.
         """
         p, q = _positives_and_negatives(pos_score, neg_score)
         gaps = self.margin - p + q
@@ -75,7 +75,7 @@ class BPRLoss(nn.Module):
         reduction: "mean" or "sum" over positives, or "none".
 
     Raises:
-        ValueError: If `reduction` is not one of the three.
+        ValueError: `reduction` has another value.
 
     Example:
         >>> BPRLoss()(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0]))

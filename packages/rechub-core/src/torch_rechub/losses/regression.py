@@ -20,7 +20,7 @@ class LogCoshLoss(nn.Module):
         predictions and labels (B,); returns a scalar, or (B,) without reduction.
 
     Raises:
-        ValueError: `reduction` is not one of the three.
+        ValueError: `reduction` has another value.
 
     Example:
         >>> LogCoshLoss()(torch.tensor([10.0]), torch.tensor([0.0]))  # about 10 − ln 2
@@ -34,7 +34,7 @@ class LogCoshLoss(nn.Module):
         self.reduction = known_reduction(reduction)
 
     def forward(self, predictions: Tensor, labels: Tensor) -> Tensor:
-        """The loss of values."""
+        """Return the loss of values."""
         e = predictions - labels
         # ln cosh e = e + ln(1 + exp(−2 e)) − ln 2, which does not overflow
         return reduce_losses(e + F.softplus(-2 * e) - math.log(2), self.reduction)
@@ -51,7 +51,7 @@ class QuantileLoss(nn.Module):
         predictions and labels (B,); returns a scalar, or (B,) without reduction.
 
     Raises:
-        ValueError: An argument is out of its range.
+        ValueError: An argument is out of range.
 
     Example:
         >>> QuantileLoss(q=0.9)(torch.tensor([1.0, 1.0]), torch.tensor([2.0, 0.0]))
@@ -69,7 +69,7 @@ class QuantileLoss(nn.Module):
         self.q, self.reduction = q, known_reduction(reduction)
 
     def forward(self, predictions: Tensor, labels: Tensor) -> Tensor:
-        """The loss of values."""
+        """Return the loss of values."""
         e = labels - predictions
         return reduce_losses(torch.maximum(self.q * e, (self.q - 1) * e), self.reduction)
 
@@ -87,7 +87,7 @@ class PoissonLoss(nn.Module):
         predictions and labels (B,); returns a scalar, or (B,) without reduction.
 
     Raises:
-        ValueError: `reduction` is not one of the three.
+        ValueError: `reduction` has another value.
 
     Example:
         >>> PoissonLoss().on_logits(torch.tensor([0.0]), torch.tensor([3.0]))

@@ -68,7 +68,7 @@ def weighted_loss(
 
 
 def _own_weights(loss_fn: Any, labels: Tensor) -> Tensor | None:
-    """How much each row counts in the mean that a loss itself takes; None where all count 1."""
+    """How much each row counts in the mean that a loss itself takes; None if all count 1."""
     ignored = getattr(loss_fn, "ignore_index", None)
     if ignored is None or labels.is_floating_point():
         return None

@@ -20,7 +20,7 @@ class GroupLoss(nn.Module):
         reduction: "mean" or "sum" over terms, or "none".
 
     Raises:
-        ValueError: `reduction` is not one of the three.
+        ValueError: `reduction` has another value.
     """
 
     kind = "ranking"
@@ -32,12 +32,12 @@ class GroupLoss(nn.Module):
     def forward(
         self, scores: Tensor, labels: Tensor, groups: Tensor, weights: Tensor | None = None
     ) -> Tensor:
-        """The loss of a batch.
+        """Return the loss of a batch.
 
         Args:
             scores: s (B,).
             labels: y (B,); larger ones should score higher.
-            groups: Equal numbers for the rows of a group, (B,), in any order.
+            groups: Numbers that are equal for the rows of a group, (B,), in any order.
             weights: w (B,), at least 0; None weighs rows by 1.
 
         Returns:
@@ -65,7 +65,7 @@ class RankNet(GroupLoss):
         reduction: "mean" or "sum" over pairs, or "none".
 
     Raises:
-        ValueError: An argument is out of its range.
+        ValueError: An argument is out of range.
 
     Example:
         >>> scores, labels = torch.tensor([0.0, 0.0, 5.0]), torch.tensor([2.0, 1.0, 0.0])
@@ -99,7 +99,7 @@ class GroupBPR(RankNet):
         reduction: "mean" or "sum" over pairs, or "none".
 
     Raises:
-        ValueError: `reduction` is not one of the three.
+        ValueError: `reduction` has another value.
 
     Example:
         >>> GroupBPR()(torch.zeros(3), torch.tensor([5.0, 3.0, 0.0]), torch.tensor([7, 7, 7]))
@@ -133,7 +133,7 @@ class LambdaRank(GroupLoss):
         reduction: "mean" or "sum" over groups, or "none".
 
     Raises:
-        ValueError: An argument is out of its range; there are weights of rows, or labels that are
+        ValueError: An argument is out of range; there are weights of rows, or labels that are
             negative or above 30: gains are 2^y − 1.
 
     Example:
@@ -191,7 +191,7 @@ class ListNet(GroupLoss):
         reduction: "mean" or "sum" over groups, or "none".
 
     Raises:
-        ValueError: `reduction` is not one of the three.
+        ValueError: `reduction` has another value.
 
     Example:
         >>> ListNet()(torch.tensor([0.0, 0.0]), torch.tensor([1.0, 0.0]), torch.tensor([7, 7]))

@@ -1,7 +1,6 @@
 """Metrics: of predictions, of recommended lists, of retrieval; by name, and as plain floats.
 
-Nothing is imported before a name is asked for, since `torch_rechub.metrics.monitor` is imported
-where neither NumPy nor torch may be.
+Names are imported lazily, because `torch_rechub.metrics.monitor` must not import NumPy or torch.
 """
 
 from importlib import import_module

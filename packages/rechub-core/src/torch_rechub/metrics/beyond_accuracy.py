@@ -1,4 +1,4 @@
-"""Metrics of recommended lists beyond accuracy: how varied, wide and new they are, as text."""
+"""Metrics of recommended lists beyond accuracy: diversity, coverage and novelty, as text."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ def diversity_score(
     item_embeddings: Mapping[Any, ArrayLike] | ArrayLike,
     topKs: Iterable[int] | None = None,
 ) -> dict[str, list[str]]:
-    """How unlike each other the items of a list are: the mean of 1 − cos over its pairs of items.
+    """Diversity: the mean of 1 − cos over the pairs of items of a list.
 
     The mean over users of 2 / (n (n − 1)) Σ_{i<j} (1 − cos(e_i, e_j)), n the length of the list cut
     at K. Lists of fewer than two items have no pair and are skipped. A repeated item is at distance
@@ -27,13 +27,13 @@ def diversity_score(
         topKs: The Ks; [5] if None.
 
     Returns:
-        {"Diversity": ["Diversity@5: 0.1234"]}, in 0 to 2; nan with a warning where no list has
+        {"Diversity": ["Diversity@5: 0.1234"]}, in 0 to 2; NaN with a warning if no list has
         two items.
 
     Raises:
-        IndexError: If an item is negative or at least V.
-        KeyError: If an item is not in a mapping of vectors.
-        ValueError: If a K is below 1, or none is given.
+        IndexError: an item is negative or at least V.
+        KeyError: an item is not in a mapping of vectors.
+        ValueError: a K is below 1, or no K is given.
 
     Example:
         >>> vectors = [[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]]
@@ -54,36 +54,36 @@ def diversity_score(
 def coverage_score(
     y_pred: Lists, all_items: Iterable[Any], topKs: Iterable[int] | None = None
 ) -> dict[str, list[str]]:
-    """The share of the catalogue that some user is recommended: |∪_u top-K(u) ∩ items| / |items|.
+    """Coverage, the share of the catalog that is recommended: |∪_u top-K(u) ∩ items| / |items|.
 
     Args:
-        y_pred: User → recommended items, best first. Items outside the catalogue do not count.
-        all_items: The catalogue; repetitions count once.
+        y_pred: User → recommended items, best first. Items outside the catalog do not count.
+        all_items: The catalog; repetitions count once.
         topKs: The Ks; [5] if None.
 
     Returns:
         {"Coverage": ["Coverage@5: 0.1234"]}, in 0 to 1.
 
     Raises:
-        ValueError: If the catalogue is empty, a K is below 1, or none is given.
+        ValueError: the catalog is empty, a K is below 1, or no K is given.
 
     Example:
         >>> coverage_score({"ann": [1, 2], "bob": [2, 99]}, range(4), [1, 2])
         {'Coverage': ['Coverage@1: 0.5', 'Coverage@2: 0.5']}
     """
     ks = top_ks(topKs)
-    catalogue = {item: row for row, item in enumerate(dict.fromkeys(as_items(all_items)))}
-    if not catalogue:
-        raise ValueError("all_items is empty: there is no catalogue to cover")
-    rows = _as_rows(_cut(y_pred, max(ks)), max(ks), catalogue)
-    shares = [catalogue_coverage(rows[:, :k], len(catalogue)) for k in ks]
+    catalog = {item: row for row, item in enumerate(dict.fromkeys(as_items(all_items)))}
+    if not catalog:
+        raise ValueError("all_items is empty: there is no catalog to cover")
+    rows = _as_rows(_cut(y_pred, max(ks)), max(ks), catalog)
+    shares = [catalogue_coverage(rows[:, :k], len(catalog)) for k in ks]
     return {"Coverage": [as_text("Coverage", k, share) for k, share in zip(ks, shares)]}
 
 
 def novelty_score(
     y_pred: Lists, item_popularity: Mapping[Any, float], topKs: Iterable[int] | None = None
 ) -> dict[str, list[str]]:
-    """How little known the recommended items are: the mean of −log₂ p(i) over lists, then users.
+    """Novelty: the mean of −log₂ p(i) over the items of lists, then over users.
 
     Users with an empty list are skipped.
 
@@ -94,10 +94,10 @@ def novelty_score(
         topKs: The Ks; [5] if None.
 
     Returns:
-        {"Novelty": ["Novelty@5: 1.2345"]}, in bits; nan with a warning where every list is empty.
+        {"Novelty": ["Novelty@5: 1.2345"]}, in bits; NaN with a warning if every list is empty.
 
     Raises:
-        ValueError: If a popularity is outside 0 to 1, a K is below 1, or none is given.
+        ValueError: a popularity is outside 0 to 1, a K is below 1, or no K is given.
 
     Example:
         >>> novelty_score({"ann": [1], "bob": [2, 3]}, {1: 0.5, 2: 0.25, 3: 0.125}, [1, 2])
@@ -126,7 +126,7 @@ def _cut(y_pred: Lists, k: int) -> list[list[Any]]:
 
 
 def _as_rows(lists: list[list[Any]], k: int, row_of: Mapping[Any, int]) -> NDArray[np.int64]:
-    """Lists as an array (U, k) of the rows of their items, −1 where there is none."""
+    """Convert lists to an array (U, k) of item rows, −1 for missing items."""
     rows = np.full((len(lists), k), -1, dtype=np.int64)
     for row, items in zip(rows, lists, strict=True):
         row[: len(items)] = [row_of.get(item, -1) for item in items]
@@ -134,7 +134,7 @@ def _as_rows(lists: list[list[Any]], k: int, row_of: Mapping[Any, int]) -> NDArr
 
 
 def _numbered(lists: list[list[Any]]) -> dict[Any, int]:
-    """Each item of the lists → its number in the order of appearance."""
+    """Number the items of the lists in the order of appearance."""
     items = dict.fromkeys(item for items in lists for item in items)
     return {item: row for row, item in enumerate(items)}
 
@@ -142,7 +142,7 @@ def _numbered(lists: list[list[Any]]) -> dict[Any, int]:
 def _vectors_and_rows(
     lists: list[list[Any]], embeddings: Any
 ) -> tuple[NDArray[np.float64], dict[Any, int]]:
-    """The vectors as an array, and the row of each item of the lists."""
+    """Return the vectors as an array, and the row of each item of the lists."""
     row_of = _numbered(lists)
     if isinstance(embeddings, Mapping):
         for item in row_of:

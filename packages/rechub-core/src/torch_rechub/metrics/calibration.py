@@ -1,4 +1,4 @@
-"""Metrics of probabilities: how much they tell, and whether they are what they say."""
+"""Metrics of probabilities: normalized entropy and calibration."""
 
 import logging
 import math
@@ -16,17 +16,17 @@ log = logging.getLogger("torch_rechub")
 def normalized_entropy(
     y_true: ArrayLike, y_pred: ArrayLike, *, weights: ArrayLike | None = None
 ) -> float:
-    """Log loss over that of the constant prediction p̄, the mean label: below 1 it tells more.
+    """Normalized entropy: log loss divided by that of the constant prediction p̄, the mean label.
 
     NE = (1/N) Σ −(y ln p + (1 − y) ln(1 − p)) / −(p̄ ln p̄ + (1 − p̄) ln(1 − p̄)).
 
     Args:
         y_true: Labels in [0, 1], shape (N,).
         y_pred: Probabilities, shape (N,); clipped as in `log_loss`.
-        weights: How much each row counts, also in p̄, at least 0, shape (N,); None counts all alike.
+        weights: Weights of rows, also in p̄, at least 0, shape (N,); None means equal weights.
 
     Returns:
-        The ratio, at least 0; NaN with a warning where it is undefined: one class only, or no row.
+        The ratio, at least 0; NaN with a warning if it is undefined: one class only, or no rows.
 
     Raises:
         ValueError: Lengths differ, or a label is outside [0, 1].
@@ -50,15 +50,15 @@ def normalized_entropy(
 def calibration_score(
     y_true: ArrayLike, y_pred: ArrayLike, *, weights: ArrayLike | None = None
 ) -> float:
-    """The mean prediction over the mean label: Σ p / Σ y; 1 is best, above 1 is too much.
+    """Calibration: the mean prediction divided by the mean label, Σ p / Σ y; 1 is best.
 
     Args:
         y_true: Labels in [0, 1], shape (N,).
         y_pred: Probabilities, shape (N,).
-        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
+        weights: Weights of rows, at least 0, shape (N,); None means equal weights.
 
     Returns:
-        The ratio; NaN with a warning where every label is 0.
+        The ratio; NaN with a warning if every label is 0.
 
     Raises:
         ValueError: Lengths differ, or a label is outside [0, 1].
@@ -87,18 +87,18 @@ def calibration_error(
     """The expected calibration error: Σ_b (n_b / N) |mean prediction of b − mean label of b|.
 
     The bins have equal mass: the rows, ordered by prediction, are split into n_bins runs whose
-    lengths differ by at most one. Rows of one prediction count as its mean label each, so that the
-    order of the rows does not matter. With weights the bins have equal weight, and a row on the
-    border of two is divided between them; whole weights have the bins of as many repeated rows.
+    lengths differ by at most one. Rows with the same prediction get their mean label, so that the
+    order of the rows has no effect. With weights the bins have equal weight, and a row on a border
+    is divided between two bins; integer weights give the same bins as repeated rows.
 
     Args:
         y_true: Labels in [0, 1], shape (N,).
         y_pred: Probabilities, shape (N,).
-        n_bins: How many bins; N where there are fewer rows.
-        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
+        n_bins: Number of bins; N if there are fewer rows.
+        weights: Weights of rows, at least 0, shape (N,); None means equal weights.
 
     Returns:
-        The error, in 0 to 1 for probabilities; NaN where there is no row, and with a warning where
+        The error, in 0 to 1 for probabilities; NaN for no rows, and with a warning if
         a prediction is NaN.
 
     Raises:
@@ -134,11 +134,11 @@ def calibration_error(
 
 
 def _borders(w: NDArray[np.float64], n_bins: int) -> NDArray[np.float64]:
-    """The weight below each border of bins, from 0 to the sum of all."""
+    """Return the cumulative weight at each border of bins, from 0 to the total."""
     total = w.sum()
     if (w != np.floor(w)).any():
         return np.linspace(0.0, total, n_bins + 1)
     n_bins = int(min(n_bins, total))
-    size, larger = divmod(total, n_bins)  # as np.array_split of so many rows
+    size, larger = divmod(total, n_bins)  # as np.array_split
     bins = np.arange(n_bins + 1)
     return np.asarray(bins * size + np.minimum(bins, larger), dtype=np.float64)

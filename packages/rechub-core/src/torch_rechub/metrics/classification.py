@@ -1,6 +1,6 @@
-"""Metrics of labels that are predicted at a threshold of the scores.
+"""Metrics of labels predicted by a threshold on scores.
 
-`metrics.ranking` has `precision_score` and `recall_score` of lists, by the names of torch-rechub
+`precision_score` and `recall_score` of `metrics.ranking` are those of lists, as in torch-rechub
 0.9; those of rows are `binary_precision` and `binary_recall`.
 """
 
@@ -23,16 +23,16 @@ def accuracy_score(
     *,
     weights: ArrayLike | None = None,
 ) -> float:
-    """The share of rows whose label is predicted: (TP + TN) / N.
+    """Accuracy, the share of correctly predicted rows: (TP + TN) / N.
 
     Args:
         y_true: Labels 0 and 1, shape (N,).
         y_pred: Scores, shape (N,).
-        threshold: Scores of at least this much predict the label 1.
-        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
+        threshold: Scores of at least this value predict the label 1.
+        weights: Weights of rows, at least 0, shape (N,); None means equal weights.
 
     Returns:
-        The share, in 0 to 1; NaN where there is no row, and with a warning where a score is NaN.
+        The share, in 0 to 1; NaN for no rows, and with a warning if a score is NaN.
 
     Raises:
         ValueError: Lengths differ, a label is neither 0 nor 1, or the threshold is not finite.
@@ -58,11 +58,11 @@ def binary_precision(
     Args:
         y_true: Labels 0 and 1, shape (N,).
         y_pred: Scores, shape (N,).
-        threshold: Scores of at least this much predict the label 1.
-        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
+        threshold: Scores of at least this value predict the label 1.
+        weights: Weights of rows, at least 0, shape (N,); None means equal weights.
 
     Returns:
-        The share, in 0 to 1; 0 where no row is predicted positive; NaN as `accuracy_score`.
+        The share, in 0 to 1; 0 if no row is predicted positive; NaN as `accuracy_score`.
 
     Raises:
         ValueError: As `accuracy_score`.
@@ -87,11 +87,11 @@ def binary_recall(
     Args:
         y_true: Labels 0 and 1, shape (N,).
         y_pred: Scores, shape (N,).
-        threshold: Scores of at least this much predict the label 1.
-        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
+        threshold: Scores of at least this value predict the label 1.
+        weights: Weights of rows, at least 0, shape (N,); None means equal weights.
 
     Returns:
-        The share, in 0 to 1; 0 where there is no positive; NaN as `accuracy_score`.
+        The share, in 0 to 1; 0 if there are no positives; NaN as `accuracy_score`.
 
     Raises:
         ValueError: As `accuracy_score`.
@@ -116,11 +116,11 @@ def binary_f1(
     Args:
         y_true: Labels 0 and 1, shape (N,).
         y_pred: Scores, shape (N,).
-        threshold: Scores of at least this much predict the label 1.
-        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
+        threshold: Scores of at least this value predict the label 1.
+        weights: Weights of rows, at least 0, shape (N,); None means equal weights.
 
     Returns:
-        The mean, in 0 to 1; 0 where no row is positive or predicted so; NaN as `accuracy_score`.
+        The mean, in 0 to 1; 0 if no row is positive or predicted positive; NaN as `accuracy_score`.
 
     Raises:
         ValueError: As `accuracy_score`.
@@ -136,9 +136,9 @@ def binary_f1(
 def _counts(
     y_true: ArrayLike, y_pred: ArrayLike, threshold: float, weights: ArrayLike | None
 ) -> tuple[float, float, float, float]:
-    """True positives, true negatives, false positives, false negatives: counts, or sums of weights.
+    """Return TP, TN, FP and FN: counts, or sums of weights.
 
-    NaN if a score is.
+    They are NaN if a score is NaN.
     """
     check_number("(-inf, inf)", threshold=threshold)
     labels, scores, w = binary_rows(y_true, y_pred, weights)
@@ -147,7 +147,7 @@ def _counts(
         return (math.nan,) * 4
     if not len(labels):
         return (math.nan,) * 4
-    # 2 y + ŷ is 0 for a true negative, 1 for a false positive, 2 for a false negative, 3 for a hit
+    # 2 y + ŷ is 0 for TN, 1 for FP, 2 for FN, 3 for TP
     outcomes = 2 * labels.astype(np.int64) + (scores >= threshold)
     tn, fp, fn, tp = np.bincount(outcomes, weights=w, minlength=4).tolist()
     return tp, tn, fp, fn

@@ -1,4 +1,4 @@
-"""Columns of rows as arrays, of one length."""
+"""Checks and conversion of labels, predictions, weights and groups to arrays."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from .._bounds import refuse_masked
 
 
 def pair(y_true: Any, y_pred: Any, dtype: Any = np.float64) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Labels and predictions as arrays (N,).
+    """Convert labels and predictions to arrays (N,).
 
     Raises:
         ValueError: Lengths differ, or values are masked.
@@ -26,12 +26,12 @@ def pair(y_true: Any, y_pred: Any, dtype: Any = np.float64) -> tuple[NDArray[Any
 def rows_that_count(
     y_true: Any, y_pred: Any, weights: Any
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
-    """Labels, predictions and weights as arrays of the rows of weight above 0.
+    """Convert labels, predictions and weights to arrays, without rows of weight 0.
 
     Args:
         y_true: Labels, (N,).
         y_pred: Predictions, (N,).
-        weights: How much each row counts, (N,); None, which is returned as it is, counts all alike.
+        weights: Weights of rows, (N,); None means equal weights and is returned unchanged.
 
     Raises:
         ValueError: Lengths differ, values are masked, or a weight is negative or not finite.
@@ -65,10 +65,10 @@ def weights_of(weights: Any, n: int) -> NDArray[np.float64]:
 def binary_rows(
     y_true: Any, y_pred: Any, weights: Any
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
-    """As `rows_that_count`, where a label other than 0 and 1 is a mistake.
+    """As `rows_that_count`, for labels 0 and 1.
 
     Raises:
-        ValueError: As there; or a label is neither 0 nor 1.
+        ValueError: As `rows_that_count`, or a label is neither 0 nor 1.
     """
     labels, scores, w = rows_that_count(y_true, y_pred, weights)
     refuse_other_labels(labels)
@@ -76,17 +76,17 @@ def binary_rows(
 
 
 def weighted_mean(values: NDArray[Any], weights: NDArray[Any] | None) -> float:
-    """The mean of values (N,), N above 0, weighted where there are weights."""
+    """Return the mean of values (N,), N above 0, weighted if weights are given."""
     return float(np.mean(values) if weights is None else np.average(values, weights=weights))
 
 
 def soft_rows(
     y_true: Any, y_pred: Any, weights: Any
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
-    """As `rows_that_count`, of labels in [0, 1], such as click rates.
+    """As `rows_that_count`, for labels in [0, 1], such as click rates.
 
     Raises:
-        ValueError: As there; or a label is outside [0, 1].
+        ValueError: As `rows_that_count`, or a label is outside [0, 1].
     """
     labels, scores, w = rows_that_count(y_true, y_pred, weights)
     outside = ~((labels >= 0) & (labels <= 1))
@@ -99,7 +99,7 @@ def refuse_other_labels(labels: NDArray[Any]) -> None:
     """Refuse labels other than 0 and 1.
 
     Raises:
-        ValueError: Names the first.
+        ValueError: A label has another value; the message names the first.
     """
     other = ~np.isin(labels, (0, 1))
     if other.any():
@@ -107,10 +107,10 @@ def refuse_other_labels(labels: NDArray[Any]) -> None:
 
 
 def of_length(users: ArrayLike, n: int) -> NDArray[Any]:
-    """A column of users, or of other groups, as an array (N,).
+    """Convert a column of users or other groups to an array (N,).
 
     Raises:
-        ValueError: It has another length than N.
+        ValueError: The length is not N.
     """
     column = np.asarray(users).reshape(-1)
     if len(column) != n:

@@ -1,4 +1,4 @@
-"""Computes metrics of predictions and of recommended lists, and refuses those that it cannot."""
+"""Computation of metrics of predictions and of recommended lists."""
 
 import logging
 import math
@@ -26,25 +26,25 @@ def of_predictions(
     groups: ArrayLike | None = None,
     weights: ArrayLike | None = None,
 ) -> dict[str, float]:
-    """Compute metrics of rows; those of hits within groups.
+    """Compute metrics of predictions, and ranking metrics within groups.
 
-    For metrics that need hits, the rows of each group are its list, of descending score, ties in
-    the order of the rows; a row is relevant where its label is above 0. Rows of weight 0 are left
-    out of every metric; the other weights reach those that take them, see `Metric`.
+    For ranking metrics, the list of a group are its rows by descending score, ties in the order of
+    the rows; rows with a label above 0 are relevant. Rows of weight 0 are excluded from all
+    metrics; other weights are passed to metrics that support them, see `Metric`.
 
     Args:
-        metrics: They need "predictions", "groups" or "hits".
+        metrics: Metrics that need "predictions", "groups" or "hits".
         labels: Shape (N,).
         scores: Shape (N,).
         groups: The group of each row, such as its user, shape (N,); numbers or strings.
-        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
+        weights: Weights of rows, at least 0, shape (N,); None means equal weights.
 
     Returns:
         Name → value, in the order of the metrics.
 
     Raises:
         ValueError: A metric needs groups and none are given, a metric needs lists, lengths differ,
-            or there are weights and a metric does not say whether it takes them.
+            or weights are given and a metric does not declare whether it supports them.
 
     Example:
         >>> from torch_rechub.metrics.monitor import as_metrics
@@ -73,15 +73,15 @@ def of_lists(metrics: Sequence[Metric], ranked: RankedLists) -> dict[str, float]
     """Compute metrics of recommended lists.
 
     Args:
-        metrics: They need "hits" or "lists".
-        ranked: The lists, of at least as many ranks as the largest k.
+        metrics: Metrics that need "hits" or "lists".
+        ranked: The lists, with at least max k ranks.
 
     Returns:
         Name → value, in the order of the metrics.
 
     Raises:
-        ValueError: A metric needs predictions or groups, the lists are too short, or lack what a
-            metric needs, such as `item_embeddings`.
+        ValueError: A metric needs predictions or groups, the lists are too short, or an input of a
+            metric is missing, such as `item_embeddings`.
 
     Example:
         >>> from torch_rechub.metrics.monitor import as_metrics
@@ -95,7 +95,7 @@ def of_lists(metrics: Sequence[Metric], ranked: RankedLists) -> dict[str, float]
         ranked = ranked.of_weight_above_0()
     ours = {metric.name: k for metric in metrics if (k := _k_of_ours(metric))}
     shared: dict[str, float] = {}
-    if ours:  # all Ks share the counts
+    if ours:  # the counts are shared by all Ks
         longest = ranked.first(max(ours.values()))
         ks = sorted(set(ours.values()))
         given = (longest.hits, longest.n_relevant, ks)
@@ -109,13 +109,13 @@ def of_lists(metrics: Sequence[Metric], ranked: RankedLists) -> dict[str, float]
 def hits_within_groups(
     labels: ArrayLike, scores: ArrayLike, groups: ArrayLike, k: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """The hits and the numbers of relevant rows of each group, for `ranking_metrics_from_hits`.
+    """Return hits and numbers of relevant rows by group, for `ranking_metrics_from_hits`.
 
     Args:
-        labels: A row is relevant where its label is above 0, shape (N,).
+        labels: Labels, shape (N,); rows with a label above 0 are relevant.
         scores: Shape (N,); ties stay in the order of the rows.
         groups: Shape (N,).
-        k: The ranks; where a group has fewer rows, the others are misses.
+        k: Number of ranks; ranks beyond the rows of a group are misses.
 
     Returns:
         Hits, shape (U, k), and relevant rows, shape (U,), of the U groups in ascending order.
@@ -151,7 +151,7 @@ def check_needs(metrics: Iterable[Metric], available: Collection[Needs], owner: 
         owner: The class that computes them, such as "CTRTrainer", for the message.
 
     Raises:
-        ValueError: Names the metric, what it needs and the remedy.
+        ValueError: A metric cannot be computed; the message names it, its needs and the remedy.
 
     Example:
         >>> from torch_rechub.metrics.monitor import as_metrics
@@ -167,10 +167,10 @@ def check_needs(metrics: Iterable[Metric], available: Collection[Needs], owner: 
 
 
 def check_weighted(metrics: Iterable[Metric]) -> None:
-    """Refuse metrics that do not say whether they take weights, where rows have any.
+    """Refuse metrics that do not declare whether they support weights, if rows have weights.
 
     Raises:
-        ValueError: Names the metric and the remedy.
+        ValueError: There is such a metric; the message names it and the remedy.
     """
     for metric in metrics:
         if metric.weighted is None:
@@ -182,14 +182,14 @@ def check_weighted(metrics: Iterable[Metric]) -> None:
 
 
 def keyword_of_weights(metric: Metric, weights: ArrayLike | None) -> dict[str, ArrayLike]:
-    """The weights as the keyword argument of a metric's function; nothing if it takes none."""
+    """Return the weights as keyword argument of a metric's function; empty if it takes none."""
     if weights is None or not metric.weighted:
         return {}
     return {"weights" if metric.weighted is True else metric.weighted: weights}
 
 
 def _of_weight_above_0(*columns: Any) -> list[Any]:
-    """The rows of columns, the last of which are weights, that weigh more than 0."""
+    """Drop rows of weight 0 from columns, the last of which are the weights."""
     *_, w = columns
     counts = weights_of(w, np.size(w)) > 0
     if counts.all():
@@ -198,10 +198,10 @@ def _of_weight_above_0(*columns: Any) -> list[Any]:
 
 
 def _needed(metric: Metric, has_rows: bool, owner: str) -> str:
-    """The data that a metric lacks, and the remedy."""
+    """Return the missing data of a metric, and the remedy."""
     retrieval = "give retrieval=RetrievalData(…)" if owner == "MatchTrainer" else ""
     if metric.needs == "lists":
-        return f"recommended lists: {retrieval or 'only retrieval from a catalogue makes them'}"
+        return f"recommended lists: {retrieval or 'only retrieval from a catalog makes them'}"
     if metric.needs == "hits" and not has_rows:
         return f"ranked lists: {retrieval or 'this task makes none'}"
     if not has_rows:
@@ -214,7 +214,7 @@ def _needed(metric: Metric, has_rows: bool, owner: str) -> str:
 def _k_of_ours(metric: Metric) -> int | None:
     function = metric.function
     ours = isinstance(function, partial) and function.func is metric_of_hits
-    # a name of the user's own is not among those that are computed together
+    # custom names are not computed together
     if ours and metric.name == f"{function.keywords['name']}@{metric.k}":  # type: ignore[attr-defined]
         return metric.k
     return None
@@ -239,5 +239,5 @@ def _of_one(metric: Metric, ranked: RankedLists) -> float:
 
 
 def _k(metric: Metric) -> int:
-    k: Any = metric.k  # `Metric` refuses None for metrics of lists
+    k: Any = metric.k  # not None, as `Metric` checks
     return int(k)

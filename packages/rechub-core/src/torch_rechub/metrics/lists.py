@@ -15,18 +15,18 @@ log = logging.getLogger("torch_rechub")
 RAREST = 1e-10
 """The popularity of an item that was never seen, so that its novelty is finite: 33.2 bits."""
 
-_NUMBERS_AT_ONCE = 2**22  # of the vectors that diversity gathers: 32 MB
+_NUMBERS_AT_ONCE = 2**22  # values of the vectors that diversity gathers at a time: 32 MB
 
 
 @dataclass(frozen=True, eq=False)
 class RankedLists:
-    """Recommended lists of U users, best first, with what the metrics of lists need.
+    """Recommended lists of U users, best first, with the inputs of list metrics.
 
     Args:
         hits: Whether the item at each rank is relevant, each relevant item once, shape (U, K).
-        n_relevant: How many relevant items each user has, found or not, shape (U,).
-        items: The item at each rank, counted from 0, and −1 where there is none, shape (U, K).
-        n_items: How many items the catalogue has.
+        n_relevant: Number of relevant items of each user, found or not, shape (U,).
+        items: The item at each rank, from 0, and −1 for missing items, shape (U, K).
+        n_items: Number of items in the catalog.
         item_embeddings: The vector of each item, shape (n_items, D).
         popularity: The share of each item of all interactions, shape (n_items,).
         weights: How much each user counts, shape (U,); None counts all alike.
@@ -70,10 +70,10 @@ class RankedLists:
         )
 
     def first(self, k: int) -> "RankedLists":
-        """The lists cut after rank k.
+        """Return the lists truncated after rank k.
 
         Raises:
-            ValueError: They are shorter.
+            ValueError: The lists are shorter.
         """
         hits = np.asarray(self.hits)
         if hits.shape[1] < k:
@@ -83,41 +83,41 @@ class RankedLists:
 
 
 def catalogue_coverage(items: ArrayLike, n_items: int) -> float:
-    """The share of the catalogue that some user is recommended.
+    """Coverage: the share of the catalog that is recommended to at least one user.
 
     Args:
-        items: Items counted from 0, and −1 where there is none, shape (U, K).
-        n_items: How many items the catalogue has.
+        items: Items from 0, and −1 for missing items, shape (U, K).
+        n_items: Number of items in the catalog.
 
     Returns:
         The share, in 0 to 1.
 
     Raises:
-        IndexError: An item is outside the catalogue.
-        ValueError: The catalogue is empty.
+        IndexError: An item is outside the catalog.
+        ValueError: The catalog is empty.
 
     Example:
         >>> catalogue_coverage([[1, 2], [2, -1]], n_items=4)
         0.5
     """
     check_whole(1, n_items=n_items)
-    rows, held = _rows(items, n_items, f"the catalogue of {n_items}")
+    rows, held = _rows(items, n_items, f"the catalog of {n_items}")
     return len(np.unique(rows[held])) / n_items
 
 
 def mean_diversity(items: ArrayLike, item_embeddings: ArrayLike) -> float:
-    """How unlike each other the items of a list are: the mean of 1 − cos over its pairs of items.
+    """Diversity: the mean of 1 − cos over the pairs of items of a list.
 
     The mean over users of 2 / (n (n − 1)) Σ_{i<j} (1 − cos(e_i, e_j)), n the length of the list.
     Lists of fewer than two items have no pair and are skipped. A repeated item is at distance 0
     from itself; a vector of zeros is at distance 1 from any other.
 
     Args:
-        items: Items counted from 0, and −1 where there is none, shape (U, K).
+        items: Items from 0, and −1 for missing items, shape (U, K).
         item_embeddings: The vector of each item, shape (V, D).
 
     Returns:
-        The mean distance, in 0 to 2; NaN with a warning where no list has two items.
+        The mean distance, in 0 to 2; NaN with a warning if no list has two items.
 
     Raises:
         IndexError: An item has no vector.
@@ -139,7 +139,7 @@ def mean_diversity(items: ArrayLike, item_embeddings: ArrayLike) -> float:
     unit = np.zeros_like(vectors)
     np.divide(vectors, norms, out=unit, where=norms > 0)
     step = max(1, _NUMBERS_AT_ONCE // max(1, held.shape[1] * unit.shape[1]))
-    cosines = np.zeros(len(n))  # of all ordered pairs of a list: ‖Σ v‖² = Σ ‖v‖² + Σ_{i≠j} cos_ij
+    cosines = np.zeros(len(n))  # over ordered pairs: ‖Σ v‖² = Σ ‖v‖² + Σ_{i≠j} cos_ij
     for start in range(0, len(n), step):
         block = slice(start, start + step)
         v = unit[rows[block]] * held[block, :, None]
@@ -148,16 +148,16 @@ def mean_diversity(items: ArrayLike, item_embeddings: ArrayLike) -> float:
 
 
 def mean_novelty(items: ArrayLike, popularity: ArrayLike) -> float:
-    """How little known the recommended items are: the mean of −log₂ p(i) over lists, then users.
+    """Novelty: the mean of −log₂ p(i) over the items of lists, then over users.
 
     Empty lists are skipped. A popularity of 0 counts as 1e-10: 33.2 bits.
 
     Args:
-        items: Items counted from 0, and −1 where there is none, shape (U, K).
+        items: Items from 0, and −1 for missing items, shape (U, K).
         popularity: The share of each item of all interactions, shape (V,).
 
     Returns:
-        The mean, in bits; NaN with a warning where every list is empty.
+        The mean, in bits; NaN with a warning if every list is empty.
 
     Raises:
         IndexError: An item has no popularity.
@@ -186,18 +186,18 @@ def mean_novelty(items: ArrayLike, popularity: ArrayLike) -> float:
 
 
 def metric_of_lists(lists: RankedLists, name: str) -> float:
-    """Coverage, diversity or novelty of recommended lists.
+    """Compute coverage, diversity or novelty of recommended lists.
 
     Args:
-        lists: With the items, and `n_items`, `item_embeddings` or `popularity`.
+        lists: The lists, with items and `n_items`, `item_embeddings` or `popularity`.
         name: "coverage", "diversity" or "novelty".
 
     Returns:
         The metric of the whole lists; see `catalogue_coverage`, `mean_diversity`, `mean_novelty`.
 
     Raises:
-        IndexError: An item is outside the catalogue.
-        ValueError: The lists lack what the metric needs.
+        IndexError: An item is outside the catalog.
+        ValueError: An input of the metric is missing.
 
     Example:
         >>> lists = RankedLists([[True, False]], [1], items=[[2, 0]], n_items=4)
@@ -213,7 +213,7 @@ def metric_of_lists(lists: RankedLists, name: str) -> float:
 
 _REMEDIES = {
     "items": "metrics of hits, such as ndcg@10, need none",
-    "n_items": "give the size of the catalogue",
+    "n_items": "give the size of the catalog",
     "item_embeddings": "a model without an item tower has none",
     "popularity": "give a trainer item_frequency=",
 }
@@ -225,14 +225,14 @@ _OF_LISTS: dict[str, Any] = {
 
 
 def as_floats(values: Any) -> NDArray[np.float64]:
-    """Numbers as a double array, also those of a tensor that is on a device or has a gradient."""
+    """Convert numbers to a double array, also tensors on a device or with a gradient."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
     return np.asarray(values, dtype=np.float64)
 
 
 def _rows(items: ArrayLike, n: int, where: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The items of lists, and where there are any."""
+    """Return the items of lists, and their mask."""
     rows = np.asarray(items, dtype=np.int64)
     if rows.size and rows.max() >= n:
         raise IndexError(f"item {rows.max()} is outside {where}")

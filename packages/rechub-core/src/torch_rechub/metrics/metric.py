@@ -1,4 +1,4 @@
-"""`Metric`: what trainers, early stopping and loggers know of a metric."""
+"""`Metric`: the description of a metric for trainers, early stopping and loggers."""
 
 import re
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from .names import Direction, Labels, Needs
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric: its name, its function, the direction of better values and what it needs.
+    """A metric: name, function, direction and required inputs.
 
     Args:
-        name: The name it is recorded under, after "val/" or "test/": letters, digits, and _ . @ -.
-        function: Returns the metric as a float. Its arguments follow from `needs`.
+        name: The recorded name, after "val/" or "test/": letters, digits, and _ . @ -.
+        function: A function that returns the metric as a float; `needs` determines its arguments.
         direction: "max" if larger values are better, "min" if smaller ones are. None: the metric is
             recorded, but cannot be monitored, such as calibration, whose best value is 1.
         needs: "predictions": `function(labels, scores)`, arrays (N,). "groups":
@@ -32,9 +32,9 @@ class Metric:
             refused.
 
     Raises:
-        TypeError: The name is no text, the function cannot be called, or k is no number.
-        ValueError: The name is empty or illegal, direction, needs or labels is another, or k is
-            missing, below 1, or given to a metric that has no ranks.
+        TypeError: `name` is not a string, `function` is not callable, or `k` is not a number.
+        ValueError: `name` is empty or illegal, `direction`, `needs` or `labels` has another value,
+            or `k` is missing, below 1, or given to a metric without ranks.
 
     Example:
         >>> Metric("mape", lambda y, p: float(abs(y - p).mean()), "min").direction

@@ -1,7 +1,7 @@
-"""Metrics by name: the function, the direction and the needs of each, known in this place alone.
+"""Metrics by name: the only place with the function, direction and needs of each metric.
 
-Importing this module imports neither NumPy nor torch, since `rechub compare` reads directions from
-it; a function is imported when its metric is asked for.
+Importing this module imports neither NumPy nor torch, because `rechub compare` reads directions
+from it; the function of a metric is imported on use.
 """
 
 import re
@@ -54,16 +54,16 @@ __all__ = [
 
 
 def metric_named(name: str) -> Metric:
-    """A metric that the library computes, by its name.
+    """Return a metric of the library by name.
 
     Args:
-        name: Such as "auc", "gauc", "ndcg@10", or "precision_0.3" for a threshold other than 0.5.
+        name: The name, such as "auc", "gauc", "ndcg@10", or "precision_0.3" for a threshold of 0.3.
 
     Returns:
-        The metric; the same one each time.
+        The metric; the same object for each call.
 
     Raises:
-        TypeError: The name is no text.
+        TypeError: `name` is not a string.
         UnknownChoiceError: No metric has the name; the message lists the names.
         ValueError: The threshold is not finite.
 
@@ -83,17 +83,17 @@ def metric_named(name: str) -> Metric:
 
 
 def at_threshold(name: str, threshold: float) -> Metric:
-    """Accuracy, precision, recall or F1 of labels that are predicted at a threshold of the scores.
+    """Return accuracy, precision, recall or F1 at a threshold of the scores.
 
     Args:
         name: "accuracy", "precision", "recall" or "f1".
-        threshold: Scores of at least this much predict the label 1.
+        threshold: Scores of at least this value predict the label 1.
 
     Returns:
-        The metric, named such as "precision_0.3"; at 0.5 it has the plain name.
+        The metric, with a name such as "precision_0.3"; at 0.5 the plain name.
 
     Raises:
-        TypeError: The threshold is no number.
+        TypeError: `threshold` is not a number.
         ValueError: The threshold is not finite.
         UnknownChoiceError: No metric of that name has a threshold.
 
@@ -110,11 +110,12 @@ def at_threshold(name: str, threshold: float) -> Metric:
 
 
 def as_metrics(given: Any) -> tuple[Metric, ...]:
-    """Metrics as a user gives them: names, `Metric`s, functions of known direction; one or many.
+    """Convert a user's metrics: names, `Metric`s, functions of known direction; one or several.
 
     Raises:
-        TypeError: One is neither a name, a `Metric` nor a function.
-        ValueError: There is none, two have one name, or a function has no known direction.
+        TypeError: An element is neither a name, a `Metric` nor a function.
+        ValueError: There are no metrics, two have the same name, or the direction of a function is
+            unknown.
         UnknownChoiceError: No metric has the name.
 
     Example:
@@ -133,12 +134,12 @@ def as_metrics(given: Any) -> tuple[Metric, ...]:
 
 
 def metric_of_function(function: Callable[..., Any]) -> tuple[Metric, bool]:
-    """The metric that a function computes, and whether its direction is known.
+    """Return the metric of a function, and whether its direction is known.
 
-    It is known of the functions of `torch_rechub.metrics`, and of scikit-learn's by the convention
-    it documents: of `…_score` larger values are better, of `…_error`, `…_loss` and `…_deviance`
-    smaller ones. Of any other function it follows from a word of its name, such as "error", else it
-    is "max", as torch-rechub 0.9 took all of them.
+    It is known for functions of `torch_rechub.metrics`, and for those of scikit-learn by its
+    documented convention: "max" for `…_score`, "min" for `…_error`, `…_loss` and `…_deviance`. For
+    other functions it is derived from a word of the name, such as "error", or else "max", the
+    direction of all metrics in torch-rechub 0.9.
 
     Args:
         function: A function of labels and scores, or a `functools.partial` of one.
@@ -147,7 +148,7 @@ def metric_of_function(function: Callable[..., Any]) -> tuple[Metric, bool]:
         The metric, and whether its direction is known.
 
     Raises:
-        TypeError: It cannot be called.
+        TypeError: `function` is not callable.
 
     Example:
         >>> from torch_rechub.metrics.prediction import log_loss
@@ -238,7 +239,7 @@ def _function(entry: Entry) -> Callable[..., Any]:
 
 
 def _name_of_ours(function: Any) -> str | None:
-    """The metric of a function of this room; others of its name do not count."""
+    """Return the metric of a function of this package, by identity and not by name."""
     for name, entry in {**OF_ROWS, **AT_THRESHOLD}.items():
         room = sys.modules.get(f"{__package__}.{entry.room}")
         if room is not None and getattr(room, entry.function, None) is function:

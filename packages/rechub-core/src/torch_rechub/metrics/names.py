@@ -1,6 +1,6 @@
-"""The names of metrics: which function each stands for, and which direction is better.
+"""The names of metrics, with the function and the direction of each.
 
-Only texts: nothing is imported until a function is asked for.
+The entries are strings, so that no function is imported before it is used.
 """
 
 import re
@@ -12,7 +12,7 @@ Labels = Literal["binary", "probability", "real"]
 
 
 class Entry(NamedTuple):
-    """Where the function of a metric is: its file in this folder and its name; and the rest."""
+    """The entry of a metric: module and name of its function, and its properties."""
 
     room: str
     function: str
@@ -65,14 +65,14 @@ _LARGER_IS_BETTER = {
 
 
 def direction_of(key: str) -> Direction | None:
-    """Which values of a recorded metric are better, by its name.
+    """Return the direction of a recorded metric by its name.
 
     Args:
-        key: Such as "val/auc", "test/ndcg@10", "val/task_0_log_loss" or "train/loss".
+        key: The recorded name, such as "val/auc", "val/task_0_log_loss" or "train/loss".
 
     Returns:
-        The direction of the metric of that name; else that of a word of the name, such as "loss";
-        else None, which stands for unknown, or for a metric that has none (`is_undirected`).
+        The direction of the metric; else that of a word of the name, such as "loss"; else None, if
+        it is unknown or the metric has none (`is_undirected`).
 
     Example:
         >>> direction_of("val/auc"), direction_of("train/task_1_loss"), direction_of("train/time")
@@ -100,7 +100,7 @@ def is_undirected(key: str) -> bool:
 
 
 def names_of_metrics() -> str:
-    """The names that `metric_named` knows, as text."""
+    """Return the names of `metric_named` as text."""
     return ", ".join([*OF_ROWS, *AT_THRESHOLD, *(f"{name}@k" for name in AT_K)])
 
 
@@ -109,7 +109,7 @@ def _without_prefix(key: str) -> str:
 
 
 def parsed(name: str) -> tuple[str, int | None, float | None]:
-    """A name as (base, k, threshold); what the name does not give is None."""
+    """Parse a name to (base, k, threshold); missing parts are None."""
     if match := re.fullmatch(r"(\w+)@([1-9][0-9]*)", name, re.ASCII):
         return match[1], int(match[2]), None
     if match := re.fullmatch(rf"([a-z0-9]+)_({_FLOAT})", name):
@@ -118,7 +118,7 @@ def parsed(name: str) -> tuple[str, int | None, float | None]:
 
 
 def entry_of(name: str) -> Entry | None:
-    """The entry of a metric's name, such as 'auc', 'ndcg@10' or 'precision_0.3'; else None."""
+    """Return the entry of a name such as 'auc', 'ndcg@10' or 'precision_0.3', or None."""
     base, k, threshold = parsed(name)
     if k is not None:
         return AT_K.get(base)

@@ -14,23 +14,24 @@ log = logging.getLogger("torch_rechub")
 
 
 def auc_score(y_true: ArrayLike, y_pred: ArrayLike, *, weights: ArrayLike | None = None) -> float:
-    """Area under the ROC curve: the chance that a positive ranks above a negative, ties counting ½.
+    """Area under the ROC curve: the probability that a positive ranks above a negative.
 
-    AUC = Σ_s p_s (n_{<s} + n_s / 2) / (P N) over the different scores s, of p_s positives and n_s
-    negatives, with n_{<s} negatives below: one sort. With weights, all of these are sums of them.
+    AUC = Σ_s p_s (n_{<s} + n_s / 2) / (P N) over the distinct scores s, with p_s positives and n_s
+    negatives at s and n_{<s} negatives below; ties count ½. With weights, counts are sums of
+    weights.
 
     Args:
-        y_true: Labels 0 and 1, shape (N,); of two other values the larger is the positive.
+        y_true: Labels 0 and 1, shape (N,); of two other values the larger one is positive.
         y_pred: Scores, shape (N,).
-        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
+        weights: Weights of rows, at least 0, shape (N,); None means equal weights.
 
     Returns:
-        The area, in 0 to 1; NaN with a warning where it is undefined: one class only, no row at
-        all, or a score that is NaN.
+        The area, in 0 to 1; NaN with a warning if it is undefined: one class only, no rows, or
+        a NaN score.
 
     Raises:
-        ValueError: Lengths differ, there are labels of more than two values, or a weight is
-            negative or not finite.
+        ValueError: Lengths differ, labels have more than two values, or a weight is negative or not
+            finite.
 
     Example:
         >>> auc_score([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
@@ -57,7 +58,7 @@ def auc_score(y_true: ArrayLike, y_pred: ArrayLike, *, weights: ArrayLike | None
     positive, negative = positive[order], negative[order]
     if w is not None:
         positive, negative = positive * w[order], negative * w[order]
-    positives = np.cumsum(positive)[last]  # of this score and below
+    positives = np.cumsum(positive)[last]  # cumulative counts up to this score
     negatives = np.cumsum(negative)[last]
     below = np.append(0, negatives[:-1])
     won = np.diff(positives, prepend=0) @ (below + negatives) / 2
@@ -73,23 +74,23 @@ def gauc_score(
     """The AUC of each user's rows, averaged over users: GAUC = Σ_u w_u AUC_u / Σ_u w_u.
 
     AUC_u = (R_u − P_u (P_u + 1) / 2) / (P_u N_u), where R_u is the sum of the ranks of the P_u
-    positives among the user's P_u + N_u scores, equal scores sharing their mean rank. A user
-    whose rows are of one class has no AUC and is skipped.
+    positives among the user's P_u + N_u scores, equal scores sharing their mean rank. Users
+    with rows of one class only are skipped.
 
     Args:
         y_true: Labels 0 and 1, shape (N,).
         y_pred: Scores, shape (N,).
         users: The user of each row, shape (N,); numbers or strings, in any order.
-        weights: w_u by user, at least 0; None is the number of the user's rows, "positives" the
-            number of their positive rows.
+        weights: w_u by user, at least 0; None means the number of rows of the user, "positives" the
+            number of positive rows.
 
     Returns:
-        The average, in 0 to 1; NaN with a warning where it is undefined: no user has rows of both
+        The average, in 0 to 1; NaN with a warning if it is undefined: no user has rows of both
         classes and a weight above 0, or a score is NaN.
 
     Raises:
-        ValueError: If lengths differ, a label is neither 0 nor 1, or a weight is negative or NaN.
-        KeyError: If `weights` lacks a user that has rows of both classes.
+        ValueError: lengths differ, a label is neither 0 nor 1, or a weight is negative or NaN.
+        KeyError: `weights` lacks a user that has rows of both classes.
 
     Example:
         >>> users = ["ann", "ann", "bob", "bob", "bob", "eve"]
@@ -126,7 +127,7 @@ def gauc_score(
 def get_user_pred(
     y_true: ArrayLike, y_pred: ArrayLike, users: ArrayLike
 ) -> dict[Any, dict[str, list[Any]]]:
-    """The labels and predictions of each user, in the order of the rows.
+    """Group labels and predictions by user, in the order of the rows.
 
     Args:
         y_true: Labels, shape (N,).
@@ -137,7 +138,7 @@ def get_user_pred(
         User → {"y_true": labels, "y_pred": predictions}, users in order of their first row.
 
     Raises:
-        ValueError: If lengths differ.
+        ValueError: lengths differ.
 
     Example:
         >>> get_user_pred([0, 1, 1], [0.1, 0.2, 0.3], [7, 3, 7])
@@ -164,10 +165,10 @@ def log_loss(y_true: ArrayLike, y_pred: ArrayLike, *, weights: ArrayLike | None 
     Args:
         y_true: Labels in [0, 1], shape (N,).
         y_pred: Probabilities, shape (N,); clipped to [1e-15, 1 − 1e-15].
-        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
+        weights: Weights of rows, at least 0, shape (N,); None means equal weights.
 
     Returns:
-        The loss; NaN where there is no row.
+        The loss; NaN for no rows.
 
     Example:
         >>> round(log_loss([1, 0], [0.9, 0.2]), 4)
@@ -186,10 +187,10 @@ def mse_score(y_true: ArrayLike, y_pred: ArrayLike, *, weights: ArrayLike | None
     Args:
         y_true: Labels, shape (N,).
         y_pred: Predictions, shape (N,).
-        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
+        weights: Weights of rows, at least 0, shape (N,); None means equal weights.
 
     Returns:
-        The error, in the unit of the labels squared; NaN where there is no row.
+        The error, in the unit of the labels squared; NaN for no rows.
 
     Example:
         >>> mse_score([1.0, 2.0], [1.0, 4.0])
@@ -205,10 +206,10 @@ def rmse_score(y_true: ArrayLike, y_pred: ArrayLike, *, weights: ArrayLike | Non
     Args:
         y_true: Labels, shape (N,).
         y_pred: Predictions, shape (N,).
-        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
+        weights: Weights of rows, at least 0, shape (N,); None means equal weights.
 
     Returns:
-        The error, in the unit of the labels; NaN where there is no row.
+        The error, in the unit of the labels; NaN for no rows.
 
     Example:
         >>> rmse_score([1.0, 2.0], [1.0, 4.0])
@@ -223,10 +224,10 @@ def mae_score(y_true: ArrayLike, y_pred: ArrayLike, *, weights: ArrayLike | None
     Args:
         y_true: Labels, shape (N,).
         y_pred: Predictions, shape (N,).
-        weights: How much each row counts, at least 0, shape (N,); None counts all alike.
+        weights: Weights of rows, at least 0, shape (N,); None means equal weights.
 
     Returns:
-        The error, in the unit of the labels; NaN where there is no row.
+        The error, in the unit of the labels; NaN for no rows.
 
     Example:
         >>> mae_score([1.0, 2.0], [1.0, 4.0])
@@ -239,14 +240,14 @@ def mae_score(y_true: ArrayLike, y_pred: ArrayLike, *, weights: ArrayLike | None
 def _ranks_within(
     group: NDArray[np.intp], scores: NDArray[np.float64], sizes: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Each score's rank in its group, 1 the lowest; equal scores share their mean rank."""
+    """Return the rank of each score in its group, 1 for the lowest; ties share the mean."""
     order = np.lexsort((scores, group))
     g, s = group[order], scores[order]
-    new = np.ones(len(g), dtype=bool)  # where a run of equal scores of one group begins
+    new = np.ones(len(g), dtype=bool)  # starts of runs of equal scores within a group
     new[1:] = (g[1:] != g[:-1]) | (s[1:] != s[:-1])
     starts = np.flatnonzero(new)
     ends = np.append(starts[1:], len(g))
-    before = np.cumsum(sizes) - sizes  # rows of the groups before
+    before = np.cumsum(sizes) - sizes  # number of rows in previous groups
     ranks = np.empty(len(g))
     ranks[order] = ((starts + 1 + ends) / 2)[np.cumsum(new) - 1] - before[g]
     return ranks

@@ -1,7 +1,7 @@
-"""Metrics of recommended lists against the items that users took: NDCG, MRR, recall, ….
+"""Ranking metrics of recommended lists: NDCG, MRR, recall, ….
 
-`ranking_metrics` is the one to use; `ranking_metrics_from_hits` is the same for arrays. The
-others return the same numbers as text.
+Use `ranking_metrics`, or `ranking_metrics_from_hits` for arrays. The other functions return the
+same values as text, as in torch-rechub 0.9.
 """
 
 import logging
@@ -35,7 +35,7 @@ def ranking_metrics(
 
     With R the set of a user's relevant items and rel_r = 1 where the item at rank r is in R:
 
-    - ndcg@K: Σ_{r≤K} rel_r / log₂(r + 1), over the same sum of a perfect list, of min(K, |R|) hits;
+    - ndcg@K: Σ_{r≤K} rel_r / log₂(r + 1), divided by that of a perfect list of min(K, |R|) hits;
     - mrr@K: 1 / rank of the first hit, 0 without a hit;
     - recall@K: hits / |R|;
     - hit@K: 1 with a hit, else 0, so the mean is the share of users with at least one;
@@ -43,7 +43,7 @@ def ranking_metrics(
     - map@K: Σ_{r≤K} rel_r · (hits up to r) / r, over min(K, |R|), so that a perfect list of K items
       has 1. trec_eval's map_cut divides by |R|, which gives less where |R| > K.
 
-    An item that a list repeats is a hit once, at its first rank; its repetitions are misses.
+    A repeated item counts once, at its first rank; repetitions are misses.
 
     Args:
         y_true: User → their relevant items. Users with none are skipped.
@@ -51,12 +51,12 @@ def ranking_metrics(
         topKs: The Ks; [5] if None.
 
     Returns:
-        {"ndcg@5": …, "mrr@5": …, …}, in 0 to 1; NaN with a warning where no user has a relevant
+        {"ndcg@5": …, "mrr@5": …, …}, in 0 to 1; NaN with a warning if no user has a relevant
         item.
 
     Raises:
-        KeyError: If a user with relevant items is not in `y_pred`; give those an empty list.
-        ValueError: If a K is below 1, or none is given.
+        KeyError: A user with relevant items is not in `y_pred`; give such users an empty list.
+        ValueError: a K is below 1, or no K is given.
 
     Example:
         >>> metrics = ranking_metrics({"ann": [1, 2], "bob": [4]}, {"ann": [1, 9], "bob": [5]}, [2])
@@ -88,12 +88,12 @@ def ranking_metrics_from_hits(
     *,
     weights: ArrayLike | None = None,
 ) -> dict[str, float]:
-    """The metrics of `ranking_metrics`, where the hits are known already.
+    """Compute the metrics of `ranking_metrics` from hits.
 
     Args:
         hits: Whether the item at each rank is relevant, best first, each relevant item at most
             once, shape (U, L) with L at least the largest K.
-        n_relevant: How many relevant items each user has, shape (U,), found or not. Users with 0
+        n_relevant: Number of relevant items of each user, found or not, shape (U,). Users with 0
             are skipped.
         ks: The Ks.
         weights: How much each user counts in the means, at least 0, shape (U,); None counts all
@@ -181,10 +181,10 @@ def metric_of_hits(
 def topk_metrics(
     y_true: Lists, y_pred: Lists, topKs: Iterable[int] | None = None
 ) -> dict[str, list[str]]:
-    """Five of the metrics of `ranking_metrics`, as text rounded to four digits.
+    """Compute five metrics of `ranking_metrics`, as text rounded to four digits.
 
-    "Hit" is the share of users with at least one hit. torch-rechub 0.9 printed under that name
-    the hits of all users over the relevant items of all users.
+    "Hit" is the share of users with at least one hit. In torch-rechub 0.9 it was the
+    number of hits divided by the number of relevant items of all users.
 
     Args:
         y_true: User → their relevant items.
@@ -195,8 +195,8 @@ def topk_metrics(
         {"NDCG": […], "MRR": […], "Recall": […], "Hit": […], "Precision": […]}, a text for each K.
 
     Raises:
-        KeyError: If a user with relevant items is not in `y_pred`.
-        ValueError: If a K is below 1, or none is given.
+        KeyError: a user with relevant items is not in `y_pred`.
+        ValueError: a K is below 1, or no K is given.
 
     Example:
         >>> topk_metrics({0: [1, 2, 3], 1: [4]}, {0: [1, 9], 1: [5, 4]}, [1, 2])["Recall"]
@@ -236,7 +236,7 @@ def precision_score(y_true: Lists, y_pred: Lists, topKs: Iterable[int] | None = 
 
 
 def top_ks(topKs: Iterable[int] | None) -> list[int]:
-    """The Ks as a list, [5] by default; ValueError unless all are at least 1."""
+    """Return the Ks as a list, [5] by default; ValueError unless all are at least 1."""
     if isinstance(topKs, int):
         raise ValueError(f"topKs must be a list such as [{topKs}], got {topKs}")
     ks: list[Any] = [5] if topKs is None else list(topKs)
@@ -247,17 +247,17 @@ def top_ks(topKs: Iterable[int] | None) -> list[int]:
 
 
 def as_items(items: Any) -> list[Any]:
-    """Plain items: those of tensors and arrays do not compare as keys."""
+    """Convert items to Python values, because elements of tensors are not equal as dict keys."""
     return items.tolist() if hasattr(items, "tolist") else list(items)
 
 
 def as_text(title: str, k: int, value: float) -> str:
-    """A metric as the text of `topk_metrics`."""
+    """Format a metric as in `topk_metrics`."""
     return f"{title}@{k}: {round(value, 4)}"
 
 
 def _take(item: Any, items: set[Any]) -> bool:
-    """Whether `item` is among `items`; it is not a second time."""
+    """Remove `item` from `items`; return whether it was there."""
     found = item in items
     if found:
         items.remove(item)

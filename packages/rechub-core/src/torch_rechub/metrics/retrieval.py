@@ -1,4 +1,4 @@
-"""Exact retrieval: the best items of every user by inner product, and how good they are."""
+"""Exact retrieval: the top items of users by inner product, and their metrics."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,7 +11,7 @@ from torch import Tensor
 from .._bounds import check_whole
 from .ranking import ranking_metrics_from_hits, top_ks
 
-_ITEMS_PER_USER = 64  # a block scores this many times as many items as users
+_ITEMS_PER_USER = 64  # ratio of items to users in a block
 
 
 def top_k(
@@ -21,25 +21,25 @@ def top_k(
     seen: Any = None,
     block_size: int = 512,
 ) -> tuple[Tensor, Tensor]:
-    """The K items of highest score for each user, highest first: s_ui = max_j ⟨u_j, v_i⟩.
+    """Return the K items with the highest scores for each user: s_ui = max_j ⟨u_j, v_i⟩.
 
-    Of equal scores the item of lower index comes first. Nothing is approximated; users and items
-    are taken in blocks, so memory does not grow with their product.
+    Ties are broken by the lower index. The result is exact; users and items are processed in
+    blocks, so memory does not grow with their product.
 
     Args:
-        user_embeddings: Shape (U, D), or (U, J, D) where users have J interests each.
+        user_embeddings: Shape (U, D), or (U, J, D) with J interests per user.
         item_embeddings: Shape (N, D).
-        k: K; all N items are returned where there are fewer.
-        seen: Items that are not to be returned: a sequence of item indices for each user, or those
-            sequences as a tuple (indptr, indices) or as a SciPy CSR matrix.
-        block_size: Users scored at once; 64 times as many items are.
+        k: K, limited to N.
+        seen: Items to exclude: a sequence of item indices for each user, or these sequences as a
+            tuple (indptr, indices) or as a SciPy CSR matrix.
+        block_size: Number of users per block; a block has 64 times as many items.
 
     Returns:
-        Scores and item indices, shape (U, min(K, N)) each. Where a user has fewer unseen items,
-        the score −∞ and the index −1 fill the row.
+        Scores and item indices, shape (U, min(K, N)) each. Rows with fewer unseen items are
+        filled with score −∞ and index −1.
 
     Raises:
-        ValueError: Shapes do not fit each other, an embedding is not finite, or k or block_size is
+        ValueError: Shapes do not match, an embedding is not finite, or k or block_size is
             below 1.
         IndexError: A seen item is not one of the N items.
 
@@ -68,23 +68,23 @@ def evaluate_retrieval(
     topKs: Iterable[int] = (10,),
     block_size: int = 512,
 ) -> dict[str, float]:
-    """Metrics of exact retrieval over the whole catalogue, each a mean over users.
+    """Compute metrics of exact retrieval over the whole catalog, averaged over users.
 
     Args:
-        user_embeddings: Shape (U, D), or (U, J, D) where users have J interests each.
+        user_embeddings: Shape (U, D), or (U, J, D) with J interests per user.
         item_embeddings: Shape (N, D).
-        relevant: The items to find, in a form that `top_k` takes for `seen`. Users with none are
-            skipped. An item that is also seen cannot be found and counts as missed.
-        seen: Items that are not to be recommended; see `top_k`.
+        relevant: The relevant items, in a format of `seen` of `top_k`. Users without relevant items
+            are skipped. A relevant item that is also seen counts as missed.
+        seen: Items to exclude; see `top_k`.
         topKs: The Ks.
         block_size: See `top_k`.
 
     Returns:
         {"hit@10": …, "recall@10": …, "ndcg@10": …, "mrr@10": …, "precision@10": …, "map@10": …};
-        see `ranking_metrics`. NaN, with a warning, where no user has a relevant item.
+        see `ranking_metrics`. NaN, with a warning, if no user has a relevant item.
 
     Raises:
-        ValueError: Shapes do not fit each other, an embedding is not finite, or a K is below 1.
+        ValueError: Shapes do not match, an embedding is not finite, or a K is below 1.
         IndexError: A seen or relevant item is not one of the N items.
 
     Example:
@@ -102,17 +102,17 @@ def evaluate_retrieval(
 def hits_of(
     best: Tensor, relevant: Any, n_items: int, k: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Whether the item at each rank is relevant (U, k), and the number of relevant items (U,).
+    """Return the hits (U, k), and the number of relevant items (U,).
 
     Args:
-        best: Items, the best first, (U, K); −1 where there is none.
-        relevant: The items to find; see `top_k`.
-        n_items: The size of the catalogue.
-        k: The number of ranks; where K is smaller, the others hold no hit.
+        best: Items, the best first, (U, K); −1 for missing items.
+        relevant: The relevant items; see `evaluate_retrieval`.
+        n_items: The size of the catalog.
+        k: Number of ranks; ranks beyond K are misses.
 
     Raises:
         ValueError: There is not one list for each user.
-        IndexError: A relevant item is not in the catalogue.
+        IndexError: A relevant item is not in the catalog.
     """
     n_users, device = len(best), best.device
     indptr, wanted = _lists(relevant, n_users, n_items, "relevant", device)
@@ -126,14 +126,14 @@ def hits_of(
 
 
 def best_of(scores: Tensor, k: int, seen: Any = None) -> Tensor:
-    """The K items of highest score for each user, highest first; −1 where there are fewer.
+    """Return the K items with the highest scores for each user; −1 if there are fewer.
 
-    Of equal scores the item of lower index comes first.
+    Ties are broken by the lower index.
 
     Args:
         scores: (U, N); the scores of seen items are overwritten.
         k: K.
-        seen: Items that are not to be returned; see `top_k`.
+        seen: Items to exclude; see `top_k`.
     """
     indptr, indices = _lists(seen, len(scores), scores.shape[1], "seen", scores.device)
     row, item = _within(indptr, indices, 0, len(scores))
@@ -143,11 +143,11 @@ def best_of(scores: Tensor, k: int, seen: Any = None) -> Tensor:
 
 
 def check_lists(lists: Any, n_users: int, n_items: int, name: str) -> None:
-    """Refuse lists of items that are not one for each user, or hold an item that is not there.
+    """Check that there is one list for each user, with items of the catalog only.
 
     Raises:
         ValueError: There is not one list for each user.
-        IndexError: An item is not in the catalogue.
+        IndexError: An item is not in the catalog.
     """
     _lists(lists, n_users, n_items, name, torch.device("cpu"))
 
@@ -155,7 +155,7 @@ def check_lists(lists: Any, n_users: int, n_items: int, name: str) -> None:
 def _of_users(
     users: Tensor, items: Tensor, k: int, seen: tuple[Tensor, Tensor], block_size: int
 ) -> tuple[Tensor, Tensor]:
-    """The best items of one block of users, of one block of items after the other."""
+    """Return the best items of a block of users, by iterating over blocks of items."""
     best = torch.empty(len(users), 0, dtype=users.dtype, device=users.device)
     index = torch.empty(len(users), 0, dtype=torch.long, device=users.device)
     width = block_size * _ITEMS_PER_USER
@@ -167,18 +167,18 @@ def _of_users(
         here = (item >= start) & (item < start + width)
         scores[row[here], item[here] - start] = -torch.inf
         numbers = torch.arange(start, start + len(block), device=users.device)
-        # what was found before comes first, and has the lower indices: ties stay in order
+        # earlier items come first, so that ties stay in the order of indices
         best, place = _first_k(torch.cat([best, scores], dim=1), k)
         index = torch.cat([index, numbers.expand(len(users), -1)], dim=1).gather(1, place)
     return best, index.masked_fill(best.isneginf(), -1)
 
 
 def _first_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The K highest of each row (U, M) and their columns; of equal ones, the leftmost."""
+    """Return the K highest values of each row (U, M) and their columns; ties go to the left."""
     k = min(k, scores.shape[1])
     best, column = scores.topk(min(k + 1, scores.shape[1]), dim=1)
     if best.shape[1] > k:
-        cut = (best[:, k - 1] == best[:, k]).nonzero().squeeze(1)  # ties decide who is in
+        cut = (best[:, k - 1] == best[:, k]).nonzero().squeeze(1)  # ties at the threshold decide
         best, column = best[:, :k], column[:, :k].clone()
         if len(cut):
             column[cut] = _leftmost(scores[cut], best[cut, -1:], k)
@@ -188,7 +188,7 @@ def _first_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def _leftmost(scores: Tensor, threshold: Tensor, k: int) -> Tensor:
-    """The columns of all scores above a row's threshold and of the leftmost equal to it: (U, K)."""
+    """Return the columns of scores above a row's threshold, and the leftmost equal ones: (U, K)."""
     above, equal = scores > threshold, scores == threshold
     room = k - above.sum(dim=1, keepdim=True)
     chosen = above | (equal & (equal.cumsum(dim=1) <= room))
@@ -211,7 +211,7 @@ def _embeddings(users: Any, items: Any) -> tuple[Tensor, Tensor]:
 def _lists(
     lists: Any, n_users: int, n_items: int, name: str, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """One list of items a user, as (indptr, indices)."""
+    """Return one list of items per user, as (indptr, indices)."""
     indptr, indices = _csr([[]] * n_users if lists is None else lists)
     if len(indptr) != n_users + 1:
         raise ValueError(f"{name} holds {len(indptr) - 1} lists for {n_users} users")
@@ -233,7 +233,7 @@ def _csr(lists: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _within(indptr: Tensor, indices: Tensor, start: int, n: int) -> tuple[Tensor, Tensor]:
-    """The pairs (user counted from `start`, item) of n users."""
+    """Return the pairs (user − start, item) of n users."""
     part = indptr[start : start + n + 1]
     row = torch.repeat_interleave(torch.arange(n, device=indptr.device), part.diff())
     return row, indices[int(part[0]) : int(part[-1])]

@@ -21,7 +21,7 @@ class Remembered:
         vectors: Their vectors (M, D), without gradient.
         bias: The term of each item's score (M,), −ln q with a logQ correction; None means 0.
         same: The pairs (i, j), sorted by i, of rows of the batch and remembered items that are the
-            row's own item, and so no negatives; None where the model does not tell.
+            row's own item, and so no negatives; None if the model does not tell.
     """
 
     vectors: Tensor
@@ -54,8 +54,8 @@ class CrossBatchMemory:
             not a negative of the row.
 
     Raises:
-        TypeError: A number is no whole number.
-        ValueError: A number is out of its range.
+        TypeError: A number is not a whole number.
+        ValueError: A number is out of range.
 
     Reference:
         Wang et al., Cross-Batch Negative Sampling for Training Two-Tower Recommenders, SIGIR 2021,
@@ -76,7 +76,7 @@ class CrossBatchMemory:
         self.columns: dict[str, Tensor] = {}
 
     def recall(self, x: Mapping[str, Tensor]) -> Remembered | None:
-        """The items to use as negatives of a batch; None where there are none yet."""
+        """The items to use as negatives of a batch; None if there are none yet."""
         if self.vectors is None or self.batches < self.warmup:
             return None
         return Remembered(self.vectors, self.bias, self._same(x))

@@ -46,8 +46,8 @@ class InBatchSettings:
         cross_batch_warmup: The number of batches before they are.
 
     Raises:
-        TypeError: A number is no whole number.
-        ValueError: A number is out of its range.
+        TypeError: A number is not a whole number.
+        ValueError: A number is out of range.
     """
 
     in_batch_neg_ratio: int | None = None
@@ -76,11 +76,11 @@ class InBatch(Objective):
 
     Args:
         model: Has the methods `user_tower` and `item_tower`.
-        parallel: Spreads a module over the GPUs, where there are several.
+        parallel: A function that distributes a module over the GPUs.
         settings: Which items are negatives.
         labeled: Whether y tells clicks from other rows. Rows of label 0 are then no positives, but
             their items remain negatives of others; if all labels of a batch are 0, there are none.
-        device: Where the model is.
+        device: Device of the model.
         item_frequency: {column of item ids: how often each id occurs in training}, for `LogQ`.
 
     Raises:
@@ -238,7 +238,7 @@ class _OfBatch:
 
 
 def _groups(model: nn.Module, x: Any) -> Tensor | None:
-    """Equal numbers for rows with the same item, (B,); None where the model does not tell."""
+    """Numbers that are equal for rows with the same item, (B,); None if the model does not tell."""
     return model.item_groups(x) if isinstance(model, GroupsItems) else None
 
 

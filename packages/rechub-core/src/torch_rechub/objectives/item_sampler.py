@@ -1,4 +1,4 @@
-"""Draws of items of a catalogue, as negatives of next items."""
+"""Draws of items of a catalog, as negatives of next items."""
 
 import math
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class ItemSampler:
         frequency: How often each token occurs, (V,), the first number ignored; None draws
             uniformly. An item of frequency 0 is never drawn.
         seed: Seeds a generator of its own; None draws from torch's global random state.
-        device: Where draws are made.
+        device: Device of the draws.
 
     Raises:
         ValueError: There is no item, or `frequency` is not V finite numbers of at least 0,

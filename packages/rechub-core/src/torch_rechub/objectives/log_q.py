@@ -24,7 +24,7 @@ class LogQ:
         item_frequency: {column of item ids: n, how often each id occurs in training}, n of shape
             (V,). An item that never occurs counts as if it did once.
         model: Where a feature of it has this column's name, V must cover its vocabulary.
-        device: Where batches are.
+        device: Device of the batches.
 
     Raises:
         ValueError: There is not one column, its frequencies are not finite numbers of at least 0,

@@ -54,7 +54,7 @@ class Objective:
 
     Args:
         model: The model being trained.
-        parallel: Spreads a module over the GPUs, where there are several.
+        parallel: A function that distributes a module over the GPUs.
 
     Attributes:
         criterion: The loss of the model's output.
@@ -78,7 +78,7 @@ class Objective:
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` gave."""
+        """Restore the result of `state_dict`."""
 
     def scorer(self, model: nn.Module) -> Callable[[Batch], Any]:
         """The step of an evaluation: maps a batch to its scores, on the CPU."""
@@ -171,7 +171,7 @@ class ListWise(Objective):
 
     Attributes:
         log_q: Corrects the scores of negatives in training for the probability of their draw:
-            s_k − ln(K q_k), as `SampledSoftmaxLoss`; None where they are as they are.
+            s_k − ln(K q_k), as `SampledSoftmaxLoss`; None if they are as they are.
     """
 
     def __init__(self, model: nn.Module, parallel: Callable[[nn.Module], nn.Module]) -> None:

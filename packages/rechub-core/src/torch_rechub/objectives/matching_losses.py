@@ -37,8 +37,8 @@ def make_objective(
         in_batch: Which items of the batch are negatives; None has the data bring them.
         item_frequency: {column of item ids: how often each id occurs}: of in-batch negatives, as
             `InBatch`; of the negatives in mode 2, as `ListWise`.
-        parallel: Spreads a module over the GPUs, where there are several.
-        device: Where the model is.
+        parallel: A function that distributes a module over the GPUs.
+        device: Device of the model.
         loss: Its name, or a module that takes what the mode gives; None takes that of the mode.
         loss_params: The arguments of a name.
 

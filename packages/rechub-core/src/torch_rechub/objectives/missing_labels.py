@@ -98,7 +98,7 @@ def task_losses(
     Args:
         tasks: The T tasks.
         y: Labels (B, T), NaN where one is missing.
-        weights: How much each row counts, (B,); None counts all alike.
+        weights: Weights of rows, (B,); None means equal weights.
         count: The number of rows, or the sum of their weights.
 
     Returns:

@@ -109,7 +109,7 @@ def item_loss(
         loss_type: "cross_entropy", "nce", or one of `SAMPLED_LOSSES`.
         params: Its arguments.
         vocab_size: The number of tokens, padding included, which sampled losses need.
-        device: Where the model is.
+        device: Device of the model.
 
     Raises:
         TypeError: There is no such argument.
@@ -190,7 +190,7 @@ class Predictor:
         model: Maps tokens and times (B, L) to logits (B, L, V). Where its class has `encode`, which
             gives hidden states, and `score`, which gives their logits, those are used; and in
             training `score_terms`, which gives h, W and b of the logits W h + b.
-        parallel: Spreads a module over several GPUs.
+        parallel: A function that distributes a module over the GPUs.
     """
 
     def __init__(self, model: nn.Module, parallel: Callable[[nn.Module], nn.Module]) -> None:

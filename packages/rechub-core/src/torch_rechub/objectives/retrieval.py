@@ -1,4 +1,4 @@
-"""Validation by retrieval: the users, the catalogue, and the items that should be found."""
+"""Validation by retrieval: the users, the catalog, and the items that should be found."""
 
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
@@ -33,11 +33,11 @@ class PredictsRows(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievalData:
-    """The data that `MatchTrainer` validates or tests retrieval on, over the whole catalogue.
+    """The data that `MatchTrainer` validates or tests retrieval on, over the whole catalog.
 
     Attributes:
         users: The columns of the users, a dict or a frame; or a data set, or a loader, of such.
-        items: Likewise those of the catalogue, each item once.
+        items: Likewise those of the catalog, each item once.
         relevant: The items to find: a sequence of rows of `items`, counted from 0, for each user,
             or those sequences as (indptr, indices) or as a SciPy CSR matrix. Users without any do
             not count.
@@ -46,7 +46,7 @@ class RetrievalData:
 
     Raises:
         ValueError: There is not one list for each user, or a k is below 1.
-        IndexError: A relevant or seen item is not in the catalogue.
+        IndexError: A relevant or seen item is not in the catalog.
 
     Example:
         >>> data = RetrievalData(

@@ -1,4 +1,4 @@
-"""Losses of next items against drawn ones: no logits of the whole catalogue in training."""
+"""Losses of next items against drawn ones: no logits of the whole catalog in training."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -58,7 +58,7 @@ class SampledItemLoss(nn.Module):
     Args:
         name: One of `SAMPLED_LOSSES`.
         vocab_size: V, the number of tokens, padding included.
-        device: Where the model is.
+        device: Device of the model.
         full: The loss of evaluation, over all items.
         n_negatives: K, negatives of each prediction; None takes the loss's own number.
         shared: Whether all predictions of a batch share the same K items; None: as the loss does.

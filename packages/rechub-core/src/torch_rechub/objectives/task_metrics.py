@@ -33,8 +33,8 @@ class RowsOfTasks:
     Attributes:
         labels: (N, T), NaN where the label of a task is missing.
         predictions: (N, T).
-        groups: The group of each row, (N,); None where there are none.
-        weights: How much each row counts, (N,); None where all count alike.
+        groups: The group of each row, (N,); None if there are none.
+        weights: Weights of rows, (N,); None means equal weights.
     """
 
     labels: NDArray[Any]

@@ -140,7 +140,7 @@ class CTRTrainer(Trainer):
     def evaluate(self, model: nn.Module, data_loader: Iterable[Any]) -> float:
         """The first metric of a model over (x, y), its AUC unless another was chosen.
 
-        NaN, with a warning, where it is undefined, as AUC is where only one class occurs.
+        NaN, with a warning, if it is undefined, as AUC is where only one class occurs.
 
         Raises:
             ValueError: There are no labels, or others than 0 and 1.

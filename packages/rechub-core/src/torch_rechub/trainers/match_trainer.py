@@ -56,7 +56,7 @@ class MatchTrainer(InfersTowers, ExportsTowers, ValidatesRetrieval, Trainer):
             `{"item": np.bincount(items, minlength=vocab_size)}`. `val/auc` scores the uncorrected
             scores against such negatives; validate by `retrieval` instead. In mode 2 it names the
             column of the negatives, and how often each id is drawn.
-        retrieval: Users, catalogue, relevant and seen items to validate retrieval on, each epoch:
+        retrieval: Users, catalog, relevant and seen items to validate retrieval on, each epoch:
             val/ndcg@k, val/hit@k, val/recall@k and val/mrr@k, or the `metrics` given, the first of
             them monitored; and val/auc where `fit` is given validation data.
         options: See `TrainerOptions`. `loss` is "binary_cross_entropy" or "focal" in mode 0; "bpr",

@@ -173,10 +173,10 @@ class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
             exclude_seen: Whether the other items of a sequence are left out of its ranking.
 
         Returns:
-            {"hit@10": …, "ndcg@10": …, "mrr@10": …}; NaN with a warning where no sequence counts.
+            {"hit@10": …, "ndcg@10": …, "mrr@10": …}; NaN with a warning if no sequence counts.
 
         Raises:
-            ValueError: A K is below 1, or none is given.
+            ValueError: A K is below 1, or no K is given.
         """
         metrics = [metric_named(f"{m}@{k}") for k in top_ks(topKs) for m in ("hit", "ndcg", "mrr")]
         return of_lists(metrics, self._evaluated(data_loader, metrics, exclude_seen)[1])

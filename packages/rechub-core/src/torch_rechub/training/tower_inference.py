@@ -24,7 +24,7 @@ class MeasuresRetrieval(Protocol):
 
     Attributes:
         users: The users.
-        items: The catalogue.
+        items: The catalog.
     """
 
     users: Any

@@ -175,7 +175,7 @@ class GradNormWeights(Balancing):
         return self.optimizer.state_dict()
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Restore what `get_extra_state` gave."""
+        """Restore the result of `get_extra_state`."""
         self.optimizer.load_state_dict(state)
 
 
@@ -191,7 +191,7 @@ class GradientBalance(Balancing):
         beta: How slowly the norms move.
 
     Raises:
-        ValueError: The model does not name its shared layers, or an argument is out of its range.
+        ValueError: The model does not name its shared layers, or an argument is out of range.
     """
 
     def __init__(
@@ -229,7 +229,7 @@ class GradientBalance(Balancing):
         return self.optimizer.state_dict()
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Restore what `get_extra_state` gave."""
+        """Restore the result of `get_extra_state`."""
         self.optimizer.load_state_dict(state)
 
 
