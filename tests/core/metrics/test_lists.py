@@ -108,7 +108,7 @@ def test_of_empty_lists_they_are_nan_with_a_warning(metric, argument, name, capl
         (mean_novelty, [math.nan, 1.0], ValueError, "popularity of item 0 is nan; a share"),
     ],
 )
-def test_items_outside_the_catalogue_are_named(metric, argument, error, message):
+def test_items_outside_the_catalog_are_named(metric, argument, error, message):
     with pytest.raises(error, match=message):
         metric([[0, 3]], argument)
 

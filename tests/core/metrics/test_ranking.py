@@ -444,7 +444,7 @@ def test_coverage_does_not_count_items_outside_the_catalog():
     assert coverage_score({0: [7, 8, 1]}, [1, 2], [3]) == {"Coverage": ["Coverage@3: 0.5"]}
 
 
-def test_an_empty_catalogue_is_refused():
+def test_an_empty_catalog_is_refused():
     with pytest.raises(ValueError, match="all_items is empty"):
         coverage_score({0: [1]}, [])
 

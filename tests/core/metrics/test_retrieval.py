@@ -137,7 +137,7 @@ def test_a_known_case():
     assert found["ndcg@2"] == pytest.approx((1 / math.log2(3) + 1 / ideal) / 2)
 
 
-def test_a_k_beyond_the_catalogue_and_items_that_were_seen():
+def test_a_k_beyond_the_catalog_and_items_that_were_seen():
     users, items = torch.ones(1, 1), torch.tensor([[2.0], [1.0]])
     assert evaluate_retrieval(users, items, [[1]], topKs=[10])["precision@10"] == 0.1
     assert evaluate_retrieval(users, items, [[1]], [[1]], topKs=[10])["recall@10"] == 0

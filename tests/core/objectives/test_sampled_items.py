@@ -131,7 +131,7 @@ def test_nothing_to_predict_is_loss_0(name, params, terms):
 
 
 @each_loss
-def test_one_item_of_a_catalogue_has_no_negatives_and_a_finite_loss(name, params):
+def test_one_item_of_a_catalog_has_no_negatives_and_a_finite_loss(name, params):
     del params
     if name == "gbce":
         with pytest.raises(ValueError, match="num_items must be at least 2"):

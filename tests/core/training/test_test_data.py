@@ -257,7 +257,7 @@ def recall(model):
 
 
 @pytest.mark.parametrize("validated", [False, True])
-def test_a_retrieval_model_is_tested_on_the_catalogue(tmp_path, validated):
+def test_a_retrieval_model_is_tested_on_the_catalog(tmp_path, validated):
     logger = FakeLogger()
     retrieval = catalog(relevant=[[0]] * V, k=2) if validated else None
     trainer, data = TRAININGS["in-batch"](model_path=tmp_path, n_epoch=2, model_logger=logger)

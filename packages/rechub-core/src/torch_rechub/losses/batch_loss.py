@@ -1,4 +1,4 @@
-"""The loss of a batch, with the number of examples that it is the mean of."""
+"""The losses of a batch, with the number of examples."""
 
 import math
 from collections.abc import Sequence

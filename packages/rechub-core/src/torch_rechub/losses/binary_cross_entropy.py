@@ -1,4 +1,4 @@
-"""Binary cross-entropy, of probabilities or of the logits that they are a sigmoid of."""
+"""Binary cross-entropy on probabilities or on logits."""
 
 from typing import Protocol, runtime_checkable
 
@@ -12,23 +12,23 @@ from .reduction import known_reduction, reduce_losses
 
 @runtime_checkable
 class OnLogits(Protocol):
-    """A loss of probabilities that can be computed from logits as well."""
+    """A loss of probabilities that can also be computed from logits."""
 
     def on_logits(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The same loss as that of the sigmoids."""
+        """Return the loss of the probabilities σ(logits)."""
 
 
 class BinaryCrossEntropy(nn.Module):
     """L_i = −(w ỹ_i ln p_i + (1 − ỹ_i) ln(1 − p_i)),  ỹ = (1 − ε) y + ε / 2.
 
-    Trainers compute it from logits, where it neither saturates nor loses gradients if a probability
-    rounds to 0 or 1. Labels are 0 and 1, or soft: any number in [0, 1], such as the click rate of a
+    Trainers compute it from logits, so that gradients do not vanish if a probability rounds to 0
+    or 1. Labels are 0 and 1, or soft: any number in [0, 1], such as the click rate of a
     group of impressions.
 
     Args:
-        pos_weight: w, how much a positive counts; a number of negatives to a positive balances the
-            two, and makes the predictions larger than the rates of clicks.
-        label_smoothing: ε in [0, 1): moves labels toward 1/2, against overconfidence.
+        pos_weight: w, the weight of positives; the ratio of negatives to positives balances both,
+            with predictions above the click rates.
+        label_smoothing: ε in [0, 1): moves labels toward 1/2, which reduces overconfidence.
         reduction: "mean" or "sum" over rows, or "none".
 
     Shape:
@@ -86,7 +86,7 @@ class BinaryCrossEntropy(nn.Module):
 
 
 def log_probabilities(p: Tensor) -> tuple[Tensor, Tensor]:
-    """Ln p and ln(1 − p), finite with finite gradients also where p is 0 or 1."""
+    """Return ln p and ln(1 − p), with finite values and gradients also for p = 0 and 1."""
     least = torch.finfo(p.dtype).tiny
     near_1 = (1 - p).clamp(min=least).log()
     return p.clamp(min=least).log(), torch.where(p < 0.5, torch.log1p(-p.clamp(max=0.5)), near_1)

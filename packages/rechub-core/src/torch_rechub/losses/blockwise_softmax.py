@@ -5,8 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-BLOCK_NUMBERS = 2**21  # scores of a block of rows: 8 MB, in which matrix products are at their best
-MIN_ROWS = 64  # however many candidates there are
+# scores of a block: 8 MB, where matrix products are fastest and the memory is small
+BLOCK_NUMBERS = 2**21
+MIN_ROWS = 64  # rows of a block, also for many candidates
 
 Pairs = tuple[Tensor, Tensor]
 
@@ -19,14 +20,14 @@ def softmax_loss(
     weight: Tensor | None = None,
     excluded: Pairs | None = None,
 ) -> Tensor:
-    """The cross-entropy of each row's target among all candidates.
+    """Return the mean cross-entropy of each row's target among all candidates.
 
     L = −Σ_i a_i ln( exp s_{i,t(i)} / Σ_j exp s_ij ) / Σ_i a_i,  s_ij = ⟨h_i, v_j⟩ + b_j
 
-    Its gradients, with P the softmax of s and T the targets, one-hot, are (P − T) v and (P − T)ᵀ h,
-    weighted; they are computed with the loss, from one block of rows after another, in single
-    precision, or in double where h is. Memory is that of the inputs and of one block, not of the
-    N · M scores.
+    With P the softmax of s and T the one-hot targets, the gradients are the weighted (P − T) v and
+    (P − T)ᵀ h. They are computed in the forward pass, block by block, while the scores of a block
+    are in memory, in float32, or in float64 if h is. So memory is that of the inputs and one block,
+    not of N · M scores.
 
     Args:
         hidden: h (N, D).
@@ -83,6 +84,7 @@ class _BlockSoftmax(torch.autograd.Function):
             t = target[part].unsqueeze(1)
             top = s.amax(dim=1, keepdim=True)
             own = s.gather(1, t) - top
+            # in place: the scores of a block become its probabilities, then its gradient
             p = s.sub_(top).exp_()
             total = p.sum(dim=1, keepdim=True)
             share = a[part].unsqueeze(1)
@@ -103,6 +105,6 @@ class _BlockSoftmax(torch.autograd.Function):
 
 
 def _bounds(row: Tensor, n: int, rows: int) -> list[int]:
-    """Where the pairs of each block of rows begin, and where the last one's end."""
+    """Return the positions at which the pairs of each block begin, and the end of the last."""
     starts = torch.arange(0, n + rows, rows, device=row.device)
     return torch.searchsorted(row, starts).tolist()

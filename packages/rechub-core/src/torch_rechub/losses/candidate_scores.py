@@ -1,18 +1,18 @@
-"""Scores of the candidates of each row, where every row has candidates of its own."""
+"""Scores of candidates that differ from row to row."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-BLOCK_NUMBERS = 2**21  # of the candidates' vectors in memory at a time: 8 MB
+BLOCK_NUMBERS = 2**21  # values of candidate vectors in memory at a time: 8 MB
 
 
 def candidate_scores(hidden: Tensor, vectors: Tensor, candidates: Tensor) -> Tensor:
-    """The inner product of each row with each of its candidates: s_nk = ⟨h_n, v_{c(n,k)}⟩.
+    """Return the inner product of each row with each of its candidates: s_nk = ⟨h_n, v_{c(n,k)}⟩.
 
-    The vectors of the candidates, N · K · D numbers, are gathered block by block, in both
-    directions, and not kept. Computed in single precision, or in double where h is.
+    The vectors of the candidates, N · K · D values, are gathered block by block in the forward and
+    the backward pass and not stored. Computed in float32, or in float64 if h is.
 
     Args:
         hidden: h (N, D).
@@ -55,6 +55,6 @@ class _CandidateScores(torch.autograd.Function):
 
 
 def _blocks(h: Tensor, candidates: Tensor) -> list[slice]:
-    """The rows, block by block."""
+    """Iterate over blocks of rows."""
     rows = max(1, BLOCK_NUMBERS // max(1, candidates.shape[1] * h.shape[1]))
     return [slice(first, first + rows) for first in range(0, len(h), rows)]

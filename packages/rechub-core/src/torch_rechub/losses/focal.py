@@ -1,4 +1,4 @@
-"""Focal loss: cross-entropy that counts easy rows less."""
+"""Focal loss: cross-entropy with lower weights for easy rows."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,14 +11,14 @@ from .reduction import known_reduction, reduce_losses
 class FocalLoss(nn.Module):
     """L_i = −α y_i (1 − p_i)^γ ln p_i − (1 − α) (1 − y_i) p_i^γ ln(1 − p_i).
 
-    With γ = 0 and without α it is binary cross-entropy. Use it where most rows are easy negatives,
-    whose sum would otherwise outweigh the rest. Its probabilities are less extreme than the rates
-    of clicks: validate by AUC, or calibrate them. Soft labels in [0, 1] mix both terms.
+    With γ = 0 and without α it is binary cross-entropy. Use it if most rows are easy negatives that
+    would dominate the loss. Predicted probabilities are less extreme than click rates: validate by
+    AUC, or calibrate them. Soft labels in [0, 1] mix both terms.
 
     Args:
-        gamma: γ, at least 0: how fast the loss of a row falls as its prediction gets right.
+        gamma: γ, at least 0; a larger γ reduces the loss of well predicted rows more.
         alpha: α in (0, 1), the weight of positives against 1 − α of negatives; 0.25 in the paper.
-            None weighs both by 1.
+            None means a weight of 1 for both.
         reduction: "mean" or "sum" over rows, or "none".
 
     Shape:
@@ -56,7 +56,7 @@ class FocalLoss(nn.Module):
         return self._from_logs(F.logsigmoid(logits), F.logsigmoid(-logits), labels)
 
     def _from_logs(self, log_p: Tensor, log_q: Tensor, y: Tensor) -> Tensor:
-        # powers by logarithms: 0^γ has no finite gradient for γ below 1
+        # powers by logarithms, because the gradient of 0^γ is infinite for γ below 1
         positive = y * (self.gamma * log_q).exp() * log_p
         negative = (1 - y) * (self.gamma * log_p).exp() * log_q
         if self.alpha is not None:

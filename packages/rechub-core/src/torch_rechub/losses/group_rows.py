@@ -1,4 +1,4 @@
-"""The rows of a batch by group: pairs, ranks and sums within groups, without a loop over them."""
+"""Vectorized operations within the groups of a batch: pairs, ranks, sums."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ class GroupRows:
 
     Attributes:
         of_row: The number of each row's group, (B,).
-        sizes: The rows of each group, (G,).
+        sizes: Number of rows of each group, (G,).
 
     Example:
         >>> rows = GroupRows(torch.tensor([7, 3, 7]))
@@ -25,9 +25,9 @@ class GroupRows:
         self._starts = self.sizes.cumsum(0) - self.sizes
 
     def pairs(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The rows i and j, (n,) each, of all pairs of one group with a label of i above that of j.
+        """Return the rows i and j, (n,) each, of all pairs within a group with label i > label j.
 
-        Memory is that of Σ_g n_g² numbers.
+        Memory is O(Σ_g n_g²).
         """
         order = self.of_row.argsort(stable=True)
         partners = self.sizes[self.of_row[order]]
@@ -39,7 +39,7 @@ class GroupRows:
         return i[above], j[above]
 
     def ranks(self, scores: Tensor) -> Tensor:
-        """The rank of each row in its group, from 1; of equal scores the first row is first."""
+        """Return the rank of each row in its group, from 1; ties are in the order of rows."""
         order = scores.argsort(descending=True, stable=True)
         order = order[self.of_row[order].argsort(stable=True)]
         ranks = torch.empty_like(order)
@@ -48,16 +48,16 @@ class GroupRows:
         return ranks
 
     def sums(self, values: Tensor) -> Tensor:
-        """The sum of values (B,) in each group, (G,)."""
+        """Return the sum of values (B,) in each group, (G,)."""
         return values.new_zeros(len(self.sizes)).index_add(0, self.of_row, values)
 
     def differ(self, labels: Tensor) -> Tensor:
-        """Whether a group has two labels, (G,)."""
+        """Return the mask of groups with different labels, (G,)."""
         low, high = (self._extreme(labels, which) for which in ("amin", "amax"))
         return low < high
 
     def log_softmax(self, scores: Tensor) -> Tensor:
-        """ln( exp s_i / Σ_{j ∈ g(i)} exp s_j ) of each row, (B,)."""
+        """Return ln( exp s_i / Σ_{j ∈ g(i)} exp s_j ) of each row, (B,)."""
         centered = scores - self._extreme(scores.detach(), "amax")[self.of_row]
         return centered - self.sums(centered.exp()).log()[self.of_row]
 

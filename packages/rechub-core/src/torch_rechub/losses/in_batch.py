@@ -1,4 +1,4 @@
-"""In-batch negatives: the items of the other rows of a batch, as negatives of each row."""
+"""In-batch negatives: the items of other rows of a batch as negatives."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,17 @@ from torch import Tensor
 
 
 def in_batch_scores(user: Tensor, item: Tensor, groups: Tensor | None = None) -> Tensor:
-    """The score of each row's user with each row's item: s_ij = ⟨u_i, v_j⟩.
+    """Return the scores of all users with all items of a batch: s_ij = ⟨u_i, v_j⟩.
 
     Args:
         user: Users, shape (B, D); or (B, K, D) with K interests each; the one nearest to
             the row's own item counts.
         item: Items, shape (B, D).
-        groups: Numbers that are equal for rows with the same item, shape (B,); see `group_rows`. An
-            item that is also the row's own is no negative: its score is −∞ outside the diagonal.
+        groups: Numbers that are equal for rows with the same item, shape (B,); see `group_rows`.
+            Other rows with the same item are not negatives: their score is −∞.
 
     Returns:
-        The scores, shape (B, B), those of the rows' own items on the diagonal.
+        The scores, shape (B, B), with the positives on the diagonal.
 
     Example:
         >>> in_batch_scores(torch.eye(2), torch.eye(2), torch.tensor([4, 4]))
@@ -33,7 +33,7 @@ def in_batch_scores(user: Tensor, item: Tensor, groups: Tensor | None = None) ->
 
 
 def nearest_interest(user: Tensor, item: Tensor) -> Tensor:
-    """The users (B, D); of users (B, K, D), the interest nearest to the row's own item (B, D)."""
+    """Return users (B, D); for users (B, K, D), the interest nearest to the row's own item."""
     if user.dim() == 2:
         return user
     nearest = torch.einsum("bkd,bd->bk", user, item).argmax(dim=1)
@@ -41,7 +41,7 @@ def nearest_interest(user: Tensor, item: Tensor) -> Tensor:
 
 
 def group_rows(columns: Sequence[Tensor]) -> Tensor:
-    """Equal numbers for rows that agree in every column.
+    """Return numbers that are equal for rows that agree in all columns.
 
     Args:
         columns: Shape (B,) or (B, W) each.
@@ -68,7 +68,7 @@ def group_rows(columns: Sequence[Tensor]) -> Tensor:
 
 
 def _from_zero(numbers: Tensor) -> tuple[Tensor, int]:
-    """Equal numbers for equal numbers, from 0, and how many there may be."""
+    """Renumber values from 0; return the numbers and an upper bound of their count."""
     if numbers.is_floating_point() or not len(numbers):
         numbers = torch.unique(numbers, return_inverse=True)[1]
         return numbers, max(len(numbers), 1)
@@ -77,9 +77,9 @@ def _from_zero(numbers: Tensor) -> tuple[Tensor, int]:
 
 
 def repeated_items(groups: Tensor, rows: int | None = None) -> tuple[Tensor, Tensor]:
-    """The pairs of different rows (i, j) of one group, sorted by i.
+    """Return the pairs of different rows (i, j) with the same item, sorted by i.
 
-    Only the few rows that have any are compared.
+    Only rows with repeated items are compared, which are few.
 
     Args:
         groups: Numbers that are equal for rows with the same item, shape (B,).
@@ -98,16 +98,16 @@ def inbatch_negative_sampling(
     hard_negative: bool = False,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """The rows whose items are the negatives of each row; never the row itself, none twice.
+    """Select the rows whose items are the negatives of each row, without repetition.
 
     Args:
-        scores: The score of each row's user with each row's item, shape (B, B). −∞ marks an item
-            that is no negative of a row: it is taken only where too few others are left.
-        neg_ratio: Number K of negatives of a row; None, a number below 1 or one above B − 1 takes
+        scores: The scores of all users with all items of the batch, shape (B, B). −∞
+            marks items that are not negatives; they are taken only if there are too few others.
+        neg_ratio: Number K of negatives per row; None, or a number below 1 or above B − 1, means
             all B − 1 others.
-        hard_negative: Whether to take the K of highest score, highest first, instead of drawing
-            them uniformly.
-        generator: Draws them; None means torch's global random state.
+        hard_negative: Whether to take the K with the highest scores, highest first, instead of
+            drawing them uniformly.
+        generator: The random generator; None means torch's global random state.
 
     Returns:
         Row numbers, shape (B, K).
@@ -136,10 +136,10 @@ def inbatch_negative_sampling(
 
 
 def gather_inbatch_logits(scores: Tensor, neg_indices: Tensor) -> Tensor:
-    """The score of each row's own item, then those of its negatives.
+    """Return the score of each row's own item, followed by those of its negatives.
 
     Args:
-        scores: The score of each row's user with each row's item, shape (B, B).
+        scores: The scores of all users with all items of the batch, shape (B, B).
         neg_indices: The rows whose items are negatives, shape (B, K).
 
     Returns:

@@ -1,15 +1,15 @@
-"""Losses by name: the class that each name stands for, and the kind of its predictions.
+"""Losses by name: the class of each name, and the kind of its predictions.
 
-A kind says what a model is trained to predict, and so which labels, metrics and predictions fit:
+The kind of the predictions determines the valid labels, metrics and the form of predictions:
 
 * "probability": σ(logit), of labels in [0, 1];
-* "value": the logit itself, a number without bounds, or what the loss makes of it;
+* "value": the logit itself, an unbounded number, or a link of the loss applied to it;
 * "classes": softmax of C logits, of labels 0 to C − 1;
 * "ranking": a score whose order within a group counts;
 * "pairs": the scores of a positive and of its negatives;
 * "candidates": the scores of several candidates, and the column of the positive.
 
-A loss of your own says its kind by an attribute `kind`; without one it is a loss of probabilities.
+A custom loss declares its kind by an attribute `kind`; the default is "probability".
 """
 
 import inspect
@@ -66,12 +66,12 @@ def make_loss(
     default: str,
     owner: str = "the trainer",
 ) -> nn.Module:
-    """The loss that a name stands for, made with its arguments; or the one given.
+    """Create a loss by its name and arguments, or return the given one.
 
     Args:
         loss: A name, a module of (predictions, labels), or None for the default.
         params: The arguments of a name.
-        kinds: The kinds of predictions that the owner trains.
+        kinds: The kinds of predictions that the owner supports.
         default: The name of the default.
         owner: The trainer's class, for messages.
 
@@ -109,7 +109,7 @@ def make_loss(
 
 
 def kind_of(loss: nn.Module) -> str:
-    """The kind of a loss: what its predictions are.
+    """Return the kind of the predictions of a loss.
 
     Example:
         >>> kind_of(FocalLoss()), kind_of(nn.HuberLoss())

@@ -10,14 +10,14 @@ from .reduction import known_reduction, reduce_losses
 class NCELoss(nn.Module):
     """Softmax cross-entropy over all candidates: L = −ln(exp(z_t / τ) / Σ_v exp(z_v / τ)).
 
-    z are the logits of the V candidates and t is the target. In spite of the name, which scripts
-    know, nothing is sampled: every candidate but the target is a negative.
+    z are the logits of the V candidates and t is the target. Despite the name, kept from 0.9,
+    nothing is sampled: all candidates but the target are negatives.
 
     Args:
         temperature: τ.
-        ignore_index: The target of rows that do not count, such as padding. Give -100 where 0 is
-            a candidate like any other.
-        reduction: "mean" over the rows that count, "sum", or "none", where ignored rows have 0.
+        ignore_index: The target of rows to ignore, such as padding. Set it to -100 if 0 is a valid
+            candidate.
+        reduction: "mean" over rows that are not ignored, "sum", or "none", with 0 for ignored rows.
             Where no row counts, mean and sum are 0.
 
     Raises:
@@ -80,8 +80,8 @@ class InBatchNCELoss(NCELoss):
 
     Args:
         temperature: τ.
-        ignore_index: The target of rows that do not count.
-        reduction: "mean" over the rows that count, "sum", or "none", where ignored rows have 0.
+        ignore_index: The target of rows to ignore.
+        reduction: "mean" over rows that are not ignored, "sum", or "none", with 0 for ignored rows.
 
     Raises:
         ValueError: `temperature` is not above 0 or `reduction` has another value.

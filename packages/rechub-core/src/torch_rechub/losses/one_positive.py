@@ -1,7 +1,7 @@
-"""Losses of one positive against several negatives, such as drawn ones.
+"""Losses of one positive against several sampled negatives.
 
-In each, p is the score of a positive, q_k are those of its K negatives, and a negative of score −∞
-is none: it has no part in the loss and gets no gradient.
+p is the score of a positive and q_k are those of its K negatives. Negatives with score −∞ are
+ignored: they do not contribute to the loss and get no gradient.
 """
 
 from collections.abc import Callable
@@ -91,7 +91,7 @@ class NegativesBCELoss(nn.Module):
         self.reduction = known_reduction(reduction)
 
     def beta(self, n_negatives: int) -> float:
-        """The exponent β of the positive's probability, by the number K of negatives."""
+        """Return the exponent β of the positive's probability for K negatives."""
         return 1.0
 
     def forward(self, pos: Tensor, neg: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ class GBCELoss(NegativesBCELoss):
         self.num_items, self.t = num_items, t
 
     def beta(self, n_negatives: int) -> float:
-        """The exponent β of the positive's probability, by the number K of negatives."""
+        """Return the exponent β of the positive's probability for K negatives."""
         if n_negatives > self.num_items - 1:
             raise ValueError(
                 f"gBCE needs at most {self.num_items - 1} negatives, one for each other item of a "

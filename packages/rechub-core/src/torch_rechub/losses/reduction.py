@@ -1,11 +1,11 @@
-"""How a loss of several rows is reduced: to their mean, their sum, or not at all."""
+"""Reduction of losses: mean, sum, or none."""
 
 import torch
 from torch import Tensor
 
 
 def known_reduction(reduction: str) -> str:
-    """The reduction, if there is such a one.
+    """Return the reduction after checking it.
 
     Raises:
         ValueError: It is not one of "none", "mean" and "sum".
@@ -16,7 +16,7 @@ def known_reduction(reduction: str) -> str:
 
 
 def reduce_losses(losses: Tensor, reduction: str) -> Tensor:
-    """The mean or the sum of losses, or the losses themselves for "none"."""
+    """Return the mean or the sum of losses, or the losses themselves for "none"."""
     if reduction == "mean":
         return losses.mean()
     return losses.sum() if reduction == "sum" else losses

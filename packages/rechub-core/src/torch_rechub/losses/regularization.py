@@ -1,4 +1,4 @@
-"""The penalty on a model's weights."""
+"""Regularization of a model's weights."""
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ class RegularizationLoss(nn.Module):
     """A penalty on the weights: λ₁ Σ|w| + λ₂ Σ w², with its own λ for embeddings and for the rest.
 
     Embeddings are the weights of `EmbeddingLayer`, `nn.Embedding` and `nn.EmbeddingBag`;
-    normalization layers and frozen weights are left out.
+    normalization layers and frozen weights are excluded.
 
     Args:
         embedding_l1: λ₁ of embeddings.
@@ -51,7 +51,7 @@ class RegularizationLoss(nn.Module):
         self.dense_l1, self.dense_l2 = dense_l1, dense_l2
 
     def forward(self, model: nn.Module) -> Tensor | float:
-        """The penalty of `model`: a scalar tensor, or 0.0 when every λ is 0."""
+        """Return the penalty of `model`: a scalar tensor, or 0.0 if every λ is 0."""
         if not (self.embedding_l1 or self.embedding_l2 or self.dense_l1 or self.dense_l2):
             return 0.0
         embeddings, others = split_embedding_parameters(model)
@@ -77,7 +77,7 @@ def _l2(p: Tensor) -> Tensor:
 
 
 def split_embedding_parameters(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """The trainable weights of embeddings, and those of all other layers but normalizations."""
+    """Return the trainable weights of embeddings, and those of other layers, not normalizations."""
     embeddings: dict[int, Tensor] = {}
     others: dict[int, Tensor] = {}
     for module in model.modules():

@@ -1,4 +1,4 @@
-"""Recommendation by generation: a beam search over the semantic ids of items."""
+"""Generative recommendation: beam search over the semantic ids of items."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class BeamSearch:
-    """Finds the most probable items after histories.
+    """Finds the most probable next items of histories.
 
     Args:
         model: A model with the method `generate` of transformers.
-        data: Any part of the data: says which tokens an item has.
+        data: Any part of the data, with the tokens of all items.
         tokenizer: The tokenizer of the batches.
 
     Raises:
@@ -33,11 +33,11 @@ class BeamSearch:
         self.n_items, self.longest = len(ids), max(map(len, ids), default=0)
 
     def __call__(self, x: Any, num_beams: int) -> list[list[Any]]:
-        """The items of the beams of each history, the best first.
+        """Return the items of the beams of each history, the best first.
 
         Args:
-            x: The batch that `TigerSeqDataset.get_collate_fn` makes.
-            num_beams: The number of ids that the search holds at each code.
+            x: A batch of `TigerSeqDataset.get_collate_fn`.
+            num_beams: Number of beams.
         """
         n = min(num_beams, self.n_items)
         found = self.model.generate(
@@ -47,7 +47,7 @@ class BeamSearch:
             do_sample=False,
             num_beams=n,
             num_return_sequences=n,
-            length_penalty=0.0,  # the probability of an item, however long its id is
+            length_penalty=0.0,  # no length penalty: the score is the probability of an item
             prefix_allowed_tokens_fn=self.allowed,
         )
         items = [self.items(row)[0] for row in found.tolist()]
@@ -56,14 +56,14 @@ class BeamSearch:
     def hits(
         self, x: Any, k: int, exclude_seen: bool, num_beams: int | None = None
     ) -> list[list[bool]]:
-        """Whether the item at each of the first k ranks is the target, for each history.
+        """Return the hits at the first k ranks for each history.
 
         Args:
             x: The batch.
-            k: The number of ranks.
-            exclude_seen: Whether the items of a history are left out of its ranking.
-            num_beams: See `__call__`; None takes k, and with `exclude_seen` as many more as the
-                longest history of the batch has items.
+            k: Number of ranks.
+            exclude_seen: Whether to exclude the items of a history from its ranking.
+            num_beams: Number of beams; None means k, plus the length of the longest history of the
+                batch with `exclude_seen`.
         """
         targets = [self.items(row)[0] for row in x["labels"].tolist()]
         seen = [self.items(row) if exclude_seen else [] for row in x["input_ids"].tolist()]

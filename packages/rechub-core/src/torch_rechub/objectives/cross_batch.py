@@ -1,4 +1,4 @@
-"""Negatives from earlier batches: a memory of the vectors that the item tower gave them."""
+"""Cross-batch negatives: a memory of item vectors of earlier batches."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ class Remembered:
     """Items of earlier batches, as negatives of a batch.
 
     Attributes:
-        vectors: Their vectors (M, D), without gradient.
+        vectors: Item vectors (M, D), without gradient.
         bias: The term of each item's score (M,), −ln q with a logQ correction; None means 0.
-        same: The pairs (i, j), sorted by i, of rows of the batch and remembered items that are the
-            row's own item, and so no negatives; None if the model does not tell.
+        same: The pairs (i, j), sorted by i, of rows of the batch and stored items that equal the
+            row's own item, which are not negatives; None if the model does not identify items.
     """
 
     vectors: Tensor
@@ -41,14 +41,14 @@ class Remembered:
 
 
 class CrossBatchMemory:
-    """The items of the last batches, first in, first out: negatives that cost no item tower.
+    """A FIFO queue of the items of recent batches: negatives without a pass of the item tower.
 
-    The vectors of items change little from step to step once training has settled, so those that
-    the item tower gave a few batches ago are still of use. Early in training they change much:
-    `warmup` batches are remembered before the first is used.
+    Item vectors change slowly after the start of training, so vectors computed a few batches ago
+    are still accurate enough. Early in training they change quickly: the items of `warmup` batches
+    are stored before they are used.
 
     Args:
-        size: M, the number of items remembered.
+        size: M, the number of stored items.
         warmup: The number of batches before remembered items are negatives.
         model: If it is one of `GroupsItems`, a remembered item that equals a row's own item is
             not a negative of the row.
@@ -69,20 +69,20 @@ class CrossBatchMemory:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all items."""
+        """Remove all items."""
         self.batches = 0
         self.vectors: Tensor | None = None
         self.bias: Tensor | None = None
         self.columns: dict[str, Tensor] = {}
 
     def recall(self, x: Mapping[str, Tensor]) -> Remembered | None:
-        """The items to use as negatives of a batch; None if there are none yet."""
+        """Return the negatives for a batch; None if there are none yet."""
         if self.vectors is None or self.batches < self.warmup:
             return None
         return Remembered(self.vectors, self.bias, self._same(x))
 
     def add(self, x: Mapping[str, Tensor], item: Tensor, bias: Tensor | None) -> None:
-        """Remember the items of a batch, and forget the oldest.
+        """Store the items of a batch, and drop the oldest ones.
 
         Args:
             x: The inputs of the batch.
@@ -99,12 +99,12 @@ class CrossBatchMemory:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """The remembered items."""
+        """Return the stored items."""
         parts = {"vectors": self.vectors, "bias": self.bias, "columns": self.columns}
         return {"batches": self.batches, **parts}
 
     def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
-        """Restore them, on a device."""
+        """Restore the stored items on a device."""
 
         def moved(values: Tensor | None) -> Tensor | None:
             return None if values is None else values[-self.size :].to(device)
@@ -125,7 +125,7 @@ class CrossBatchMemory:
         return row[other >= n], other[other >= n] - n
 
     def _columns_of_items(self, x: Mapping[str, Tensor]) -> list[str]:
-        """The columns by which the model tells items apart: those that `item_groups` reads."""
+        """Return the columns that `item_groups` of the model reads."""
         if not isinstance(self.model, GroupsItems):
             return []
         reads = _Reads(x)
@@ -134,7 +134,7 @@ class CrossBatchMemory:
 
 
 class _Reads(Mapping[str, Tensor]):
-    """The columns of a batch, with the names of those that were read."""
+    """Wraps a batch and records the names of the columns that are read."""
 
     def __init__(self, x: Mapping[str, Tensor]) -> None:
         self.x = x
@@ -156,10 +156,10 @@ class _Reads(Mapping[str, Tensor]):
 
 
 def _fitting(name: str, new: Tensor, old: Tensor | None) -> Tensor:
-    """A column that can be put together with the remembered one.
+    """Check that a column can be concatenated with the stored one.
 
     Raises:
-        ValueError: It is of another width.
+        ValueError: The widths differ.
     """
     if old is not None and new.shape[1:] != old.shape[1:]:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Training on the items of the other rows of a batch as negatives."""
+"""Training with in-batch negatives."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,15 +35,15 @@ from .matching import (
 
 @dataclass(frozen=True)
 class InBatchSettings:
-    """Which items are the negatives of a row.
+    """The settings of in-batch negatives.
 
     Attributes:
-        in_batch_neg_ratio: Negatives a row from its batch; None takes the items of all other rows.
-        hard_negative: Whether to take those of highest score, instead of drawing them.
-        sampler_seed: Seeds the draw; None draws from torch's global random state.
-        cross_batch_negatives: Items of earlier batches that are negatives as well; see
+        in_batch_neg_ratio: Number of in-batch negatives per row; None means all other rows.
+        hard_negative: Whether to take the negatives with the highest scores instead of drawing.
+        sampler_seed: Seed of the draws; None means torch's global random state.
+        cross_batch_negatives: Number of items of earlier batches used as negatives; see
             `CrossBatchMemory`.
-        cross_batch_warmup: The number of batches before they are.
+        cross_batch_warmup: Number of batches before they are used.
 
     Raises:
         TypeError: A number is not a whole number.
@@ -69,22 +69,22 @@ class InBatch(Objective):
 
     s_ij = ⟨user(x_i), item(x_j)⟩ / τ − ln q_j,  L = −mean_i ln( exp s_ii / Σ_j exp s_ij )
 
-    Another row with the same item is no negative. A batch of one row has none, and loss 0. With
-    `cross_batch_negatives`, j runs over items of earlier batches as well, which get no gradient.
-    q_j is 1 without `item_frequency`; see `LogQ`. It is part of training alone: what is evaluated
-    is the product of the towers, by which items are retrieved.
+    Other rows with the same item are not negatives. A batch of one row has no negatives, and loss
+    0. With `cross_batch_negatives`, j runs over items of earlier batches as well, which get no
+    gradient. q_j is 1 without `item_frequency`; see `LogQ`. The correction is used in training
+    only: evaluation scores are the product of the towers, as in retrieval.
 
     Args:
-        model: Has the methods `user_tower` and `item_tower`.
+        model: A model with the methods `user_tower` and `item_tower`.
         parallel: A function that distributes a module over the GPUs.
-        settings: Which items are negatives.
-        labeled: Whether y tells clicks from other rows. Rows of label 0 are then no positives, but
-            their items remain negatives of others; if all labels of a batch are 0, there are none.
+        settings: The settings of negatives.
+        labeled: Whether y holds labels. Rows with label 0 are then not positives, but their items
+            are negatives of other rows; if all labels of a batch are 0, y is ignored.
         device: Device of the model.
         item_frequency: {column of item ids: how often each id occurs in training}, for `LogQ`.
 
     Raises:
-        ValueError: The model lacks a tower, or the frequencies are of no use.
+        ValueError: The model lacks a tower, or the frequencies are invalid.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class InBatch(Objective):
         self.memory = CrossBatchMemory(size, warmup, model) if size else None
 
     def loss(self, batch: Batch, criterion: nn.Module) -> BatchLoss:
-        """The mean over the rows that are positives."""
+        """Return the mean loss over positive rows."""
         x, positive = batch.inputs, self._positive(batch.labels)
         weights = batch.weights
         if positive is None:
@@ -151,9 +151,9 @@ class InBatch(Objective):
         return BatchLoss(weighted_loss(criterion, scores, target, weights), count)
 
     def scorer(self, model: nn.Module) -> Callable[[Batch], "_OfBatch"]:
-        """Maps a batch to the scores of its own items and of drawn ones of other rows.
+        """Return a function from a batch to the scores of positives and drawn negatives.
 
-        The draw, of `neg_ratio` or 10 negatives a row, is the same for each scorer.
+        The draws, of `neg_ratio` or 10 negatives per row, are the same for each scorer.
         """
         generator, towers = torch.Generator().manual_seed(0), _TowersOf(model)
 
@@ -172,7 +172,7 @@ class InBatch(Objective):
         return score
 
     def pooled(self, results: Sequence["_OfBatch"]) -> Scored:
-        """Clicks and other rows where labels tell them; else own items and drawn ones."""
+        """Return labels and scores: by label if given, else positives and drawn negatives."""
         none = torch.empty(0)
         own = torch.cat([none, *(result.own for result in results)])
         labels = [result.labels for result in results if result.labels is not None]
@@ -187,17 +187,17 @@ class InBatch(Objective):
         return replace(found, weights=torch.cat([weights, of_others]))
 
     def reset(self) -> None:
-        """Forget the items of earlier batches."""
+        """Remove the items of earlier batches."""
         if self.memory is not None:
             self.memory.reset()
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of the generator that draws negatives, and the items of earlier batches."""
+        """Return the state of the random generator, and the items of earlier batches."""
         state = {} if self.generator is None else {"sampler": self.generator.get_state()}
         return state if self.memory is None else {**state, "memory": self.memory.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore it.
+        """Restore the state.
 
         Raises:
             ValueError: Only one of both has items of earlier batches.
@@ -211,12 +211,12 @@ class InBatch(Objective):
 
     @staticmethod
     def _vectors(towers: nn.Module, model: nn.Module, x: Any) -> tuple[Tensor, Tensor]:
-        """Users over the temperature, and items: (B, D) each."""
+        """Return user vectors divided by the temperature, and item vectors: (B, D) each."""
         user, item = towers(x)
         return nearest_interest(user / temperature_of(model), item), item
 
     def _positive(self, y: Tensor | None) -> Tensor | None:
-        """Which rows are positives (B,); None for all of them."""
+        """Return the mask of positive rows (B,); None for all rows."""
         if y is None or not self.labeled:
             return None
         positive = y.reshape(-1) > 0
@@ -238,7 +238,7 @@ class _OfBatch:
 
 
 def _groups(model: nn.Module, x: Any) -> Tensor | None:
-    """Numbers that are equal for rows with the same item, (B,); None if the model does not tell."""
+    """Numbers (B,) that are equal for rows with the same item; None without `item_groups`."""
     return model.item_groups(x) if isinstance(model, GroupsItems) else None
 
 
@@ -279,7 +279,7 @@ def _is_plain(criterion: nn.Module) -> bool:
 
 
 class _TowersOf(nn.Module):
-    """Both towers of a model in one call, so that several GPUs can share it."""
+    """Wraps a model such that one call computes both towers, as `DataParallel` needs."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Draws of items of a catalog, as negatives of next items."""
+"""Negative sampling of items for next-item losses."""
 
 import math
 from collections.abc import Mapping
@@ -13,15 +13,15 @@ from .._bounds import check_whole
 
 
 class ItemSampler:
-    """Draws items 1 to V − 1, with replacement: uniformly, or in proportion to their frequency.
+    """Draws items 1 to V − 1 with replacement, uniformly or proportionally to their frequency.
 
     Token 0, padding, is never drawn.
 
     Args:
         vocab_size: V, padding included.
-        frequency: How often each token occurs, (V,), the first number ignored; None draws
-            uniformly. An item of frequency 0 is never drawn.
-        seed: Seeds a generator of its own; None draws from torch's global random state.
+        frequency: Count of each token, (V,), the first one ignored; None means uniform draws. Items
+            of frequency 0 are never drawn.
+        seed: Seed of a separate generator; None means torch's global random state.
         device: Device of the draws.
 
     Raises:
@@ -67,23 +67,23 @@ class ItemSampler:
         return torch.searchsorted(self.upper, drawn, right=True)
 
     def log_q(self, items: Tensor) -> Tensor:
-        """The logarithm of the probability that a draw is this item, in the shape of `items`."""
+        """Return the log probability of a draw of each item, in the shape of `items`."""
         if self.log_share is None:
             return torch.full(items.shape, -math.log(self.vocab_size - 1), device=items.device)
         return self.log_share[items]
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of the generator, where there is one of its own."""
+        """Return the state of the generator, if it is a separate one."""
         return {} if self.generator is None else {"sampler": self.generator.get_state()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore it."""
+        """Restore the state."""
         if self.generator is not None:
             self.generator.set_state(state["sampler"])
 
 
 def _shares(frequency: ArrayLike, vocab_size: int) -> Any:
-    """The probability of each token, (V,), 0 for padding."""
+    """Return the probability of each token, (V,), 0 for padding."""
     n = np.asarray(frequency, dtype=np.float64).copy()
     if n.shape != (vocab_size,):
         raise ValueError(

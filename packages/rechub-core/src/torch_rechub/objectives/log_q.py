@@ -1,4 +1,4 @@
-"""The logQ correction of in-batch negatives, which are drawn by popularity."""
+"""The logQ correction of in-batch negatives, whose distribution is the popularity."""
 
 import math
 from collections.abc import Mapping
@@ -16,19 +16,19 @@ from ..basic.layers.values import check_column
 class LogQ:
     """ln q_j of each row's item j, where q_j is its share of the rows: n_j / Σ_k n_k.
 
-    A popular item is often among the negatives that a batch offers. Softmax over them learns
-    ln P(j | user) − ln q_j, in which popularity cancels out. Taking ln q_j from the scores of
-    training gives scores that estimate ln P(j | user), the order to retrieve by.
+    Popular items are in-batch negatives more often, so that the softmax over in-batch negatives
+    learns ln P(j | user) − ln q_j. Subtracting ln q_j from the scores in training makes the scores
+    estimate ln P(j | user), the order for retrieval.
 
     Args:
-        item_frequency: {column of item ids: n, how often each id occurs in training}, n of shape
-            (V,). An item that never occurs counts as if it did once.
-        model: Where a feature of it has this column's name, V must cover its vocabulary.
+        item_frequency: {column of item ids: n, the count of each id in training}, n of shape (V,).
+            A count of 0 is replaced by 1.
+        model: A model; V must cover the vocabulary of its feature of this column.
         device: Device of the batches.
 
     Raises:
-        ValueError: There is not one column, its frequencies are not finite numbers of at least 0,
-            or they are fewer than the ids of the feature.
+        ValueError: There is not exactly one column, its frequencies are not finite numbers of at
+            least 0, or they are fewer than the ids of the feature.
 
     Example:
         >>> log_q = LogQ({"item": [0, 3, 1]}, nn.Identity(), torch.device("cpu"))
@@ -68,8 +68,8 @@ class LogQ:
         """Return ln q of each row's item, shape (B,).
 
         Raises:
-            KeyError: x has no such column.
-            ValueError: It does not hold one id a row.
+            KeyError: The column is missing.
+            ValueError: The column does not hold one id per row.
             IndexError: An id has no frequency.
         """
         ids = self._ids(x)
@@ -84,8 +84,8 @@ class LogQ:
         """Return ln(K q) of each of a row's K negatives, shape (B, K).
 
         Raises:
-            KeyError: x has no such column.
-            ValueError: It does not hold K ids a row.
+            KeyError: The column is missing.
+            ValueError: The column does not hold K ids per row.
             IndexError: An id has no frequency.
         """
         ids = self._ids(x)
@@ -103,6 +103,6 @@ class LogQ:
                 f"there are: {', '.join(x)}"
             )
         ids = as_ids(x[self.column], self.column)
-        if ids.device.type == "cpu":  # on a GPU, the lookup itself stops the program
+        if ids.device.type == "cpu":  # on a GPU the lookup fails with a device assertion
             check_column(ids, self.column, len(self.table))
         return ids

@@ -1,4 +1,4 @@
-"""Objectives of retrieval: the loss of a batch, and scores whose order can be evaluated."""
+"""Objectives of retrieval: the loss of a batch, and scores for evaluation."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from .log_q import LogQ
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores to evaluate, and labels that say which of them should be high.
+    """Scores and labels for evaluation.
 
     Attributes:
         labels: 0 and 1.
@@ -50,7 +50,7 @@ class Scored:
 
 
 class Objective:
-    """One way to train and to evaluate a retrieval model.
+    """The objective of a retrieval model: its loss and the scores for evaluation.
 
     Args:
         model: The model being trained.
@@ -67,25 +67,25 @@ class Objective:
         self.call = parallel(model)
 
     def loss(self, batch: Batch, criterion: nn.Module) -> BatchLoss:
-        """The loss of a batch, and the number of rows or pairs that it is the mean of."""
+        """Return the mean loss of a batch, and the number of rows or pairs."""
         raise NotImplementedError
 
     def reset(self) -> None:
-        """Begin a training run: what an earlier one left is forgotten."""
+        """Reset the state for a new training run."""
 
     def state_dict(self) -> dict[str, Any]:
-        """The state to continue from after an interruption."""
+        """Return the state for checkpoints."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the result of `state_dict`."""
 
     def scorer(self, model: nn.Module) -> Callable[[Batch], Any]:
-        """The step of an evaluation: maps a batch to its scores, on the CPU."""
+        """Return the step of an evaluation: a function from a batch to scores on the CPU."""
         return lambda batch: self.scored(model, batch).on_cpu()
 
     def scored(self, model: nn.Module, batch: Batch) -> Scored:
-        """The labels and scores of a batch."""
+        """Return the labels and scores of a batch."""
         raise NotImplementedError
 
     def pooled(self, results: Sequence[Any]) -> Scored:
@@ -97,11 +97,11 @@ class Objective:
 
 
 class PointWise(Objective):
-    """Binary cross-entropy of a probability; on the logits, at temperature 1, where there are any.
+    """Point-wise objective: binary cross-entropy, on logits at temperature 1 if available.
 
-    Under a small temperature τ the sigmoid of cos / τ is a step at cosine 0: a loss of it teaches
-    on which side a row is, and nothing of the order on a side. The order is what retrieval needs
-    and what τ does not change, so the loss is that of τ = 1.
+    With a small temperature τ the sigmoid of cos / τ saturates, and its loss carries no information
+    about the order of cosines on one side of 0. Retrieval needs this order, which does not depend
+    on τ, so the loss uses τ = 1.
     """
 
     def __init__(self, model: nn.Module, parallel: Callable[[nn.Module], nn.Module]) -> None:
@@ -111,7 +111,7 @@ class PointWise(Objective):
         self.logits = None if logits is None else parallel(logits)
 
     def loss(self, batch: Batch, criterion: nn.Module) -> BatchLoss:
-        """Binary cross-entropy, or the `criterion` of the probabilities."""
+        """Return binary cross-entropy, or the `criterion` of the probabilities."""
         labels = _labels(batch)
         if self.logits is not None and isinstance(criterion, OnLogits):
             logits = widened(self.logits(batch.inputs)) * temperature_of(self.model)
@@ -122,14 +122,14 @@ class PointWise(Objective):
         return BatchLoss(weighted_loss(criterion, scores, y, batch.weights), batch.count)
 
     def scored(self, model: nn.Module, batch: Batch) -> Scored:
-        """The labels, and the logits where there are any: probabilities may tie at 1."""
+        """Return labels and logits, if available, because probabilities may tie at 1."""
         labels = _labels(batch)
         scores = _one_a_row((logits_of(model) or model)(batch.inputs), labels)
         return Scored(labels, scores, batch.weights)
 
 
 class PairWise(Objective):
-    """BPR, or the model's own loss, of pairs of a positive's score and a negative's."""
+    """Pair-wise objective: BPR, or the model's own loss, on pairs of scores."""
 
     def __init__(self, model: nn.Module, parallel: Callable[[nn.Module], nn.Module]) -> None:
         super().__init__(model, parallel)
@@ -167,11 +167,11 @@ class PairWise(Objective):
 
 
 class ListWise(Objective):
-    """Cross-entropy of logits (B, C); y says in which column the positive is, 0 without y.
+    """List-wise objective: cross-entropy of logits (B, C) with the positive in column y, or 0.
 
     Attributes:
-        log_q: Corrects the scores of negatives in training for the probability of their draw:
-            s_k − ln(K q_k), as `SampledSoftmaxLoss`; None if they are as they are.
+        log_q: The correction of the scores of negatives in training, s_k − ln(K q_k), as in
+            `SampledSoftmaxLoss`; None means no correction.
     """
 
     def __init__(self, model: nn.Module, parallel: Callable[[nn.Module], nn.Module]) -> None:
@@ -180,7 +180,7 @@ class ListWise(Objective):
         self.log_q: LogQ | None = None
 
     def loss(self, batch: Batch, criterion: nn.Module) -> BatchLoss:
-        """The mean over rows."""
+        """Return the mean over rows."""
         logits, target = _candidates(self.call(batch.inputs), batch.labels)
         if self.log_q is not None:
             others = F.one_hot(target, logits.shape[1]) == 0
@@ -189,14 +189,14 @@ class ListWise(Objective):
         return BatchLoss(weighted_loss(criterion, logits, target, batch.weights), batch.count)
 
     def scored(self, model: nn.Module, batch: Batch) -> Scored:
-        """The positives, labeled 1, and all other candidates, labeled 0."""
+        """Return the positives, labeled 1, and all other candidates, labeled 0."""
         logits, target = _candidates(model(batch.inputs), batch.labels)
         weights = None if batch.weights is None else spread(batch.weights, logits)
         return Scored(F.one_hot(target, logits.shape[1]), logits, weights)
 
 
 def temperature_of(model: nn.Module) -> float:
-    """The temperature of a model, which divides its scores; 1 where it has none."""
+    """Return the temperature of a model, 1 by default."""
     return float(model.temperature) if isinstance(model, HasTemperature) else 1.0
 
 
@@ -216,7 +216,7 @@ def _one_a_row(output: Any, labels: Tensor) -> Tensor:
 
 
 def _candidates(output: Any, y: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The logits (B, C), and the column of the positive in each row."""
+    """Return the logits (B, C), and the column of the positive in each row."""
     if not isinstance(output, Tensor) or output.dim() != 2:
         raise ValueError(
             f"mode=2 trains models that return the scores of several candidates, (B, C), not "

@@ -1,4 +1,4 @@
-"""The objective of a retrieval trainer by its mode, with the loss that was asked for."""
+"""Creation of the objective of a retrieval trainer by its mode and loss."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,21 +29,21 @@ def make_objective(
     loss: str | nn.Module | None = None,
     loss_params: Mapping[str, Any] | None = None,
 ) -> Objective:
-    """The objective of a mode: 0 of points, 1 of pairs, 2 of lists.
+    """Create the objective of a mode: 0 point-wise, 1 pair-wise, 2 list-wise.
 
     Args:
         model: The model being trained.
         mode: 0, 1 or 2.
-        in_batch: Which items of the batch are negatives; None has the data bring them.
-        item_frequency: {column of item ids: how often each id occurs}: of in-batch negatives, as
-            `InBatch`; of the negatives in mode 2, as `ListWise`.
+        in_batch: The settings of in-batch negatives; None means that the data hold negatives.
+        item_frequency: {column of item ids: count of each id}: for in-batch negatives, see
+            `InBatch`; for negatives in mode 2, see `ListWise`.
         parallel: A function that distributes a module over the GPUs.
         device: Device of the model.
-        loss: Its name, or a module that takes what the mode gives; None takes that of the mode.
-        loss_params: The arguments of a name.
+        loss: The name of a loss, or a module that suits the mode; None means the default.
+        loss_params: The arguments of a loss by name.
 
     Raises:
-        ValueError: The mode or the loss is another, or the model does not fit.
+        ValueError: The mode or the loss is unknown, or the model does not suit them.
     """
     if isinstance(mode, bool) or mode not in _MODES:
         raise ValueError(f"mode must be 0 (points), 1 (pairs) or 2 (lists), got {mode!r}")
@@ -69,10 +69,10 @@ def make_objective(
 
 
 def _correct(objective: Objective, log_q: LogQ, loss: Any) -> None:
-    """Have sampled softmax correct the negatives that the data bring.
+    """Set the logQ correction of sampled softmax for negatives in the data.
 
     Raises:
-        ValueError: The loss or the mode is another.
+        ValueError: The loss or the mode does not support it.
     """
     if not isinstance(objective, ListWise) or loss not in (None, "sampled_softmax"):
         raise ValueError(
@@ -83,10 +83,10 @@ def _correct(objective: Objective, log_q: LogQ, loss: Any) -> None:
 
 
 def _reduced(loss: nn.Module) -> nn.Module:
-    """A loss that gives one number a batch.
+    """Check that a loss is reduced to one number per batch.
 
     Raises:
-        ValueError: It has no reduction.
+        ValueError: The reduction is "none".
     """
     if getattr(loss, "reduction", "mean") == "none":
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Labels that are missing for some tasks of a row: NaN, left out of the losses of those tasks."""
+"""Missing labels of some tasks of a row (NaN), excluded from the losses of these tasks."""
 
 import logging
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ log = logging.getLogger("torch_rechub")
 
 
 def labeled(column: Tensor) -> Tensor:
-    """The labels of a task that are not missing."""
+    """Return the mask of labels that are not missing."""
     missing = column.isnan()
     return column[~missing] if missing.any() else column
 
 
 def check_missing(y: Tensor) -> None:
-    """Refuse rows whose labels (N, T) are all missing: there is nothing to learn from them.
+    """Refuse rows whose labels (N, T) are all missing.
 
     Raises:
-        ValueError: Names how many there are, the first one and the remedy.
+        ValueError: There are such rows; the message gives their number, the first and the remedy.
     """
     if not y.is_floating_point():
         return
@@ -37,7 +37,7 @@ def check_missing(y: Tensor) -> None:
 
 
 def count_missing(y: Tensor, name: str) -> list[int]:
-    """Count the labels (N, T) of a table that are missing for each task, and log those.
+    """Count the missing labels (N, T) of each task in a table, and log the counts.
 
     Args:
         y: All labels.
@@ -69,11 +69,11 @@ def count_missing(y: Tensor, name: str) -> list[int]:
 
 @dataclass(frozen=True)
 class TaskLoss:
-    """The loss of one task of a batch, before its labels are known.
+    """The loss of a task of a batch, as a function of its labels.
 
     Attributes:
-        loss_fn: Maps (predictions, labels) to a loss.
-        predictions: Of each row, (B,).
+        loss_fn: A function from (predictions, labels) to a loss.
+        predictions: The predictions of rows, (B,).
         on_logits: Whether they are logits, for the method `on_logits` of the loss.
     """
 
@@ -82,18 +82,18 @@ class TaskLoss:
     on_logits: bool
 
     def __call__(self, y: Tensor, weights: Tensor | None) -> Tensor:
-        """The mean over rows, of labels (B,)."""
+        """Return the mean loss over rows for labels (B,)."""
         return weighted_loss(self.loss_fn, self.predictions, y, weights, self.on_logits)
 
     def of_rows(self, rows: Tensor) -> "TaskLoss":
-        """The same of some rows."""
+        """Return the loss restricted to some rows."""
         return TaskLoss(self.loss_fn, self.predictions[rows], self.on_logits)
 
 
 def task_losses(
     tasks: Sequence[TaskLoss], y: Tensor, weights: Tensor | None, count: int | Tensor
 ) -> tuple[list[Tensor], int | Tensor]:
-    """The loss of each task over the rows that have a label of it.
+    """Return the loss of each task over its labeled rows.
 
     Args:
         tasks: The T tasks.

@@ -1,4 +1,4 @@
-"""The tasks of a multi-task model: their losses, metrics and labels."""
+"""The tasks of a multi-task model: losses, metrics and labels."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -25,10 +25,10 @@ LOSSES: dict[str, type[nn.Module]] = {
 
 
 def check_task_types(task_types: Sequence[str], model: nn.Module) -> list[str]:
-    """The types as a list.
+    """Return the task types as a list.
 
     Raises:
-        ValueError: The model was made for others.
+        ValueError: The model was created for other types.
     """
     if isinstance(model, HasTaskTypes) and list(model.task_types) != list(task_types):
         raise ValueError(
@@ -39,7 +39,7 @@ def check_task_types(task_types: Sequence[str], model: nn.Module) -> list[str]:
 
 
 class Tasks:
-    """The tasks of a model: for each, its type, its loss, and its place in the records.
+    """The tasks of a model, with their types, losses and recorded names.
 
     Args:
         model: The model being trained.
@@ -47,7 +47,7 @@ class Tasks:
         adaptive_params: How to balance the losses, as `balancing_of`.
 
     Raises:
-        ValueError: The model was made for other tasks, or they cannot be balanced so.
+        ValueError: The model was created for other tasks, or does not support the balancing.
     """
 
     def __init__(
@@ -63,19 +63,19 @@ class Tasks:
         self.trained, self.balancing = balancing_of(adaptive_params, model, self.types)
         self.loss_names = tuple(f"train/task_{i}_loss" for i in range(self.n))
         self.has_logits = logits_of(model) is not None
-        # labels are checked before they reach the device, where looking costs a wait
+        # labels are checked before the move to the device, where checks would synchronize
         self.may_miss_labels = False
 
     def hyperparams(self) -> dict[str, Any]:
-        """The hyper-parameters to record of them."""
+        """Return the hyper-parameters of the tasks to record."""
         return {"task_types": self.types, "adaptive_method": self.method}
 
     def columns(self, y: Tensor, name: str = "y") -> Tensor:
-        """Labels or predictions as (N, T)."""
+        """Reshape labels or predictions to (N, T)."""
         return by_task(y, self.n, name)
 
     def loss_functions(self) -> list[nn.Module]:
-        """The default loss of each task."""
+        """Return the default loss of each task."""
         return [LOSSES[kind]() for kind in self.types]
 
     def check(self, y: Tensor, by_auc: int | None) -> None:
@@ -83,8 +83,8 @@ class Tasks:
 
         Args:
             y: Labels (N, T).
-            by_auc: The task whose AUC decides, to warn where its labels are all the same; None
-                where another metric does.
+            by_auc: The task whose AUC is monitored, to warn of constant labels; None for other
+                monitored metrics.
         """
         y = self.columns(y)
         check_missing(y)
@@ -102,14 +102,14 @@ class Tasks:
         return {"missing_labels": missing} if any(missing) and not validation else {}
 
     def predictor(self, model: nn.Module) -> Callable[[Any], Tensor]:
-        """A function from x to the predictions (B, T) of a model."""
+        """Return a function from x to the predictions (B, T) of a model."""
         return lambda x: widened(self.columns(model(x), "the model's output"))
 
     def losses(self, outputs: Tensor, batch: Batch, loss_fns: Sequence[Any]) -> BatchLoss:
-        """The loss of each task, and the model's auxiliary loss where it has one.
+        """Return the loss of each task, and the model's auxiliary loss if it has one.
 
         Args:
-            outputs: The output of the model, (B, T): logits where it has any.
+            outputs: The output of the model, (B, T): logits if available.
             batch: The batch, with labels (B, T).
             loss_fns: The loss of each task, from (predictions, labels).
         """
@@ -130,7 +130,7 @@ class Tasks:
         return BatchLoss(losses, count, auxiliary_loss(self.model, batch, predictions, y))
 
     def weights(self) -> Tensor | None:
-        """How much the loss of each task counts now, (T,); None without a balancing method."""
+        """Return the current weights of the losses, (T,); None without a balancing method."""
         if self.method is None:
             return None
         weights = torch.zeros(self.n)
@@ -139,10 +139,10 @@ class Tasks:
 
 
 def by_task(y: Tensor, n_task: int, name: str = "y") -> Tensor:
-    """Labels or predictions as (N, T): those of a single task may be (N,).
+    """Reshape labels or predictions to (N, T); those of a single task may be (N,).
 
     Raises:
-        ValueError: There is not a column for each task.
+        ValueError: There is not one column for each task.
     """
     columns = y.reshape(-1, 1) if y.dim() == 1 and n_task == 1 else y
     if columns.dim() != 2 or columns.shape[1] != n_task:
@@ -154,12 +154,13 @@ def by_task(y: Tensor, n_task: int, name: str = "y") -> Tensor:
 
 
 def check_task_labels(y: Tensor, task_types: Sequence[str]) -> None:
-    """Refuse labels (N, T) other than 0 and 1 of classifications, and unbounded ones.
+    """Refuse labels (N, T) of classifications other than 0 and 1, and infinite labels.
 
     Raises:
-        ValueError: Names the column.
+        ValueError: A label is invalid; the message names the column.
     """
-    present = y.masked_fill(y.isnan(), 0)  # in place of a missing label one that each task has
+    # missing labels are replaced by a valid one for the check
+    present = y.masked_fill(y.isnan(), 0)
     for i, (column, task_type) in enumerate(zip(present.unbind(dim=1), task_types, strict=True)):
         if task_type == "classification":
             check_binary(column, f"y[:, {i}]")

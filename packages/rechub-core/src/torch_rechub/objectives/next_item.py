@@ -1,4 +1,4 @@
-"""Next items of sequences: the items to predict, predictions, losses and ranks."""
+"""Next-item prediction: targets, predictions and losses."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Sequences:
     Attributes:
         tokens: (B, L), padded with 0 at either end.
         time_diffs: Times (B, L).
-        targets: The item after each sequence, (B,); 0 where there is none.
+        targets: The item after each sequence, (B,); 0 for no target.
     """
 
     tokens: Tensor
@@ -35,10 +35,10 @@ class Sequences:
 
 
 def sequences(batch: Batch) -> Sequences:
-    """The sequences of a batch.
+    """Return the sequences of a batch.
 
     Raises:
-        ValueError: It is no batch of (tokens, positions, time_diffs, targets).
+        ValueError: The batch is not (tokens, positions, time_diffs, targets).
     """
     x, targets = batch.inputs, batch.labels
     if targets is None or not isinstance(x, tuple) or len(x) != 3:
@@ -51,15 +51,15 @@ def sequences(batch: Batch) -> Sequences:
 
 
 def next_items(tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """The item that each position should predict: the token after it, or at the end the target.
+    """Return the item to predict at each position: the next token, or the target at the end.
 
     Args:
         tokens: Sequences (B, L), padded with 0 at either end.
-        targets: The item after each sequence (B,); 0 where there is none.
+        targets: The item after each sequence (B,); 0 for no target.
 
     Returns:
-        The items (B, L), 0 where nothing is to be predicted, as at padding; and whether a position
-        holds the last token of its sequence (B, L).
+        The items (B, L), 0 for positions without a prediction, such as padding; and the mask of the
+        last token of each sequence (B, L).
 
     Example:
         >>> next_items(torch.tensor([[3, 4, 5], [0, 6, 7], [8, 0, 0]]), torch.tensor([1, 2, 9]))[0]
@@ -75,14 +75,14 @@ def next_items(tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class ItemCrossEntropy(nn.CrossEntropyLoss):
-    """Cross-entropy over items: `label_smoothing` spreads over them alone, and no row is no loss.
+    """Cross-entropy over items, without padding in `label_smoothing`; 0 for no rows.
 
     Shape:
         logits: (N, V), column 0 for padding; items: (N,); returns a scalar.
     """
 
     def forward(self, logits: Tensor, items: Tensor) -> Tensor:
-        """Return the mean over rows, 0 without rows; or what `reduction` says instead."""
+        """Return the loss, reduced over rows; the mean of no rows is 0."""
         if len(items) == 0 and self.reduction == "mean":
             return logits.sum()
         if self.label_smoothing == 0:
@@ -103,17 +103,17 @@ def item_loss(
     vocab_size: int | None = None,
     device: torch.device = _CPU,
 ) -> nn.Module:
-    """The loss by its name.
+    """Create the loss by its name.
 
     Args:
         loss_type: "cross_entropy", "nce", or one of `SAMPLED_LOSSES`.
-        params: Its arguments.
+        params: The arguments of the loss.
         vocab_size: The number of tokens, padding included, which sampled losses need.
         device: Device of the model.
 
     Raises:
-        TypeError: There is no such argument.
-        ValueError: The name or the reduction is another, or an argument is impossible.
+        TypeError: An argument is unknown.
+        ValueError: The name or the reduction is unknown, or an argument is out of range.
     """
     if params.get("reduction", "mean") not in ("mean", "sum", "none"):
         raise ValueError(
@@ -131,7 +131,7 @@ def item_loss(
 
 
 def described_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The `loss_params` to record: of the frequencies, their number."""
+    """Return the `loss_params` to record, with frequencies replaced by their number."""
     found = dict(params or {})
     if found.get("frequency") is not None:
         found["frequency"] = f"of {len(found['frequency'])} tokens"
@@ -139,15 +139,15 @@ def described_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def reduction_of(loss_fn: Callable[..., Any]) -> str:
-    """How a loss reduces; one that does not say, such as a function, is taken for a mean."""
+    """Return the reduction of a loss; "mean" if it is not declared, as for functions."""
     return str(getattr(loss_fn, "reduction", "mean"))
 
 
 def require_mean(loss_fn: Callable[..., Any]) -> None:
-    """Refuse to train on a loss that is no mean.
+    """Refuse to train on a loss that is not a mean.
 
     Raises:
-        ValueError: Names the reduction.
+        ValueError: The reduction is another; the message names it.
     """
     if reduction_of(loss_fn) != "mean":
         raise ValueError(
@@ -158,7 +158,7 @@ def require_mean(loss_fn: Callable[..., Any]) -> None:
 
 
 def _plain_softmax(loss_fn: nn.Module) -> float | None:
-    """The temperature of a loss that is the mean of softmax losses; None for another loss."""
+    """Return the temperature of a loss that is a mean of softmax losses; None for other losses."""
     if type(loss_fn) is NCELoss and loss_fn.ignore_index == PADDING:
         return loss_fn.temperature if loss_fn.reduction == "mean" else None
     if type(loss_fn) is not ItemCrossEntropy or loss_fn.ignore_index != PADDING:
@@ -168,13 +168,13 @@ def _plain_softmax(loss_fn: nn.Module) -> float | None:
 
 @dataclass(frozen=True)
 class NextItems:
-    """The predictions of a batch, where there is something to predict.
+    """The predictions of a batch at the positions with a next item.
 
     Attributes:
-        logits: Of all items, (N, V); that of padding is so low that it is no candidate.
-        items: The right ones, (N,).
+        logits: Logits of all items, (N, V); that of padding is the lowest score.
+        items: The next items, (N,).
         last: Whether they are targets, (N,): items after the last token of a sequence.
-        row: The sequence of each, (N,).
+        row: The sequence of each prediction, (N,).
     """
 
     logits: Tensor
@@ -184,12 +184,12 @@ class NextItems:
 
 
 class Predictor:
-    """Asks a model for the next items of sequences, and only where there is one to predict.
+    """Predicts the next items of sequences, only at positions with a next item.
 
     Args:
-        model: Maps tokens and times (B, L) to logits (B, L, V). Where its class has `encode`, which
-            gives hidden states, and `score`, which gives their logits, those are used; and in
-            training `score_terms`, which gives h, W and b of the logits W h + b.
+        model: A model from tokens and times (B, L) to logits (B, L, V). If it has `encode`, for
+            hidden states, and `score`, for their logits, these are used; in training also
+            `score_terms`, for h, W and b of logits W h + b.
         parallel: A function that distributes a module over the GPUs.
     """
 
@@ -200,17 +200,17 @@ class Predictor:
         self.first = parallel(_EncodeOf(model) if self.in_parts else model)
 
     def __call__(self, given: Sequences, targets_only: bool = False) -> NextItems:
-        """The predictions of a batch, or those of its targets alone."""
+        """Return the predictions of a batch, or those of its targets only."""
         items, last = next_items(given.tokens, given.targets)
         row, position = ((items != PADDING) & (last | (not targets_only))).nonzero(as_tuple=True)
         found = self.first(given.tokens, given.time_diffs)[row, position]
         logits: Tensor = self.model.score(found) if self.in_parts else found
-        with torch.no_grad():  # no gradient reaches a score that is as low
+        with torch.no_grad():  # a constant score, which has no gradient
             logits[:, PADDING] = lowest_score(logits.dtype)
         return NextItems(logits, items[row, position], last[row, position], row)
 
     def loss(self, batch: Batch, loss_fn: nn.Module) -> BatchLoss:
-        """The mean loss of the predictions of a batch, and their number."""
+        """Return the mean loss of the predictions of a batch, and their number."""
         tau, given = _plain_softmax(loss_fn), sequences(batch)
         sampled = isinstance(loss_fn, SampledItemLoss)
         if not self.in_terms or (tau is None and not sampled):
@@ -238,7 +238,7 @@ class Predictor:
 
 
 class _EncodeOf(nn.Module):
-    """A model called for its hidden states, so that several GPUs can share the call."""
+    """Wraps a model such that calling it returns hidden states, as `DataParallel` needs."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The evaluation of next items: the loss of predictions, and the ranks of targets."""
+"""Evaluation of next-item prediction: losses, and ranks of targets."""
 
 import logging
 import math
@@ -23,14 +23,14 @@ log = logging.getLogger("torch_rechub")
 
 
 def ranks_of(scores: Tensor, items: Tensor, excluded: Tensor) -> Tensor:
-    """The rank, from 1, of one item a row among those not excluded; ties go to the lower id.
+    """Return the rank, from 1, of one item per row; ties are broken by the lower id.
 
-    A score that is NaN counts as higher than any other item's.
+    A NaN score ranks first.
 
     Args:
         scores: Scores (N, V).
-        items: The item (N,) whose rank is asked; it counts even where it is excluded.
-        excluded: Items left out of the ranking, (V,) or (N, V).
+        items: The items (N,) to rank, even if they are excluded.
+        excluded: Mask of items to exclude from the ranking, (V,) or (N, V).
 
     Example:
         >>> ranks_of(torch.tensor([[9.0, 3.0, 5.0, 3.0]]), torch.tensor([3]), torch.arange(4) == 0)
@@ -84,15 +84,15 @@ class Evaluated:
 def evaluate_batch(
     predict: Predictor, batch: Batch, loss_fn: nn.Module | None, ranked: bool, exclude_seen: bool
 ) -> Evaluated:
-    """The loss of the predictions of a batch, and the ranks of its targets among all items.
+    """Return the loss of the predictions of a batch, and the ranks of its targets.
 
     Args:
-        predict: Asks the model.
+        predict: The predictor.
         batch: The batch.
-        loss_fn: The loss; None asks for none. That of drawn negatives is evaluated by cross-entropy
-            over all items, which no draw decides.
-        ranked: Whether exact ranks are asked for, or only whether they are the first.
-        exclude_seen: Whether the other items of a sequence are left out of its ranking.
+        loss_fn: The loss; None for no loss. Losses with drawn negatives are evaluated by
+            cross-entropy over all items, which does not depend on draws.
+        ranked: Whether to compute exact ranks, or only whether they are 1.
+        exclude_seen: Whether to exclude the other items of a sequence from its ranking.
     """
     if isinstance(loss_fn, SampledItemLoss):
         loss_fn = loss_fn.full
@@ -128,7 +128,7 @@ def _loss_of(loss_fn: nn.Module, logits: Tensor, items: Tensor, weights: Tensor 
 def evaluation_step(
     predict: Predictor, loss_fn: nn.Module, metrics: Sequence[Metric], exclude_seen: bool
 ) -> tuple[Callable[[Batch], Evaluated], int]:
-    """The step of an evaluation loop, and how many first ranks count; see `evaluate_batch`."""
+    """Return the step of an evaluation loop; see `evaluate_batch`."""
     k = max([1, *(metric.k or 1 for metric in metrics)])
     asked = loss_fn if any(metric.name == "loss" for metric in metrics) else None
     ranked = k > 1 or any(metric.name != "accuracy" for metric in metrics if metric.k)
@@ -140,14 +140,14 @@ def evaluation_step(
 
 
 def mean_loss(results: Sequence[Evaluated]) -> float:
-    """The mean loss of all predictions; NaN of none."""
+    """Return the mean loss of all predictions; NaN if there are none."""
     losses = [torch.zeros(()), *(r.loss for r in results if r.loss is not None)]
     n = sum(r.count for r in results)
     return float(torch.stack(losses).double().sum()) / n if n else math.nan
 
 
 def hits_of(results: Sequence[Evaluated], k: int) -> RankedLists:
-    """The hits of the targets at the first k ranks: one list for each sequence with a target."""
+    """Return the hits of targets at the first k ranks, a list for each sequence with a target."""
     ranks = torch.cat([torch.empty(0, dtype=torch.int64), *(r.ranks for r in results)])
     hits = ranks.unsqueeze(1) == torch.arange(1, k + 1)
     weights = joined_weights([r.weights for r in results])

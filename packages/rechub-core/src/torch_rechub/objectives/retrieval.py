@@ -1,4 +1,4 @@
-"""Validation by retrieval: the users, the catalog, and the items that should be found."""
+"""Validation by retrieval: users, catalog, and relevant items."""
 
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
@@ -21,27 +21,27 @@ from ..models.protocols import HasTowers
 from ..models.towers import one_tower, prediction
 
 _BATCH_SIZE = 1024
-_PAIRS = 2**17  # users and items scored at once, by a model without towers
+_PAIRS = 2**17  # users and items scored at once by a model without towers
 
 
 class PredictsRows(Protocol):
-    """The evaluation loop of a trainer, as far as it predicts."""
+    """The part of the evaluation loop that predicts."""
 
     def __call__(self, model: nn.Module, data_loader: Any, predict: Any) -> Any:
-        """An object whose `scores` are the predictions, in the order of the rows."""
+        """Return an object whose `scores` are the predictions, in the order of the rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievalData:
-    """The data that `MatchTrainer` validates or tests retrieval on, over the whole catalog.
+    """The data for validation by retrieval over the whole catalog.
 
     Attributes:
-        users: The columns of the users, a dict or a frame; or a data set, or a loader, of such.
-        items: Likewise those of the catalog, each item once.
-        relevant: The items to find: a sequence of rows of `items`, counted from 0, for each user,
-            or those sequences as (indptr, indices) or as a SciPy CSR matrix. Users without any do
-            not count.
-        seen: Items that are not to be recommended, in the same form; None excludes none.
+        users: The columns of users: a dict, a frame, a data set or a loader.
+        items: The columns of the catalog, in the same format, each item once.
+        relevant: The relevant items: a sequence of rows of `items`, from 0, for each user, or these
+            sequences as (indptr, indices) or as a SciPy CSR matrix. Users without relevant items
+            are skipped.
+        seen: Items to exclude, in the same format; None excludes none.
         k: The number of recommendations, or several numbers.
 
     Raises:
@@ -75,11 +75,11 @@ class RetrievalData:
 
     @property
     def ks(self) -> tuple[int, ...]:
-        """The numbers of recommendations."""
+        """The numbers of recommendations as a list."""
         return (self.k,) if isinstance(self.k, int) else tuple(self.k)
 
     def default_metrics(self) -> tuple[str, ...]:
-        """The names of the metrics that are recorded where the user names none."""
+        """The names of the default metrics."""
         return tuple(f"{name}@{k}" for k in self.ks for name in ("ndcg", "hit", "recall", "mrr"))
 
     def measure(
@@ -89,13 +89,13 @@ class RetrievalData:
         predictions: PredictsRows,
         item_frequency: Mapping[str, ArrayLike] | None = None,
     ) -> dict[str, float]:
-        """Metrics of the best items of each user, by the product of towers, or by scores.
+        """Compute the metrics of the top items of each user, by embeddings or by scores.
 
         Args:
             metrics: The metrics, of hits or of lists.
-            model: The model, of two towers; the scores of every pair are computed of another.
+            model: The model; without towers, the scores of all pairs are computed.
             predictions: The evaluation loop.
-            item_frequency: How often each id occurs in training, for novelty.
+            item_frequency: Count of each id in training, for novelty.
         """
         if not metrics:
             return {}
@@ -126,7 +126,7 @@ class RetrievalData:
         return embeddings
 
     def _scores(self, model: nn.Module, predictions: PredictsRows) -> Tensor:
-        """The scores of every user with every item, (U, N), in blocks of users."""
+        """Iterate over the scores of all users with all items, (U, N), in blocks of users."""
         users, items = _table(self.users, "users"), _table(self.items, "items")
         n_users, n_items = len(next(iter(users.values()))), len(next(iter(items.values())))
         step = max(1, _PAIRS // max(n_items, 1))
@@ -143,7 +143,7 @@ class RetrievalData:
 
 
 def _table(columns: Any, name: str) -> dict[str, Tensor]:
-    """The columns as tensors."""
+    """Convert columns to tensors."""
     dataset = getattr(as_loader(columns, _BATCH_SIZE), "dataset", None)
     if not isinstance(dataset, PredictDataset):
         raise ValueError(
@@ -154,7 +154,7 @@ def _table(columns: Any, name: str) -> dict[str, Tensor]:
 
 
 def _rows(columns: Any) -> int | None:
-    """The number of rows, where it is known."""
+    """Return the number of rows, if it is known."""
     table: Any = PredictDataset(columns) if is_table(columns) else columns
-    dataset = getattr(table, "dataset", table)  # that of a loader
+    dataset = getattr(table, "dataset", table)  # the data set of a loader
     return len(dataset) if isinstance(dataset, Dataset) and isinstance(dataset, Sized) else None

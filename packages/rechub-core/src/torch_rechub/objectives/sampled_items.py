@@ -1,4 +1,4 @@
-"""Losses of next items against drawn ones: no logits of the whole catalog in training."""
+"""Next-item losses with sampled negatives, without logits of the whole catalog in training."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -19,13 +19,13 @@ PADDING = 0
 
 @dataclass(frozen=True)
 class _Kind:
-    """One of the losses by drawn negatives.
+    """A loss with sampled negatives.
 
     Attributes:
-        make: Makes the loss of each row from the number of items and its own arguments.
-        arguments: Their names.
-        n_negatives: The number of negatives where none is given.
-        shared: Whether a batch shares its negatives where that is not given.
+        make: Creates the loss of rows from the number of items and its arguments.
+        arguments: The names of the arguments.
+        n_negatives: The default number of negatives.
+        shared: The default of sharing negatives within a batch.
         by_frequency: Whether negatives may be drawn by frequency.
     """
 
@@ -51,25 +51,25 @@ SAMPLED_LOSSES = {
 
 
 class SampledItemLoss(nn.Module):
-    """The loss of next items against drawn ones, which are drawn anew for each batch.
+    """Next-item loss with negatives that are sampled for each batch.
 
-    A drawn item that is the positive is no negative of it. See `SeqTrainer` for the arguments.
+    Sampled items that equal the positive are ignored. See `SeqTrainer` for the arguments.
 
     Args:
         name: One of `SAMPLED_LOSSES`.
         vocab_size: V, the number of tokens, padding included.
         device: Device of the model.
         full: The loss of evaluation, over all items.
-        n_negatives: K, negatives of each prediction; None takes the loss's own number.
-        shared: Whether all predictions of a batch share the same K items; None: as the loss does.
+        n_negatives: K, the number of negatives per prediction; None means the default of the loss.
+        shared: Whether all predictions of a batch share K items; None means the default.
         frequency: See `ItemSampler`.
         seed: See `ItemSampler`.
-        log_q: Whether sampled softmax corrects its negatives for the probability of their draw.
+        log_q: Whether sampled softmax has a logQ correction.
         reduction: "mean" over the predictions, "sum", or "none".
-        params: Arguments of the loss itself.
+        params: Arguments of the loss.
 
     Attributes:
-        sampler: Draws the negatives.
+        sampler: The sampler of negatives.
 
     Shape:
         logits: (N, V), column 0 for padding; items: (N,); returns a scalar, or (N,).
@@ -106,12 +106,12 @@ class SampledItemLoss(nn.Module):
         self.reduction, self.full = known_reduction(reduction), full
         self.loss = kind.make(vocab_size - 1, **params)
         if isinstance(self.loss, GBCELoss):
-            self.loss.beta(self.n_negatives)  # refuses more negatives than there are items
+            self.loss.beta(self.n_negatives)  # fails for more negatives than items
 
     def forward(self, logits: Tensor, items: Tensor) -> Tensor:
-        """The loss of logits (N, V) and items (N,), of a model that gives no terms of its logits.
+        """Return the loss of logits (N, V) and items (N,), for models without `score_terms`.
 
-        An item of 0 does not count. Without any, mean and sum are 0.
+        Items 0 are ignored. If there are no others, mean and sum are 0.
         """
         drawn = self._draw(len(items))
         pos = logits.gather(1, items.unsqueeze(1)).squeeze(1)
@@ -143,7 +143,7 @@ class SampledItemLoss(nn.Module):
         return self._reduced(pos, neg, items, drawn, weights)
 
     def _draw(self, n: int) -> Tensor:
-        """The negatives: (N, K), or (K,) where a batch shares them."""
+        """Draw the negatives: (N, K), or (K,) if a batch shares them."""
         return self.sampler(self.n_negatives) if self.shared else self.sampler(n, self.n_negatives)
 
     def _reduced(
@@ -177,11 +177,11 @@ def sampled_item_loss(
     device: torch.device,
     full: nn.Module,
 ) -> SampledItemLoss:
-    """A loss by its name, with the arguments of `loss_params`.
+    """Create a loss by its name, with the arguments of `loss_params`.
 
     Raises:
-        TypeError: There is no such argument.
-        ValueError: An argument is impossible, or the model does not say how many tokens it knows.
+        TypeError: An argument is unknown.
+        ValueError: An argument is out of range, or the model has no `vocab_size`.
     """
     kind = SAMPLED_LOSSES[name]
     known = ["n_negatives", "shared", "seed", "reduction", *kind.arguments]
@@ -200,5 +200,5 @@ def sampled_item_loss(
 
 
 def drawing_parts(loss_fn: nn.Module) -> dict[str, ItemSampler]:
-    """The stateful part of a loss, by name: its sampler, where it has one."""
+    """Return the stateful part of a loss by name: its sampler, if it has one."""
     return {"negatives": loss_fn.sampler} if isinstance(loss_fn, SampledItemLoss) else {}

@@ -1,4 +1,4 @@
-"""The metrics of the tasks of a multi-task model, and which of them decides."""
+"""The metrics of the tasks of a multi-task model, and the monitored one."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -28,10 +28,10 @@ BY_TASK = ByTask("max")
 
 @dataclass(frozen=True)
 class RowsOfTasks:
-    """Rows to measure the tasks by, as arrays.
+    """Labels, predictions, groups and weights of the tasks, as arrays.
 
     Attributes:
-        labels: (N, T), NaN where the label of a task is missing.
+        labels: Labels (N, T), NaN for missing ones.
         predictions: (N, T).
         groups: The group of each row, (N,); None if there are none.
         weights: Weights of rows, (N,); None means equal weights.
@@ -43,7 +43,7 @@ class RowsOfTasks:
     weights: NDArray[Any] | None = None
 
     def measured(self, metric: Metric, task: int) -> float:
-        """A metric of a task over the rows that have a label of it."""
+        """Compute a metric of a task over its labeled rows."""
         rows = ~np.isnan(self.labels[:, task])
         columns = [None if c is None else c[rows] for c in (self.groups, self.weights)]
         labels, predictions = self.labels[rows, task], self.predictions[rows, task]
@@ -51,18 +51,18 @@ class RowsOfTasks:
 
 
 class TaskMetrics:
-    """The metrics that a multi-task trainer validates by.
+    """The metrics of a multi-task trainer's validation.
 
     Args:
         task_types: "classification" or "regression" for each task.
-        task: The task that decides.
-        mode: "max" or "min", which of its scores are better; `BY_TASK` leaves it to the metric.
+        task: The monitored task.
+        mode: "max" or "min", the direction of its score; `BY_TASK` means that of the metric.
 
     Attributes:
         default_functions: The default score of each task, from (labels, predictions).
 
     Raises:
-        ValueError: There is no such task, or mode.
+        ValueError: The task or the mode is unknown.
     """
 
     def __init__(self, task_types: Sequence[str], task: int, mode: str) -> None:
@@ -79,13 +79,13 @@ class TaskMetrics:
         self._default = True
 
     def choose(self, given: Sequence[Any] | None) -> list[Metric]:
-        """Choose the metrics; see `metrics_of_tasks`. Returns those of all tasks."""
+        """Set the metrics, see `metrics_of_tasks`, and return those of all tasks."""
         self._default = given is None
         self.of_tasks = metrics_of_tasks(given, self.types)
         return [metric for _, metric in self.of_tasks.values()]
 
     def named(self, functions: Sequence[Callable[[Any, Any], float]]) -> dict[str, Metric]:
-        """The metrics by name, their functions by default those of `evaluate_fns`."""
+        """Return the metrics by name, with the functions of `evaluate_fns` by default."""
         found = {name: metric for name, (_, metric) in self.of_tasks.items()}
         if self._default:
             scores = [score_of(f, kind) for f, kind in zip(functions, self.types, strict=True)]
@@ -97,33 +97,33 @@ class TaskMetrics:
     def scores(
         self, functions: Sequence[Callable[[Any, Any], float]], found: RowsOfTasks
     ) -> list[float]:
-        """The scores of all tasks, by the functions of `evaluate_fns`."""
+        """Return the scores of all tasks by the functions of `evaluate_fns`."""
         metrics = [score_of(f, kind) for f, kind in zip(functions, self.types, strict=True)]
         return [found.measured(metric, i) for i, metric in enumerate(metrics)]
 
     def measure(self, found: RowsOfTasks) -> dict[str, float]:
-        """The metrics of all tasks, by name."""
+        """Return the metrics of all tasks by name."""
         return {name: found.measured(metric, i) for name, (i, metric) in self.of_tasks.items()}
 
     @property
     def first(self) -> str:
-        """The first metric of the task that decides."""
+        """The first metric of the monitored task."""
         return next(name for name, (task, _) in self.of_tasks.items() if task == self.task)
 
 
 def metrics_of_tasks(
     given: Sequence[Any] | None, task_types: Sequence[str]
 ) -> dict[str, tuple[int, Metric]]:
-    """The metrics of tasks by name: the task that each is of, and the metric.
+    """Return the metrics of tasks by name: pairs of task and metric.
 
     Args:
-        given: Names or metrics: each task takes those that its labels allow; or a sequence of them
-            for each task. None takes the AUC of classifications and the squared error of
-            regressions, named ``task_0_score``, ….
+        given: Names or metrics, each for the tasks whose labels it supports; or a sequence of them
+            for each task. None means AUC for classifications and squared error for regressions,
+            named ``task_0_score``, ….
         task_types: "classification" or "regression" for each task.
 
     Raises:
-        ValueError: A task is left without a metric, or has one that its labels do not allow.
+        ValueError: A task has no metric, or a metric that does not support its labels.
 
     Example:
         >>> sorted(metrics_of_tasks(("auc", "mse"), ["classification", "regression"]))
@@ -152,10 +152,10 @@ def metrics_of_tasks(
 
 
 def score_of(function: Callable[[Any, Any], float], task_type: str) -> Metric:
-    """The score of a task from its function in `evaluate_fns`.
+    """Return the score metric of a task from its function in `evaluate_fns`.
 
-    The direction of a function that is neither ours nor scikit-learn's is that of the default score
-    of such tasks, as in torch-rechub 0.9.
+    The direction of an unknown function is that of the default score of such tasks, as in
+    torch-rechub 0.9.
     """
     metric, known = metric_of_function(function)
     return metric if known else replace(metric, direction=metric_named(SCORES[task_type]).direction)

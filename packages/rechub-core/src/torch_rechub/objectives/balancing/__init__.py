@@ -1,1 +1,1 @@
-"""Balancing of several losses: how much each task counts in a step of the shared weights."""
+"""Balancing of several losses: strategies for the weights of tasks."""

@@ -1,4 +1,4 @@
-"""Layers that tasks share: finding them, and balancing the gradients of tasks (GradNorm)."""
+"""Shared layers of multi-task models, and GradNorm on them."""
 
 from collections.abc import Sequence
 
@@ -15,16 +15,16 @@ def gradnorm(
     initial_task_loss: Sequence[float] | Tensor,
     alpha: float,
 ) -> None:
-    """One step of GradNorm: the gradients of the model, and those of the weights of its losses.
+    """Compute the gradients of a step of GradNorm: those of the model and of the loss weights.
 
     With G_i = ‖∇_W w_i L_i‖, Ḡ their mean, and r_i = (L_i / L_i(0)) / mean_j (L_j / L_j(0)), the
-    model is given the gradients of Σ_i w_i L_i, and w those of Σ_i |G_i − Ḡ r_i^α|, where
-    Ḡ r_i^α counts as a constant. Step the optimizers of both, then scale w to sum to T.
+    model gets the gradients of Σ_i w_i L_i, and w those of Σ_i |G_i − Ḡ r_i^α|, with Ḡ r_i^α as a
+    constant. Afterwards step both optimizers and rescale w to the sum T.
 
     Args:
         loss_list: A scalar for each task.
-        loss_weight: w, a parameter of one number for each task.
-        share_layer: W, the weights of the last layer that all tasks share.
+        loss_weight: w, a parameter (T,).
+        share_layer: W, the weights of the last shared layer.
         initial_task_loss: L(0), the losses of the first batch.
         alpha: α.
 
@@ -50,22 +50,21 @@ def gradnorm(
         rates = losses / initial.clamp(min=tiny)
         r = rates / rates.mean().clamp(min=tiny)
         g = w * norms
-        # |G_i − target| by w_i, in closed form: so a weight of 0 has a gradient too
+        # the gradient of |G_i − target| in closed form, which exists for a weight of 0, too
         gradients = torch.nan_to_num(torch.sign(g - g.mean() * r**alpha) * norms)
         for weight, gradient in zip(loss_weight, gradients, strict=True):
             weight.grad = gradient.reshape(weight.shape).to(weight)
 
 
 def shared_task_layers(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """The parameters that all tasks share, and those that some tasks have for themselves.
+    """Return the parameters shared by all tasks, and the task-specific ones.
 
     Args:
-        model: Names the layers that all tasks share, the first one first, with a method
-            `shared_layers` that returns a list of modules; every model of
-            `torch_rechub.models.multi_task` does.
+        model: A model with a method `shared_layers` that returns the shared layers in order, as
+            those of `torch_rechub.models.multi_task`.
 
     Raises:
-        ValueError: The model does not.
+        ValueError: The model has no such method.
 
     Example:
         >>> from torch_rechub.basic.features import SparseFeature
@@ -81,9 +80,9 @@ def shared_task_layers(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Pa
 
 
 def last_shared_weights(model: nn.Module) -> list[nn.Parameter]:
-    """The weights of the last layer that all tasks share; see `shared_task_layers`.
+    """Return the weights of the last shared layer; see `shared_task_layers`.
 
-    Where that layer is several side by side, such as experts, the last weights of each.
+    If that layer consists of parallel ones, such as experts, return the last weights of each.
     """
     for layer in reversed(_shared_layers(model)):
         side_by_side = layer if isinstance(layer, nn.ModuleList) else [layer]
@@ -106,7 +105,7 @@ def _shared_layers(model: nn.Module) -> list[nn.Module]:
 
 
 def _gradient_norm(loss: Tensor, layer: Sequence[Tensor]) -> Tensor:
-    """‖∇_W L‖ over all tensors of W together."""
+    """Return ‖∇_W L‖ over all tensors of W."""
     found = torch.autograd.grad(loss, layer, retain_graph=True, allow_unused=True)
     flat = [g.flatten() for g in found if g is not None]
     return torch.cat(flat).norm() if flat else loss.new_zeros(())

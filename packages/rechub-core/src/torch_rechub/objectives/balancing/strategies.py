@@ -1,4 +1,4 @@
-"""Balancing of several losses: how much each task counts in a step of the shared weights."""
+"""Balancing of several losses: strategies for the weights of tasks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,9 +15,9 @@ from .shared_layers import gradnorm, last_shared_weights, shared_task_layers
 class Balancing(nn.Module):
     """Computes the gradients of a step from the losses of tasks.
 
-    A strategy is a module of its own, so that its parameters never enter the model's state dict;
-    its own state dict is what it needs to go on after an interruption. Those that have a name in
-    `STRATEGIES` are made of a model and the types of the tasks, and their options.
+    A strategy is a separate module, so that its parameters are not part of the model's state dict;
+    its own state dict is stored in checkpoints. The named ones in `STRATEGIES` are created from a
+    model, the task types and their options.
 
     Example:
         >>> balancing = FixedWeights([1.0, 0.5])
@@ -38,16 +38,16 @@ class Balancing(nn.Module):
         raise NotImplementedError
 
     def weights(self) -> Tensor:
-        """How much each task's loss counts now: (T,)."""
+        """Return the current weights of the tasks' losses: (T,)."""
         raise NotImplementedError
 
     def trained_parameters(self) -> list[nn.Parameter]:
-        """The parameters that the model's optimizer trains too."""
+        """Return the parameters that the model's optimizer trains in addition."""
         return []
 
 
 class FixedWeights(Balancing):
-    """Weights that do not change: Σ_i w_i L_i.
+    """Fixed weights: Σ_i w_i L_i.
 
     Args:
         weights: w.
@@ -63,12 +63,12 @@ class FixedWeights(Balancing):
         _backward(_weighted_sum(self.w, losses) + auxiliary)
 
     def weights(self) -> Tensor:
-        """W."""
+        """Return w."""
         return self.w
 
 
 class UncertaintyWeights(Balancing):
-    """Weights by how noisy each task is, learned with the model.
+    """Uncertainty weighting: weights from learned task noise.
 
     Σ_i e^{−s_i} L_i + s_i / 2 for classifications, Σ_i ½ e^{−s_i} L_i + s_i / 2 for regressions,
     with s_i = log σ_i² learned from 0.
@@ -94,35 +94,35 @@ class UncertaintyWeights(Balancing):
         self.register_buffer("c", torch.tensor(scales), persistent=False)
 
     def backward(self, losses: Sequence[Tensor], auxiliary: Tensor | float) -> None:
-        """Add the gradients of the weighted sum, also those of s."""
+        """Add the gradients of the weighted sum, including those of s."""
         here = _with_labels(losses)
         s, c = self.s[here], self.c[here]
         total = _weighted_sum(c * torch.exp(-s), [losses[i] for i in here]) if here else 0.0
         _backward(total + s.sum() / 2 + auxiliary)
 
     def weights(self) -> Tensor:
-        """e^{−s_i}, or half of it for regressions."""
+        """Return e^{−s_i}, or half of it for regressions."""
         return self.c * torch.exp(-self.s.detach())
 
     def trained_parameters(self) -> list[nn.Parameter]:
-        """S."""
+        """Return s."""
         return [self.s]
 
 
 class GradNormWeights(Balancing):
-    """Weights that make the tasks train at like rates; see `gradnorm` for the formula.
+    """GradNorm: weights that equalize the training rates of tasks; see `gradnorm`.
 
-    The weights start at 1, have an optimizer of their own (Adam), and sum to the number of tasks
+    The weights start at 1, are trained by their own optimizer (Adam), and are rescaled to the sum T
     after each step.
 
     Args:
-        model: Names the layers that all tasks share, with a method `shared_layers`.
+        model: A model with a method `shared_layers`.
         task_types: A type for each of the T tasks.
-        alpha: α: how strongly a task that lags behind is favored; 0 gives all the same norm.
+        alpha: α, how strongly slowly trained tasks are favored; 0 equalizes the norms.
         lr: Learning rate of the weights.
 
     Raises:
-        ValueError: The model does not name its shared layers, or α or lr is negative.
+        ValueError: The model has no `shared_layers`, or α or lr is negative.
 
     Reference:
         Chen et al., GradNorm: Gradient Normalization for Adaptive Loss Balancing in Deep Multitask
@@ -157,21 +157,21 @@ class GradNormWeights(Balancing):
         now = self.initial.clone()
         now[here] = torch.stack([loss.detach() for loss in found]).to(now)
         self.initial = torch.where(self.initial.isfinite(), self.initial, now)
-        self.optimizer.zero_grad()  # a weight without a gradient is not moved
+        self.optimizer.zero_grad()  # a weight without a gradient is not updated
         gradnorm(found, chosen, self.layer, self.initial[here], self.alpha)
         self.optimizer.step()
         with torch.no_grad():
-            w = self.weights()[here].clamp(min=1e-4)  # a step may have led below 0
+            w = self.weights()[here].clamp(min=1e-4)  # a step may result in a negative weight
             scaled = (len(self.w) - sum(absent)) * w / w.sum()
             for parameter, value in zip(chosen, scaled, strict=True):
                 parameter.copy_(value)
 
     def weights(self) -> Tensor:
-        """W."""
+        """Return w."""
         return torch.stack([w.detach() for w in self.w])
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The state of the optimizer of w."""
+        """Return the state of the optimizer of w."""
         return self.optimizer.state_dict()
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
@@ -180,18 +180,18 @@ class GradNormWeights(Balancing):
 
 
 class GradientBalance(Balancing):
-    """Brings the gradients of the other tasks to the size of the first one's; see `MetaBalance`.
+    """MetaBalance: scales the gradients of other tasks to the norm of the first; see `MetaBalance`.
 
-    Only the layers that all tasks share are balanced; towers get their plain gradients.
+    Only shared layers are balanced; towers get their plain gradients.
 
     Args:
-        model: Names the layers that all tasks share, with a method `shared_layers`.
+        model: A model with a method `shared_layers`.
         task_types: A type for each of the T tasks.
-        relax_factor: r: 0 only sums the gradients, 1 gives all the same norm.
-        beta: How slowly the norms move.
+        relax_factor: r: 0 only sums the gradients, 1 equalizes the norms.
+        beta: Decay of the moving averages of norms.
 
     Raises:
-        ValueError: The model does not name its shared layers, or an argument is out of range.
+        ValueError: The model has no `shared_layers`, or an argument is out of range.
     """
 
     def __init__(
@@ -207,7 +207,7 @@ class GradientBalance(Balancing):
         self.optimizer = MetaBalance(shared, relax_factor, beta)
 
     def backward(self, losses: Sequence[Tensor], auxiliary: Tensor | float) -> None:
-        """Add the balanced gradients of the losses, and the plain one of `auxiliary`."""
+        """Add the balanced gradients of the losses, and the gradient of `auxiliary`."""
         if isinstance(auxiliary, Tensor) and auxiliary.requires_grad:
             auxiliary.backward(retain_graph=True)
         here = _with_labels(losses)
@@ -215,7 +215,7 @@ class GradientBalance(Balancing):
             self.optimizer.step([loss if i in here else None for i, loss in enumerate(losses)])
 
     def weights(self) -> Tensor:
-        """By how much each task's gradient is scaled, the mean over the shared parameters."""
+        """Return the factors of the tasks' gradients, averaged over the shared parameters."""
         norms = [state["norms"] for state in self.optimizer.state.values()]
         if not norms:
             return torch.ones(self.n_task)
@@ -225,7 +225,7 @@ class GradientBalance(Balancing):
         return scales.mean(dim=0)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The moving norms."""
+        """Return the moving averages of norms."""
         return self.optimizer.state_dict()
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
@@ -243,7 +243,7 @@ STRATEGIES: dict[str, Callable[..., Balancing]] = {
 def make_balancing(
     params: Mapping[str, Any], model: nn.Module, task_types: Sequence[str]
 ) -> Balancing:
-    """The strategy that `params` asks for.
+    """Create the strategy of `params`.
 
     Args:
         params: "method": "uwl", "gradnorm" or "metabalance", and the strategy's own arguments.
@@ -266,10 +266,10 @@ def make_balancing(
 
 
 def loss_weights_of(model: nn.Module, n_task: int) -> list[float]:
-    """How much the loss of each task counts: what the model says, or the same for each, in all 1.
+    """Return the weights of the tasks' losses: those of the model, or 1 / T.
 
     Raises:
-        ValueError: The model says it of another number of tasks, or of none that is trained on.
+        ValueError: The model has another number of weights, or all are 0.
     """
     own: Any = model.loss_weights if isinstance(model, WeighsLosses) else [1 / n_task] * n_task
     weights = list(own)
@@ -284,10 +284,10 @@ def loss_weights_of(model: nn.Module, n_task: int) -> list[float]:
 def balancing_of(
     params: Mapping[str, Any] | None, model: nn.Module, task_types: Sequence[str]
 ) -> tuple[list[int], Balancing]:
-    """The numbers of the tasks that are trained on, and the strategy that balances their losses.
+    """Return the indices of trained tasks, and the strategy that balances their losses.
 
     Args:
-        params: As `make_balancing`; None keeps the weights that the model says, or equal ones.
+        params: As `make_balancing`; None means the model's weights, or equal ones.
         model: The model to train.
         task_types: "classification" or "regression" for each task.
     """
@@ -303,11 +303,11 @@ def _weighted_sum(weights: Tensor, losses: Sequence[Tensor]) -> Tensor:
 
 
 def _with_labels(losses: Sequence[Tensor]) -> list[int]:
-    """The numbers of the tasks that have labels in the batch."""
+    """Return the indices of the tasks with labels in the batch."""
     return [i for i, loss in enumerate(losses) if loss.requires_grad or loss != 0]
 
 
 def _backward(total: Tensor | float) -> None:
-    """Add the gradients of a sum; it has none where no task that is trained has a label."""
+    """Add the gradients of a sum; it has none if no trained task has a label."""
     if isinstance(total, Tensor) and (total.requires_grad or total != 0):
         total.backward()
