@@ -33,7 +33,7 @@ class RankedLists:
 
     Raises:
         ValueError: The shapes of hits, n_relevant, items and weights do not fit each other; items
-            may have fewer ranks than hits, where the catalogue is smaller than K.
+            may have fewer ranks than hits if the catalog is smaller than K.
     """
 
     hits: ArrayLike
