@@ -15,6 +15,7 @@ from core.losses.test_one_positive import (
 )
 from core.training.batch_losses import loss_of
 from torch_rechub.basic.features import SequenceFeature, SparseFeature
+from torch_rechub.data.batch import Batch
 from torch_rechub.data.loader import TableLoader, TorchDataset
 from torch_rechub.losses import BPRLoss, HingeLoss, NegativesBCELoss
 from torch_rechub.models.matching import BPRMF, DSSM, NARM, SASRec, YoutubeDNN
@@ -135,6 +136,33 @@ def test_who_likes_what_is_learned_by_each_loss(make, loss, params, formula, in_
         Products, 2, in_batch_neg=in_batch_neg, loss=loss, loss_params=params, n_epoch=15
     )
     assert fit(trainer) > 0.9
+
+
+@of_candidates
+@pytest.mark.parametrize("in_batch_neg", [False, True])
+def test_rows_are_weighed_by_each_loss(make, loss, params, formula, in_batch_neg):
+    """The weighted mean of the losses that the formula gives the rows."""
+    trainer = make(youtube, 2, in_batch_neg=in_batch_neg, loss=loss, loss_params=params)
+    x, weights = planted(20), 1.0 + torch.arange(20) % 3
+    scores = trainer.model(x).double()
+    if in_batch_neg:
+        user, item = trainer.model.user_tower(x).double(), trainer.model.item_tower(x).double()
+        scores = user @ item.T / 0.5
+    rows = []
+    for i, row in enumerate(scores.tolist()):
+        own = i if in_batch_neg else 0
+        others = [s for j, s in enumerate(row) if j != own]
+        if in_batch_neg:
+            others = [s for s, j in zip(row, x["item"].tolist()) if j != x["item"][i]]
+        if loss == "gbce":
+            rows.append(gbce_formula(row[own], others, len(row) - 1, num_items=1000, t=0.6))
+        else:
+            rows.append(formula(row[own], others))
+    total = math.fsum(w * value for w, value in zip(weights.tolist(), rows))
+    batch = Batch.unpacked((x, torch.zeros(20), weights))
+    found = trainer.losses(batch)
+    assert found.losses.item() == pytest.approx(total / weights.sum().item(), rel=1e-4)
+    assert found.count == weights.sum()
 
 
 def test_all_items_as_candidates_have_the_loss_of_its_name(make):

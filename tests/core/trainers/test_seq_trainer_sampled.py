@@ -5,6 +5,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from core.training.batch_losses import count_of, loss_of
+from torch_rechub.data.batch import Batch
 from torch_rechub.models.generative import HSTUModel
 from torch_rechub.trainers import SeqTrainer
 
@@ -64,6 +65,19 @@ def test_a_batch_is_trained_on_the_mean_over_its_predictions(make, loss_type, pa
     items = torch.tensor([item for _, _, item, _ in found])
     torch.testing.assert_close(loss_of(trainer, batch), twin.loss_fn(logits, items))
     assert count_of(trainer, batch) == len(found)
+
+
+@each_loss
+def test_a_sequence_of_weight_n_counts_as_n_sequences(make, make_hstu, loss_type, params):  # noqa: F811
+    weights = torch.tensor([2, 0, 1, 3, 1, 0, 1, 2])
+    *x, y = (c[:8] for c in tables())
+    repeated = [c.repeat_interleave(weights, dim=0) for c in (*x, y)]
+    params = {**params, "shared": True, "seed": 4}  # so that both have the same draws
+    trainer, twin = (make(make_hstu(), loss_type=loss_type, loss_params=params) for _ in range(2))
+    found = trainer.losses(Batch.unpacked((tuple(x), y, weights.float())).of_weight_above_0())
+    expected = twin.losses(Batch.unpacked(repeated))
+    torch.testing.assert_close(found.losses, expected.losses)
+    assert found.count == expected.count
 
 
 @each_loss

@@ -111,6 +111,14 @@ TRAININGS = {
     "in-batch, logQ": retrieval(
         2, dssm, in_batch_neg=True, item_frequency={"item": torch.arange(1.0, V + 1).numpy()}
     ),
+    "in-batch, earlier batches": retrieval(
+        2,
+        dssm,
+        in_batch_neg=True,
+        cross_batch_negatives=40,
+        item_frequency={"item": torch.arange(1.0, V + 1).numpy()},
+    ),
+    "in-batch, bpr-max": retrieval(2, dssm, in_batch_neg=True, loss="bpr_max"),
     "tasks": tasks(bottom),
     **{f"tasks, {method}": tasks(bottom, method) for method in STRATEGIES},
     "funnel": tasks(lambda: AITM([USER, ITEM], 2, PARAMS, [PARAMS, PARAMS])),
