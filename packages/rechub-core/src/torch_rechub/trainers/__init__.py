@@ -1,4 +1,4 @@
-"""Trainers: one loop, and for each task what its loss, its prediction and its metrics are."""
+"""Trainers: the task-specific loss, prediction and metrics on top of the shared training loop."""
 
 from .._files import CheckpointError
 from ..metrics.monitor import Metric

@@ -1,4 +1,4 @@
-"""Training of models that predict the probability of a click."""
+"""`CTRTrainer`: training of ranking models."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -34,21 +34,21 @@ class CTRTrainer(Trainer):
     probabilities that `forward` returns. Recorded each epoch: train/loss, learning_rate, val/auc.
 
     Args:
-        model: Maps a dict of tensors to probabilities (B,).
+        model: A model from a dict of tensors to probabilities (B,).
         optimizer_fn: Class of the optimizer.
         optimizer_params: Its arguments; None means lr=1e-3, weight_decay=1e-5.
         regularization_params: Arguments of `RegularizationLoss`; None means no penalty.
-        scheduler_fn: Class of the learning-rate schedule: any of torch's; None means none.
+        scheduler_fn: Class of a learning-rate scheduler of torch; None means no scheduler.
         scheduler_params: Its arguments.
-        n_epoch: Number of epochs at most.
-        earlystop_patience: Epochs without a better value of the monitored metric, by default the
-            validation AUC, after which training stops.
-        device: Where to train.
-        gpus: Indices of two or more GPUs to share each batch, in place of `device`; fewer, or a
-            machine without CUDA, leave it at `device`, with a warning.
+        n_epoch: Largest number of epochs.
+        earlystop_patience: Number of epochs without an improvement of the monitored metric, by
+            default the validation AUC, after which training stops.
+        device: Device for training.
+        gpus: Indices of two or more GPUs for data-parallel training, in place of `device`. With
+            fewer, or without CUDA, `device` is used, with a warning.
         loss_mode: False if the model returns (prediction, auxiliary loss).
-        model_path: Folder for `model.pth`, the weights of the best epoch; created if need be.
-        model_logger: A logger, or a list of them; None records nothing and costs nothing.
+        model_path: Folder of `model.pth`, the weights of the best epoch; created if needed.
+        model_logger: A logger, or a list of loggers; None records nothing.
         options: See `TrainerOptions`.
 
     Example:
@@ -121,13 +121,13 @@ class CTRTrainer(Trainer):
         return BatchLoss(loss + auxiliary, batch.count)
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
-        """Refuse labels other than 0 and 1; warn where those to validate on are all the same."""
+        """Refuse labels other than 0 and 1; warn of constant validation labels."""
         check_binary(y)
         if validation and self.monitor == "val/auc":
             warn_of_one_class(y)
 
     def measure(self, model: nn.Module, data_loader: Iterable[Any]) -> dict[str, float]:
-        """The metrics of a model over (x, y), by name.
+        """Return the metrics of a model over (x, y), by name.
 
         Raises:
             ValueError: There are no labels, or others than 0 and 1.
@@ -138,7 +138,7 @@ class CTRTrainer(Trainer):
         return of_predictions(self.metrics, *found.as_numpy())
 
     def evaluate(self, model: nn.Module, data_loader: Iterable[Any]) -> float:
-        """The first metric of a model over (x, y), its AUC unless another was chosen.
+        """Return the first metric of a model over (x, y), by default AUC.
 
         NaN, with a warning, if it is undefined, as AUC is where only one class occurs.
 
@@ -151,13 +151,13 @@ class CTRTrainer(Trainer):
         return of_predictions(first, *found.as_numpy())[first[0].name]
 
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[float]:
-        """The probability of each row of x or (x, y); y is not used."""
+        """Return the probability of each row of x or (x, y); y is ignored."""
         found = self.evaluation.predictions(model, data_loader, self._predictor(model))
         probabilities: list[float] = widened(found.scores).tolist()
         return probabilities
 
     def to_plot(self, val_dataloader: Any) -> tuple[NDArray[Any], NDArray[Any]] | None:
-        """The labels and the probabilities of the validation data."""
+        """Return the labels and probabilities of the validation data."""
         if val_dataloader is None:
             return None
         labels, probabilities, *_ = self._predictions(self.model, val_dataloader).as_numpy()
@@ -170,7 +170,7 @@ class CTRTrainer(Trainer):
         return self.evaluation.predictions(model, data_loader, predict, _flat, group_column)
 
     def _predictor(self, model: nn.Module) -> Callable[[Any], Tensor]:
-        """A function from x to the probabilities (B,) of a model."""
+        """Return a function from x to the probabilities (B,) of a model."""
         return lambda x: _flat(model(x) if self.loss_mode else model(x)[0])
 
 

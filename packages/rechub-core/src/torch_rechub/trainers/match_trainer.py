@@ -1,4 +1,4 @@
-"""Training of models that retrieve items for users."""
+"""`MatchTrainer`: training of retrieval models."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -32,33 +32,33 @@ if TYPE_CHECKING:
 
 
 class MatchTrainer(InfersTowers, ExportsTowers, ValidatesRetrieval, Trainer):
-    """Trains a retrieval model on single rows, pairs, lists, or the items of a batch.
+    """Trains a retrieval model point-wise, pair-wise, list-wise, or with in-batch negatives.
 
-    Recorded each epoch: train/loss, learning_rate, val/auc, the chance that a positive scores above
-    a negative. The arguments not listed here are those of `CTRTrainer`.
+    Recorded each epoch: train/loss, learning_rate, val/auc, the probability that a positive scores
+    above a negative. The arguments not listed here are those of `CTRTrainer`.
 
     Args:
-        model: Maps a dict of tensors to what `mode` says; see `models.matching`.
+        model: A model from a dict of tensors to the output of `mode`; see `models.matching`.
         mode: 0, point-wise: probabilities (B,) and labels 0 and 1; 1, pair-wise: (positive scores,
             negative scores); 2, list-wise: logits (B, C), the positive in column y (0, mostly).
         in_batch_neg: Whether the negatives are the items of the batch's other rows, for any model
             with `user_tower` and `item_tower`; its data need no columns of negatives. In mode 0,
-            rows of label 0 are then no positives, unless all labels of a batch are 0.
-        in_batch_neg_ratio: In-batch negatives a row; None takes all other rows.
-        hard_negative: Whether to take those of highest score instead of drawing them.
-        sampler_seed: Makes the draw reproducible; None draws from torch's global random state.
-        cross_batch_negatives: Items of earlier batches that are in-batch negatives as well, in
-            addition to those of the batch: the last so many, with the vectors they had then.
-        cross_batch_warmup: Batches of `fit` before they are: about an epoch, in which the vectors
-            of items change much.
-        item_frequency: Corrects in-batch negatives, which are drawn by popularity and so unteach
-            it (logQ correction): {column of item ids: how often each id occurs in training}, as
+            rows with label 0 are then not positives, unless all labels of a batch are 0.
+        in_batch_neg_ratio: Number of in-batch negatives per row; None means all other rows.
+        hard_negative: Whether to take the negatives with the highest scores instead of drawing.
+        sampler_seed: Seed of the draws; None means torch's global random state.
+        cross_batch_negatives: Number of items of earlier batches used as additional in-batch
+            negatives, with the vectors that were computed then.
+        cross_batch_warmup: Number of batches of `fit` before they are used: about an epoch, while
+            item vectors change quickly.
+        item_frequency: The logQ correction of in-batch negatives, which are distributed by
+            popularity: {column of item ids: count of each id in training}, such as
             `{"item": np.bincount(items, minlength=vocab_size)}`. `val/auc` scores the uncorrected
             scores against such negatives; validate by `retrieval` instead. In mode 2 it names the
             column of the negatives, and how often each id is drawn.
         retrieval: Users, catalog, relevant and seen items to validate retrieval on, each epoch:
             val/ndcg@k, val/hit@k, val/recall@k and val/mrr@k, or the `metrics` given, the first of
-            them monitored; and val/auc where `fit` is given validation data.
+            them monitored; and val/auc if `fit` is given validation data.
         options: See `TrainerOptions`. `loss` is "binary_cross_entropy" or "focal" in mode 0; "bpr",
             "hinge" or "bce" in mode 1; "sampled_softmax", "gbce", "bpr_max" or "bce" in mode 2 and
             of in-batch negatives: the first by default, or a module in its place.
@@ -136,24 +136,24 @@ class MatchTrainer(InfersTowers, ExportsTowers, ValidatesRetrieval, Trainer):
         return super()._start(train, val, resume)
 
     def losses(self, batch: Batch) -> BatchLoss:
-        """The loss of a batch, by the mode, and the model's auxiliary loss where it has one."""
+        """Return the loss of a batch by the mode, and the model's auxiliary loss if it has one."""
         loss = self.objective.loss(batch, self.criterion)
         auxiliary = auxiliary_loss(self.model, batch, None, batch.labels)
         return replace(loss, losses=loss.scalars()[0] + auxiliary)
 
     def check_inputs(self, model: nn.Module, x: Any) -> None:
-        """Refuse inputs as every trainer does; columns that no tower in use reads may lack."""
+        """Check the inputs; columns of towers that are not in use may be missing."""
         check_inputs(model, x, columns_in_use(model, self.in_batch_neg))
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
-        """Refuse labels other than 0 and 1 in mode 0; warn where those to evaluate are all one."""
+        """Refuse labels other than 0 and 1 in mode 0; warn of constant validation labels."""
         if self.mode == 0:
             check_binary(y)
             if validation and not self.in_batch_neg:
                 warn_of_one_class(y)
 
     def evaluate(self, model: nn.Module, data_loader: Iterable[Any]) -> float:
-        """The AUC of a model: of labels in mode 0, else of positives against negatives, pooled.
+        """Return the AUC of a model: of labels in mode 0, else of positives against negatives.
 
         With in-batch negatives they are items of other rows, unless mode 0 finds both labels. NaN,
         with a warning, where only one class occurs.
@@ -168,6 +168,6 @@ class MatchTrainer(InfersTowers, ExportsTowers, ValidatesRetrieval, Trainer):
         return self.objective.pooled(results).measured(metrics)
 
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[Any]:
-        """The output of a model for each row, a probability or scores; of pairs, the positives'."""
+        """Return the output of a model for each row; in mode 1, that of positives."""
         found = self.evaluation.predictions(model, data_loader, partial(prediction, model))
         return list(found.scores.tolist())

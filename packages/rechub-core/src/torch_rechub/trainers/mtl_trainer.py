@@ -1,4 +1,4 @@
-"""Training of models that predict several labels at once."""
+"""`MTLTrainer`: training of multi-task models."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,11 +29,11 @@ class MTLTrainer(Trainer):
     loss_weight/task_i. The arguments not listed here are those of `CTRTrainer`.
 
     Args:
-        model: Maps a dict of tensors to predictions (B, T).
+        model: A model from a dict of tensors to predictions (B, T).
         task_types: "classification" or "regression" for each task.
         adaptive_params: How to balance the losses: {"method": "uwl"}, {"method": "gradnorm",
             "alpha": 0.16} or {"method": "metabalance"}; None sums them with fixed weights.
-        earlystop_taskid: The task whose validation score decides.
+        earlystop_taskid: The task whose validation score is monitored.
         earlystop_mode: "max" or "min", the better scores; by default "min" for a regression.
 
     Attributes:
@@ -96,7 +96,7 @@ class MTLTrainer(Trainer):
 
     @property
     def loss_weight(self) -> Tensor | None:
-        """How much the loss of each task counts now, (T,); None without a balancing method."""
+        """The current weights of the losses, (T,); None without a balancing method."""
         return self.tasks.weights()
 
     def fit(
@@ -111,7 +111,7 @@ class MTLTrainer(Trainer):
     ) -> list[list[float]]:
         """Train as `Trainer.fit`; return a row for each epoch: losses of the tasks, then scores.
 
-        `mode` and `seed` are part of the name of the file of weights, `model_{mode}_{seed}.pth`.
+        `mode` and `seed` are part of the file name of the weights, `model_{mode}_{seed}.pth`.
         """
         self.weights_file = f"model_{mode}_{seed}.pth"
         data = (train_dataloader, val_dataloader)
@@ -120,7 +120,7 @@ class MTLTrainer(Trainer):
         return [[row[name] for name in names if name in row] for row in self.history]
 
     def losses(self, batch: Batch) -> BatchLoss:
-        """The loss of each task, and the model's auxiliary loss where it has one."""
+        """Return the loss of each task, and the model's auxiliary loss if it has one."""
         return self.tasks.losses(self._outputs(batch.inputs), batch, self.loss_fns)
 
     def backward(self, losses: Sequence[Tensor], auxiliary: Tensor | float) -> None:
@@ -129,28 +129,28 @@ class MTLTrainer(Trainer):
         self.tasks.balancing.backward([losses[i] for i in self.tasks.trained], auxiliary)
 
     def trained_parameters(self) -> Iterable[Any]:
-        """The parameters of the model, and those of the balancing strategy."""
+        """Return the parameters of the model, and those of the balancing strategy."""
         balancing = self.tasks.balancing.to(self.device)
         return [*self.model.parameters(), *balancing.trained_parameters()]
 
     def extra_metrics(self) -> dict[str, float]:
-        """The weights of the losses, where they are balanced."""
+        """Return the weights of the losses, if they are balanced."""
         weights = [] if self.loss_weight is None else self.loss_weight.tolist()
         return {f"loss_weight/task_{i}": weight for i, weight in enumerate(weights)}
 
     def choose_metrics(self) -> tuple[Metric, ...]:
-        """The metrics of all tasks, one after the other."""
+        """Return the metrics of all tasks."""
         metrics = self.of_tasks.choose(self.settings.metrics)
         available = available_needs("MTLTrainer", self.settings, self.measured)
         check_needs(metrics, available, "MTLTrainer")
         return tuple(metrics)
 
     def named_metrics(self) -> dict[str, Metric]:
-        """The metrics of all tasks; by default the score of each, as `evaluate_fns` says."""
+        """Return the metrics of all tasks; by default the scores of `evaluate_fns`."""
         return self.of_tasks.named(self.evaluate_fns)
 
     def default_monitor(self) -> str:
-        """The first metric of the task that decides."""
+        """The first metric of the monitored task."""
         return f"val/{self.of_tasks.first}"
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
@@ -161,18 +161,18 @@ class MTLTrainer(Trainer):
         self.tasks.check(y, self.of_tasks.of_tasks[name][0] if by_auc else None)
 
     def check_table_labels(self, y: Tensor, validation: bool = False) -> None:
-        """Check the labels of a whole table; count those that are missing for some tasks."""
+        """Check the labels of a whole table, and count the missing ones of tasks."""
         self.check_labels(y, validation)
         self.recorded |= self.tasks.count_missing(y, validation)
 
     def measure(self, model: nn.Module, data_loader: Iterable[Any]) -> dict[str, float]:
-        """The metrics of all tasks over (x, y), y of shape (B, T), by name."""
+        """Return the metrics of all tasks over (x, y), y of shape (B, T), by name."""
         if self.settings.metrics is None:
             return dict(zip(self.named_metrics(), self.evaluate(model, data_loader), strict=True))
         return self.of_tasks.measure(self._predictions(model, data_loader))
 
     def evaluate(self, model: nn.Module, data_loader: Iterable[Any]) -> list[float]:
-        """The score of each task, AUC or mean squared error, over (x, y), y of shape (B, T)."""
+        """Return the score of each task, AUC or mean squared error, over (x, y), y (B, T)."""
         return self.of_tasks.scores(self.evaluate_fns, self._predictions(model, data_loader))
 
     def _predictions(self, model: nn.Module, data_loader: Iterable[Any]) -> RowsOfTasks:
@@ -184,6 +184,6 @@ class MTLTrainer(Trainer):
         return RowsOfTasks(labels.reshape(-1, n), predictions.reshape(-1, n), *others)
 
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[list[float]]:
-        """The predictions of each row of x or (x, y), a list of T each; y is not used."""
+        """Return the predictions of each row of x or (x, y), T per row; y is ignored."""
         predict = self.tasks.predictor(model)
         return list(self.evaluation.predictions(model, data_loader, predict).scores.tolist())

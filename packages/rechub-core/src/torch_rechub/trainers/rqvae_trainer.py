@@ -1,4 +1,4 @@
-"""Training of RQ-VAE, which learns the semantic ids of items."""
+"""Training of RQ-VAE, the model of semantic ids."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class Trainer(ExportsCodes, trainer.Trainer):
-    """Trains an RQ-VAE on embeddings of items; looks at how many of them share their codes.
+    """Trains an RQ-VAE on embeddings of items, and computes the collision rate of their codes.
 
     Every `eval_step` epochs, and after the last one, it computes the collision rate: the share of
-    items whose codes another one has already. The weights of the lowest training loss are in
+    items with the codes of another item. The weights of the lowest training loss are in
     `model_best_loss.pth`, and in `model` when `fit` returns; those of the lowest collision rate are
     in `model_best_collision_rate.pth`. Recorded each epoch: train/loss, train/recon_loss,
     learning_rate, and val/collision_rate when it was computed. The arguments not listed here are
@@ -34,7 +34,7 @@ class Trainer(ExportsCodes, trainer.Trainer):
     Args:
         model: The RQ-VAE. With `kmeans_init`, the first batch must be at least as large as its
             codebooks.
-        eval_step: Epochs between two computations of the collision rate.
+        eval_step: Number of epochs between two computations of the collision rate.
 
     Raises:
         ValueError: `eval_step` is below 1.
@@ -90,7 +90,7 @@ class Trainer(ExportsCodes, trainer.Trainer):
         return self._lowest("train/loss"), self._lowest("val/collision_rate")
 
     def losses(self, batch: Batch) -> BatchLoss:
-        """The loss of a batch, and its reconstruction's part, recorded without a gradient."""
+        """Return the loss of a batch, and the reconstruction loss, which is recorded only."""
         x = batch.inputs
         out, quant_loss, _ = self._forward(x)
         loss, reconstruction = self.model.compute_loss(out, quant_loss, x)  # type: ignore[operator]
@@ -108,18 +108,18 @@ class Trainer(ExportsCodes, trainer.Trainer):
         )
 
     def choose_metrics(self) -> tuple[Metric, ...]:
-        """The collision rate."""
+        """Return the collision rate."""
         given = self.settings.metrics
         if given not in (None, "collision_rate") and list(given or ()) != ["collision_rate"]:
             raise ValueError(f"an RQ-VAE has one metric, 'collision_rate', got {given!r}")
         return (Metric("collision_rate", collision_rate, "min"),)
 
     def default_monitor(self) -> str:
-        """The training loss."""
+        """The default of the metric to monitor: the training loss."""
         return "train/loss"
 
     def validate(self, val_dataloader: Any) -> dict[str, float]:
-        """The collision rate, in the epochs in which it is computed."""
+        """Return the collision rate, in the epochs in which it is computed."""
         epoch = len(self.history)
         if (epoch + 1) % self.eval_step and epoch + 1 < self.n_epoch:
             return {}
@@ -133,7 +133,7 @@ class Trainer(ExportsCodes, trainer.Trainer):
         return {"collision_rate": self.evaluate(data_loader)}
 
     def evaluate(self, data_loader: Iterable[Any]) -> float:
-        """The collision rate of the items of a loader: 1 − different codes / items, NaN of none."""
+        """Return the collision rate of a loader: 1 − distinct codes / items; NaN for no items."""
         model: Any = self.model
 
         def step(batch: Batch) -> Tensor:
@@ -148,7 +148,7 @@ class Trainer(ExportsCodes, trainer.Trainer):
 
 
 def collision_rate(codes: Sequence[Tensor]) -> float:
-    """1 − different codes / items, from the codes (n, levels) of batches; NaN of no item."""
+    """Return 1 − distinct codes / items, from codes (n, levels) of batches; NaN for no items."""
     if not codes:
         return math.nan
     found = torch.cat(list(codes))

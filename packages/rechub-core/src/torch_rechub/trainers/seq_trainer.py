@@ -1,4 +1,4 @@
-"""Training of models that predict the next item of a sequence."""
+"""`SeqTrainer`: training of next-item models."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -31,27 +31,27 @@ if TYPE_CHECKING:
 
 
 class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
-    """Trains a model to predict, at each position of a sequence, the token that follows.
+    """Trains a model to predict the next token at each position of a sequence.
 
     L = −(1/|P|) Σ_{(b,t) ∈ P} ln softmax(ŷ_{b,t})[token_{b,t+1}]
 
-    The last token of a sequence predicts its target. Token 0, padding at either end, neither
-    predicts nor is predicted, nor is it a candidate. P are the predictions of a batch; an epoch's
-    loss is the mean over all predictions. Recorded each epoch: train/loss, learning_rate, val/loss,
-    and val/accuracy, the share of targets that get the highest score. A model that is one of
-    `EncodesSequences` or `ScoresLinearly` (`models.protocols`) is trained without keeping all
+    The last token of a sequence predicts its target. Token 0, padding at either end, is masked, and
+    not a candidate. P are the predictions of a batch; the loss of an epoch is the mean over all
+    predictions. Recorded each epoch: train/loss, learning_rate, val/loss,
+    and val/accuracy, the share of targets with the highest score. Models that are
+    `EncodesSequences` or `ScoresLinearly` (`models.protocols`) are trained without storing all
     logits. The arguments not listed here are those of `CTRTrainer`.
 
     Args:
-        model: Maps tokens (B, L) and times (B, L) to logits (B, L, V).
+        model: A model from tokens (B, L) and times (B, L) to logits (B, L, V).
         loss_type: "cross_entropy"; "nce", the same of logits divided by a temperature of 0.1; or
             "sampled_softmax", "gbce", "bpr_max" or "bce", which train on drawn negatives, without
             the logits of all items. Their val/loss is cross-entropy over all items.
         loss_params: Arguments of `CrossEntropyLoss`, of `NCELoss`, or of `SampledItemLoss`
             (`objectives.sampled_items`), such as n_negatives and seed. `fit` needs the mean: other
             reductions are for losses computed by hand, `trainer.loss_fn(logits, items)`.
-        exclude_seen: Whether ranking metrics of validation, such as "ndcg@10", leave the other
-            items of a sequence out of its ranking.
+        exclude_seen: Whether ranking metrics of validation, such as "ndcg@10", exclude the other
+            items of a sequence from its ranking.
         options: See `TrainerOptions`. `metrics` may be "loss", "accuracy" and ranking metrics at k;
             `monitor` is "val/accuracy" by default, and "val/loss" is steadier.
 
@@ -127,12 +127,12 @@ class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
         return {n.replace("/", "_"): [r[n] for r in self.history if n in r] for n in names}
 
     def losses(self, batch: Batch) -> BatchLoss:
-        """The mean loss of the predictions of a batch."""
+        """Return the mean loss of the predictions of a batch."""
         require_mean(self.loss_fn)
         return self._predict.loss(batch, self.loss_fn)
 
     def default_monitor(self) -> str:
-        """The accuracy, if it is measured; else the first metric."""
+        """The default of the metric to monitor: accuracy, if computed, else the first metric."""
         return "val/accuracy" if "accuracy" in self.named_metrics() else super().default_monitor()
 
     def measure(self, model: nn.Module, data_loader: Iterable[Any]) -> dict[str, float]:
@@ -149,7 +149,7 @@ class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
         check_column(y, "targets", vocab_size_of(self.model))
 
     def evaluate(self, data_loader: Iterable[Any]) -> tuple[float, float]:
-        """The mean loss of all predictions, and the share of targets with the highest score.
+        """Return the mean loss of all predictions, and the share of targets with the highest score.
 
         Args:
             data_loader: Yields (tokens, positions, time_diffs, targets). Sequences without tokens,
@@ -162,15 +162,15 @@ class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
     def evaluate_topk(
         self, data_loader: Iterable[Any], topKs: Iterable[int] = (10,), exclude_seen: bool = False
     ) -> dict[str, float]:
-        """How high the targets rank among all items, each a mean over sequences.
+        """Return ranking metrics of the targets among all items, averaged over sequences.
 
-        With r the rank of a target, of equal scores the lower id first: where r ≤ K, hit@K is 1,
-        ndcg@K is 1/log₂(r + 1) and mrr@K is 1/r; elsewhere they are 0.
+        With r the rank of a target, ties broken by the lower id: if r ≤ K, hit@K is 1, ndcg@K is
+        1/log₂(r + 1) and mrr@K is 1/r; otherwise they are 0.
 
         Args:
             data_loader: Yields (tokens, positions, time_diffs, targets).
             topKs: The Ks.
-            exclude_seen: Whether the other items of a sequence are left out of its ranking.
+            exclude_seen: Whether to exclude the other items of a sequence from its ranking.
 
         Returns:
             {"hit@10": …, "ndcg@10": …, "mrr@10": …}; NaN with a warning if no sequence counts.
@@ -184,7 +184,7 @@ class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
     def _evaluated(
         self, data_loader: Iterable[Any], metrics: Sequence[Metric], exclude_seen: bool = False
     ) -> tuple[list[Evaluated], RankedLists]:
-        """The results of all batches, as far as metrics need them, and the hits of targets."""
+        """Return the results of all batches that the metrics need."""
         step, k = evaluation_step(self._predict, self.loss_fn, metrics, exclude_seen)
         results = self.evaluation(self.model, data_loader, step)
         return results, hits_of(results, k)

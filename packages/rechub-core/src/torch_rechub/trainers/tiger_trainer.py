@@ -1,4 +1,4 @@
-"""Training of TIGER, which generates the semantic id of the next item, and its recommendations."""
+"""`TigerTrainer`: training and recommendation of TIGER."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from ..data.semantic_ids import TigerSeqDataset
     from ..models.generative import TIGERModel
 
-IGNORED = -100  # labels that torch's cross-entropy leaves out
+IGNORED = -100  # the label that torch's cross-entropy ignores
 
 
 class TigerTrainer(Trainer):
-    """Trains a TIGER on histories and next items, and asks it for recommendations.
+    """Trains a TIGER on histories and next items, and recommends by beam search.
 
     L = −(1/|P|) Σ_{m ∈ P} ln softmax(ŷ_m / τ)[y_m],  P: the tokens of the labels of a batch
 
-    An epoch's loss is the mean over all tokens. Recorded each epoch: train/loss, learning_rate,
-    val/loss. The arguments not listed here are those of `CTRTrainer`.
+    The loss of an epoch is the mean over all tokens. Recorded each epoch: train/loss,
+    learning_rate, val/loss. The arguments not listed here are those of `CTRTrainer`.
 
     Args:
         model: The TIGER, whose vocabulary has `len(tokenizer)` tokens.
-        data: Any part of the data: says which tokens an item has.
-        tokenizer: The tokenizer of the loaders' batches.
+        data: Any part of the data, with the tokens of all items.
+        tokenizer: The tokenizer of the loaders.
         exclude_seen, num_beams: For ranking metrics of validation, as in `evaluate_topk`.
 
     Raises:
@@ -127,20 +127,21 @@ class TigerTrainer(Trainer):
         return {metric.name: values[metric.name] for metric in self.metrics}
 
     def evaluate(self, data_loader: Iterable[Any]) -> float:
-        """The mean loss of all tokens of the labels.
+        """Return the mean loss of all tokens of the labels.
 
         Args:
-            data_loader: Yields what `TigerSeqDataset.get_collate_fn` makes.
+            data_loader: A loader with the `collate_fn` of `TigerSeqDataset.get_collate_fn`.
         """
         return mean_of_batches(self.evaluation(self.model, data_loader, self.losses))
 
     def recommend(self, data_loader: Iterable[Any], num_beams: int = 20) -> list[list[Any]]:
-        """The most probable next items of each history, the best first, by a beam search.
+        """Return the most probable next items of each history, the best first, by beam search.
 
         Args:
-            data_loader: Yields what `TigerSeqDataset.get_collate_fn` makes, in order.
-            num_beams: How many ids the search holds at each code, and items it gives, named as in
-                `indices_json`. A search of fewer beams than there are items may miss some.
+            data_loader: A loader with the `collate_fn` of `TigerSeqDataset.get_collate_fn`, in
+                order.
+            num_beams: Number of beams, and of returned items, named as in `indices_json`. A search
+                with fewer beams than items may miss some.
 
         Raises:
             ValueError: `num_beams` is below 1.
@@ -160,14 +161,14 @@ class TigerTrainer(Trainer):
         exclude_seen: bool = False,
         num_beams: int | None = None,
     ) -> dict[str, float]:
-        """How high the targets are among what is recommended, each a mean over histories.
+        """Return ranking metrics of the targets in the recommendations, averaged over histories.
 
         See `SeqTrainer.evaluate_topk`; a target that the search does not find has no rank.
 
         Args:
-            data_loader: Yields what `TigerSeqDataset.get_collate_fn` makes.
+            data_loader: A loader with the `collate_fn` of `TigerSeqDataset.get_collate_fn`.
             topKs: The Ks.
-            exclude_seen: Whether the items of a history are left out of its ranking.
+            exclude_seen: Whether to exclude the items of a history from its ranking.
             num_beams: See `BeamSearch.hits`.
 
         Returns:
