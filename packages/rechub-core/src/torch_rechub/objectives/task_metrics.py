@@ -18,11 +18,12 @@ SCORES = {"classification": "auc", "regression": "mse"}
 
 
 class ByTask(str):
-    """The default of `earlystop_mode`: reads "max", as that of 0.9, and means the task's own."""
+    """The default of `earlystop_mode`: equals "max", as in 0.9, but stands for the task's direction."""
 
     __slots__ = ()
 
 
+# a subclass of str, so that an explicit "max" can be distinguished from the default
 BY_TASK = ByTask("max")
 
 
