@@ -18,7 +18,7 @@ SCORES = {"classification": "auc", "regression": "mse"}
 
 
 class ByTask(str):
-    """The default of `earlystop_mode`: equals "max", as in 0.9, but stands for the task's direction."""
+    """The default of `earlystop_mode`: equals "max", as in 0.9, but means the task's direction."""
 
     __slots__ = ()
 
