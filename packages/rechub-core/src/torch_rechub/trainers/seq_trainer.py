@@ -56,8 +56,7 @@ class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
             `monitor` is "val/accuracy" by default, and "val/loss" is steadier.
 
     Raises:
-        ValueError: `loss_type` or `reduction` has another value; in `fit`, `reduction` is not the
-            mean.
+        ValueError: `loss_type` or `reduction` is unknown, or in `fit` not a mean.
 
     Example:
         >>> import tempfile
