@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -716,34 +715,3 @@ def test_the_loop_and_its_tasks_stay_short(file, limit):
     assert len(inspect.getsource(module).splitlines()) <= limit
     trainers = [c for c in vars(module).values() if inspect.isclass(c) and issubclass(c, Trainer)]
     assert all(c is Trainer or c.__bases__[-1] is Trainer for c in trainers)
-
-
-# A loss that is no number
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_is_logged_or_ends_training_as_asked(
-    make_trainer, loaders, caplog, value
-):
-    def train(**options):
-        trainer = make_trainer(n_epoch=2, **options)
-        losses = trainer.losses
-
-        def scaled(batch):
-            loss = losses(batch)
-            return replace(loss, losses=loss.losses * (value if trainer.history else 1.0))
-
-        trainer.losses = scaled
-        trainer.fit(*loaders)
-        return trainer
-
-    trainer = train()
-    assert f"the mean training loss is {trainer.history[1]['train/loss']:g}: lower" in caplog.text
-    assert all(torch.isfinite(v).all() for v in trainer.model.state_dict().values())
-    with pytest.raises(FloatingPointError, match=r"the mean training loss is (nan|inf): lower the"):
-        train(on_nan="raise")
-
-
-def test_what_to_do_then_is_one_of_two(make_trainer):
-    with pytest.raises(ValueError, match="on_nan must be 'warn' or 'raise', got 'stop'"):
-        make_trainer(on_nan="stop")

@@ -67,7 +67,14 @@ class BinaryCrossEntropy(nn.Module):
         """Return the loss of probabilities."""
         y = self._smoothed(labels)
         if self.pos_weight is None:
-            return F.binary_cross_entropy(predictions, y, reduction=self.reduction)
+            try:
+                return F.binary_cross_entropy(predictions, y, reduction=self.reduction)
+            except RuntimeError:  # probabilities that are none
+                if not predictions.isnan().any():
+                    raise
+                return reduce_losses(
+                    predictions - y, self.reduction
+                )  # NaN: trainers name its cause
         log_p, log_q = log_probabilities(predictions)
         losses = -self.pos_weight * y * log_p - (1 - y) * log_q
         return reduce_losses(losses, self.reduction)

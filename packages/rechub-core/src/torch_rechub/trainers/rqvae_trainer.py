@@ -15,6 +15,7 @@ from ..metrics.monitor import Metric
 from ..models.generative.rqvae import RQVAEModel
 from ..training import trainer
 from ..training.checkpoints.weights import save_weights
+from ..training.finite import non_finite_weights
 from ..training.settings import Folder, Settings, TrainerOptions, known_options
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class Trainer(ExportsCodes, trainer.Trainer):
         if (epoch + 1) % self.eval_step and epoch + 1 < self.n_epoch:
             return {}
         rate = self.evaluate(val_dataloader)
-        if rate < self._lowest("val/collision_rate"):
+        if rate < self._lowest("val/collision_rate") and not non_finite_weights(self.model):
             save_weights(self.model.state_dict(), self.best.path.with_name(self.collision_file))
         return {"val/collision_rate": rate}
 

@@ -1,24 +1,31 @@
 """The mean losses of an epoch, accumulated on the device."""
 
-import logging
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-log = logging.getLogger("torch_rechub")
+from ..data.batch import Batch
+from .finite import REMEDY, describe_divergence, end_or_warn
+
+_WINDOW = 8  # batches between two looks at the losses on a GPU, as each waits for the device
 
 
 class MeanLosses:
     """Accumulates the losses of batches on the device, and synchronizes only when they are read.
 
+    The first loss that is NaN or infinite is reported, with the parameters that are not finite and
+    the columns of its batch that are not, or are very large. On a CPU it is found before the step
+    that would use its gradients, on a GPU a few batches later.
+
     Args:
         n: Number of losses of a batch.
         device: Device of the losses.
         log_interval: Number of batches between two updates of the progress bar.
-        on_nan: "warn" or "raise" if a mean is not finite.
+        on_nan: "raise" or "warn" if a loss is not finite.
+        model: The model being trained, whose parameters are reported.
 
     Example:
         >>> mean = MeanLosses(1, torch.device("cpu"))
@@ -29,20 +36,34 @@ class MeanLosses:
     """
 
     def __init__(
-        self, n: int, device: torch.device, log_interval: int = 10, on_nan: str = "warn"
+        self,
+        n: int,
+        device: torch.device,
+        log_interval: int = 10,
+        on_nan: str = "warn",
+        model: nn.Module | None = None,
     ) -> None:
         self.total, self.log_interval = torch.zeros(n, device=device), log_interval
-        self.on_nan = on_nan
+        self.on_nan, self.model = on_nan, model
         self.count: int | Tensor = 0
         self.batches = 0
+        self._window = 1 if device.type == "cpu" else _WINDOW
+        self._recent: list[tuple[int, Tensor, Batch | None]] = []  # since the last look
+        self._diverged = False
 
-    def add(self, losses: Sequence[Tensor], count: int | Tensor) -> None:
+    def add(
+        self, losses: Sequence[Tensor], count: int | Tensor, batch: Batch | None = None
+    ) -> None:
         """Add the losses of a batch; those after the n-th do not count.
 
         Args:
             losses: Scalars.
             count: The number of examples, or the sum of their weights, that each is the mean of;
                 or as many for each loss, (n,).
+            batch: The batch, to name its columns if a loss is not finite.
+
+        Raises:
+            FloatingPointError: A loss is not finite, and that is to be raised.
         """
         self.batches += 1
         if isinstance(count, int) and count == 0:
@@ -52,6 +73,24 @@ class MeanLosses:
             found = torch.where(count > 0, found, torch.zeros_like(found))
         self.total += found * count
         self.count = self.count + count
+        if not self._diverged:
+            self._recent.append((self.batches - 1, found, batch))
+            if len(self._recent) >= self._window:
+                self._look()
+
+    def _look(self) -> None:
+        """Report the first of the recent batches whose loss is not finite, if there is one."""
+        recent, self._recent = self._recent, []
+        if not recent or math.isfinite(self.total.sum().item()):
+            return
+        self._diverged = True
+        wrong = [one for one in recent if not one[1].isfinite().all()]
+        number, found, batch = wrong[0] if wrong else recent[-1]  # or the sum alone is too large
+        problem = f"the training loss is {', '.join(f'{v:g}' for v in found.tolist())}"
+        problem += f" in batch {number} of the epoch"
+        if self.model is not None:
+            problem += f" ({describe_divergence(self.model, batch)})"
+        end_or_warn(f"{problem}: {REMEDY}", self.on_nan)
 
     def show(self, bar: Any) -> None:
         """Show the mean so far in the progress bar, every `log_interval` batches."""
@@ -64,7 +103,7 @@ class MeanLosses:
 
         Raises:
             ValueError: There were no examples.
-            FloatingPointError: A mean is not finite and `on_nan` is "raise".
+            FloatingPointError: A loss is not finite, and `on_nan` is "raise".
         """
         totals, counts = self._sums()
         if not any(counts):
@@ -77,16 +116,8 @@ class MeanLosses:
                 f"train_dataloader yielded no label of task {counts.index(0)}: leave the task out, "
                 "or give some rows a label of it"
             )
-        means = [total / count for total, count in zip(totals, counts, strict=True)]
-        if not all(map(math.isfinite, means)):
-            problem = (
-                f"the mean training loss is {', '.join(f'{mean:g}' for mean in means)}: lower the "
-                "learning rate, set max_grad_norm, or look for such values in the inputs"
-            )
-            if self.on_nan == "raise":
-                raise FloatingPointError(problem)
-            log.warning("%s.", problem)
-        return means
+        self._look()
+        return [total / count for total, count in zip(totals, counts, strict=True)]
 
     def _sums(self) -> tuple[list[float], list[float]]:
         """The total of each loss, and the count of each."""

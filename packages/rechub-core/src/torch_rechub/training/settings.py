@@ -55,8 +55,10 @@ class TrainerOptions(TypedDict, total=False):
         eval_batch_size: Rows a batch in evaluation and prediction of rows; None, the default, takes
             at least 4096 where the loader is one of `torch_rechub`'s, as its results do not depend
             on it, and 256 where they do and data come without a loader.
-        on_nan: Whether to "warn", the default, or to "raise" FloatingPointError after an epoch of
-            which the mean loss is NaN or infinite.
+        on_nan: Whether to "raise", the default, or to "warn" when the training loss, or weights to
+            be saved, are NaN or infinite. The FloatingPointError, or the warning, names the
+            parameters and the columns of the batch that are not finite, and the largest columns.
+            Such weights are saved in neither case.
         record: Additional records for the loggers: a `Recording`.
         prefetch: Whether to copy the next batch to a GPU, from pinned memory, during a step.
     """
@@ -99,7 +101,7 @@ class LossOptions(TrainerOptions, total=False):
 _CHOICES: dict[str, tuple[str | bool | None, ...]] = {
     "compile": (False, True),
     "mixed_precision": (None, "bf16"),
-    "on_nan": ("warn", "raise"),
+    "on_nan": ("raise", "warn"),
     "prefetch": (False, True),
     "progress": (None, False, True),
     "scheduler_step": ("epoch", "batch"),
@@ -133,7 +135,7 @@ class Settings:
     accumulate: int = 1
     max_grad_norm: float | None = None
     mixed_precision: str | None = None
-    on_nan: str = "warn"
+    on_nan: str = "raise"
     compile: bool = False
     eval_batch_size: int | None = None
     prefetch: bool = False

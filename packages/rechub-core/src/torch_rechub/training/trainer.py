@@ -62,7 +62,7 @@ class Trainer(Task, ExportsRows):
         self.n_epoch, self.model_path = settings.n_epoch, settings.model_path
         patience, min_delta = settings.earlystop_patience, settings.min_delta
         stopper = EarlyStopper(patience, self.direction(), min_delta=min_delta)
-        self.best = BestWeights(self.model, stopper)
+        self.best = BestWeights(self.model, stopper, settings.on_nan)
         self.history: list[dict[str, float]] = []
         self.test_metrics: dict[str, float] = {}
         self.stateful: dict[str, Any] = {}
@@ -169,7 +169,7 @@ class Trainer(Task, ExportsRows):
         check_moments(self.model, self.optimizer)
         state = TrainingState(
             self.model, self.optimizer, self.scheduler, self.early_stopper, self.steps,
-            self.stateful, self.loss_names, path.with_suffix(".checkpoint"),
+            self.stateful, self.loss_names, path.with_suffix(".checkpoint"), self.settings.on_nan,
         )  # fmt: skip
         self.history, over = state.restore() if resume else ([], False)
         started = (self.history, self.steps.count, self.loss_names, resume)
@@ -194,14 +194,15 @@ class Trainer(Task, ExportsRows):
     def _train_epoch(self, data_loader: Any, title: str, log_interval: int = 10) -> list[float]:
         self.model.train()
         self.steps.reset()
-        mean = MeanLosses(len(self.loss_names), self.device, log_interval, self.settings.on_nan)
+        on_nan, n = self.settings.on_nan, len(self.loss_names)
+        mean = MeanLosses(n, self.device, log_interval, on_nan, self.model)
         bar = self.batches.bar(data_loader, title)
         for batch in self.batches(data_loader, bar, training=True):
             with self.steps.precision():
                 loss = self.losses(batch)
             scalars = loss.scalars()
+            mean.add(scalars, loss.count, batch)  # first, as no step may follow a loss of NaN
             self.steps(partial(self.backward, scalars, loss.auxiliary), scalars)
-            mean.add(scalars, loss.count)
             mean.show(bar)
         self.steps.finish()
         return mean.read()

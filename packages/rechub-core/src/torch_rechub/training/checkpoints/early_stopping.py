@@ -60,6 +60,11 @@ class EarlyStopper:
         self.trial_counter = 0
         self.improved = False
 
+    def is_better(self, val_auc: float) -> bool:
+        """Whether a score is an improvement on the best one so far; NaN never is."""
+        gain = val_auc - self.best_auc if self.mode == "max" else self.best_auc - val_auc
+        return bool(gain > self.min_delta)
+
     def stop_training(self, val_auc: float, weights: dict[str, Any]) -> bool:
         """Update with the score of an epoch.
 
@@ -70,8 +75,7 @@ class EarlyStopper:
         Returns:
             Whether to stop now.
         """
-        gain = val_auc - self.best_auc if self.mode == "max" else self.best_auc - val_auc
-        self.improved = bool(gain > self.min_delta)
+        self.improved = self.is_better(val_auc)
         if self.improved:
             self.best_auc = val_auc
             self.best_weights = {name: _copy_to_cpu(value) for name, value in weights.items()}

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ..._files import CheckpointError
+from ..finite import end_or_warn, nan_moments, non_finite_weights, not_saved
 from ..steps import Steps
 from .early_stopping import EarlyStopper
 from .form import REMEDY as _REMEDY
@@ -37,6 +38,8 @@ class TrainingState:
         parts: The stateful parts of the task, by name.
         loss_names: The names of the recorded losses.
         path: The file of the checkpoint.
+        on_nan: Whether to "raise" or to "warn" where the state is not finite; it is written in
+            neither case.
     """
 
     def __init__(
@@ -49,10 +52,11 @@ class TrainingState:
         parts: Mapping[str, Any],
         loss_names: Sequence[str],
         path: Path,
+        on_nan: str = "raise",
     ) -> None:
         self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
         self.early_stopper, self.steps, self.parts = early_stopper, steps, parts
-        self.loss_names, self.path = loss_names, path
+        self.loss_names, self.path, self.on_nan = loss_names, path, on_nan
         self._classes = classes_of(optimizer, scheduler)
 
     def write(self, history: Sequence[Mapping[str, float]], over: bool) -> None:
@@ -61,7 +65,14 @@ class TrainingState:
         Args:
             history: A row for each epoch.
             over: Whether training stopped early and is complete.
+
+        Raises:
+            FloatingPointError: Weights or moments are not finite, and `on_nan` is "raise".
         """
+        wrong = non_finite_weights(self.model) or nan_moments(self.model, self.optimizer)
+        if wrong:
+            end_or_warn(not_saved("the checkpoint is", wrong), self.on_nan)
+            return
         stopper = self.early_stopper
         state: dict[str, Any] = {
             "format": _FORMAT,
