@@ -140,7 +140,12 @@ def test_the_files_hold_the_weights_of_the_best_epochs(make, loader, tmp_path, s
 
 def test_a_loss_of_nan_is_never_the_best(make, loader, tmp_path):
     schedule = {"lr_lambda": lambda epoch: 1.0 if epoch == 0 else 1e30}
-    trainer = make(n_epoch=4, scheduler_fn=lr_scheduler.LambdaLR, scheduler_params=schedule)
+    trainer = make(
+        n_epoch=4,
+        scheduler_fn=lr_scheduler.LambdaLR,
+        scheduler_params=schedule,
+        on_nan="warn",
+    )
     best_loss, _ = trainer.fit(loader)
     losses = [row["train/loss"] for row in trainer.history]
     assert best_loss == losses[0]
