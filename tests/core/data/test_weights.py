@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from torch_rechub.data.loader import DataGenerator, TableLoader
 from torch_rechub.data.table import PredictDataset, TorchDataset
-from torch_rechub.data.weights import check_table_weights, check_weights
+from torch_rechub.data.table_weights import check_table_weights
+from torch_rechub.data.weights import check_weights
 
 X, Y = {"user": np.arange(4), "w": np.array([1.0, 0.0, 2.5, 1.0])}, np.array([0, 1, 1, 0])
 
@@ -22,17 +23,21 @@ def test_weights_are_numbers_of_at_least_0(dtype):
     check_weights(torch.tensor([]), 0)
 
 
-@pytest.mark.parametrize(("value", "text"), [(-0.5, "-0.5"), (math.nan, "nan"), (math.inf, "inf"),
-                                             (-math.inf, "-inf"), (1e31, "1e[+]31")])  # fmt: skip
-def test_other_weights_are_named_with_their_number_and_the_first_row(value, text):
-    with pytest.raises(
-        ValueError, match=f"w must be .* 2 of 4 are not; the first is {text} in row 1"
-    ):
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (-0.5, "2 other values, first -0.5 in row 1"),
+        (1e31, r"2 other values, first 1e\+31 in row 1"),
+        (math.nan, r"2 missing values \(NaN\), first in row 1"),
+        (math.inf, "2 infinite values, first in row 1"),
+        (-math.inf, "2 infinite values, first in row 1"),
+    ],
+)
+def test_other_weights_are_named_with_their_number_and_the_first_row(value, problem):
+    with pytest.raises(ValueError, match=rf"w must be numbers from 0 to .*, but has {problem}"):
         check_weights(torch.tensor([1, value, 0, value]), 4, "w")
-    with pytest.raises(
-        ValueError, match=f"weights must .* 1 of 4 is not; the first is {text} in row"
-    ):
-        TorchDataset(X, Y, weights=[1, 0, 0, value])
+    with pytest.raises(ValueError, match=rf"weights must be numbers .* has {problem}: correct"):
+        TorchDataset(X, Y, weights=[1, value, value, 0])
 
 
 @pytest.mark.parametrize("shape", [(3,), (4, 2), (2, 4), ()])
@@ -45,7 +50,7 @@ def test_weights_that_are_no_numbers_are_refused():
     for values in (["a", "b", "c", "d"], np.array(["1"] * 4)):
         with pytest.raises(TypeError, match="weights"):
             TorchDataset(X, Y, weights=values)
-    with pytest.raises(ValueError, match=r"weights must be .* first is nan in row 1: correct"):
+    with pytest.raises(ValueError, match=r"weights .* 1 missing value \(NaN\), first in row 1"):
         TorchDataset(X, Y, weights=[1, None, 1, 1])
     with pytest.raises(
         TypeError, match="weights must be a tensor of one number a row, but is list"
@@ -93,7 +98,7 @@ def test_weights_of_a_table_are_checked_where_they_are():
         check_table_weights(DataLoader(TensorDataset(x, y, w)), None)
     with pytest.raises(ValueError, match=r"weight_column='user' must be .* in row 3"):
         check_table_weights(TableLoader(PredictDataset({"user": [0, 1, 1, -1]}), 2), "user")
-    with pytest.raises(TypeError, match="weight_column='w' must be a tensor of one number a row"):
+    with pytest.raises(TypeError, match="column 'w' holds text, not numbers"):
         check_table_weights(DataLoader(PredictDataset({"w": ["a", "b"]})), "w")
 
 

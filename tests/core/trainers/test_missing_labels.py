@@ -203,9 +203,9 @@ def test_missing_labels_are_counted_and_recorded(tmp_path, caplog, fake_logger):
     train, val, _ = DataGenerator(columns(), labels()).generate_dataloader(columns(), labels())
     with caplog.at_level(logging.INFO, "torch_rechub"):
         trainer.fit(train, val)
-    for name in ("train_dataloader", "val_dataloader"):
-        assert f"{name}: task 0: 8 of 24 labels are missing." in caplog.messages
-        assert f"{name}: task 1: 6 of 24 labels are missing." in caplog.messages
+    for name in ("Training data", "Validation or test data"):
+        assert f"{name}, task 0: 8 of 24 labels are missing." in caplog.messages
+        assert f"{name}, task 1: 6 of 24 labels are missing." in caplog.messages
     assert trainer.hyperparams()["missing_labels"] == [8, 6]
     whole = trainer_of(tmp_path)
     whole.fit([part(labels(), slice(8, 18))])
@@ -222,6 +222,17 @@ def test_a_row_without_any_label_is_refused(tmp_path):
         with pytest.raises(ValueError, match=message):
             trainer.fit(data)
         assert not trainer.history
+
+
+def test_a_task_without_labels_to_validate_on_has_no_score(tmp_path):
+    y = labels()
+    y[:, 0] = NAN
+    y[:, 1] = 1.0
+    train, val, _ = DataGenerator(columns(), labels()).generate_dataloader(columns(), y)
+    trainer = trainer_of(tmp_path, earlystop_taskid=1)
+    trainer.fit(train, val)
+    assert math.isnan(trainer.history[0]["val/task_0_score"])
+    assert math.isfinite(trainer.history[0]["val/task_1_score"])
 
 
 def test_a_task_without_any_label_is_refused(tmp_path):

@@ -157,7 +157,7 @@ def test_a_table_is_checked_before_the_first_step(tmp_path):
     (tmp_path / "model.pth").write_text("as it was")
     train, _, _ = DataGenerator(x, labels()).generate_dataloader(batch_size=4)
     with pytest.raises(
-        ValueError, match=f"weight_column='w' must .* {N} of {N} are not.* in row 0"
+        ValueError, match=f"weight_column='w' must .* {N} other values, first -1 in row 0"
     ):
         CTR.trainer(CTR.model(), weight_column="w", model_path=tmp_path).fit(train)
     train, _, _ = DataGenerator(columns(), labels(), weights=x["w"] * 0).generate_dataloader()

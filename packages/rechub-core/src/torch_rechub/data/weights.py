@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Subset, TensorDataset
+
+from ..basic.layers.values import describe_missing, extremes, find, plural
 
 # a limit with which sums of weights and weighted losses are finite in single precision
 LARGEST = 1e30
@@ -28,7 +29,7 @@ def check_weights(weights: Any, rows: int, name: str = "weights") -> None:
     Example:
         >>> check_weights(torch.tensor([1.0, -2.0, 0.0]), 3)
         Traceback (most recent call last):
-        ValueError: weights must be numbers from 0 to 1e+30, but 1 of 3 is not; the first is -2 ...
+        ValueError: weights must be numbers from 0 to 1e+30, but has 1 other value, first -2 in ...
     """
     if not isinstance(weights, Tensor) or weights.is_complex():
         kind = weights.dtype if isinstance(weights, Tensor) else type(weights).__name__
@@ -38,63 +39,18 @@ def check_weights(weights: Any, rows: int, name: str = "weights") -> None:
             f"{name} must hold one number a row, {rows} of them, but has the shape "
             f"{tuple(weights.shape)}"
         )
-    if rows == 0:
+    low, high = extremes(weights)
+    if low >= 0 and high <= LARGEST:  # neither is so if one is NaN
         return
-    low, high = torch.aminmax(weights)
-    if low >= 0 and high <= LARGEST:  # both are False if a weight is NaN
-        return
-    wrong = ~((weights >= 0) & (weights <= LARGEST)).reshape(-1)
-    row, n = int(wrong.nonzero()[0]), int(wrong.sum())
-    value = float(weights.reshape(-1)[row])
-    are = "is" if n == 1 else "are"
+    problem = describe_missing(weights)
+    if problem is None:
+        wrong = find(weights, lambda block: (block < 0) | (block > LARGEST))
+        assert wrong is not None
+        problem = f"{plural(wrong.count, 'other value')}, first {wrong.value:g} in row {wrong.row}"
     raise ValueError(
-        f"{name} must be numbers from 0 to {LARGEST:g}, but {n} of {rows} {are} not; the first is "
-        f"{value:g} in row {row}: correct them, or give such rows the weight 0, by which they do "
-        "not count"
+        f"{name} must be numbers from 0 to {LARGEST:g}, but has {problem}: correct them, or "
+        "set them to 0, by which those rows do not count"
     )
-
-
-def check_table_weights(loader: Any, column: str | None) -> bool:
-    """Check the weights of a whole table before training, if it is in memory.
-
-    Args:
-        loader: The loader of the table.
-        column: The column of the weights; None means those of the data set.
-
-    Returns:
-        Whether the table is in memory and has weights.
-
-    Raises:
-        KeyError: The column is missing.
-        TypeError: The column is not numeric.
-        ValueError: A weight is invalid, all are 0, or weights are given twice.
-    """
-    dataset: Any = getattr(loader, "dataset", None)
-    rows: Any = None
-    if isinstance(dataset, Subset):
-        dataset, rows = dataset.dataset, torch.as_tensor(dataset.indices)
-    weights, name = _of_dataset(dataset, column)
-    if weights is None:
-        return False
-    check_weights(weights, len(dataset), name)
-    weights = weights if rows is None else weights[rows]
-    if len(weights) and not weights.any():
-        raise ValueError(
-            f"{name} is 0 in every row, so that no row counts: give the rows that are to count a "
-            "weight above 0"
-        )
-    return True
-
-
-def _of_dataset(dataset: Any, column: str | None) -> tuple[Any, str]:
-    """Return the weights of a data set in memory, or None, and their name."""
-    own = getattr(dataset, "weights", None)
-    if isinstance(dataset, TensorDataset) and len(dataset.tensors) == 3:
-        own = dataset.tensors[2]
-    x = getattr(dataset, "x", None)
-    if column is None or not isinstance(x, Mapping):
-        return own, "weights"
-    return taken_out(x, own, column)[1], f"weight_column={column!r}"
 
 
 def taken_out(

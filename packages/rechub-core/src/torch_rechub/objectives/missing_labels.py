@@ -36,34 +36,34 @@ def check_missing(y: Tensor) -> None:
         )
 
 
-def count_missing(y: Tensor, name: str) -> list[int]:
+def count_missing(y: Tensor, validation: bool = False) -> list[int]:
     """Count the missing labels (N, T) of each task in a table, and log the counts.
 
     Args:
         y: All labels.
-        name: The name of the data, for messages.
+        validation: Whether it is a table to validate or to test on.
 
     Returns:
         T numbers.
 
     Raises:
-        ValueError: A task has no label in any row.
+        ValueError: A task has no label in any row to train on.
 
     Example:
-        >>> count_missing(torch.tensor([[1.0, torch.nan], [0.0, 2.5]]), "train_dataloader")
+        >>> count_missing(torch.tensor([[1.0, torch.nan], [0.0, 2.5]]))
         [0, 1]
     """
     missing: list[int] = y.isnan().sum(dim=0).tolist()
+    data = "Validation or test data" if validation else "Training data"
     for task, n in enumerate(missing):
-        if n == len(y) > 0:
+        if n == len(y) > 0 and not validation:
             raise ValueError(
-                f"{name} has no label of task {task}: every value of y[:, {task}] is NaN. Leave "
-                "the task out of the model and of task_types, or give some rows a label of it"
+                f"train_dataloader has no label of task {task}: every value of y[:, {task}] is "
+                "NaN. Leave the task out of the model and of task_types, or give some rows a label"
             )
         if n:
-            log.info(
-                "%s: task %d: %s of %s labels are missing.", name, task, f"{n:,}", f"{len(y):,}"
-            )
+            share = f"{n:,} of {len(y):,}"
+            log.info("%s, task %d: %s labels are missing.", data, task, share)
     return missing
 
 

@@ -97,8 +97,7 @@ class Tasks:
 
     def count_missing(self, y: Tensor, validation: bool) -> dict[str, list[int]]:
         """The hyper-parameter `missing_labels`, (T,), of a table for training that lacks some."""
-        name = "val_dataloader" if validation else "train_dataloader"
-        missing = count_missing(self.columns(y), name)
+        missing = count_missing(self.columns(y), validation)
         return {"missing_labels": missing} if any(missing) and not validation else {}
 
     def predictor(self, model: nn.Module) -> Callable[[Any], Tensor]:

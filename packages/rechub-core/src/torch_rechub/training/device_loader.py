@@ -18,7 +18,8 @@ from ..data.as_loader import as_loader, refuse_without_batches
 from ..data.batch import Batch, map_tensors, to_device
 from ..data.loader import TableLoader
 from ..data.row_order import in_row_order, with_every_row
-from ..data.weights import check_table_weights, check_weights
+from ..data.table_weights import check_table_weights
+from ..data.weights import check_weights
 from .checks import check_not_empty, check_table, dense_check
 from .settings import Settings
 

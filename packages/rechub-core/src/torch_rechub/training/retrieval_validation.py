@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from ..metrics.computing import check_weighted
 from ..metrics.monitor import Metric, as_metrics
 from ..models.protocols import HasTowers
 from ..models.towers import one_tower
@@ -42,6 +43,11 @@ class ValidatesRetrieval(Task):
             self.measured = ("predictions", "hits", "lists")
             self.default_metrics = (*self.retrieval.default_metrics(), "auc")
         return super().choose_metrics()
+
+    def check_weights(self, validation: bool = False) -> None:
+        """Refuse metrics of scores that take no weights; rows have no part in those of retrieval."""
+        if validation:
+            check_weighted(metric for metric in self.metrics if metric.needs == "predictions")
 
     def validates(self, val_dataloader: Any) -> bool:
         """Whether there are data for validation.
