@@ -45,7 +45,7 @@ class ValidatesRetrieval(Task):
         return super().choose_metrics()
 
     def check_weights(self, validation: bool = False) -> None:
-        """Refuse metrics of scores that take no weights; rows have no part in those of retrieval."""
+        """Refuse metrics of scores that take no weights; those of retrieval are not of rows."""
         if validation:
             check_weighted(metric for metric in self.metrics if metric.needs == "predictions")
 
