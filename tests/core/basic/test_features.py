@@ -1,4 +1,4 @@
-"""Features: plain data with early, telling checks."""
+"""Features: plain data with early checks and clear messages."""
 
 import copy
 import dataclasses

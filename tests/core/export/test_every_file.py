@@ -68,7 +68,7 @@ def check_refused(file, x, name, size, refused_by_torch):
 
 @pytest.fixture
 def quiet(caplog, capfd):
-    """Asserts that nothing was said meanwhile: no warning, no record of a log, nothing printed."""
+    """Asserts that the block gives no output: no warning, no log record, nothing printed."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         caplog.set_level(logging.INFO)

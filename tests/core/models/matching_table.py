@@ -40,7 +40,7 @@ def bpr_mf():
 
 
 def light_gcn(**kwargs):
-    """Of a graph that says who likes what in `planted`; user 11 and the items 0, 17 to 19 lack."""
+    """The interactions of `planted` as a graph, without user 11 and the items 0, 17 to 19."""
     f = features()
     pairs = [(user, 4 * n + user % 4 + 1) for user in range(USERS - 1) for n in range(4)]
     return matching.LightGCN(f["user"], f["item"], f["neg"], tuple(zip(*pairs)), **kwargs)

@@ -1,4 +1,4 @@
-"""Self-attention over steps and over fields against its formula; what it must not see."""
+"""Self-attention over steps and over fields against its formula; masked steps have no effect."""
 
 import math
 

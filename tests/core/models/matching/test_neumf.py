@@ -1,4 +1,4 @@
-"""NeuMF against its formula, and what it says where a tower is asked of it."""
+"""NeuMF against its formula, and its error for the mode of a tower."""
 
 import pytest
 import torch
