@@ -87,7 +87,9 @@ def test_nothing_gives_no_batch():
     assert list(loader) == []
 
 
-@pytest.mark.parametrize("kind", [np.int64, np.array, torch.tensor], ids=str)
+@pytest.mark.parametrize(
+    "kind", [np.int64, np.array, torch.tensor], ids=["int64", "array", "tensor"]
+)
 def test_sizes_may_be_whole_numbers_of_any_type(kind):
     loader = TableLoader(TorchDataset(X, Y), kind(10), num_workers=kind(0))
     assert [len(y) for _, y in loader] == [10] * (N // 10) + [N % 10] * (N % 10 > 0)

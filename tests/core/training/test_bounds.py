@@ -93,7 +93,9 @@ def test_numbers_of_numpy_are_numbers(make):
 
 
 @EVERY
-@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.array, torch.tensor], ids=str)
+@pytest.mark.parametrize(
+    "kind", [np.int64, np.uint8, np.array, torch.tensor], ids=["int64", "uint8", "array", "tensor"]
+)
 def test_whole_numbers_of_any_type_become_ints(make, kind):
     options = {"n_epoch": 2, "accumulate": 3, "eval_batch_size": 50}
     trainer = make(**{name: kind(value) for name, value in options.items()})
