@@ -146,7 +146,9 @@ def test_settings_out_of_their_range(tmp_path, kwargs, message, monkeypatch):
 
 def test_bf16_computes_in_bf16_and_keeps_weights_in_float32(tmp_path):
     model, seen = Plain(), []
-    model.inner.mlp.register_forward_hook(lambda m, i, output: seen.append(output.dtype))
+    model.inner.mlp.register_forward_hook(
+        lambda m, i, output: seen.append(output.dtype) if m.training else None
+    )
     trainer = make(tmp_path, model, mixed_precision="bf16", n_epoch=4)
     fit(trainer, 60)
     assert set(seen) == {torch.bfloat16}

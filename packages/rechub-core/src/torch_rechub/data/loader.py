@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
 from .._bounds import check_number, refuse_none, whole_number
+from .group_batches import GroupIndices, groups_of, random_parts_of_groups
 from .table import PredictDataset, TorchDataset
 
 
@@ -53,6 +54,8 @@ class TableLoader(DataLoader[Any]):
         shuffle: Whether to shuffle in each epoch.
         num_workers: Number of worker processes; 0, in this process, is fastest for tables in
             memory.
+        group_column: The column of groups of which all rows are to be in one batch, see
+            `GroupIndices`; None makes batches of rows.
         **kwargs: Additional arguments of `DataLoader`, such as pin_memory.
 
     Raises:
@@ -71,6 +74,8 @@ class TableLoader(DataLoader[Any]):
         batch_size: int,
         shuffle: bool = False,
         num_workers: int = 0,
+        *,
+        group_column: str | None = None,
         **kwargs: Any,
     ) -> None:
         refuse_none(num_workers=num_workers)
@@ -81,8 +86,12 @@ class TableLoader(DataLoader[Any]):
             table = table.dataset
         if hasattr(table, "check_tensors"):
             table.check_tensors()
-        self.shuffle, self._options = shuffle, kwargs
-        batches = BatchIndices(n_rows, batch_size, shuffle)
+        self.shuffle, self._options = shuffle, {"group_column": group_column, **kwargs}
+        batches: BatchIndices | GroupIndices = (
+            BatchIndices(n_rows, batch_size, shuffle)
+            if group_column is None
+            else GroupIndices(groups_of(dataset, group_column), batch_size, shuffle)
+        )
         super().__init__(
             dataset,
             batch_size=None,  # the sampler yields batches, so rows are not collated
@@ -155,6 +164,7 @@ class DataGenerator:
         *,
         w_val: Any = None,
         w_test: Any = None,
+        group_column: str | None = None,
     ) -> tuple[TableLoader, TableLoader | None, TableLoader | None]:
         """Create loaders over a random split of the data, or over given tables.
 
@@ -169,6 +179,8 @@ class DataGenerator:
             num_workers: Number of worker processes; see `TableLoader`.
             w_val: Weights of the rows of `x_val`; None means equal weights.
             w_test: Weights of the rows of `x_test`.
+            group_column: The column of groups, such as users, whose rows a loss compares: a batch
+                of training holds whole groups, and a random split cuts between groups.
 
         Returns:
             (train, validation, test), with only the first shuffled; None for a loader without
@@ -189,7 +201,11 @@ class DataGenerator:
         if split_ratio is not None:
             if x_val is not None or x_test is not None:
                 raise ValueError("give split_ratio, or x_val and x_test, not both")
-            train, val, test = random_parts(self.dataset, split_ratio)
+            if group_column is None:
+                train, val, test = random_parts(self.dataset, split_ratio)
+            else:
+                check_two_shares(split_ratio)
+                train, val, test = random_parts_of_groups(self.dataset, split_ratio, group_column)
         else:
             for part, x, y in (("val", x_val, y_val), ("test", x_test, y_test)):
                 if (x is None) != (y is None):
@@ -200,7 +216,8 @@ class DataGenerator:
         def loader(part: Dataset[Any] | None) -> TableLoader | None:
             return None if part is None else TableLoader(part, batch_size, False, num_workers)
 
-        return TableLoader(train, batch_size, True, num_workers), loader(val), loader(test)
+        first = TableLoader(train, batch_size, True, num_workers, group_column=group_column)
+        return first, loader(val), loader(test)
 
 
 def check_shares(shares: Any) -> None:
@@ -230,18 +247,27 @@ def random_parts(dataset: Dataset[Any], ratio: Sequence[float]) -> list[Subset[A
     Raises:
         ValueError: The shares are impossible.
     """
-    check_shares(ratio)
-    if len(ratio) != 2 or sum(ratio) > 1 + 1e-9:
-        raise ValueError(
-            "split_ratio takes two shares, of training and validation, that leave the rest for "
-            f"testing, such as [0.7, 0.1]; got {ratio!r}"
-        )
+    check_two_shares(ratio)
     n_rows = len(dataset)  # type: ignore[arg-type]
     n_train, n_val = (int(n_rows * share) for share in ratio)
     order = torch.randperm(n_rows)
     sizes = [n_train, n_val, n_rows - n_train - n_val]
     # as a tensor, because a Subset then looks up the indices of a whole batch at once
     return [Subset(dataset, rows) for rows in order.split(sizes)]
+
+
+def check_two_shares(ratio: Sequence[float]) -> None:
+    """Refuse what are no shares of training and validation.
+
+    Raises:
+        ValueError: They are not two, or sum to more than 1.
+    """
+    check_shares(ratio)
+    if len(ratio) != 2 or sum(ratio) > 1 + 1e-9:
+        raise ValueError(
+            "split_ratio takes two shares, of training and validation, that leave the rest for "
+            f"testing, such as [0.7, 0.1]; got {ratio!r}"
+        )
 
 
 __all__ = [

@@ -25,6 +25,13 @@ class ExportsRows:
     model: nn.Module
     device: torch.device
 
+    def predictor(self, model: nn.Module) -> nn.Module:
+        """The module that returns the predictions of a model: mostly the model itself.
+
+        It is the logits, in place of their sigmoid, where numbers or orders were learned.
+        """
+        return model
+
     def export_onnx(
         self,
         output_path: FilePath,
@@ -37,8 +44,8 @@ class ExportsRows:
         verbose: bool = False,
         onnx_export_kwargs: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Export the model to ONNX; see `ONNXExporter.export`."""
-        return ONNXExporter(self.model, device or self.device).export(
+        """Export the predictions of the model to ONNX; see `ONNXExporter.export`."""
+        return ONNXExporter(self.predictor(self.model), device or self.device).export(
             output_path, None, dummy_input, batch_size, seq_length, opset_version, dynamic_batch,
             verbose, onnx_export_kwargs,
         )  # fmt: skip

@@ -78,8 +78,8 @@ def make_loss(
     Raises:
         TypeError: It is neither a name nor a module, or the class takes no such argument.
         UnknownChoiceError: No loss of these kinds has the name.
-        ValueError: There are arguments for a module, the kind is another, or an argument is out of
-            its range.
+        ValueError: There are arguments for a module, the kind or the reduction is another, or an
+            argument is out of its range.
 
     Example:
         >>> make_loss("focal", {"gamma": 1.5}, ["probability"], "binary_cross_entropy").gamma
@@ -98,14 +98,14 @@ def make_loss(
                 f"{owner} trains losses of {' or '.join(kinds)}, and {type(loss).__name__} is one "
                 f"of {kind_of(loss)}: give one of {_names(kinds)}"
             )
-        return loss
+        return _reduced(loss)
     name = default if loss is None else loss
     if not isinstance(name, str):
         raise TypeError(f"loss must be a name, such as {default!r}, or a module, got {name!r}")
     known = {n: make for kind in kinds for n, make in LOSSES[kind].items()}
     if name not in known:
         raise UnknownChoiceError(f"unknown loss {name!r} of {owner}; give one of {_names(kinds)}")
-    return _made(name, known[name], dict(params or {}))
+    return _reduced(_made(name, known[name], dict(params or {})))
 
 
 def kind_of(loss: nn.Module) -> str:
@@ -130,6 +130,16 @@ def _made(name: str, make: Callable[..., nn.Module], params: dict[str, Any]) -> 
         names = ", ".join(n for n in signature.parameters if n not in old)
         raise TypeError(f"loss_params of {name!r}: {error}; its arguments are {names}") from None
     return make(**params)
+
+
+def _reduced(loss: nn.Module) -> nn.Module:
+    """A loss that is one number a batch; another is for losses computed by hand."""
+    if getattr(loss, "reduction", "mean") == "none":
+        raise ValueError(
+            f"{type(loss).__name__} has reduction='none', and training takes the mean over rows: "
+            "leave the reduction out"
+        )
+    return loss
 
 
 def _names(kinds: Collection[str]) -> str:

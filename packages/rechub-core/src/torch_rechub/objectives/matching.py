@@ -19,6 +19,7 @@ from ..metrics.monitor import Metric
 from ..models.logits import logits_of
 from ..models.protocols import HasPairLoss, HasTemperature, ValidatesPairs
 from .log_q import LogQ
+from .row_kinds import refuse_outside
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,10 @@ class Objective:
     def reset(self) -> None:
         """Reset the state for a new training run."""
 
+    def check_output(self, batch: Batch) -> None:
+        """Refuse a model whose output for some rows is none of this objective."""
+        self.scored(self.model, batch)
+
     def state_dict(self) -> dict[str, Any]:
         """Return the state for checkpoints."""
         return {}
@@ -120,6 +125,12 @@ class PointWise(Objective):
         scores = widened(_one_a_row(self.call(batch.inputs), labels))
         y = labels.to(scores.dtype)
         return BatchLoss(weighted_loss(criterion, scores, y, batch.weights), batch.count)
+
+    def check_output(self, batch: Batch) -> None:
+        """Refuse a model of other than one probability a row."""
+        super().check_output(batch)
+        if self.logits is None and isinstance(self.criterion, OnLogits | nn.BCELoss):
+            refuse_outside(self.model(batch.inputs), self.model, self.criterion)
 
     def scored(self, model: nn.Module, batch: Batch) -> Scored:
         """Return labels and logits, if available, because probabilities may tie at 1."""

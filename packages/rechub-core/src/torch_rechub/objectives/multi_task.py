@@ -9,19 +9,25 @@ from torch import Tensor, nn
 from ..basic.layers import TaskPredictions
 from ..basic.layers.precision import widened
 from ..data.batch import Batch
-from ..data.labels import check_binary, check_present, warn_of_one_class
-from ..losses import BatchLoss, BinaryCrossEntropy
+from ..data.label_ranges import check_probabilities
+from ..data.labels import warn_of_one_class
+from ..losses import BatchLoss
 from ..losses.binary_cross_entropy import OnLogits
+from ..metrics.monitor import Metric
 from ..models.auxiliary import auxiliary_loss
 from ..models.logits import logits_of
 from ..models.protocols import ChecksLabels, HasTaskTypes
 from .balancing.strategies import balancing_of
 from .missing_labels import TaskLoss, check_missing, count_missing, labeled, task_losses
-
-LOSSES: dict[str, type[nn.Module]] = {
-    "classification": BinaryCrossEntropy,
-    "regression": nn.MSELoss,
-}
+from .row_kinds import check_loss_range, refuse_soft_labels
+from .task_outputs import (
+    TaskLink,
+    by_task,
+    check_outputs,
+    losses_of_tasks,
+    of_model,
+    predictor_of_tasks,
+)
 
 
 def check_task_types(task_types: Sequence[str], model: nn.Module) -> list[str]:
@@ -56,7 +62,7 @@ class Tasks:
         task_types: Sequence[str],
         adaptive_params: Mapping[str, Any] | None,
     ) -> None:
-        self.predictions_of = TaskPredictions(task_types)
+        self.predictions_of: nn.Module = TaskPredictions(task_types)
         self.model, self.types = model, check_task_types(task_types, model)
         self.n = len(self.types)
         self.method = (adaptive_params or {}).get("method")
@@ -66,43 +72,72 @@ class Tasks:
         # labels are checked before the move to the device, where checks would synchronize
         self.may_miss_labels = False
 
-    def hyperparams(self) -> dict[str, Any]:
-        """Return the hyper-parameters of the tasks to record."""
-        return {"task_types": self.types, "adaptive_method": self.method}
+    def hyperparams(self, decides: int) -> dict[str, Any]:
+        """Return the hyper-parameters of the tasks to record, with the monitored task."""
+        types = {"task_types": self.types, "adaptive_method": self.method}
+        return {**types, "earlystop_taskid": decides}
 
     def columns(self, y: Tensor, name: str = "y") -> Tensor:
         """Reshape labels or predictions to (N, T)."""
         return by_task(y, self.n, name)
 
-    def loss_functions(self) -> list[nn.Module]:
-        """Return the default loss of each task."""
-        return [LOSSES[kind]() for kind in self.types]
+    def loss_functions(
+        self, loss: Any, params: Any, device: torch.device | None = None
+    ) -> list[nn.Module]:
+        """Create the loss of each task, see `losses_of_tasks`, and the link of its predictions.
 
-    def check(self, y: Tensor, by_auc: int | None) -> None:
+        Raises:
+            ValueError: The number of losses is not that of the tasks, or the model lacks logits.
+        """
+        loss_fns = losses_of_tasks(self.types, loss, params)
+        self.predictions_of = TaskLink(self.types, loss_fns, self.model)
+        return [loss_fn.to(device) for loss_fn in loss_fns]
+
+    def check(
+        self,
+        y: Tensor,
+        loss_fns: Sequence[nn.Module],
+        metrics: Sequence[tuple[str, int, Metric]] = (),
+        monitor: str = "",
+    ) -> None:
         """Refuse labels that do not suit their task; the model checks them, too.
 
         Args:
             y: Labels (N, T).
-            by_auc: The task whose AUC is monitored, to warn of constant labels; None for other
-                monitored metrics.
+            loss_fns: The loss of each task.
+            metrics: The metrics of validation: (name, task, metric).
+            monitor: The monitored metric, to warn of constant labels.
         """
         y = self.columns(y)
         check_missing(y)
         self.may_miss_labels |= bool(y.isnan().any())
-        check_task_labels(y, self.types)
+        check_task_labels(y, self.types, loss_fns)
         if isinstance(self.model, ChecksLabels):
             self.model.check_labels(y)
-        if by_auc is not None:
-            warn_of_one_class(labeled(y[:, by_auc]))
+        for name, i, metric in metrics:
+            column = labeled(y[:, i])
+            if self.types[i] == "classification":
+                refuse_soft_labels(column, [metric])
+            if monitor == f"val/{name}" and metric.name == "auc":
+                warn_of_one_class(column)
 
     def count_missing(self, y: Tensor, validation: bool) -> dict[str, list[int]]:
         """The hyper-parameter `missing_labels`, (T,), of a table for training that lacks some."""
         missing = count_missing(self.columns(y), validation)
         return {"missing_labels": missing} if any(missing) and not validation else {}
 
-    def predictor(self, model: nn.Module) -> Callable[[Any], Tensor]:
+    def predictor(self, model: nn.Module) -> nn.Module:
+        """Return a module that maps x to the predictions (B, T) of a model."""
+        return predictor_of_tasks(model, self.predictions_of)
+
+    def predict(self, model: nn.Module) -> Callable[[Any], Tensor]:
         """Return a function from x to the predictions (B, T) of a model."""
-        return lambda x: widened(self.columns(model(x), "the model's output"))
+        call = self.predictor(model)
+        return lambda x: widened(of_model(call(x), self.n, model))
+
+    def check_model(self, batch: Batch, loss_fns: Sequence[nn.Module]) -> None:
+        """Refuse a model whose output does not suit the tasks."""
+        check_outputs(self.model, batch, self.types, loss_fns)
 
     def losses(self, outputs: Tensor, batch: Batch, loss_fns: Sequence[Any]) -> BatchLoss:
         """Return the loss of each task, and the model's auxiliary loss if it has one.
@@ -112,14 +147,14 @@ class Tasks:
             batch: The batch, with labels (B, T).
             loss_fns: The loss of each task, from (predictions, labels).
         """
-        outputs = widened(self.columns(outputs, "the model's output"))
+        outputs = widened(of_model(outputs, self.n, self.model))
         y = self.columns(batch.labeled()).to(outputs.dtype)
         predictions = self.predictions_of(outputs) if self.has_logits else outputs
         tasks = [
             TaskLoss(loss_fn, outputs[:, i], True)
-            if self.has_logits and kind == "classification" and isinstance(loss_fn, OnLogits)
+            if self.has_logits and isinstance(loss_fn, OnLogits)
             else TaskLoss(loss_fn, predictions[:, i], False)
-            for i, (kind, loss_fn) in enumerate(zip(self.types, loss_fns, strict=True))
+            for i, loss_fn in enumerate(loss_fns)
         ]
         if self.may_miss_labels:
             losses, count = task_losses(tasks, y, batch.weights, batch.count)
@@ -127,6 +162,12 @@ class Tasks:
             losses = [task(y[:, i], batch.weights) for i, task in enumerate(tasks)]
             count = batch.count
         return BatchLoss(losses, count, auxiliary_loss(self.model, batch, predictions, y))
+
+    def named_weights(self) -> dict[str, float]:
+        """Return the weights of the losses by their recorded names."""
+        found = self.weights()
+        weights = [] if found is None else found.tolist()
+        return {f"loss_weight/task_{i}": weight for i, weight in enumerate(weights)}
 
     def weights(self) -> Tensor | None:
         """Return the current weights of the losses, (T,); None without a balancing method."""
@@ -137,31 +178,16 @@ class Tasks:
         return weights
 
 
-def by_task(y: Tensor, n_task: int, name: str = "y") -> Tensor:
-    """Reshape labels or predictions to (N, T); those of a single task may be (N,).
-
-    Raises:
-        ValueError: There is not one column for each task.
-    """
-    columns = y.reshape(-1, 1) if y.dim() == 1 and n_task == 1 else y
-    if columns.dim() != 2 or columns.shape[1] != n_task:
-        raise ValueError(
-            f"{name} must have a column for each of the {n_task} tasks, shape (N, {n_task}), but "
-            f"has shape {tuple(y.shape)}"
-        )
-    return columns
-
-
-def check_task_labels(y: Tensor, task_types: Sequence[str]) -> None:
-    """Refuse labels (N, T) of classifications other than 0 and 1, and infinite labels.
+def check_task_labels(y: Tensor, task_types: Sequence[str], loss_fns: Sequence[nn.Module]) -> None:
+    """Refuse labels (N, T) outside [0, 1] of classifications, or outside the range of a loss.
 
     Raises:
         ValueError: A label is invalid; the message names the column.
     """
-    # missing labels are replaced by a valid one for the check
-    present = y.masked_fill(y.isnan(), 0)
-    for i, (column, task_type) in enumerate(zip(present.unbind(dim=1), task_types, strict=True)):
+    present = y.masked_fill(y.isnan(), 0)  # missing labels are replaced by a valid one
+    columns = zip(present.unbind(dim=1), task_types, loss_fns, strict=True)
+    for i, (column, task_type, loss_fn) in enumerate(columns):
         if task_type == "classification":
-            check_binary(column, f"y[:, {i}]")
+            check_probabilities(column, f"y[:, {i}]")
         else:
-            check_present(column, f"y[:, {i}]")
+            check_loss_range(column, loss_fn, f"y[:, {i}]")

@@ -1,7 +1,7 @@
 """The metrics of the tasks of a multi-task model, and the monitored one."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._bounds import check_whole
-from ..metrics.computing import of_predictions
-from ..metrics.monitor import Direction, Metric, as_metrics, metric_named, metric_of_function
+from ..metrics.computing import check_needs, of_predictions
+from ..metrics.monitor import Direction, Metric, Needs, as_metrics, metric_named, metric_of_function
 
 log = logging.getLogger("torch_rechub")
 
@@ -42,6 +42,12 @@ class RowsOfTasks:
     predictions: NDArray[Any]
     groups: NDArray[Any] | None = None
     weights: NDArray[Any] | None = None
+
+    @classmethod
+    def of(cls, found: Sequence[Any], n_task: int) -> "RowsOfTasks":
+        """Create it from labels, predictions, groups and weights, empty ones included."""
+        labels, predictions, groups, weights = found
+        return cls(labels.reshape(-1, n_task), predictions.reshape(-1, n_task), groups, weights)
 
     def measured(self, metric: Metric, task: int) -> float:
         """Compute a metric of a task over its labeled rows."""
@@ -79,11 +85,23 @@ class TaskMetrics:
         self.of_tasks: dict[str, tuple[int, Metric]] = {}
         self._default = True
 
-    def choose(self, given: Sequence[Any] | None) -> list[Metric]:
-        """Set the metrics, see `metrics_of_tasks`, and return those of all tasks."""
+    def choose(
+        self, given: Sequence[Any] | None, available: Collection[Needs]
+    ) -> tuple[Metric, ...]:
+        """Set the metrics, see `metrics_of_tasks`, and return those of all tasks.
+
+        Raises:
+            ValueError: A metric cannot be computed from the available data.
+        """
         self._default = given is None
         self.of_tasks = metrics_of_tasks(given, self.types)
-        return [metric for _, metric in self.of_tasks.values()]
+        metrics = tuple(metric for _, metric in self.of_tasks.values())
+        check_needs(metrics, available, "MTLTrainer")
+        return metrics
+
+    def with_tasks(self, named: Mapping[str, Metric]) -> list[tuple[str, int, Metric]]:
+        """Return metrics as (name, task, metric)."""
+        return [(name, self.of_tasks[name][0], metric) for name, metric in named.items()]
 
     def named(self, functions: Sequence[Callable[[Any, Any], float]]) -> dict[str, Metric]:
         """Return the metrics by name, with the functions of `evaluate_fns` by default."""

@@ -9,17 +9,15 @@ from torch import Tensor, nn
 
 from ..basic.layers.precision import widened
 from ..data.batch import Batch
-from ..data.labels import check_binary, warn_of_one_class
-from ..losses import BatchLoss, BinaryCrossEntropy
-from ..losses.binary_cross_entropy import OnLogits
-from ..losses.weighted import weighted_loss
+from ..losses import BatchLoss
+from ..losses.names import kind_of, make_loss
 from ..metrics.computing import of_predictions
-from ..metrics.monitor import Needs
-from ..models.auxiliary import auxiliary_loss
-from ..models.logits import logits_of
+from ..metrics.monitor import Metric, Needs
+from ..objectives.row_kinds import KINDS, row_objective
 from ..training.evaluation import Predictions
 from ..training.monitoring import EvaluateFn
-from ..training.settings import Folder, Settings, TrainerOptions, known_options
+from ..training.reporting.hyperparams import describe_loss
+from ..training.settings import Folder, LossOptions, Settings, known_options
 from ..training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -27,11 +25,13 @@ if TYPE_CHECKING:
 
 
 class CTRTrainer(Trainer):
-    """Trains a ranking model on labels 0 and 1 with binary cross-entropy; validates by AUC.
+    """Trains a ranking model: by default with binary cross-entropy, validated by AUC.
 
-    Where the model has a method `logits`, the loss is computed from its logits, which neither
-    saturates nor loses gradients; otherwise, or after `criterion` was replaced, from the
-    probabilities that `forward` returns. Recorded each epoch: train/loss, learning_rate, val/auc.
+    Another `loss` trains it to predict a number, classes, or an order within groups; the metrics
+    and the predictions are then those of its kind (`losses.names`). Where the model has a method
+    `logits`, the loss is computed from its logits, which neither saturates nor loses gradients;
+    otherwise, or after `criterion` was replaced by a loss of probabilities alone, from what
+    `forward` returns. Recorded each epoch: train/loss, learning_rate, val/auc.
 
     Args:
         model: A model from a dict of tensors to probabilities (B,).
@@ -49,7 +49,11 @@ class CTRTrainer(Trainer):
         loss_mode: False if the model returns (prediction, auxiliary loss).
         model_path: Folder of `model.pth`, the weights of the best epoch; created if needed.
         model_logger: A logger, or a list of loggers; None records nothing.
-        options: See `TrainerOptions`.
+        options: See `TrainerOptions`, and `LossOptions` for the loss.
+
+    Raises:
+        ValueError: An argument is out of its range, a metric does not fit the loss, or the loss
+            takes logits and the model has none.
 
     Example:
         >>> import tempfile
@@ -90,7 +94,7 @@ class CTRTrainer(Trainer):
         loss_mode: bool = True,
         model_path: Folder = "./",
         model_logger: Any = None,
-        **options: "Unpack[TrainerOptions]",
+        **options: "Unpack[LossOptions]",
     ) -> None:
         settings = Settings(
             optimizer_fn=optimizer_fn, optimizer_params=optimizer_params,
@@ -98,39 +102,47 @@ class CTRTrainer(Trainer):
             regularization_params=regularization_params, n_epoch=n_epoch,
             earlystop_patience=earlystop_patience, device=device, gpus=gpus,
             model_path=model_path, model_logger=model_logger,
-            **known_options("CTRTrainer", options),
+            **known_options("CTRTrainer", options, LossOptions),
         )  # fmt: skip
+        arguments = (settings.loss, settings.loss_params, KINDS, "binary_cross_entropy")
+        self.criterion = make_loss(*arguments, owner="CTRTrainer")
+        self.objective = row_objective(model, self.criterion, loss_mode)
+        self.trained_groups, self.nothing_to_learn = self.objective.groups(settings.group_column)
         super().__init__(model, settings)
+        self.criterion.to(self.device)
+        self.objective.spread(settings.parallel)
         self.loss_mode = loss_mode
-        self.recorded = {"loss_mode": loss_mode}
-        self.criterion: nn.Module = BinaryCrossEntropy()
-        self._probabilities = settings.parallel(self.model)
-        logits = logits_of(model)
-        self._logits = None if logits is None else settings.parallel(logits)
+        self.recorded = {"loss_mode": loss_mode, **describe_loss(settings, self.criterion)}
 
     def losses(self, batch: Batch) -> BatchLoss:
-        """Binary cross-entropy of a batch, and the model's auxiliary loss where it has one."""
-        x, y, criterion = batch.inputs, batch.labeled().reshape(-1), self.criterion
-        on_logits = self._logits is not None and isinstance(criterion, OnLogits)
-        output = (self._logits if on_logits else self._probabilities)(x)  # type: ignore[misc]
-        prediction, auxiliary = (output, 0.0) if self.loss_mode else output
-        prediction = widened(prediction.reshape(-1))
-        y = y.to(prediction.dtype)
-        loss = weighted_loss(criterion, prediction, y, batch.weights, on_logits)
-        auxiliary = auxiliary + auxiliary_loss(self.model, batch, prediction, y)
-        return BatchLoss(loss + auxiliary, batch.count)
+        """Return the loss of a batch, and the model's auxiliary loss if it has one."""
+        return self.objective.loss(batch, self.criterion)
+
+    def choose_metrics(self) -> tuple[Metric, ...]:
+        """Return the given metrics; by default those of the kind of the loss."""
+        self.default_metrics = self.objective.default_metrics
+        self.own_metrics = self.objective.own_metrics
+        return self.objective.check_metrics(super().choose_metrics())
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
-        """Refuse labels other than 0 and 1; warn of constant validation labels."""
-        check_binary(y)
-        if validation and self.monitor == "val/auc":
-            warn_of_one_class(y)
+        """Refuse labels that the loss, or a metric of validation, is not defined on."""
+        if validation and self.settings.metrics is None:
+            self.metrics = self.objective.defined_on(y, self.metrics)
+        self.objective.check_labels(y, self.metrics if validation else (), self.monitor)
+
+    def check_model(self, batch: Batch) -> None:
+        """Refuse a model whose output does not suit the loss."""
+        self.objective.check_output(batch.inputs, batch.rows)
+
+    def predictor(self, model: nn.Module) -> nn.Module:
+        """Return a module that maps x to the predictions of a model."""
+        return self.objective.predictor(model)
 
     def measure(self, model: nn.Module, data_loader: Iterable[Any]) -> dict[str, float]:
         """Return the metrics of a model over (x, y), by name.
 
         Raises:
-            ValueError: There are no labels, or others than 0 and 1.
+            ValueError: There are no labels, or others than the metrics are defined on.
         """
         if len(self.metrics) == 1:
             return {self.metrics[0].name: self.evaluate(model, data_loader)}
@@ -143,35 +155,34 @@ class CTRTrainer(Trainer):
         NaN, with a warning, if it is undefined, as AUC is where only one class occurs.
 
         Raises:
-            ValueError: There are no labels, or others than 0 and 1.
+            ValueError: There are no labels, or others than the metrics are defined on.
         """
         first = self.metrics[:1]
         group_column = self.settings.group_column if first[0].needs != "predictions" else None
         found = self._predictions(model, data_loader, group_column)
         return of_predictions(first, *found.as_numpy())[first[0].name]
 
-    def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[float]:
-        """Return the probability of each row of x or (x, y); y is ignored."""
-        found = self.evaluation.predictions(model, data_loader, self._predictor(model))
-        probabilities: list[float] = widened(found.scores).tolist()
-        return probabilities
+    def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[Any]:
+        """Return the prediction of each row of x or (x, y); y is ignored.
+
+        By the kind of the loss it is a probability, a value, a list of the probabilities of
+        classes, or a score.
+        """
+        found = self.evaluation.predictions(model, data_loader, self.objective.predict(model))
+        return list(widened(found.scores).tolist())
 
     def to_plot(self, val_dataloader: Any) -> tuple[NDArray[Any], NDArray[Any]] | None:
-        """Return the labels and probabilities of the validation data."""
-        if val_dataloader is None:
+        """Return labels 0 and 1 and probabilities of the validation data; None without them."""
+        if val_dataloader is None or kind_of(self.objective.criterion) != "probability":
             return None
         labels, probabilities, *_ = self._predictions(self.model, val_dataloader).as_numpy()
-        return labels, probabilities
+        return (labels, probabilities) if set(labels.tolist()) <= {0, 1} else None
 
     def _predictions(
         self, model: nn.Module, data_loader: Iterable[Any], group_column: str | None = None
     ) -> Predictions:
-        predict = self._predictor(model)
+        predict = self.objective.predict(model)
         return self.evaluation.predictions(model, data_loader, predict, _flat, group_column)
-
-    def _predictor(self, model: nn.Module) -> Callable[[Any], Tensor]:
-        """Return a function from x to the probabilities (B,) of a model."""
-        return lambda x: _flat(model(x) if self.loss_mode else model(x)[0])
 
 
 def _flat(values: Tensor) -> Tensor:

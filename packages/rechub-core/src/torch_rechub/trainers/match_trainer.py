@@ -145,6 +145,11 @@ class MatchTrainer(InfersTowers, ExportsTowers, ValidatesRetrieval, Trainer):
         """Check the inputs; columns of towers that are not in use may be missing."""
         check_inputs(model, x, columns_in_use(model, self.in_batch_neg))
 
+    def check_model(self, batch: Batch) -> None:
+        """Refuse a model whose output is none of the mode."""
+        if not self.in_batch_neg:
+            self.objective.check_output(batch)
+
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
         """Refuse labels other than 0 and 1 in mode 0; warn of constant validation labels."""
         if self.mode == 0:

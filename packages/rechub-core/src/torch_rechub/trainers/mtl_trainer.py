@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from ..data.batch import Batch
 from ..losses import BatchLoss
-from ..metrics.computing import check_needs
 from ..metrics.monitor import Metric, Needs
 from ..models.logits import logits_of
 from ..objectives.multi_task import Tasks
 from ..objectives.task_metrics import BY_TASK, RowsOfTasks, TaskMetrics
 from ..training.monitoring import available_needs
-from ..training.settings import Folder, Settings, TrainerOptions, known_options
+from ..training.reporting.hyperparams import describe_loss
+from ..training.settings import Folder, LossOptions, Settings, known_options
 from ..training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class MTLTrainer(Trainer):
     """Trains a multi-task model: binary cross-entropy and squared error, AUC and squared error.
 
-    The optional methods of models are listed in `torch_rechub.models.multi_task`. Recorded each
-    epoch: train/task_i_loss, learning_rate, val/task_i_score and, with a balancing method,
+    A ranking model is one of one task; of a regression it predicts its logit. Recorded each epoch:
+    train/task_i_loss, learning_rate, val/task_i_score and, with a balancing method,
     loss_weight/task_i. The arguments not listed here are those of `CTRTrainer`.
 
     Args:
@@ -73,7 +73,7 @@ class MTLTrainer(Trainer):
         model_path: Folder = "./",
         model_logger: Any = None,
         earlystop_mode: str = BY_TASK,
-        **options: "Unpack[TrainerOptions]",
+        **options: "Unpack[LossOptions]",
     ) -> None:
         self.tasks = Tasks(model, task_types, adaptive_params)
         self.loss_names = self.tasks.loss_names
@@ -85,14 +85,15 @@ class MTLTrainer(Trainer):
             regularization_params=regularization_params, n_epoch=n_epoch,
             earlystop_patience=earlystop_patience, device=device, gpus=gpus,
             model_path=model_path, model_logger=model_logger,
-            **known_options("MTLTrainer", options),
+            **known_options("MTLTrainer", options, LossOptions),
         )  # fmt: skip
         super().__init__(model, settings)
         self.stateful["balancing"] = self.tasks.balancing
         self.task_types, self.earlystop_taskid = self.tasks.types, earlystop_taskid
-        self.loss_fns = self.tasks.loss_functions()
+        self.loss_fns = self.tasks.loss_functions(settings.loss, settings.loss_params, self.device)
         self._outputs = settings.parallel(logits_of(self.model) or self.model)
-        self.recorded = self.tasks.hyperparams() | {"earlystop_taskid": earlystop_taskid}
+        self.recorded = self.tasks.hyperparams(earlystop_taskid)
+        self.recorded |= describe_loss(settings, *self.loss_fns)
 
     @property
     def loss_weight(self) -> Tensor | None:
@@ -135,15 +136,12 @@ class MTLTrainer(Trainer):
 
     def extra_metrics(self) -> dict[str, float]:
         """Return the weights of the losses, if they are balanced."""
-        weights = [] if self.loss_weight is None else self.loss_weight.tolist()
-        return {f"loss_weight/task_{i}": weight for i, weight in enumerate(weights)}
+        return self.tasks.named_weights()
 
     def choose_metrics(self) -> tuple[Metric, ...]:
         """Return the metrics of all tasks."""
-        metrics = self.of_tasks.choose(self.settings.metrics)
         available = available_needs("MTLTrainer", self.settings, self.measured)
-        check_needs(metrics, available, "MTLTrainer")
-        return tuple(metrics)
+        return self.of_tasks.choose(self.settings.metrics, available)
 
     def named_metrics(self) -> dict[str, Metric]:
         """Return the metrics of all tasks; by default the scores of `evaluate_fns`."""
@@ -155,10 +153,16 @@ class MTLTrainer(Trainer):
 
     def check_labels(self, y: Tensor, validation: bool = False) -> None:
         """Refuse labels that do not suit their task; warn if the monitored ones are constant."""
-        name = self.monitor.removeprefix("val/")
-        metric = self.named_metrics().get(name) if validation else None
-        by_auc = metric is not None and metric.name == "auc"
-        self.tasks.check(y, self.of_tasks.of_tasks[name][0] if by_auc else None)
+        named = self.named_metrics() if validation else {}
+        self.tasks.check(y, self.loss_fns, self.of_tasks.with_tasks(named), self.monitor)
+
+    def check_model(self, batch: Batch) -> None:
+        """Refuse a model whose output does not suit the tasks."""
+        self.tasks.check_model(batch, self.loss_fns)
+
+    def predictor(self, model: nn.Module) -> nn.Module:
+        """Return a module that maps x to the predictions of a model."""
+        return self.tasks.predictor(model)
 
     def check_table_labels(self, y: Tensor, validation: bool = False) -> None:
         """Check the labels of a whole table, and count the missing ones of tasks."""
@@ -176,14 +180,11 @@ class MTLTrainer(Trainer):
         return self.of_tasks.scores(self.evaluate_fns, self._predictions(model, data_loader))
 
     def _predictions(self, model: nn.Module, data_loader: Iterable[Any]) -> RowsOfTasks:
-        predict, labels_of = self.tasks.predictor(model), self.tasks.columns
-        group_column = self.settings.group_column
-        found = self.evaluation.predictions(model, data_loader, predict, labels_of, group_column)
-        labels, predictions, *others = found.as_numpy()
-        n = self.tasks.n
-        return RowsOfTasks(labels.reshape(-1, n), predictions.reshape(-1, n), *others)
+        asked = (self.tasks.predict(model), self.tasks.columns, self.settings.group_column)
+        found = self.evaluation.predictions(model, data_loader, *asked)
+        return RowsOfTasks.of(found.as_numpy(), self.tasks.n)
 
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> list[list[float]]:
         """Return the predictions of each row of x or (x, y), T per row; y is ignored."""
-        predict = self.tasks.predictor(model)
-        return list(self.evaluation.predictions(model, data_loader, predict).scores.tolist())
+        found = self.evaluation.predictions(model, data_loader, self.tasks.predict(model))
+        return list(found.scores.tolist())

@@ -21,6 +21,8 @@ from ..data.row_order import in_row_order, with_every_row
 from ..data.table_weights import check_table_weights
 from ..data.weights import check_weights
 from .checks import check_not_empty, check_table, dense_check
+from .model_check import check_callable
+from .probe import first_rows, without_trace
 from .settings import Settings
 
 _BATCH_SIZE = 256  # rows per batch of data without a loader, unless `eval_batch_size` is larger
@@ -42,6 +44,9 @@ class Checks(Protocol):
 
     def check_retrieval(self, test_data: Any) -> bool:
         """Raise what is wrong with data of retrieval; return whether test data are such."""
+
+    def check_model(self, batch: Batch) -> None:
+        """Raise ValueError if the output of the model for some rows does not fit the task."""
 
     def check_weights(self, validation: bool = False) -> None:
         """Raise ValueError if the task does not support weights."""
@@ -87,6 +92,7 @@ class DeviceLoader:
         self, name: str, loader: Iterable[Any], check_labels: Callable[[Tensor], None]
     ) -> None:
         """Check the data before the first step, as far as possible without reading batches."""
+        check_callable(type(self.checks), self.model)
         check_not_empty(loader, name)
         column = self.settings.weight_column
         if column is not None and column in input_columns(self.model):
@@ -98,6 +104,16 @@ class DeviceLoader:
             self.checks.check_weights(validation=name != "train_dataloader")
         if check_table(self.model, loader, check_labels, self.checks.check_inputs):
             self.verified += (loader,)
+            if name == "train_dataloader":
+                self._try_model(loader)
+
+    def _try_model(self, loader: Iterable[Any]) -> None:
+        """Check what the model returns for the first rows of a table, and leave it as it was."""
+        column = self.settings.weight_column
+        batch = Batch.unpacked(first_rows(loader), None, column, weighted=False)
+        if batch.rows:
+            with without_trace(self.model):
+                self.checks.check_model(batch.to(self.device, is_double(self.model)))
 
     def __enter__(self) -> "DeviceLoader":
         return self

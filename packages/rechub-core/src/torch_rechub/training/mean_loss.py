@@ -26,6 +26,7 @@ class MeanLosses:
         log_interval: Number of batches between two updates of the progress bar.
         on_nan: "raise" or "warn" if a loss is not finite.
         model: The model being trained, whose parameters are reported.
+        nothing_to_learn: Message of an epoch without a loss; None means a general one.
 
     Example:
         >>> mean = MeanLosses(1, torch.device("cpu"))
@@ -42,9 +43,10 @@ class MeanLosses:
         log_interval: int = 10,
         on_nan: str = "warn",
         model: nn.Module | None = None,
+        nothing_to_learn: str | None = None,
     ) -> None:
         self.total, self.log_interval = torch.zeros(n, device=device), log_interval
-        self.on_nan, self.model = on_nan, model
+        self.on_nan, self.model, self.nothing_to_learn = on_nan, model, nothing_to_learn
         self.count: int | Tensor = 0
         self.batches = 0
         self._window = 1 if device.type == "cpu" else _WINDOW
@@ -108,7 +110,8 @@ class MeanLosses:
         totals, counts = self._sums()
         if not any(counts):
             raise ValueError(
-                "train_dataloader yielded no batch with anything to learn from: no row, or only "
+                self.nothing_to_learn
+                or "train_dataloader yielded no batch with anything to learn from: no row, or only "
                 "rows of weight 0"
             )
         if not all(counts):

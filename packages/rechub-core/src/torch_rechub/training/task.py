@@ -29,6 +29,8 @@ class Task:
         own_metrics: Task-specific metrics by name.
         measured: The available inputs of the task's metrics.
         collate_fn: Collates rows of a data set without a loader; None stacks them.
+        trained_groups: Column of groups that the loss needs.
+        nothing_to_learn: Message of an epoch without a loss; None means a general one.
         metrics: The metrics of validation.
     """
 
@@ -36,6 +38,8 @@ class Task:
     weights_file: str = "model.pth"
     default_metrics: Sequence[str] = ("auc",)
     own_metrics: Mapping[str, Metric] = {}
+    trained_groups: str | None = None
+    nothing_to_learn: str | None = None
     measured: tuple[Needs, ...] = ("predictions",)
     collate_fn: Callable[[list[Any]], Any] | None = None
 
@@ -72,6 +76,9 @@ class Task:
         """Raise ValueError if the task or a metric does not support weights."""
         if validation:
             check_weighted(self.named_metrics().values())
+
+    def check_model(self, batch: Batch) -> None:
+        """Raise ValueError if the output of the model for some rows does not fit this task."""
 
     def measure(self, model: nn.Module, data_loader: Any) -> dict[str, float]:
         """Return the metrics of a model on data, by the names of `named_metrics`."""

@@ -195,9 +195,11 @@ class Trainer(Task, ExportsRows):
         self.model.train()
         self.steps.reset()
         on_nan, n = self.settings.on_nan, len(self.loss_names)
-        mean = MeanLosses(n, self.device, log_interval, on_nan, self.model)
+        reported = (self.model, self.nothing_to_learn)
+        mean = MeanLosses(n, self.device, log_interval, on_nan, *reported)
         bar = self.batches.bar(data_loader, title)
-        for batch in self.batches(data_loader, bar, training=True):
+        groups = self.trained_groups
+        for batch in self.batches(data_loader, bar, training=True, group_column=groups):
             with self.steps.precision():
                 loss = self.losses(batch)
             scalars = loss.scalars()
