@@ -35,10 +35,13 @@ class CTRTrainer(Trainer):
 
     Args:
         model: A model from a dict of tensors to probabilities (B,).
-        optimizer_fn: Class of the optimizer.
-        optimizer_params: Its arguments; None means lr=1e-3, weight_decay=1e-5.
+        optimizer_fn: Class of the optimizer, or a function that returns it: of the parameters, or
+            of the model if its first parameter is called ``model``.
+        optimizer_params: Its arguments; None means lr=1e-3, weight_decay=1e-5, or those of the two
+            that a function of the parameters accepts.
         regularization_params: Arguments of `RegularizationLoss`; None means no penalty.
-        scheduler_fn: Class of a learning-rate scheduler of torch; None means no scheduler.
+        scheduler_fn: Class of a learning-rate scheduler of torch, or "cosine", "linear" or
+            "constant", which step per batch after a warm-up; None means no scheduler.
         scheduler_params: Its arguments.
         n_epoch: Largest number of epochs.
         earlystop_patience: Number of epochs without an improvement of the monitored metric, by
@@ -85,7 +88,7 @@ class CTRTrainer(Trainer):
         optimizer_fn: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_params: Mapping[str, Any] | None = None,
         regularization_params: Mapping[str, float] | None = None,
-        scheduler_fn: Callable[..., Any] | None = None,
+        scheduler_fn: Callable[..., Any] | str | None = None,
         scheduler_params: Mapping[str, Any] | None = None,
         n_epoch: int = 10,
         earlystop_patience: int = 10,

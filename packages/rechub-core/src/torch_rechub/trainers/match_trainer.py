@@ -89,7 +89,7 @@ class MatchTrainer(InfersTowers, ExportsTowers, ValidatesRetrieval, Trainer):
         optimizer_fn: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_params: Mapping[str, Any] | None = None,
         regularization_params: Mapping[str, float] | None = None,
-        scheduler_fn: Callable[..., Any] | None = None,
+        scheduler_fn: Callable[..., Any] | str | None = None,
         scheduler_params: Mapping[str, Any] | None = None,
         n_epoch: int = 10,
         earlystop_patience: int = 10,

@@ -62,7 +62,7 @@ class MTLTrainer(Trainer):
         optimizer_fn: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_params: Mapping[str, Any] | None = None,
         regularization_params: Mapping[str, float] | None = None,
-        scheduler_fn: Callable[..., Any] | None = None,
+        scheduler_fn: Callable[..., Any] | str | None = None,
         scheduler_params: Mapping[str, Any] | None = None,
         adaptive_params: Mapping[str, Any] | None = None,
         n_epoch: int = 10,

@@ -60,7 +60,7 @@ class Trainer(ExportsCodes, trainer.Trainer):
         model: RQVAEModel,
         optimizer_fn: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_params: Mapping[str, Any] | None = None,
-        scheduler_fn: Callable[..., Any] | None = None,
+        scheduler_fn: Callable[..., Any] | str | None = None,
         scheduler_params: Mapping[str, Any] | None = None,
         n_epoch: int = 10,
         device: str | torch.device = "cpu",

@@ -82,7 +82,7 @@ class TigerTrainer(Trainer):
         tokenizer: Any,
         optimizer_fn: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_params: Mapping[str, Any] | None = None,
-        scheduler_fn: Callable[..., Any] | None = None,
+        scheduler_fn: Callable[..., Any] | str | None = None,
         scheduler_params: Mapping[str, Any] | None = None,
         n_epoch: int = 10,
         earlystop_patience: int = 10,

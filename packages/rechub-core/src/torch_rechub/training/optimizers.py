@@ -1,8 +1,9 @@
 """Creation of the optimizer: the user's, with lazy updates of large embedding tables."""
 
+import inspect
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,73 +11,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .._bounds import check_number
-from ..basic.layers import EmbeddingLayer
-from ..optim import (
-    JointOptimizer,
-    LazyAdagrad,
-    LazyAdam,
-    LazyAdamW,
-    LazyOptimizer,
-    LazySGD,
-)
+from ..optim import JointOptimizer
+from .lazy_tables import LAZY_FORMS, LazyTables
 from .settings import Settings
 
 log = logging.getLogger("torch_rechub")
 
-UPDATES = ("auto", "dense", "lazy", "row_wise")
-# values in a table; for smaller ones a dense update is cheaper than finding duplicate ids
-LAZY_FROM = 2**19
-
-
-@dataclass(frozen=True)
-class LazyForm:
-    """The lazy form of an optimizer of torch.
-
-    Attributes:
-        rule: The class of the lazy optimizer.
-        options: The arguments that it shares with torch's optimizer.
-        row_wise: Whether it has a second moment, and so a row-wise variant.
-    """
-
-    rule: type[LazyOptimizer]
-    options: frozenset[str]
-    row_wise: bool = True
-
-
-_ADAM = frozenset({"lr", "betas", "eps", "weight_decay", "maximize"})
-LAZY_FORMS: dict[Any, LazyForm] = {
-    torch.optim.Adam: LazyForm(LazyAdam, _ADAM),
-    torch.optim.AdamW: LazyForm(LazyAdamW, _ADAM),
-    torch.optim.Adagrad: LazyForm(
-        LazyAdagrad,
-        frozenset(
-            {"lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps", "maximize"}
-        ),
-    ),
-    torch.optim.SGD: LazyForm(
-        LazySGD,
-        frozenset({"lr", "momentum", "weight_decay", "nesterov", "maximize"}),
-        row_wise=False,
-    ),
-}
-_BOUNDED = ("lr", "weight_decay")
-# arguments that select an implementation and do not change the result
-_IMPLEMENTATION = {"foreach", "fused"}
-
-
-@dataclass(frozen=True)
-class Table:
-    """An embedding table of a model: a stack of an `EmbeddingLayer`.
-
-    Attributes:
-        layer: The layer.
-        stack: The name of the parameter in the layer.
-        weight: The parameter.
-    """
-
-    layer: EmbeddingLayer
-    stack: str
-    weight: nn.Parameter
+_DEFAULTS = {"lr": 1e-3, "weight_decay": 1e-5}
+_FORMS = (
+    "pass a class of torch.optim, a function of the parameters and optimizer_params, or a function "
+    "whose first parameter is called 'model', which receives the model"
+)
 
 
 def make_optimizer(
@@ -84,112 +29,167 @@ def make_optimizer(
 ) -> tuple[Optimizer, str]:
     """Create the optimizer of a training run.
 
+    Its parameter groups are those of the user, also where tables are updated lazily.
+
     Args:
         model: The model with the tables; lazily updated tables get sparse gradients from now on.
         parameters: The parameters to train.
         settings: The settings of the optimizer and of `embedding_update`.
 
     Returns:
-        The optimizer, and "lazy" or "row_wise" if any table is updated so, else "dense".
+        The optimizer, and the update of embedding tables: "lazy" or "row_wise" if any table is
+        updated that way, else "dense".
 
     Raises:
+        TypeError: `optimizer_fn` cannot be called, or returns no optimizer.
         ValueError: `embedding_update` is unknown, or not supported by the optimizer.
     """
-    given = settings.optimizer_params
-    params = {"lr": 1e-3, "weight_decay": 1e-5} if given is None else dict(given)
+    tables, trained = LazyTables(model, settings), list(parameters)
+    kind: Any = settings.optimizer_fn
+    params = _arguments(settings)
     check_number(
-        "[0, inf)", **{k: v for k in _BOUNDED if not isinstance(v := params.get(k), Tensor)}
+        "[0, inf)", **{k: v for k in _DEFAULTS if not isinstance(v := params.get(k), Tensor)}
     )
-    update = settings.embedding_update
-    if update not in UPDATES:
-        raise ValueError(f"embedding_update must be one of {', '.join(UPDATES)}, got {update!r}")
-    tables = _tables(model)
-    lazy = [] if update == "dense" else _lazy_tables(tables, params, settings)
-    for layer in {table.layer for table in tables}:
-        layer.use_sparse_gradients([table.stack for table in lazy if table.layer is layer])
-    trained = list(parameters)
-    if not lazy:
-        return _dense(trained, params, settings.optimizer_fn), "dense"
-    known = {id(table.weight) for table in lazy}
-    rest = [p for p in trained if id(p) not in known]
-    form = LAZY_FORMS[settings.optimizer_fn]
-    options: dict[str, Any] = {n: value for n, value in params.items() if n in form.options}
-    if update == "row_wise":
-        options["row_wise"] = True
-    rows = form.rule([table.weight for table in lazy], **options)
-    _tell(lazy, update)
-    parts = [_dense(rest, params, settings.optimizer_fn), rows] if rest else [rows]
-    return JointOptimizer(parts), "lazy" if update == "auto" else update
+    if isinstance(kind, partial) and not kind.args:
+        kind, params = kind.func, {**kind.keywords, **params}
+    if (
+        isinstance(kind, type)
+        and kind in LAZY_FORMS
+        and all(isinstance(p, Tensor) for p in trained)
+    ):
+        return _of_a_class(kind, trained, params, tables)
+    whole = _of_the_user(settings.optimizer_fn, model, trained, _arguments(settings))
+    return _with_lazy_tables(whole, tables)
 
 
-def _tables(model: nn.Module) -> list[Table]:
-    """Return the trained tables, each once."""
-    found: dict[int, Table] = {}
-    for layer in model.modules():
-        if isinstance(layer, EmbeddingLayer):
-            for stack, weight in layer.named_parameters(recurse=False):
-                if weight.requires_grad:
-                    found[id(weight)] = Table(layer, stack, weight)
-    return list(found.values())
+def _arguments(settings: Settings) -> dict[str, Any]:
+    """Return the keyword arguments of `optimizer_fn`: given, or the defaults that it accepts."""
+    made_by: Any = settings.optimizer_fn
+    if settings.optimizer_params is not None:
+        return dict(settings.optimizer_params)
+    bound = made_by.keywords if isinstance(made_by, partial) else {}
+    params = {name: value for name, value in _DEFAULTS.items() if name not in bound}
+    if isinstance(made_by.func if isinstance(made_by, partial) else made_by, type):
+        return params
+    if _takes_the_model(made_by):
+        return {}
+    taken = _signature(made_by)
+    every = any(kind is inspect.Parameter.VAR_KEYWORD for kind in taken.values())
+    return {name: value for name, value in params.items() if every or name in taken}
 
 
-def _lazy_tables(tables: list[Table], params: Mapping[str, Any], settings: Settings) -> list[Table]:
-    """Return the tables to update lazily.
+def _signature(function: Any) -> dict[str, Any]:
+    """Return the kind of each parameter by name; empty for a callable without a signature."""
+    try:
+        return {p.name: p.kind for p in inspect.signature(function).parameters.values()}
+    except (TypeError, ValueError):
+        return {}
+
+
+def _takes_the_model(function: Any) -> bool:
+    return not isinstance(function, type) and next(iter(_signature(function)), "") == "model"
+
+
+def _of_the_user(
+    made_by: Any, model: nn.Module, trained: list[Any], params: Mapping[str, Any]
+) -> Optimizer:
+    """Call the user's class or function.
 
     Raises:
-        ValueError: Lazy updates are requested but not possible.
+        TypeError: It does not accept these arguments, or returns no optimizer.
     """
-    obstacle = _obstacle(params, settings)
-    if settings.embedding_update != "auto":
-        if obstacle:
-            raise ValueError(
-                f"embedding_update={settings.embedding_update!r} is not possible: {obstacle}. Use "
-                "embedding_update='dense', or 'auto'"
-            )
-        return tables
-    large = [table for table in tables if table.weight.numel() >= LAZY_FROM]
-    if obstacle:
-        if large:
-            log.info("Each step updates every row of the embedding tables: %s.", obstacle)
-        return []
-    return tables if _same_as_dense(settings.optimizer_fn, params) else large
+    if isinstance(made_by, Optimizer) or not callable(made_by):
+        given = repr(made_by)
+        if isinstance(made_by, Optimizer):
+            given = f"an {type(made_by).__name__} that is made already"
+        raise TypeError(f"optimizer_fn must be called to make the optimizer, got {given}: {_FORMS}")
+    of_model, name = _takes_the_model(made_by), getattr(made_by, "__qualname__", repr(made_by))
+    first: Any = model if of_model else trained
+    if not isinstance(made_by, type) and _signature(made_by):
+        try:
+            inspect.signature(made_by).bind(first, **params)
+        except TypeError as error:
+            raise TypeError(
+                f"optimizer_fn={name} cannot be called with the "
+                f"{'model' if of_model else 'parameters'} and {dict(params)}: {error}; {_FORMS}"
+            ) from None
+    try:
+        optimizer = made_by(first, **params)
+    except AttributeError as error:
+        if error.obj is not trained:
+            raise
+        raise TypeError(
+            f"optimizer_fn={name} asks the list of parameters for {error.name!r}, as if it were "
+            f"the model: {_FORMS}"
+        ) from error
+    if not (hasattr(optimizer, "param_groups") and hasattr(optimizer, "step")):
+        raise TypeError(
+            f"optimizer_fn={name} made no optimizer, but a {type(optimizer).__name__}: {_FORMS}"
+        )
+    if not isinstance(made_by, type):
+        _complete(optimizer, model, trained)
+    return optimizer  # type: ignore[no-any-return]
 
 
-def _obstacle(params: Mapping[str, Any], settings: Settings) -> str:
-    """Return the reason why tables cannot be updated lazily, or an empty string."""
-    form = LAZY_FORMS.get(settings.optimizer_fn)
-    name = getattr(settings.optimizer_fn, "__name__", str(settings.optimizer_fn))
-    if form is None:
-        return f"{name} has no lazy form ({', '.join(o.__name__ for o in LAZY_FORMS)} have)"
-    unsupported = [n for n, v in params.items() if v and n not in form.options | _IMPLEMENTATION]
-    if unsupported:
-        return f"the lazy form of {name} has no {', '.join(unsupported)}"
-    if settings.embedding_update == "row_wise" and not form.row_wise:
-        return f"{name} has no second moment"
-    penalty = settings.regularization_params or {}
-    if penalty.get("embedding_l1") or penalty.get("embedding_l2"):
-        return "the penalty embedding_l1 or embedding_l2 concerns every row"
-    return ""
+def _complete(optimizer: Optimizer, model: nn.Module, trained: list[Any]) -> None:
+    """Add the trainer's own parameters, such as task weights; warn of omitted parameters."""
+    grouped = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    names = {id(p): name for name, p in model.named_parameters()}
+    left = [p for p in trained if isinstance(p, Tensor) and id(p) not in grouped]
+    others = [p for p in left if id(p) not in names]
+    if others:
+        optimizer.add_param_group({"params": others, "name": "trainer"})
+    frozen = [names[id(p)] for p in left if id(p) in names and p.requires_grad]
+    if frozen:
+        log.warning(
+            "optimizer_fn left out %d of the model's parameters, which are not trained: %s%s.",
+            len(frozen),
+            ", ".join(frozen[:3]),
+            ", …" if len(frozen) > 3 else "",
+        )
 
 
-def _same_as_dense(optimizer_fn: Any, params: Mapping[str, Any]) -> bool:
-    """Whether dense updates do not change rows without a gradient, so that lazy is equal."""
-    stateless = optimizer_fn in (torch.optim.SGD, torch.optim.Adagrad)
-    return stateless and not params.get("weight_decay") and not params.get("momentum")
+def _of_a_class(
+    kind: Any, trained: list[Any], params: dict[str, Any], tables: LazyTables
+) -> tuple[Optimizer, str]:
+    """Create an optimizer that has a lazy form, for parameters without groups."""
+    lazy = tables.among(trained, kind, params)
+    rows = tables.optimizer(kind, [(lazy, params)])
+    if rows is None:
+        return _dense(kind, trained, params), "dense"
+    known = {id(table.weight) for table in lazy}
+    rest = [p for p in trained if id(p) not in known]
+    parts = [_dense(kind, rest, params), rows] if rest else [rows]
+    whole = {**parts[0].param_groups[0], "params": trained}
+    return JointOptimizer(parts, groups=[whole]), tables.summary(rows)
 
 
-def _dense(
-    parameters: list[Any], params: Mapping[str, Any], optimizer_fn: Callable[..., Optimizer]
-) -> Optimizer:
-    """Create the user's optimizer, with torch's fused implementation by default if available."""
-    plain = all(isinstance(p, Tensor) and p.is_floating_point() for p in parameters)
+def _with_lazy_tables(whole: Optimizer, tables: LazyTables) -> tuple[Optimizer, str]:
+    """Update tables of an optimizer lazily, with the settings of their parameter groups."""
+    kind, groups = type(whole), [dict(group) for group in whole.param_groups]
+    # torch implements AdamW as Adam with this setting
+    ignored = {"decoupled_weight_decay"} if kind is torch.optim.AdamW else set()
+    lazy = []
+    for group in groups:
+        settings = {n: v for n, v in group.items() if n in whole.defaults.keys() - ignored}
+        lazy.append((tables.among(group["params"], kind, settings), settings))
+    rows = tables.optimizer(kind, lazy)
+    if rows is None:
+        return whole, "dense"
+    known = {id(table.weight) for found, _ in lazy for table in found}
+    for group in whole.param_groups:
+        for p in group["params"]:
+            if id(p) in known:
+                whole.state.pop(p, None)
+        group["params"] = [p for p in group["params"] if id(p) not in known]
+    whole.param_groups = [group for group in whole.param_groups if group["params"]]
+    parts = [whole, rows] if whole.param_groups else [rows]
+    return JointOptimizer(parts, groups=groups), tables.summary(rows)
+
+
+def _dense(kind: Any, parameters: list[Any], params: Mapping[str, Any]) -> Optimizer:
+    """Create the optimizer, with torch's fused implementation by default if available."""
+    plain = all(p.is_floating_point() for p in parameters)
     chosen = {"foreach", "fused", "capturable", "differentiable"} & params.keys()
-    if optimizer_fn in LAZY_FORMS and plain and parameters and not chosen:
-        return optimizer_fn(parameters, **params, fused=True)
-    return optimizer_fn(parameters, **params)
-
-
-def _tell(lazy: list[Table], update: str) -> None:
-    rows = sum(len(table.weight) for table in lazy)
-    hint = "" if update != "auto" else "; embedding_update='dense' updates every row"
-    log.info("Each step updates only the rows it touched of %d in embedding tables%s.", rows, hint)
+    fused = {"fused": True} if plain and parameters and not chosen else {}
+    return kind(parameters, **params, **fused)  # type: ignore[no-any-return]

@@ -39,7 +39,9 @@ class TrainerOptions(TypedDict, total=False):
             that yield (x, y, weights), and else counts all rows alike. The loss of a batch, and of
             an epoch, is Σ w ℓ / Σ w.
         callbacks: Objects with methods of `Callback`, which training calls.
-        scheduler_step: Whether the schedule moves each "epoch" (the default) or each "batch".
+        scheduler_step: Whether the schedule moves each "epoch" or each "batch", a step of the
+            optimizer; None, the default, means "batch" for "constant", "cosine" and "linear", else
+            "epoch".
         progress: Whether to show a progress bar; None, the default, means on a terminal.
         embedding_update: How a step updates embedding tables. "dense": every row. "lazy": the rows
             that the batch touched, so that its cost does not grow with the vocabulary; moments and
@@ -77,7 +79,7 @@ class TrainerOptions(TypedDict, total=False):
     on_nan: str
     prefetch: bool
     record: "Recording | None"
-    scheduler_step: str
+    scheduler_step: str | None
     progress: bool | None
     weight_column: str | None
 
@@ -104,7 +106,7 @@ _CHOICES: dict[str, tuple[str | bool | None, ...]] = {
     "on_nan": ("raise", "warn"),
     "prefetch": (False, True),
     "progress": (None, False, True),
-    "scheduler_step": ("epoch", "batch"),
+    "scheduler_step": (None, "epoch", "batch"),
 }
 
 
@@ -114,7 +116,7 @@ class Settings:
 
     optimizer_fn: Callable[..., torch.optim.Optimizer]
     optimizer_params: Mapping[str, Any] | None
-    scheduler_fn: Callable[..., Any] | None
+    scheduler_fn: Callable[..., Any] | str | None
     scheduler_params: Mapping[str, Any] | None
     n_epoch: int
     earlystop_patience: int
@@ -129,7 +131,7 @@ class Settings:
     group_column: str | None = None
     weight_column: str | None = None
     callbacks: Sequence[Any] = ()
-    scheduler_step: str = "epoch"
+    scheduler_step: str | None = None
     progress: bool | None = None
     embedding_update: str = "auto"
     accumulate: int = 1

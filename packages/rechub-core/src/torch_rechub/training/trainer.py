@@ -23,6 +23,7 @@ from .evaluation import Evaluation
 from .interruption import sigterm_raises
 from .mean_loss import MeanLosses
 from .optimizers import make_optimizer
+from .parameter_groups import learning_rates
 from .reporting.hyperparams import describe, describe_data
 from .reporting.recorder import recorder_of
 from .schedule import Schedule
@@ -165,7 +166,7 @@ class Trainer(Task, ExportsRows):
         direction, self.history, self.test_metrics = self.direction(), [], {}
         self.steps.count = 0
         self.best.reset(path, self.monitor, direction)
-        self.schedule.reset(direction if self.validates(val) else "min")
+        self.schedule.reset(direction if self.validates(val) else "min", train, self.n_epoch)
         check_moments(self.model, self.optimizer)
         state = TrainingState(
             self.model, self.optimizer, self.scheduler, self.early_stopper, self.steps,
@@ -177,9 +178,9 @@ class Trainer(Task, ExportsRows):
         return state, self.n_epoch if over else len(self.history)
 
     def _run_epoch(self, epoch: int, train: Any, val: Any) -> dict[str, float]:
-        started, rate = time.perf_counter(), float(self.optimizer.param_groups[0]["lr"])
+        started, rates = time.perf_counter(), learning_rates(self.optimizer)
         losses = self._train_epoch(train, f"epoch {epoch}")
-        record = dict(zip(self.loss_names, losses, strict=True)) | {"learning_rate": rate}
+        record = dict(zip(self.loss_names, losses, strict=True)) | rates
         record |= self.extra_metrics() | (self.validate(val) if self.validates(val) else {})
         row = {"epoch": epoch, **record, "seconds": time.perf_counter() - started}
         self.history.append(row)

@@ -9,11 +9,9 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from ...optim import WarmupSchedule
+from ..parameter_groups import describe_groups
 from ..settings import Settings, TrainerOptions
-
-# options that do not change results, and options that are recorded under another name
-_IMPLEMENTATION = {"params", "capturable", "differentiable", "foreach", "fused"}
-_NAMED = {"lr", "initial_lr", "weight_decay"}
 
 
 def describe(
@@ -32,18 +30,13 @@ def describe(
         scheduler: Its learning-rate schedule, or None.
         embedding_update: The update of embedding tables, "dense", "lazy" or "row_wise".
     """
-    group, optimizer_fn = optimizer.param_groups[0], settings.optimizer_fn
-    others = sorted(group.keys() - _IMPLEMENTATION - _NAMED)
     return {
         "model": type(model).__name__,
         "n_parameters": sum(p.numel() for p in model.parameters()),
-        "learning_rate": float(group["lr"]),
-        "optimizer": getattr(optimizer_fn, "__name__", type(optimizer).__name__),
-        "optimizer_params": {name: group[name] for name in others},
-        "weight_decay": group.get("weight_decay", 0.0),
+        "optimizer": _optimizer_name(settings.optimizer_fn, optimizer),
+        **describe_groups(optimizer),
         "regularization_params": dict(settings.regularization_params or {}),
-        "scheduler": None if scheduler is None else type(scheduler).__name__,
-        "scheduler_params": dict(settings.scheduler_params or {}),
+        **_describe_schedule(settings, scheduler),
         "device": str(settings.main_device()),
         "gpus": settings.gpus,
         **{name: getattr(settings, name) for name in _options()},
@@ -83,9 +76,27 @@ def describe_matching(
     return {"loss_mode": mode, **always, **(in_batch or {})}
 
 
+def _optimizer_name(optimizer_fn: Any, optimizer: Optimizer) -> str:
+    """The class of the optimizer; of one that is joint, that of its dense part."""
+    if isinstance(optimizer_fn, type):
+        return optimizer_fn.__name__
+    return type(getattr(optimizer, "optimizers", (optimizer,))[0]).__name__
+
+
+def _describe_schedule(settings: Settings, scheduler: Any) -> dict[str, Any]:
+    params, by_steps = dict(settings.scheduler_params or {}), isinstance(scheduler, WarmupSchedule)
+    if by_steps:
+        params["total_steps"] = scheduler.total_steps
+    return {
+        "scheduler": None if scheduler is None else type(scheduler).__name__,
+        "scheduler_params": params,
+        "scheduler_step": "batch" if by_steps else settings.scheduler_step or "epoch",
+    }
+
+
 def _options() -> list[str]:
     """The options of every trainer that affect results."""
-    others = {"progress", "prefetch", "record", "callbacks", "metrics", "monitor"}
+    others = {"progress", "prefetch", "record", "callbacks", "metrics", "monitor", "scheduler_step"}
     return [name for name in TrainerOptions.__annotations__ if name not in others]
 
 
