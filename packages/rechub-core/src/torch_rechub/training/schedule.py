@@ -77,7 +77,7 @@ class Schedule:
         self.scheduler.__init__(self._optimizer, **self._params, mode=better)
 
     def _steps(self, train_dataloader: Any, n_epoch: int) -> int:
-        """Return the number of steps; the remaining batches of an epoch form a step of their own."""
+        """Return the steps of all epochs; the last batches of an epoch may form a smaller step."""
         try:
             batches = len(train_dataloader)
         except TypeError:
