@@ -58,3 +58,18 @@ def test_a_run_that_is_continued_has_them_once(backend, tmp_path):
         value = pytest.approx(trainer.test_metrics["test/auc"], rel=1e-6)
         assert run.metrics["test/auc"] == [(n_epoch, value)]
         assert [step for step, _ in run.metrics["val/auc"]] == list(range(n_epoch))
+
+
+IDS = {"jsonl": "exp", "wandb": "exp", "swanlab": "abcdefgh"}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_metric_that_is_recorded_after_fit_is_read_in_the_run(backend, tmp_path):
+    continued = {"id": IDS[backend], "resume": "allow"} if backend in IDS else {}
+    trainer = train(open_logger(backend, tmp_path / "log", **continued), tmp_path)
+    with open_logger(backend, tmp_path / "log", **continued) as logger:
+        logger.log_metrics({"later/auc": trainer.test_metrics["test/auc"]})
+    (run,) = read_runs(tmp_path / "log")
+    assert run.last("later/auc")[1] == pytest.approx(trainer.test_metrics["test/auc"], rel=1e-6)
+    assert [step for step, _ in run.metrics["val/auc"]] == list(range(EPOCHS))
+    assert run.hyperparams["n_epoch"] == EPOCHS

@@ -31,6 +31,7 @@ class SwanLabRunReader:
 
     patterns = ("run-*.swanlab",)
     whole_folders = False
+    one_run_of_an_id = True
 
     def read(self, files: Sequence[Path]) -> Iterator[Run]:
         """The runs of `files`."""

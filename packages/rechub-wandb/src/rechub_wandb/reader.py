@@ -27,6 +27,7 @@ class WandbRunReader:
 
     patterns = ("run-*.wandb",)
     whole_folders = False
+    one_run_of_an_id = True
 
     def read(self, files: Sequence[Path]) -> Iterator[Run]:
         """Iterate over the runs of `files`."""

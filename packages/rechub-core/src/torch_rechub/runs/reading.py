@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..basic.tracking.plugin import failure_text, in_utf8
 from .checks import checked
+from .continued import united
 from .folders import AnyPath, Walk
 from .record import Run, flat
 
@@ -44,6 +45,9 @@ class RunReader(Protocol):
 
     whole_folders: bool
     """Whether `read` gets all matching files of a folder at once, rather than one at a time."""
+
+    # Optional: `one_run_of_an_id = True`, where a file is named by the id of its run, lies in a
+    # folder of its own, and a run that was continued has several.
 
     def read(self, files: Sequence[Path]) -> Iterable[Run]:
         """Iterate over the runs in `files`, which match the patterns.
@@ -112,7 +116,9 @@ def read_runs(paths: AnyPath | Iterable[AnyPath], backends: Iterable[str] | None
             unread.update(p for p, f in _KNOWN_FILES.items() for n in left if f.fullmatch(n))
     for package, count in unread.items():
         log.warning("%d run files need a package to be read: pip install %s", count, package)
-    return Runs(sorted(runs, key=lambda run: (_seconds(run.started), run.path)))
+    runs.sort(key=lambda run: (_seconds(run.started), run.path))
+    by_id = [name for name, (_, r) in readers.items() if getattr(r, "one_run_of_an_id", False)]
+    return Runs(united(runs, by_id))
 
 
 def no_runs(paths: AnyPath | Iterable[AnyPath]) -> ValueError:
