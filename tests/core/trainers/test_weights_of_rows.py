@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn import metrics as sklearn_metrics
@@ -417,3 +418,38 @@ def test_an_rq_vae_takes_no_weights(tmp_path):
     for loader in (DataLoader(data, 8), [(torch.randn(N, 8), None, REAL)]):
         with pytest.raises(ValueError, match="an RQ-VAE takes no weights of items: leave out"):
             rqvae_trainer.Trainer(model, n_epoch=1, model_path=tmp_path).fit(loader)
+
+
+# Data without a loader
+
+
+def test_evaluate_takes_weights_with_a_table_or_with_tensors(tmp_path):
+    trainer = CTR.trainer(CTR.model(), model_path=tmp_path)
+    expected = trainer.evaluate(trainer.model, [(columns(), labels(), REAL)])
+    assert trainer.evaluate(trainer.model, (columns(), labels(), REAL)) == pytest.approx(expected)
+    frame = pd.DataFrame({name: column.numpy() for name, column in columns().items()})
+    given = (frame, labels().numpy(), REAL.tolist())
+    assert trainer.evaluate(trainer.model, given) == pytest.approx(expected)
+    linear = CTR.trainer(torch.nn.Sequential(nn.Linear(3, 1), nn.Sigmoid()), model_path=tmp_path)
+    x = torch.rand(N, 3, generator=torch.Generator().manual_seed(0))
+    expected = sklearn_metrics.roc_auc_score(
+        labels(), linear.predict(linear.model, x), sample_weight=REAL
+    )
+    found = linear.evaluate(linear.model, (x.numpy(), labels().numpy(), REAL.numpy()))
+    assert found == pytest.approx(expected)
+
+
+def test_a_table_of_sequences_may_have_a_column_of_weights(tmp_path):
+    tokens, positions, times = sequences()
+    trainer = CASES["sequences"].train(tmp_path, CASES["sequences"].weighted(REAL))
+    table = {
+        "seq_tokens": tokens,
+        "seq_positions": positions,
+        "seq_time_diffs": times,
+        "targets": targets(),
+        "weights": REAL,
+    }
+    expected = trainer.evaluate([((tokens, positions, times), targets(), REAL)])
+    assert trainer.evaluate(table) == pytest.approx(expected)
+    del table["weights"]
+    assert trainer.evaluate(table) != pytest.approx(expected)
