@@ -193,6 +193,12 @@ CASES = {
         labels(classes=19) + 1,
         repeats=False,
     ),
+    "all items masked": Case(
+        of_mode(2),
+        lambda: matching_table.bert4rec(item=False, mask_rate=1 - 1e-9),
+        matching_columns("history"),
+        labels(classes=19) + 1,
+    ),
     "sequences": Case(SeqTrainer, hstu, sequences(), targets()),
     "sequences, smoothed": Case(
         of_loss("cross_entropy", label_smoothing=0.1), hstu, sequences(), targets()
