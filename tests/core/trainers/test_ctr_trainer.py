@@ -286,7 +286,7 @@ def test_another_metric_may_take_the_place_of_the_auc(make_trainer, loaders):
 
 
 def test_predictions_that_are_all_nan_are_logged_and_improve_nothing(make_trainer, loaders, caplog):
-    trainer = make_trainer(Constant(math.nan), n_epoch=1)
+    trainer = make_trainer(Constant(math.nan), n_epoch=1, on_nan="warn")
     trainer.fit(*loaders)
     assert math.isnan(trainer.history[0]["val/auc"])
     assert "15 scores are NaN" in caplog.text
