@@ -352,7 +352,7 @@ def test_a_choice_that_does_not_fit_is_refused(options, message, tmp_path):
         trainer.fit(*loaders(CLASSES))
 
 
-def test_metrics_of_one_prediction_a_row_are_none_of_classes(tmp_path):
+def test_metrics_of_one_prediction_a_row_do_not_suit_classes(tmp_path):
     with pytest.raises(ValueError, match="auc is a metric of one prediction a row, and the loss"):
         of_classes(tmp_path, metrics=("auc",))
 

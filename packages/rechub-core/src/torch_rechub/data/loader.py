@@ -54,8 +54,8 @@ class TableLoader(DataLoader[Any]):
         shuffle: Whether to shuffle in each epoch.
         num_workers: Number of worker processes; 0, in this process, is fastest for tables in
             memory.
-        group_column: The column of groups of which all rows are to be in one batch, see
-            `GroupIndices`; None makes batches of rows.
+        group_column: Column of groups; a batch holds whole groups, see `GroupIndices`. None makes
+            batches of rows.
         **kwargs: Additional arguments of `DataLoader`, such as pin_memory.
 
     Raises:

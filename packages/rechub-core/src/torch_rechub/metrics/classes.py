@@ -23,7 +23,7 @@ def class_accuracy(
         The share, in 0 to 1; NaN where there is no row, or a probability is NaN.
 
     Raises:
-        ValueError: The shapes do not fit, or a label is none of the classes.
+        ValueError: The shapes do not fit, or a label is not one of the classes.
 
     Example:
         >>> class_accuracy([2, 0], [[0.1, 0.2, 0.7], [0.3, 0.6, 0.1]])
@@ -49,7 +49,7 @@ def class_log_loss(
         The loss; NaN where there is no row.
 
     Raises:
-        ValueError: The shapes do not fit, or a label is none of the classes.
+        ValueError: The shapes do not fit, or a label is not one of the classes.
 
     Example:
         >>> round(class_log_loss([2, 0], [[0.1, 0.2, 0.7], [0.3, 0.6, 0.1]]), 4)

@@ -29,7 +29,7 @@ def family_of(model: nn.Module) -> str | None:
 
 
 def form_of(output: Any) -> str:
-    """What a model returned, for messages.
+    """Describe the output of a model, for messages.
 
     Example:
         >>> import torch

@@ -75,7 +75,7 @@ class Objective:
         """Reset the state for a new training run."""
 
     def check_output(self, batch: Batch) -> None:
-        """Refuse a model whose output for some rows is none of this objective."""
+        """Refuse a model whose output does not suit the objective."""
         self.scored(self.model, batch)
 
     def state_dict(self) -> dict[str, Any]:

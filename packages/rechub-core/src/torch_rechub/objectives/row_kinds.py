@@ -235,7 +235,7 @@ def refuse_outside(prediction: Tensor, model: nn.Module, criterion: nn.Module) -
 
 
 def link_of(criterion: nn.Module) -> Callable[[Tensor], Tensor] | None:
-    """What makes predictions of the logits of a loss of values; None where they are the same."""
+    """Return the link of a loss of values from logits to predictions; None is the identity."""
     if isinstance(criterion, nn.PoissonNLLLoss):
         return torch.exp if criterion.log_input else None
     link: Callable[[Tensor], Tensor] | None = getattr(criterion, "from_logits", None)

@@ -106,7 +106,7 @@ def predictor_of_tasks(model: nn.Module, link: nn.Module) -> nn.Module:
 def check_outputs(
     model: nn.Module, batch: Batch, task_types: Sequence[str], loss_fns: Sequence[nn.Module]
 ) -> None:
-    """Refuse a model whose output is none of its tasks; warn of numbers predicted by a sigmoid.
+    """Refuse a model whose output does not suit its tasks; warn of regressions by a sigmoid.
 
     Raises:
         ValueError: There is not a column for each task, or a probability is outside [0, 1].

@@ -146,7 +146,7 @@ class MatchTrainer(InfersTowers, ExportsTowers, ValidatesRetrieval, Trainer):
         check_inputs(model, x, columns_in_use(model, self.in_batch_neg))
 
     def check_model(self, batch: Batch) -> None:
-        """Refuse a model whose output is none of the mode."""
+        """Refuse a model whose output does not suit the mode."""
         if not self.in_batch_neg:
             self.objective.check_output(batch)
 
