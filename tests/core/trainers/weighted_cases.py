@@ -73,6 +73,10 @@ def deep_fm() -> torch.nn.Module:
     return DeepFM(FIELDS, FIELDS, {"dims": [6]})
 
 
+def ctr_of(loss: str, **given: Any) -> Callable[..., Any]:
+    return lambda model, **options: CTRTrainer(model, loss=loss, **given, **options)
+
+
 TYPES = ["classification", "regression"]
 FUNNEL = ["classification"] * 3
 
@@ -160,6 +164,9 @@ def targets() -> Tensor:
 
 CASES = {
     "ctr": Case(CTRTrainer, deep_fm, columns(), labels()),
+    "focal": Case(ctr_of("focal"), deep_fm, columns(), labels()),
+    "huber": Case(ctr_of("huber"), deep_fm, columns(), labels(classes=9) / 3),
+    "ranknet": Case(ctr_of("ranknet", group_column="item"), deep_fm, columns(), labels()),
     "mtl": Case(two_tasks, mmoe, columns(), two_labels(), "task_0_loss"),
     "uwl": Case(balanced("uwl"), mmoe, columns(), two_labels(), "task_1_loss"),
     "gradnorm": Case(balanced("gradnorm"), mmoe, columns(), two_labels(), "task_1_loss"),
