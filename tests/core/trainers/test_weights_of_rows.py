@@ -98,7 +98,7 @@ def test_weights_that_are_none_are_refused_before_the_first_step(case, tmp_path)
 
 
 def test_an_epoch_without_a_weight_above_0_is_refused(case, tmp_path):
-    with pytest.raises(ValueError, match="only rows of weight 0|there is no order to learn"):
+    with pytest.raises(ValueError, match=r"only rows of weight 0|there is no order to learn"):
         case.train(tmp_path, case.weighted(torch.zeros(N)))
 
 
