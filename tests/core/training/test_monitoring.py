@@ -302,7 +302,7 @@ def test_lists_of_retrieval_are_checked_when_they_are_given():
 
 def test_the_log_says_each_epoch(make_trainer, loaders, caplog):
     caplog.set_level(logging.INFO)
-    trainer = make_trainer(metrics=("auc", "log_loss"))
+    trainer = make_trainer(metrics=("auc", "log_loss"), progress=None)
     assert isinstance(trainer, CTRTrainer)
     trainer.fit(*loaders)
     assert "epoch 1: train/loss" in caplog.text

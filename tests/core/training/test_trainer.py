@@ -644,11 +644,11 @@ def test_the_bar_shows_the_mean_loss_every_so_many_batches(make_trainer, loaders
 
 def test_each_epoch_is_logged_in_one_line(make_trainer, loaders, caplog):
     caplog.set_level(logging.INFO, logger="torch_rechub")
-    trainer = make_trainer()
+    trainer = make_trainer(progress=None)
     trainer.fit(*loaders)
     assert [r.getMessage() for r in caplog.records] == [
         f"epoch {row['epoch']}: train/loss {row['train/loss']:.6g}, learning_rate 0.05, "
-        f"val/auc {row['val/auc']:.6g}"
+        f"val/auc {row['val/auc']:.6g} ({row['seconds']:.1f} s)"
         for row in trainer.history
     ]
 

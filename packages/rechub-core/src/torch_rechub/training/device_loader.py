@@ -8,9 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
 
-from .._streams import StandardStream
 from ..basic.layers.embedding import input_columns
 from ..basic.layers.inputs import tensor_of
 from ..basic.layers.precision import for_device, is_double
@@ -23,6 +21,7 @@ from ..data.weights import check_weights
 from .checks import check_not_empty, check_table, dense_check
 from .model_check import check_callable
 from .probe import first_rows, without_trace
+from .progress import progress_bar
 from .settings import Settings
 
 _BATCH_SIZE = 256  # rows per batch of data without a loader, unless `eval_batch_size` is larger
@@ -123,11 +122,7 @@ class DeviceLoader:
 
     def bar(self, data_loader: Iterable[Any], title: str) -> Any:
         """The batches of a loader with a progress bar, if it can be shown."""
-        progress = self.settings.progress
-        disable = None if progress is None else not progress
-        # tqdm raises on a closed or broken stream
-        stream = StandardStream("stderr")
-        return tqdm(data_loader, desc=title, disable=disable, leave=False, file=stream)
+        return progress_bar(self.settings.progress, data_loader, title)
 
     def loader_of(
         self, data: Any, model: nn.Module | None = None, *, in_order: bool = False

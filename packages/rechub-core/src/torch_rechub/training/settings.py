@@ -42,7 +42,9 @@ class TrainerOptions(TypedDict, total=False):
         scheduler_step: Whether the schedule moves each "epoch" or each "batch", a step of the
             optimizer; None, the default, means "batch" for "constant", "cosine" and "linear", else
             "epoch".
-        progress: Whether to show a progress bar; None, the default, means on a terminal.
+        progress: Whether to show a progress bar; None, the default, means on a terminal and in a
+            notebook. Also, unless it is False, a line an epoch goes to the log, and is shown where
+            the program has configured no logging.
         embedding_update: How a step updates embedding tables. "dense": every row. "lazy": the rows
             that the batch touched, so that its cost does not grow with the vocabulary; moments and
             weight decay of other rows wait. "row_wise": the same, with one second moment a row.

@@ -48,6 +48,10 @@ class Task:
     settings: Settings
     regularization: RegularizationLoss
 
+    def report(self, message: str, *args: Any) -> None:
+        """Log a message on the progress of training, at level DEBUG if `progress` is False."""
+        log.log(logging.DEBUG if self.settings.progress is False else logging.INFO, message, *args)
+
     def losses(self, batch: Batch) -> BatchLoss:
         """Return the losses of a batch, one for each of `loss_names`."""
         raise NotImplementedError
@@ -121,7 +125,7 @@ class Task:
     def test(self, data: Any) -> dict[str, float]:
         """The metrics of the model on test data by their recorded names, such as `test/auc`."""
         found = {f"test/{k}": v for k, v in self.measure_test(self.model, data).items()}
-        log.info("test: %s", as_text(found))
+        self.report("test: %s", as_text(found))
         return found
 
     def measure_test(self, model: nn.Module, data: Any) -> dict[str, float]:

@@ -9,7 +9,6 @@ from typing import Any
 from torch import nn
 
 from .._paths import local_path
-from .._streams import usable_streams
 from ..export.trained import ExportsRows
 from ..losses import RegularizationLoss
 from .callbacks import Callbacks
@@ -20,10 +19,10 @@ from .checkpoints.weights import prepare_folder
 from .checks import check_moments
 from .device_loader import DeviceLoader
 from .evaluation import Evaluation
-from .interruption import sigterm_raises
 from .mean_loss import MeanLosses
 from .optimizers import make_optimizer
 from .parameter_groups import learning_rates
+from .progress import process_prepared
 from .reporting.hyperparams import describe, describe_data
 from .reporting.recorder import recorder_of
 from .schedule import Schedule
@@ -136,7 +135,7 @@ class Trainer(Task, ExportsRows):
             OSError: `model_path` cannot be written to.
             CheckpointError: The checkpoint to continue from is damaged, or of another model.
         """
-        with usable_streams(), sigterm_raises(), self.recorder.loggers, self.batches:
+        with process_prepared(self.settings.progress), self.recorder.loggers, self.batches:
             val, test = self.batches.check_data(train_dataloader, val_dataloader, test_dataloader)
             state, first = self._start(train_dataloader, val, resume)
             listeners = self.recorder.step_listeners() + self.callbacks.step_listeners()
@@ -154,7 +153,7 @@ class Trainer(Task, ExportsRows):
                             state.write(self.history, over=stop)
                         if stop:
                             self.callbacks.stopped()
-                            log.info("Stopped early after epoch %d.", epoch)
+                            self.report("Stopped early after epoch %d.", epoch)
                             break
                 self.test_metrics = {} if test is None else self.test(test)
             to_plot = partial(self.to_plot, val)
@@ -184,7 +183,7 @@ class Trainer(Task, ExportsRows):
         record |= self.extra_metrics() | (self.validate(val) if self.validates(val) else {})
         row = {"epoch": epoch, **record, "seconds": time.perf_counter() - started}
         self.history.append(row)
-        log.info("epoch %d: %s", epoch, as_text(record))
+        self.report("epoch %d: %s (%.1f s)", epoch, as_text(record), row["seconds"])
         return row
 
     def train_one_epoch(self, data_loader: Iterable[Any], log_interval: int = 10) -> Any:
