@@ -4,8 +4,6 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from ..basic.tracking.names import free_name
-
 # settings that do not change results, and settings that are recorded under another name
 _IMPLEMENTATION = {"params", "capturable", "differentiable", "foreach", "fused", "param_names"}
 _NAMED = {"lr", "initial_lr", "weight_decay", "name"}
@@ -23,7 +21,10 @@ def group_names(optimizer: Optimizer) -> list[str]:
     """
     names: list[str] = []
     for index, group in enumerate(optimizer.param_groups):
-        names.append(free_name(str(group.get("name", index)), names))
+        name = str(group.get("name", index))
+        while name in names:
+            name += "_"
+        names.append(name)
     return names
 
 
