@@ -670,7 +670,12 @@ from torch_rechub.utils.data import DataGenerator
 x = {"user": torch.arange(40) % 8}
 train, val, _ = DataGenerator(x, x["user"] % 2).generate_dataloader(split_ratio=[0.5, 0.5])
 fields = [SparseFeature("user", 8, 4)]
-trainer = CTRTrainer(WideDeep(fields, fields, {"dims": [4]}), n_epoch=2, model_path=sys.argv[1])
+trainer = CTRTrainer(
+    WideDeep(fields, fields, {"dims": [4]}),
+    n_epoch=2,
+    model_path=sys.argv[1],
+    progress=False,  # messages that are shown are searched for secrets
+)
 files = set()
 sys.setprofile(lambda frame, event, arg: files.add(frame.f_code.co_filename))
 trainer.fit(train, val)
