@@ -156,8 +156,7 @@ class Trainer(Task, ExportsRows):
                             self.report("Stopped early after epoch %d.", epoch)
                             break
                 self.test_metrics = {} if test is None else self.test(test)
-            to_plot = partial(self.to_plot, val)
-            self.recorder.end(self.test_metrics, self.best.path, to_plot)
+            self.recorder.end(self.test_metrics, self.best.path, partial(self.to_plot, val))
 
     def _start(self, train: Any, val: Any, resume: bool) -> tuple[TrainingState, int]:
         """Prepare a training run; return the first epoch."""
