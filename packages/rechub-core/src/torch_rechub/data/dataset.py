@@ -11,10 +11,13 @@ from .._bounds import whole_number
 from .._extras import require
 from .._paths import local_path
 from ..types import FilePath
-from .convert import column_of
+from .convert import column_of, pa_array_to_tensor
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
+
+# scripts of 0.9 import `pa_array_to_tensor` from here
+__all__ = ["ParquetIterableDataset", "pa_array_to_tensor"]
 
 
 class ParquetIterableDataset(IterableDataset[dict[str, Tensor]]):

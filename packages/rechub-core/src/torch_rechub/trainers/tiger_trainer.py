@@ -108,13 +108,13 @@ class TigerTrainer(Trainer):
         self.collate_fn = data.get_collate_fn(tokenizer)
 
     def losses(self, batch: Batch) -> BatchLoss:
-        """The mean loss of the tokens of a batch, and the number of tokens, or their weight."""
+        """Return the mean loss of the tokens of a batch, and their number or sum of weights."""
         output, labels = self._forward(**batch.inputs, use_cache=False), batch.inputs["labels"]
-        tokens = (labels != IGNORED).sum(dim=1)
-        if batch.weights is None:
+        tokens, w = (labels != IGNORED).sum(dim=1), batch.weights
+        if w is None:
             return BatchLoss(output.loss, tokens.sum())
-        loss = self.model.ranking_loss(output.logits, labels, batch.weights)  # type: ignore[operator]
-        return BatchLoss(loss, (tokens * batch.weights).sum())
+        loss = self.model.ranking_loss(output.logits, labels, weights=w)  # type: ignore[operator]
+        return BatchLoss(loss, (tokens * w).sum())
 
     def measure(self, model: nn.Module, data_loader: Iterable[Any]) -> dict[str, float]:
         """The metrics of the model, by name; `model` must be the one being trained."""

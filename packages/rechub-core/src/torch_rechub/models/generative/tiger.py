@@ -86,7 +86,7 @@ class TIGERModel(_T5):  # type: ignore[misc]
         self.temperature = temperature
 
     def ranking_loss(
-        self, lm_logits: Tensor, labels: Tensor, weights: Tensor | None = None
+        self, lm_logits: Tensor, labels: Tensor, *, weights: Tensor | None = None
     ) -> Tensor:
         """Return L () of logits (B, M, V), labels (B, M) and the weights of their rows (B,)."""
         logits = lm_logits.flatten(0, 1) / self.temperature
