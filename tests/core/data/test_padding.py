@@ -135,3 +135,12 @@ def test_other_columns_stay_as_they_are(cells):
     assert stacked(column) is column
     numbers = np.arange(3)
     assert stacked(numbers) is numbers
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_missing_element_is_named_with_its_row(missing):
+    rows = [[1, 2], [3], [4, missing]]
+    given = [rows] if missing is None else [rows, [np.array(row, dtype=float) for row in rows]]
+    for sequences in given:
+        with pytest.raises(ValueError, match=r"a missing value, .*in row 2: fill it"):
+            pad_sequences(sequences)

@@ -60,9 +60,12 @@ def pad_sequences(
     for first in range(0, len(rows), _CHUNK):  # in chunks that fit into the cache
         chunk = slice(first, first + _CHUNK)
         length = np.minimum(lengths[chunk], width)[:, None]
-        flat = _flat(
-            list(map(operator.itemgetter(kept), rows[chunk])), int(length.sum()), out.dtype
-        )
+        cut = list(map(operator.itemgetter(kept), rows[chunk]))
+        try:
+            flat = _flat(cut, int(length.sum()), out.dtype)
+        except (TypeError, ValueError):
+            _refuse_missing(cut, first)
+            raise
         position = np.arange(width)
         out[chunk][position >= width - length if padding == "pre" else position < length] = flat
     return out
@@ -105,6 +108,21 @@ def _lengths(rows: list[Any]) -> npt.NDArray[np.int64]:
         raise ValueError(f"sequences must hold sequences, got {number!r} among them") from None
 
 
+def _refuse_missing(rows: list[Any], first_row: int) -> None:
+    """Refuse None and NaN among the elements of rows.
+
+    Raises:
+        ValueError: Names the first row with one and the remedy.
+    """
+    for i, row in enumerate(rows, first_row):
+        for element in row:
+            if element is None or (isinstance(element, float | np.floating) and element != element):
+                raise ValueError(
+                    f"sequences have a missing value, {element}, in row {i}: fill it, such as with "
+                    "an id of its own, or drop it"
+                ) from None
+
+
 def _flat(rows: list[Any], total: int, dtype: np.dtype[Any]) -> Array:
     """Concatenate the elements of all rows to an array of the dtype."""
     if set(map(type, rows)) == {np.ndarray}:
@@ -118,6 +136,8 @@ def _flat(rows: list[Any], total: int, dtype: np.dtype[Any]) -> Array:
             raise ValueError(f"an element does not fit {dtype}: {error}") from None
     else:
         flat = np.array(list(chain.from_iterable(rows)), dtype=dtype)
+    if dtype.kind in "iu" and flat.dtype.kind == "f" and np.isnan(flat).any():
+        raise ValueError(f"NaN does not fit {dtype}")
     if flat.ndim != 1:
         raise ValueError(f"each sequence must have one dimension, got one of {flat.ndim}")
     if dtype.kind in "iu" and flat.dtype.kind in "iu" and flat.size:
