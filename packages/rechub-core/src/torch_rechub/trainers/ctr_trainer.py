@@ -37,11 +37,9 @@ class CTRTrainer(Trainer):
         model: A model from a dict of tensors to probabilities (B,).
         optimizer_fn: Class of the optimizer, or a function that returns it: of the parameters, or
             of the model if its first parameter is called ``model``.
-        optimizer_params: Its arguments; None means lr=1e-3, weight_decay=1e-5, or those of the two
-            that a function of the parameters accepts.
+        optimizer_params: Its arguments; None means lr=1e-3, weight_decay=1e-5.
         regularization_params: Arguments of `RegularizationLoss`; None means no penalty.
-        scheduler_fn: Class of a learning-rate scheduler of torch, or "cosine", "linear" or
-            "constant", which step per batch after a warm-up; None means no scheduler.
+        scheduler_fn: Class of a scheduler of torch, or "cosine", "linear", "constant"; or None.
         scheduler_params: Its arguments.
         n_epoch: Largest number of epochs.
         earlystop_patience: Number of epochs without an improvement of the monitored metric, by
