@@ -58,6 +58,13 @@ def test_weights_that_are_no_numbers_are_refused():
         check_weights([1, 2], 2)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_largest_weight_is_one_in_every_dtype(dtype):
+    check_weights(torch.tensor([0, 1e30], dtype=dtype), 2)
+    with pytest.raises(ValueError, match=r"1 other value, first 1.1e\+30 in row 1"):
+        check_weights(torch.tensor([0, 1.1e30], dtype=dtype), 2)
+
+
 def test_a_table_yields_its_weights_with_its_rows():
     for weights in (X["w"], X["w"].tolist(), pd.Series(X["w"]), torch.tensor(X["w"])):
         data = TorchDataset({"user": X["user"]}, Y, weights=weights)
