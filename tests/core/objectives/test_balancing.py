@@ -8,13 +8,13 @@ from torch import nn
 
 from torch_rechub.basic.features import DenseFeature, SparseFeature
 from torch_rechub.models.multi_task import AITM, ESCM2, ESMM, MMOE, PLE, SharedBottom
+from torch_rechub.objectives.balancing.choice import make_balancing
 from torch_rechub.objectives.balancing.shared_layers import last_shared_weights
 from torch_rechub.objectives.balancing.strategies import (
     FixedWeights,
     GradientBalance,
     GradNormWeights,
     UncertaintyWeights,
-    make_balancing,
 )
 from torch_rechub.utils.mtl import MetaBalance, gradnorm, shared_task_layers
 

@@ -11,7 +11,7 @@ from torch_rechub.basic.metric import gauc_score, ranking_metrics
 from torch_rechub.metrics.retrieval import evaluate_retrieval, top_k
 from torch_rechub.models import matching, multi_task, ranking
 from torch_rechub.models.generative import HSTUModel
-from torch_rechub.objectives.balancing.strategies import STRATEGIES
+from torch_rechub.objectives.balancing.choice import STRATEGIES
 from torch_rechub.trainers import CTRTrainer, MatchTrainer, MTLTrainer, SeqTrainer
 from torch_rechub.utils.data import DataGenerator, MatchDataGenerator, SequenceDataGenerator
 

@@ -12,7 +12,7 @@ from torch_rechub.models.generative import HSTUModel
 from torch_rechub.models.matching import BPRMF, DSSM, BERT4Rec, YoutubeDNN
 from torch_rechub.models.multi_task import AITM, ESCM2, SharedBottom
 from torch_rechub.models.ranking import DeepFM
-from torch_rechub.objectives.balancing.strategies import STRATEGIES
+from torch_rechub.objectives.balancing.choice import STRATEGIES
 from torch_rechub.trainers import CTRTrainer, MatchTrainer, MTLTrainer, SeqTrainer
 
 USER, ITEM, NEG = (SparseFeature(name, 9, 4) for name in ("user", "item", "neg"))

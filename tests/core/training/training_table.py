@@ -10,7 +10,7 @@ from torch_rechub.models.generative import HSTUModel, RQVAEModel, TIGERModel
 from torch_rechub.models.matching import BPRMF, DSSM, YoutubeDNN
 from torch_rechub.models.multi_task import AITM, ESCM2, SharedBottom
 from torch_rechub.models.ranking import DIN
-from torch_rechub.objectives.balancing.strategies import STRATEGIES
+from torch_rechub.objectives.balancing.choice import STRATEGIES
 from torch_rechub.trainers import CTRTrainer, MatchTrainer, MTLTrainer, SeqTrainer, TigerTrainer
 from torch_rechub.trainers.rqvae_trainer import Trainer as RQVAETrainer
 from torch_rechub.utils.data import TigerSeqDataset

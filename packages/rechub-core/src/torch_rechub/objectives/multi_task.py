@@ -17,7 +17,7 @@ from ..metrics.monitor import Metric
 from ..models.auxiliary import auxiliary_loss
 from ..models.logits import logits_of
 from ..models.protocols import ChecksLabels, HasTaskTypes
-from .balancing.strategies import balancing_of
+from .balancing.choice import balancing_of
 from .missing_labels import TaskLoss, check_missing, count_missing, labeled, task_losses
 from .row_kinds import check_loss_range, refuse_soft_labels
 from .task_outputs import (
