@@ -613,9 +613,9 @@ def test_other_modes(make, mode):
     ("model", "mode", "message"),
     [
         (facebook, 0, r"mode=0 .* not a tuple of 2: set mode=1"),
-        (youtube, 0, r"mode=0 .* not a tensor of shape \(16, 4\): set mode=1"),
-        (dssm, 1, r"mode=1 .* not a tensor of shape \(16,\)"),
-        (dssm, 2, r"mode=2 .* not a tensor of shape \(16,\)"),
+        (youtube, 0, r"mode=0 .* not a tensor of shape \(\d+, 4\): set mode=1"),
+        (dssm, 1, r"mode=1 .* not a tensor of shape \(\d+,\)"),
+        (dssm, 2, r"mode=2 .* not a tensor of shape \(\d+,\)"),
         (sasrec, 2, r"mode=2 .* not a tuple of 2"),
     ],
 )
