@@ -124,7 +124,7 @@ def test_a_full_disk_stops_no_training_and_is_reported(tmp_path):
     told, stderr = result(tmp_path, "full_disk")
     assert told == "trained"
     assert "JSONLLogger failed in log_metrics" in stderr
-    assert "swanlab" not in EXPECTED or "SwanLabLogger: the run's file takes no more" in stderr
+    assert "swanlab" not in EXPECTED or "SwanLabLogger: the run's file cannot be written any more" in stderr
     assert "tensorboardx" not in EXPECTED or "TensorBoardXLogger failed in log_metrics" in stderr
     assert "wandb" not in EXPECTED or "lacks the end of the run" in stderr
     for backend in BACKENDS:

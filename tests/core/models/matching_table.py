@@ -185,7 +185,7 @@ MODELS = {
     "ComirecSA": Row(comirec_sa, 2, cosine=True, interests=4),
     "DSSM": Row(dssm, 0, cosine=True),
     "FaceBookDSSM": Row(facebook, 1, cosine=True),
-    "GRU4Rec": Row(gru4rec, 2, cosine=True),
+    "GRU4Rec": Row(gru4rec, 2, cosine=True, n_epoch=12),
     "MIND": Row(mind, 2, cosine=True, interests=4, n_epoch=20),
     "LightGCN": Row(light_gcn, 1),
     "NARM": Row(narm, 2, trained=lambda: narm(item=False), **BY_ID),
@@ -193,7 +193,7 @@ MODELS = {
     "SASRec": Row(sasrec, 1),
     "SINE": Row(sine, 2),
     "STAMP": Row(stamp, 2, trained=lambda: stamp(item=False), **BY_ID),
-    "YoutubeDNN": Row(youtube, 2, cosine=True),
+    "YoutubeDNN": Row(youtube, 2, cosine=True, n_epoch=16),
     "YoutubeSBC": Row(youtube_sbc, 2, cosine=True, best=0.9),  # 3 of 16 in other rows are liked
     "dssm_senet.DSSM": Row(dssm_senet, 0, cosine=True),
 }

@@ -182,7 +182,7 @@ def test_training_data_without_batches_are_refused(make_trainer, data):
 
 def test_the_log_has_a_line_of_the_test(make_trainer, loaders, caplog):
     with caplog.at_level(logging.INFO, "torch_rechub"):
-        trainer = make_trainer()
+        trainer = make_trainer(progress=None)
         trainer.fit(*loaders, test_dataloader=TEST)
     assert f"test: test/auc {trainer.test_metrics['test/auc']:.6g}" in caplog.messages
 
