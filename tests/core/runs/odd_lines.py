@@ -92,7 +92,7 @@ LEFT_OUT = {
     ),
     "a finish without a status": (event("finish", f'{TIME},"error":null'), "status is not one of"),
     "a status of its own": (event("finish", f'{TIME},"status":"won"'), "status is not one of"),
-    "a status that is a list": (event("finish", f'{TIME},"status":["failed"]'), "status is not one of"),
+    "a status that is a list": (event("finish", f'{TIME},"status":["failed"]'), "status is not"),
     "an error that is a number": (event("finish", f'{TIME},"status":"failed","error":5'), "error"),
     "a time that is a number": (event("finish", '"time":5,"status":"failed"'), "time is no text"),
     "a time that is a word": (event("finish", '"time":"soon","status":"failed"'), "no ISO 8601"),
