@@ -176,6 +176,16 @@ def leaves(data: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{name}", value
 
 
+def series_of(data: Mapping[Any, Any], outer: tuple[Any, ...] = ()) -> Iterator[tuple[Any, Any]]:
+    """Nested keys and values: "1" and 1 are two series, and so are "a/b" and "b" in "a"."""
+    for key, value in data.items():
+        keys = (*outer, key)
+        if isinstance(value, dict) and value:
+            yield from series_of(value, keys)
+        else:
+            yield (key if not outer and isinstance(key, str) else keys), value
+
+
 class Kept:
     """The records that a backend should store for given calls, according to the documentation.
 
@@ -186,7 +196,7 @@ class Kept:
 
     def __init__(self, backend: str) -> None:
         self.backend = backend
-        self.metrics: dict[str, list[tuple[int, float]]] = {}
+        self.metrics: dict[Any, list[tuple[int, float]]] = {}
         self.params: dict[str, Any] = {}
         self.status = "finished"
         self.next_step = 0
@@ -210,7 +220,7 @@ class Kept:
         at = self.next_step if step == "next" else step
         if at is None or at >= 2**62:
             return True
-        numbers = {n: v for n, v in dict(leaves(kept(metrics))).items() if isinstance(v, float)}
+        numbers = {n: v for n, v in series_of(kept(metrics)) if isinstance(v, float)}
         if numbers and self.backend == "swanlab" and at > 2**48:
             return True
         for name, number in numbers.items():
@@ -272,7 +282,7 @@ def _hparam(value: Any) -> Any:
 
 
 def comparable(
-    backend: str, metrics: Mapping[str, list[tuple[int, float]]]
+    backend: str, metrics: Mapping[Any, list[tuple[int, float]]]
 ) -> list[list[tuple[int, str]]]:
     """The series of `metrics` without their names, ready to be compared."""
     found = []

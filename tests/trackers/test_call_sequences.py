@@ -69,6 +69,11 @@ def check(backend, sequence):
 
 
 @EACH
+def test_names_that_are_one_as_text_are_two_series(backend):
+    check(backend, ([("log_metrics", {"1": (0.0, 0.0), 1: (0.0, 0.0)}, (None, "next"))], []))
+
+
+@EACH
 @settings(max_examples=100, derandomize=True, **UNTIMED)
 @drawn(sequence=SEQUENCES)
 def test_no_exception_escapes_and_what_was_taken_is_read_back(backend, sequence):
