@@ -12,7 +12,7 @@ import torch
 from core.training.training_table import (
     ITEM,
     PARAMS,
-    TRAININGS,
+    TRAINING_RUNS,
     USER,
     N,
     V,
@@ -65,10 +65,10 @@ def check_same(found, expected, same_on_device):
         same_on_device(value, state[name])
 
 
-@pytest.mark.parametrize("name", TRAININGS)
+@pytest.mark.parametrize("name", TRAINING_RUNS)
 def test_it_trains_to_the_same_weights_as_on_the_cpu(name, tmp_path, device, same_on_device):
-    expected, _ = fitted(TRAININGS[name], tmp_path / "cpu", "cpu")
-    found, _ = fitted(TRAININGS[name], tmp_path / "device", device)
+    expected, _ = fitted(TRAINING_RUNS[name], tmp_path / "cpu", "cpu")
+    found, _ = fitted(TRAINING_RUNS[name], tmp_path / "device", device)
     check_same(found, expected, same_on_device)
     for file in (tmp_path / "device").iterdir():  # weights go to a machine without the device
         saved = torch.load(file, map_location="cpu", weights_only=True)
@@ -90,9 +90,9 @@ def test_so_it_does_with_options(option, tmp_path, device, same_on_device):
     "name", ["clicks", "in-batch", "tasks, gradnorm", "next items", "codes", "next codes"]
 )
 def test_a_resumed_training_run_equals_the_unbroken_one(name, tmp_path, device, same_on_device):
-    unbroken, _ = fitted(TRAININGS[name], tmp_path / "cpu", "cpu", n_epoch=3, **ADAM)
+    unbroken, _ = fitted(TRAINING_RUNS[name], tmp_path / "cpu", "cpu", n_epoch=3, **ADAM)
     for n_epoch in (1, 3):
-        again, _ = fitted(TRAININGS[name], tmp_path / "device", device, n_epoch, True, **ADAM)
+        again, _ = fitted(TRAINING_RUNS[name], tmp_path / "device", device, n_epoch, True, **ADAM)
     check_same(again, unbroken, same_on_device)
 
 
@@ -101,7 +101,7 @@ def test_a_resumed_training_run_equals_the_unbroken_one(name, tmp_path, device, 
 )
 def test_it_learns_in_bf16(name, tmp_path, device):
     options = {"mixed_precision": "bf16", "prefetch": True, **ADAM}
-    trainer, _ = fitted(TRAININGS[name], tmp_path, device, n_epoch=20, **options)
+    trainer, _ = fitted(TRAINING_RUNS[name], tmp_path, device, n_epoch=20, **options)
     losses = [epoch[trainer.loss_names[0]] for epoch in trainer.history]
     assert losses[-1] < 0.95 * losses[0]
 
@@ -114,7 +114,7 @@ def test_what_was_trained_there_predicts_the_same_here(tmp_path, device):
 
 
 def test_items_are_ranked_there_as_here(tmp_path, device, same_on_device):
-    trainer, loader = fitted(TRAININGS["in-batch"], tmp_path, device)
+    trainer, loader = fitted(TRAINING_RUNS["in-batch"], tmp_path, device)
     user, item = (
         trainer.inference_embedding(trainer.model, mode, loader, tmp_path)
         for mode in ("user", "item")

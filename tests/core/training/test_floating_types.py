@@ -101,7 +101,7 @@ def bottom():
     return SharedBottom([USER, AGE], types, PARAMS, [PARAMS, PARAMS])
 
 
-TRAININGS = {
+TRAINING_RUNS = {
     "clicks": ctr(deepfm),
     "clicks, auxiliary loss": ctr(dien),
     "points": match(dssm, 0),
@@ -115,7 +115,7 @@ TRAININGS = {
     "next item": next_item,
     "codes": codes(),
 }
-EVERY = pytest.mark.parametrize("training", TRAININGS.values(), ids=list(TRAININGS))
+EVERY = pytest.mark.parametrize("training", TRAINING_RUNS.values(), ids=list(TRAINING_RUNS))
 
 
 class OnDevice(torch.Tensor):

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 from torch.utils.data import DataLoader, Subset, TensorDataset, WeightedRandomSampler
 
-from core.training.training_table import TRAININGS, N, histories, rows
+from core.training.training_table import TRAINING_RUNS, N, histories, rows
 from torch_rechub.data.loader import TableLoader
 from torch_rechub.data.seq_dataset import SeqDataset
 from torch_rechub.data.table import PredictDataset, TorchDataset
@@ -42,7 +42,7 @@ def make(tmp_path):
 
     def build(name, **options):
         torch.manual_seed(1)
-        return TRAININGS[name](model_path=tmp_path, **options)[0]
+        return TRAINING_RUNS[name](model_path=tmp_path, **options)[0]
 
     return build
 
@@ -164,7 +164,7 @@ def test_sequences_are_evaluated_as_a_table_and_as_a_data_set(make, form):
 
 
 def test_histories_are_evaluated_and_answered_as_a_data_set(make, tmp_path):
-    trainer, batches = TRAININGS["next codes"](model_path=tmp_path)
+    trainer, batches = TRAINING_RUNS["next codes"](model_path=tmp_path)
     data, collate = histories(), trainer.collate_fn
     assert trainer.evaluate(data) == pytest.approx(trainer.evaluate(batches))
     assert trainer.evaluate_topk(data, [3]) == pytest.approx(trainer.evaluate_topk(batches, [3]))

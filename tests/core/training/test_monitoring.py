@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import log_loss as sklearn_log_loss
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from core.training.training_table import TRAININGS
+from core.training.training_table import TRAINING_RUNS
 from torch_rechub.data.loader import TableLoader
 from torch_rechub.metrics import gauc_score, log_loss
 from torch_rechub.trainers import CTRTrainer, Metric, RetrievalData
@@ -40,7 +40,7 @@ def scripted(name, direction, **kwargs):
 
     metric = Metric("scripted", value, direction, **WITH_METRICS[name])
     metrics = [[metric], ["mse"]] if name == "tasks" else [metric]
-    trainer, data = TRAININGS[name](metrics=metrics, n_epoch=6, progress=False, **kwargs)
+    trainer, data = TRAINING_RUNS[name](metrics=metrics, n_epoch=6, progress=False, **kwargs)
     loader = TableLoader(data, 32) if hasattr(data, "x") else data
     return trainer, loader, weights
 
@@ -64,13 +64,13 @@ def test_the_best_epoch_is_restored_saved_and_known(name, direction, tmp_path):
 
 
 def test_an_rq_vae_may_monitor_its_collision_rate(tmp_path):
-    trainer, data = TRAININGS["codes"](
+    trainer, data = TRAINING_RUNS["codes"](
         monitor="val/collision_rate", n_epoch=3, model_path=tmp_path, progress=False
     )
     assert trainer.early_stopper.mode == "min"
     trainer.fit(data)
     with pytest.raises(ValueError, match="an RQ-VAE has one metric, 'collision_rate', got"):
-        TRAININGS["codes"](metrics=["auc"], model_path=tmp_path)
+        TRAINING_RUNS["codes"](metrics=["auc"], model_path=tmp_path)
 
 
 @pytest.mark.parametrize(("direction", "epochs"), [("max", 1 + 1 + 3), ("min", 2 + 1 + 3)])
@@ -128,7 +128,7 @@ def test_only_the_default_is_recorded_unless_more_is_asked_for(make_trainer, loa
 
 def test_tasks_take_the_metrics_that_their_labels_allow(tmp_path):
     metrics = ("auc", "log_loss", "mse")
-    trainer, data = TRAININGS["tasks"](
+    trainer, data = TRAINING_RUNS["tasks"](
         metrics=metrics, monitor="val/task_1_mse", n_epoch=2, model_path=tmp_path, progress=False
     )
     loader = TableLoader(data, 32)
@@ -137,14 +137,14 @@ def test_tasks_take_the_metrics_that_their_labels_allow(tmp_path):
     assert names == {f"val/task_{t}" for t in ("0_auc", "0_log_loss", "0_mse", "1_mse")}
     assert trainer.early_stopper.mode == "min"
     with pytest.raises(ValueError, match="task 1 is a regression, and its labels do not allow auc"):
-        TRAININGS["tasks"](metrics=["auc"], model_path=tmp_path)
+        TRAINING_RUNS["tasks"](metrics=["auc"], model_path=tmp_path)
     with pytest.raises(ValueError, match="metrics has 1 lists for 2 tasks"):
-        TRAININGS["tasks"](metrics=[["auc"]], model_path=tmp_path)
+        TRAINING_RUNS["tasks"](metrics=[["auc"]], model_path=tmp_path)
 
 
 @pytest.mark.parametrize("name", ["next items", "next codes"])
 def test_sequence_trainers_monitor_ranking_metrics(name, tmp_path):
-    trainer, data = TRAININGS[name](
+    trainer, data = TRAINING_RUNS[name](
         metrics=("loss", "ndcg@3", "mrr@2"), monitor="val/ndcg@3", n_epoch=2, model_path=tmp_path,
         progress=False,
     )  # fmt: skip
@@ -184,7 +184,7 @@ def test_a_column_of_groups_is_one_of_the_data(make_trainer, loaders):
         trainer.fit(*loaders)
     for name, owner in (("next items", "SeqTrainer"), ("point-wise", "MatchTrainer")):
         with pytest.raises(ValueError, match=f"group_column='user' has no effect in {owner}"):
-            TRAININGS[name](group_column="user")
+            TRAINING_RUNS[name](group_column="user")
 
 
 # evaluate_fn of 0.9
@@ -240,7 +240,7 @@ def retrieval(**kwargs):
 @pytest.mark.parametrize("name", ["point-wise", "in-batch"])
 def test_matching_monitors_retrieval(name, tmp_path):
     options = {"model_path": tmp_path, "n_epoch": 3, "progress": False}
-    trainer, data = TRAININGS[name](retrieval=retrieval(), monitor="val/ndcg@2", **options)
+    trainer, data = TRAINING_RUNS[name](retrieval=retrieval(), monitor="val/ndcg@2", **options)
     trainer.fit(TableLoader(data, 32))
     names = {"val/ndcg@2", "val/hit@2", "val/recall@2", "val/mrr@2"}
     assert {name for name in trainer.history[0] if name.startswith("val/")} == names
@@ -259,16 +259,16 @@ def test_matching_monitors_retrieval(name, tmp_path):
 
 def test_validation_data_add_the_auc(tmp_path):
     options = {"model_path": tmp_path, "n_epoch": 1, "progress": False}
-    trainer, data = TRAININGS["point-wise"](retrieval=retrieval(), **options)
+    trainer, data = TRAINING_RUNS["point-wise"](retrieval=retrieval(), **options)
     loader = TableLoader(data, 32)
     trainer.fit(loader, loader)
     assert "val/auc" in trainer.history[0]
     assert trainer.monitor == "val/ndcg@2"
-    asked, data = TRAININGS["point-wise"](retrieval=retrieval(), metrics=["auc"], **options)
+    asked, data = TRAINING_RUNS["point-wise"](retrieval=retrieval(), metrics=["auc"], **options)
     with pytest.raises(ValueError, match="metric 'auc' needs val_dataloader: give it to fit"):
         asked.fit(loader)
     with pytest.raises(ValueError, match=r"ndcg@2.*retrieval=RetrievalData"):
-        TRAININGS["point-wise"](metrics=["ndcg@2"], **options)
+        TRAINING_RUNS["point-wise"](metrics=["ndcg@2"], **options)
 
 
 def test_a_model_without_towers_is_scored_pair_by_pair(tmp_path):

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import log_loss, roc_auc_score
 
 from core.training.click_table import FakeLogger, table
-from core.training.training_table import TRAINERS, TRAININGS, V
+from core.training.training_table import TRAINERS, TRAINING_RUNS, V
 from torch_rechub.basic.tracking import JSONLLogger
 from torch_rechub.data.loader import TableLoader, TorchDataset
 from torch_rechub.objectives.retrieval import RetrievalData
@@ -26,7 +26,7 @@ def loader_of(x, y):
 def fitted(name, folder, logger=None, **options):
     """A trainer that has been fitted with test data, and these."""
     torch.manual_seed(1)
-    trainer, data = TRAININGS[name](
+    trainer, data = TRAINING_RUNS[name](
         model_path=folder, n_epoch=2, model_logger=logger, progress=False, **options
     )
     loader = TableLoader(data, 32) if isinstance(data, TorchDataset) else data
@@ -260,7 +260,7 @@ def recall(model):
 def test_a_retrieval_model_is_tested_on_the_catalog(tmp_path, validated):
     logger = FakeLogger()
     retrieval = catalog(relevant=[[0]] * V, k=2) if validated else None
-    trainer, data = TRAININGS["in-batch"](model_path=tmp_path, n_epoch=2, model_logger=logger)
+    trainer, data = TRAINING_RUNS["in-batch"](model_path=tmp_path, n_epoch=2, model_logger=logger)
     trainer.retrieval = retrieval
     trainer.fit(TableLoader(data, 32), test_dataloader=catalog())
     assert list(trainer.test_metrics) == [f"test/{m}@4" for m in ("ndcg", "hit", "recall", "mrr")]
@@ -269,7 +269,7 @@ def test_a_retrieval_model_is_tested_on_the_catalog(tmp_path, validated):
 
 
 def test_of_a_loader_a_retrieval_model_is_tested_by_its_scores_alone(tmp_path):
-    trainer, data = TRAININGS["point-wise"](model_path=tmp_path, n_epoch=1)
+    trainer, data = TRAINING_RUNS["point-wise"](model_path=tmp_path, n_epoch=1)
     trainer.retrieval = catalog()
     loader = TableLoader(data, 32)
     trainer.fit(loader, test_dataloader=loader)
@@ -279,7 +279,7 @@ def test_of_a_loader_a_retrieval_model_is_tested_by_its_scores_alone(tmp_path):
 def test_metrics_that_are_asked_for_are_those_of_the_test(tmp_path):
     metrics = ("recall@4", "coverage@3")
     retrieval = catalog(relevant=[[0]] * V)
-    trainer, data = TRAININGS["in-batch"](
+    trainer, data = TRAINING_RUNS["in-batch"](
         model_path=tmp_path, n_epoch=1, metrics=metrics, retrieval=retrieval
     )
     loader = TableLoader(data, 32)
@@ -301,7 +301,7 @@ def test_metrics_that_are_asked_for_are_those_of_the_test(tmp_path):
 def test_users_and_items_are_checked_before_the_first_step(
     tmp_path, place, changes, error, message
 ):
-    trainer, data = TRAININGS["in-batch"](model_path=tmp_path, n_epoch=1)
+    trainer, data = TRAINING_RUNS["in-batch"](model_path=tmp_path, n_epoch=1)
     bad, test = catalog(**changes), None
     if place == "retrieval":
         trainer.retrieval = bad

@@ -99,7 +99,7 @@ def next_codes(**kwargs):
     return TigerTrainer(TIGERModel(config), data, tokenizer, **kwargs), list(batches)
 
 
-TRAININGS = {
+TRAINING_RUNS = {
     "clicks": clicks,
     "point-wise": retrieval(0, dssm),
     "pair-wise": retrieval(1, lambda: BPRMF(USER, ITEM, NEG)),
@@ -139,7 +139,7 @@ TRAINERS = ("clicks", "in-batch", "tasks", "next items", "codes", "next codes")
 
 def fit(name, folder, **options):
     """Fit the training called `name`; returns its trainer and its batches."""
-    trainer, data = TRAININGS[name](model_path=folder, **options)
+    trainer, data = TRAINING_RUNS[name](model_path=folder, **options)
     loader = TableLoader(data, 32) if isinstance(data, TorchDataset) else data
     arguments = (loader,) if isinstance(trainer, RQVAETrainer) else (loader, loader)
     trainer.fit(*arguments)
