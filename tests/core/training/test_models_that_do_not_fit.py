@@ -258,5 +258,5 @@ def test_the_loss_of_a_user_decides_what_outputs_are_allowed(tmp_path):
 
 def test_tiger_takes_models_of_its_kind():
     with pytest.raises(ValueError, match="TigerTrainer trains models of sequences of codes, and"):
-        check_callable(TigerTrainer, MODELS["sequences"]())
-    check_callable(TigerTrainer, MODELS["tiger"]())
+        check_callable("TigerTrainer", TigerTrainer.model_inputs, MODELS["sequences"]())
+    check_callable("TigerTrainer", TigerTrainer.model_inputs, MODELS["tiger"]())

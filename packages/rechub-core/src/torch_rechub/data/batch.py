@@ -62,7 +62,7 @@ class Batch:
         first = next(_tensors(given), None)
         if first is None:
             raise ValueError(f"a batch holds no tensor, but {type(given).__name__}: collate it")
-        groups = None if group_column is None else _groups(x, group_column)
+        groups = None if group_column is None else groups_in(x, group_column)
         if weight_column is not None:
             x, weights = taken_out(x, weights, weight_column, weighted)
         return cls(x, len(first), y, groups, weights)
@@ -157,7 +157,13 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(item)
 
 
-def _groups(x: Any, column: str) -> Tensor:
+def groups_in(x: Any, column: str, rows: str = "B") -> Tensor:
+    """The column of groups among inputs, whose number of rows messages call `rows`.
+
+    Raises:
+        KeyError: There is no such column.
+        ValueError: It does not hold one number a row.
+    """
     if not isinstance(x, Mapping) or column not in x:
         there = ", ".join(map(str, x)) if isinstance(x, Mapping) else "none, as inputs are no dict"
         raise KeyError(f"group_column={column!r} is not in the data; columns there are: {there}")
@@ -165,6 +171,6 @@ def _groups(x: Any, column: str) -> Tensor:
     if not isinstance(groups, Tensor) or groups.dim() != 1:
         form = f"shape {tuple(groups.shape)}" if isinstance(groups, Tensor) else "no numbers"
         raise ValueError(
-            f"group_column={column!r} must hold one number a row, (B,), but has {form}"
+            f"group_column={column!r} must hold one number a row, ({rows},), but has {form}"
         )
     return groups

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler, Subset
 
 from .._bounds import refuse_none, whole_number
+from .batch import groups_in
 
 
 class GroupIndices(Sampler[Any]):
@@ -78,17 +79,7 @@ def groups_of(dataset: Dataset[Any], column: str) -> Tensor:
             f"group_column needs a table in memory, such as TorchDataset, got "
             f"{type(dataset).__name__}"
         )
-    if column not in table:
-        raise KeyError(
-            f"group_column={column!r} is not in the data; columns there are: {', '.join(table)}"
-        )
-    groups = table[column]
-    if not isinstance(groups, Tensor) or groups.dim() != 1:
-        form = f"shape {tuple(groups.shape)}" if isinstance(groups, Tensor) else "no numbers"
-        raise ValueError(
-            f"group_column={column!r} must hold one number a row, (N,), but has {form}"
-        )
-    return groups
+    return groups_in(table, column, "N")
 
 
 def random_parts_of_groups(

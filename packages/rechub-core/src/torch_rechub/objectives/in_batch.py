@@ -8,7 +8,6 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from .._bounds import check_whole, refuse_none
 from ..data.batch import Batch
 from ..data.weights import joined_weights
 from ..losses import BatchLoss
@@ -23,6 +22,7 @@ from ..losses.in_batch import (
 from ..losses.weighted import weighted_loss
 from ..models.protocols import GroupsItems
 from .cross_batch import CrossBatchMemory, Remembered
+from .in_batch_settings import InBatchSettings
 from .log_q import LogQ
 from .matching import (
     Objective,
@@ -31,37 +31,6 @@ from .matching import (
     spread,
     temperature_of,
 )
-
-
-@dataclass(frozen=True)
-class InBatchSettings:
-    """The settings of in-batch negatives.
-
-    Attributes:
-        in_batch_neg_ratio: Number of in-batch negatives per row; None means all other rows.
-        hard_negative: Whether to take the negatives with the highest scores instead of drawing.
-        sampler_seed: Seed of the draws; None means torch's global random state.
-        cross_batch_negatives: Number of items of earlier batches used as negatives; see
-            `CrossBatchMemory`.
-        cross_batch_warmup: Number of batches before they are used.
-
-    Raises:
-        TypeError: A number is not a whole number.
-        ValueError: A number is out of range.
-    """
-
-    in_batch_neg_ratio: int | None = None
-    hard_negative: bool = False
-    sampler_seed: int | None = None
-    cross_batch_negatives: int = 0
-    cross_batch_warmup: int = 0
-
-    def __post_init__(self) -> None:
-        numbers = {"cross_batch_warmup": self.cross_batch_warmup}
-        numbers |= {"cross_batch_negatives": self.cross_batch_negatives}
-        refuse_none(**numbers)
-        check_whole(0, in_batch_neg_ratio=self.in_batch_neg_ratio, **numbers)
-        check_whole(-(2**63), sampler_seed=self.sampler_seed)
 
 
 class InBatch(Objective):

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from ..losses.names import make_loss
-from .in_batch import InBatch, InBatchSettings
+from .in_batch import InBatch
+from .in_batch_settings import InBatchSettings
 from .log_q import LogQ
 from .matching import ListWise, Objective, PairWise, PointWise
 

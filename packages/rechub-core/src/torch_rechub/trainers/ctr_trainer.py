@@ -53,8 +53,7 @@ class CTRTrainer(Trainer):
         options: See `TrainerOptions`, and `LossOptions` for the loss.
 
     Raises:
-        ValueError: An argument is out of its range, a metric does not fit the loss, or the loss
-            takes logits and the model has none.
+        ValueError: An argument is out of range, or the loss does not fit the model or a metric.
 
     Example:
         >>> import tempfile
@@ -77,6 +76,7 @@ class CTRTrainer(Trainer):
         20
     """
 
+    model_inputs = "columns"
     evaluate_fn = EvaluateFn()
     measured: tuple[Needs, ...] = ("predictions", "groups")
 

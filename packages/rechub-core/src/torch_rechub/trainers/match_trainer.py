@@ -16,7 +16,7 @@ from ..losses import BatchLoss
 from ..metrics.monitor import Metric, metric_named
 from ..models.auxiliary import auxiliary_loss
 from ..models.towers import columns_in_use, prediction
-from ..objectives.in_batch import InBatchSettings
+from ..objectives.in_batch_settings import in_batch_settings
 from ..objectives.matching_losses import make_objective
 from ..objectives.retrieval import RetrievalData
 from ..training.checks import check_inputs
@@ -76,6 +76,7 @@ class MatchTrainer(InfersTowers, ExportsTowers, ValidatesRetrieval, Trainer):
         torch.Size([5, 8])
     """
 
+    model_inputs = "columns"
     evaluate_fn = EvaluateFn()
 
     def __init__(
@@ -115,12 +116,10 @@ class MatchTrainer(InfersTowers, ExportsTowers, ValidatesRetrieval, Trainer):
         self.retrieval, self.item_frequency = retrieval, item_frequency
         super().__init__(model, settings)
         self.mode, self.in_batch_neg = mode, in_batch_neg
-        if cross_batch_negatives and not in_batch_neg:
-            raise ValueError("cross_batch_negatives are in-batch negatives: set in_batch_neg=True")
-        in_batch = InBatchSettings(
-            in_batch_neg_ratio, hard_negative, sampler_seed, cross_batch_negatives,
-            cross_batch_warmup,
-        ) if in_batch_neg else None  # fmt: skip
+        in_batch = in_batch_settings(
+            in_batch_neg, in_batch_neg_ratio, hard_negative, sampler_seed,
+            cross_batch_negatives, cross_batch_warmup,
+        )  # fmt: skip
         drawn = None if in_batch is None else asdict(in_batch)
         self.recorded = describe_matching(mode, drawn, item_frequency is not None)
         self.objective = make_objective(

@@ -45,14 +45,14 @@ class MTLTrainer(Trainer):
         >>> from torch_rechub.basic.features import SparseFeature
         >>> from torch_rechub.models.multi_task import MMOE
         >>> user, tasks = torch.arange(100) % 10, ["classification", "regression"]
-        >>> y = torch.stack([user > 4, user * 0.1], dim=1)
-        >>> data = [({"user": user}, y)]
+        >>> data = [({"user": user}, torch.stack([user > 4, user * 0.1], dim=1))]
         >>> model = MMOE([SparseFeature("user", 10)], tasks, 2, {"dims": [8]}, [{}, {}])
         >>> trainer = MTLTrainer(model, tasks, n_epoch=2, model_path=tempfile.mkdtemp())
         >>> len(trainer.fit(data, data)), len(trainer.predict(model, data))
         (2, 100)
     """
 
+    model_inputs = "columns"
     measured: tuple[Needs, ...] = ("predictions", "groups")
 
     def __init__(

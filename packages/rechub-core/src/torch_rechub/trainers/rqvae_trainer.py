@@ -52,6 +52,7 @@ class Trainer(ExportsCodes, trainer.Trainer):
     """
 
     loss_names = ("train/loss", "train/recon_loss")
+    model_inputs = "embeddings"
     weights_file = "model_best_loss.pth"
     collision_file = "model_best_collision_rate.pth"
 

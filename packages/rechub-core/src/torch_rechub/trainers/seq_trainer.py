@@ -37,10 +37,9 @@ class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
 
     The last token of a sequence predicts its target. Token 0, padding at either end, is masked, and
     not a candidate. P are the predictions of a batch; the loss of an epoch is the mean over all
-    predictions. Recorded each epoch: train/loss, learning_rate, val/loss,
-    and val/accuracy, the share of targets with the highest score. Models that are
-    `EncodesSequences` or `ScoresLinearly` (`models.protocols`) are trained without storing all
-    logits. The arguments not listed here are those of `CTRTrainer`.
+    predictions. Recorded each epoch: train/loss, learning_rate, val/loss, and val/accuracy, the
+    share of targets with the highest score. `EncodesSequences` and `ScoresLinearly` models are
+    trained without storing all logits. Arguments not listed here are those of `CTRTrainer`.
 
     Args:
         model: A model from tokens (B, L) and times (B, L) to logits (B, L, V).
@@ -73,6 +72,7 @@ class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
         ['hit@5', 'mrr@5', 'ndcg@5']
     """
 
+    model_inputs = "items"
     default_metrics = ("loss", "accuracy")
     own_metrics = SEQUENCE_METRICS
     measured: tuple[Needs, ...] = ("hits",)

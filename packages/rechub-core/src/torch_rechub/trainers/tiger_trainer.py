@@ -71,6 +71,7 @@ class TigerTrainer(Trainer):
         arXiv 2305.05065.
     """
 
+    model_inputs = "codes"
     default_metrics = ("loss",)
     own_metrics = SEQUENCE_METRICS
     measured: tuple[Needs, ...] = ("hits",)
@@ -138,8 +139,7 @@ class TigerTrainer(Trainer):
         """Return the most probable next items of each history, the best first, by beam search.
 
         Args:
-            data_loader: A loader with the `collate_fn` of `TigerSeqDataset.get_collate_fn`, in
-                order.
+            data_loader: A loader with the `collate_fn` of `TigerSeqDataset.get_collate_fn`.
             num_beams: Number of beams, and of returned items, named as in `indices_json`. A search
                 with fewer beams than items may miss some.
 

@@ -30,6 +30,7 @@ _BATCH_SIZE = 256  # rows per batch of data without a loader, unless `eval_batch
 class Checks(Protocol):
     """The checks and the `collate_fn` of a task."""
 
+    model_inputs: str | None
     collate_fn: Callable[[list[Any]], Any] | None
 
     def check_inputs(self, model: nn.Module, x: Any) -> None:
@@ -91,7 +92,7 @@ class DeviceLoader:
         self, name: str, loader: Iterable[Any], check_labels: Callable[[Tensor], None]
     ) -> None:
         """Check the data before the first step, as far as possible without reading batches."""
-        check_callable(type(self.checks), self.model)
+        check_callable(type(self.checks).__name__, self.checks.model_inputs, self.model)
         check_not_empty(loader, name)
         column = self.settings.weight_column
         if column is not None and column in input_columns(self.model):

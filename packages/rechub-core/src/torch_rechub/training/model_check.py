@@ -16,44 +16,41 @@ class Calls(NamedTuple):
     given: str
 
 
-_OF_ROWS = Calls(("ranking", "multi_task", "matching"), ("x",), "a dict of columns")
-# by the file of the trainer, so that subclasses of it are found too
 CALLS = {
-    "ctr_trainer": _OF_ROWS,
-    "mtl_trainer": _OF_ROWS,
-    "match_trainer": _OF_ROWS,
-    "seq_trainer": Calls(("generative",), ("tokens", "time_diffs"), "sequences of items"),
-    "tiger_trainer": Calls(("generative.tiger",), (), "sequences of codes"),
-    "rqvae_trainer": Calls(("generative.rqvae",), ("embeddings",), "embeddings of items"),
+    "columns": Calls(("ranking", "multi_task", "matching"), ("x",), "a dict of columns"),
+    "items": Calls(("generative",), ("tokens", "time_diffs"), "sequences of items"),
+    "codes": Calls(("generative.tiger",), (), "sequences of codes"),
+    "embeddings": Calls(("generative.rqvae",), ("embeddings",), "embeddings of items"),
 }
 
 
-def check_callable(owner: type, model: nn.Module) -> None:
+def check_callable(owner: str, takes: str | None, model: nn.Module) -> None:
     """Refuse a model that takes other inputs than the trainer gives.
 
     Args:
-        owner: The trainer's class.
+        owner: The name of the trainer's class.
+        takes: The inputs of its models, one of `CALLS`; None, as of trainers of users, checks
+            nothing.
         model: The model being trained.
 
     Raises:
         ValueError: It is of a package that another trainer trains.
         TypeError: Its `forward` takes other arguments.
     """
-    files = (base.__module__.rpartition(".")[2] for base in owner.__mro__)
-    calls = next((CALLS[file] for file in files if file in CALLS), None)
-    if calls is None:
+    if takes is None:
         return
+    calls = CALLS[takes]
     family = family_of(model)
     if family is not None:
         if family not in calls.families:
             raise ValueError(
-                f"{owner.__name__} trains models of {calls.given}, and {name_of(model)} of "
+                f"{owner} trains models of {calls.given}, and {name_of(model)} of "
                 f"torch_rechub.models.{family} is none: train it with {TRAINERS[family]}"
             )
         return
     if calls.arguments and not hasattr(model, "encode") and not _takes(model, calls.arguments):
         raise TypeError(
-            f"{owner.__name__} calls model({', '.join(calls.arguments)}) with {calls.given}, which "
+            f"{owner} calls model({', '.join(calls.arguments)}) with {calls.given}, which "
             f"{name_of(model)}.forward{inspect.signature(model.forward)} does not take: give it "
             "these arguments, or train it with another trainer"
         )

@@ -28,6 +28,7 @@ class Task:
         default_metrics: The default metrics.
         own_metrics: Task-specific metrics by name.
         measured: The available inputs of the task's metrics.
+        model_inputs: The inputs of the models, a key of `model_check.CALLS`; None is not checked.
         collate_fn: Collates rows of a data set without a loader; None stacks them.
         trained_groups: Column of groups that the loss needs.
         nothing_to_learn: Message of an epoch without a loss; None means a general one.
@@ -41,6 +42,7 @@ class Task:
     trained_groups: str | None = None
     nothing_to_learn: str | None = None
     measured: tuple[Needs, ...] = ("predictions",)
+    model_inputs: str | None = None
     collate_fn: Callable[[list[Any]], Any] | None = None
 
     model: nn.Module
