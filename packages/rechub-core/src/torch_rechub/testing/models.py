@@ -204,6 +204,7 @@ class ModelContract(Contract):
         other.load_state_dict(torch.load(tmp_path / "model.pth", weights_only=True))
         assert equal(self._outputs(other, inputs), expected)
 
+    # unpickles what it has pickled itself, as loaders with several processes do
     @pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])  # noqa: S301
     def test_a_copy_computes_the_same_and_is_independent(
         self, model: nn.Module, copied: Callable[[nn.Module], nn.Module]
