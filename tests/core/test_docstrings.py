@@ -10,7 +10,7 @@ import torch
 import torch_rechub
 
 # Their examples fetch a data set.
-NEEDS_NETWORK = {"torch_rechub.data.public"}
+NEEDS_NETWORK = {"torch_rechub.data.public.ml_100k"}
 
 MODULES = [
     module

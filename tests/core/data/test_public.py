@@ -25,10 +25,15 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from torch_rechub.data import archives as fetching
-from torch_rechub.data import public
-from torch_rechub.data.public import DatasetUnavailableError, MovieLens100K, movielens_100k
+from torch_rechub.data.public import (
+    DatasetUnavailableError,
+    MovieLens100K,
+    ml_100k,
+    movielens_100k,
+)
 
 WHEEL = "recbole-1.2.1-py3-none-any.whl"
+SECOND_WHEEL = "hopwise-0.9.1.post1-py3-none-any.whl"
 ZIP = "ml-100k.zip"
 
 RATINGS = "2\t3\t5\t800000002\n1\t1\t2\t800000001\n2\t1\t4\t800000002\n"
@@ -57,14 +62,15 @@ def recbole_files() -> dict[str, bytes]:
     return {kind: table.encode() for kind, table in tables.items()}
 
 
-def write_wheel(path: Path) -> None:
-    info = "recbole-1.2.1.dist-info"
+def write_wheel(path: Path, package: str = "recbole", version: str = "1.2.1") -> None:
+    info = f"{package}-{version}.dist-info"
     with zipfile.ZipFile(path, "w") as wheel:
         for kind, table in recbole_files().items():
-            wheel.writestr(f"recbole/dataset_example/ml-100k/ml-100k.{kind}", table)
-        wheel.writestr("recbole/__init__.py", "raise SystemExit('the wheel was run')")
+            wheel.writestr(f"{package}/dataset_example/ml-100k/ml-100k.{kind}", table)
+        wheel.writestr(f"{package}/__init__.py", "raise SystemExit('the wheel was run')")
         wheel.writestr("../outside", "a path that leaves the folder")
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: recbole\nVersion: 1.2.1\n")
+        name = f"Name: {package}\nVersion: {version}\n"
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\n{name}")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
 
@@ -113,10 +119,12 @@ def archives(tmp_path, monkeypatch) -> Path:
     write_wheel(folder / WHEEL)
     write_zip(folder / ZIP)
     sha256 = {kind: hashlib.sha256(table).hexdigest() for kind, table in recbole_files().items()}
-    monkeypatch.setattr(public, "_RECBOLE_SHA256", {k: sha256[k] for k in public._RECBOLE_SHA256})
+    monkeypatch.setattr(ml_100k, "_WHEEL_SHA256", {k: sha256[k] for k in ml_100k._WHEEL_SHA256})
     monkeypatch.setattr(
-        public, "_GROUPLENS_MD5", hashlib.md5((folder / ZIP).read_bytes()).hexdigest()
+        ml_100k, "_GROUPLENS_MD5", hashlib.md5((folder / ZIP).read_bytes()).hexdigest()
     )
+    # a call of pip that finds nothing takes most of a second: one test uses both packages
+    monkeypatch.setattr(ml_100k, "_WHEELS", ml_100k._WHEELS[:1])
     close_both_sources(monkeypatch)
     return folder
 
@@ -127,7 +135,7 @@ def close_both_sources(monkeypatch) -> None:
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{closed_port()}/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
-    monkeypatch.setattr(public, "_GROUPLENS_URL", f"http://127.0.0.1:{closed_port()}/{ZIP}")
+    monkeypatch.setattr(ml_100k, "_GROUPLENS_URL", f"http://127.0.0.1:{closed_port()}/{ZIP}")
 
 
 @pytest.fixture
@@ -147,7 +155,7 @@ def site(archives, monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/{ZIP}"
-        monkeypatch.setattr(public, "_GROUPLENS_URL", url)
+        monkeypatch.setattr(ml_100k, "_GROUPLENS_URL", url)
         yield Site
         Site.resume.set()
         server.shutdown()
@@ -266,6 +274,16 @@ def test_pip_is_asked_first_and_nothing_but_the_archive_is_kept(index, site, cac
     ]
 
 
+def test_a_second_package_is_asked_when_the_index_lacks_the_first(index, cache, monkeypatch):
+    first = movielens_100k(cache)
+    index.unlink()
+    (cache / WHEEL).unlink()
+    write_wheel(index.parent / SECOND_WHEEL, "hopwise", "0.9.1.post1")
+    monkeypatch.setattr(ml_100k, "_WHEELS", (*ml_100k._WHEELS, ("hopwise", "0.9.1.post1")))
+    assert_same(movielens_100k(cache), first)
+    assert files_in(cache) == [SECOND_WHEEL]
+
+
 def test_grouplens_is_asked_when_pip_finds_nothing(site, cache):
     assert len(movielens_100k(cache).users) == 2
     assert files_in(cache) == [ZIP]
@@ -313,7 +331,7 @@ def test_without_a_source_the_error_names_both_the_reasons_and_the_remedy(archiv
     assert time.monotonic() - start < 20
     message = str(caught.value)
     assert "recbole==1.2.1 through pip: ERROR: No matching distribution" in message
-    assert f"{public._GROUPLENS_URL}: <urlopen error" in message
+    assert f"{ml_100k._GROUPLENS_URL}: <urlopen error" in message
     assert "pip's index-url" in message
     assert str(cache / ZIP) in message
     assert isinstance(caught.value, ConnectionError)
@@ -348,8 +366,8 @@ def test_a_damaged_archive_in_the_cache_is_mended(index, cache, caplog, harm):
 
 
 def test_other_ratings_in_a_sound_archive_are_refused(index, cache, monkeypatch):
-    changed = public._RECBOLE_SHA256 | {"inter": hashlib.sha256(b"others").hexdigest()}
-    monkeypatch.setattr(public, "_RECBOLE_SHA256", changed)
+    changed = ml_100k._WHEEL_SHA256 | {"inter": hashlib.sha256(b"others").hexdigest()}
+    monkeypatch.setattr(ml_100k, "_WHEEL_SHA256", changed)
     with pytest.raises(DatasetUnavailableError, match=r"checksum of recbole/.*ml-100k\.inter is"):
         movielens_100k(cache)
     assert files_in(cache) == []
@@ -386,10 +404,10 @@ def test_a_process_killed_while_fetching_leaves_no_half_archive(site, cache):
 
 def child_script(cache: Path) -> str:
     return textwrap.dedent(f"""
-        from torch_rechub.data import public
-        public._GROUPLENS_URL = {public._GROUPLENS_URL!r}
-        public._GROUPLENS_MD5 = {public._GROUPLENS_MD5!r}
-        public.movielens_100k({str(cache)!r})
+        from torch_rechub.data.public import ml_100k
+        ml_100k._GROUPLENS_URL = {ml_100k._GROUPLENS_URL!r}
+        ml_100k._GROUPLENS_MD5 = {ml_100k._GROUPLENS_MD5!r}
+        ml_100k.movielens_100k({str(cache)!r})
     """)
 
 
@@ -401,7 +419,7 @@ def wait_until(holds) -> None:
 
 
 def test_several_that_fetch_at_once_all_get_the_whole_data_set(site, cache, monkeypatch):
-    monkeypatch.setattr(public, "_download_recbole", closed)
+    monkeypatch.setattr(ml_100k, "_download_wheel", closed)
     site.slowly.set()
     with ThreadPoolExecutor(4) as pool:
         loads = [pool.submit(movielens_100k, cache) for _ in range(4)]
@@ -413,7 +431,7 @@ def test_several_that_fetch_at_once_all_get_the_whole_data_set(site, cache, monk
     assert files_in(cache) == [ZIP]
 
 
-def closed(path: Path) -> None:
+def closed(requirement: str, path: Path) -> None:
     raise OSError("closed")
 
 

@@ -1,7 +1,7 @@
-"""Public data sets: downloaded on first use, verified on every load, not part of this package.
+"""MovieLens-100K: downloaded on first use, verified on every load, not part of this package.
 
-To add one, define a frozen dataclass of its frames, a `Source` for each download location (how to
-fetch, verify and read the archive), and a function that passes them to `load_archive`.
+It is the only data set here that is downloaded, because two packages of the package index carry
+it: a `Source` for each download location says how to fetch, verify and read the archive.
 """
 
 import csv
@@ -10,6 +10,7 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, compress
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,9 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .._paths import local_path
-from .archives import (
-    DatasetUnavailableError,
+from ..._paths import local_path
+from ..archives import (
     Source,
     cache_folder,
     download_url,
@@ -30,13 +30,13 @@ from .archives import (
     require_digest,
 )
 
-__all__ = ["DatasetUnavailableError", "MovieLens100K", "movielens_100k"]
+__all__ = ["MovieLens100K", "movielens_100k"]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 
-_RECBOLE = "recbole==1.2.1"
-_RECBOLE_WHEEL = "recbole-1.2.1-py3-none-any.whl"
-_RECBOLE_SHA256 = {
+# packages whose wheel carries the same three files, the most downloaded one first
+_WHEELS = (("recbole", "1.2.1"), ("hopwise", "0.9.1.post1"))
+_WHEEL_SHA256 = {
     "inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
     "user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
     "item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
@@ -115,11 +115,12 @@ def movielens_100k(cache_dir: str | os.PathLike[str] | None = None) -> MovieLens
     """Load MovieLens-100K: 100,000 ratings that 943 users gave to 1,682 movies in 1997 and 1998.
 
     The first of these that works is used, and its archive is kept in the cache folder: an archive
-    that lies there already; the wheel of `recbole` 1.2.1, which carries the data set, downloaded
-    (neither installed nor run) by pip with your own settings, so from your own mirror if you have
-    one; GroupLens' own site. Checksums are compared on every load, and a damaged archive is fetched
-    again. Both sources give the same tables: the release year is the one in the title, because
-    only GroupLens has release dates, and the video mark "(V)" of item 1412 is left out.
+    that lies there already; the wheel of `recbole` 1.2.1, then that of `hopwise` 0.9.1.post1. Both
+    carry the data set, and are downloaded (neither installed nor run) by pip with your own
+    settings, so from your own mirror if you have one. GroupLens' own site comes last. Checksums
+    are compared on every load, and a damaged archive is fetched again. All sources give the same
+    tables: the release year is the one in the title, because only GroupLens has release dates, and
+    the video mark "(V)" of item 1412 is left out.
 
     The data set is for research. Its terms: acknowledge it in publications, do not redistribute
     it, no commercial use without permission, do not imply that the University of Minnesota
@@ -149,30 +150,39 @@ def movielens_100k(cache_dir: str | os.PathLike[str] | None = None) -> MovieLens
         ACM Transactions on Interactive Intelligent Systems 5(4), 2015. doi:10.1145/2827872
     """
     sources = (
-        Source(f"{_RECBOLE} through pip", _RECBOLE_WHEEL, _download_recbole, _read_recbole),
+        *(_wheel_source(package, version) for package, version in _WHEELS),
         Source(_GROUPLENS_URL, "ml-100k.zip", _download_grouplens, _read_grouplens),
     )
     folder = cache_folder() if cache_dir is None else local_path("cache_dir", cache_dir)
     remedy = (
         f"Either set pip's index-url to an index or mirror that you can reach, so that "
-        f"`pip download --no-deps {_RECBOLE}` works; or download {_GROUPLENS_URL} "
+        f"`pip download --no-deps {'=='.join(_WHEELS[0])}` works; or download {_GROUPLENS_URL} "
         f"by other means and put it at {folder / 'ml-100k.zip'}"
     )
     return load_archive("MovieLens-100K", sources, folder, remedy)
 
 
-def _download_recbole(path: Path) -> None:
-    download_with_pip(_RECBOLE, path.parent)
+def _wheel_source(package: str, version: str) -> Source[MovieLens100K]:
+    return Source(
+        f"{package}=={version} through pip",
+        f"{package}-{version}-py3-none-any.whl",
+        partial(_download_wheel, f"{package}=={version}"),
+        partial(_read_wheel, package),
+    )
+
+
+def _download_wheel(requirement: str, path: Path) -> None:
+    download_with_pip(requirement, path.parent)
 
 
 def _download_grouplens(path: Path) -> None:
     download_url(_GROUPLENS_URL, path)
 
 
-def _read_recbole(path: Path) -> MovieLens100K:
-    names = [f"recbole/dataset_example/ml-100k/ml-100k.{kind}" for kind in _RECBOLE_SHA256]
+def _read_wheel(package: str, path: Path) -> MovieLens100K:
+    names = [f"{package}/dataset_example/ml-100k/ml-100k.{kind}" for kind in _WHEEL_SHA256]
     tables = read_members(path.read_bytes(), names)
-    for name, table, expected in zip(names, tables, _RECBOLE_SHA256.values(), strict=True):
+    for name, table, expected in zip(names, tables, _WHEEL_SHA256.values(), strict=True):
         require_digest(name, hashlib.sha256(table).hexdigest(), expected)
     ratings, users, items = (table.partition(b"\n")[2] for table in tables)
     movies = _table(items, "\t", ("item_id", "title", "year", "genres"))
