@@ -1,0 +1,71 @@
+"""Errors of CSV files: line and remedy, which Arrow's lack, from a second scan of the file."""
+
+from collections.abc import Iterator
+from typing import NoReturn
+
+from .csv_records import opened_text, records
+from .options import ReadingOptions
+from .paths import DataFile
+
+
+def line_of_row(file: DataFile, options: ReadingOptions, row: int) -> int | None:
+    """The line, from 1, in which a row of data begins."""
+    for number, line, _ in _rows(file, options):
+        if number == row:
+            return line
+    return None
+
+
+def raise_ragged(
+    file: DataFile, names: list[str], options: ReadingOptions, error: Exception
+) -> NoReturn:
+    """Raise the error for the first row with another number of cells than there are columns."""
+    for row, line, cells in _rows(file, options):
+        if len(cells) != len(names):
+            quotes = " or quote=None if quotes are part of the text" if options.quote else ""
+            raise ValueError(
+                f"row {row} (line {line}) of {file} has {len(cells)} cells, but there are "
+                f"{len(names)} columns: {_start(cells)}; mend the line, or pass another "
+                f"separator,{quotes}"
+            ) from error
+    raise ValueError(f"{file} cannot be read: {error}") from error
+
+
+def raise_bytes(
+    file: DataFile,
+    names: list[str],
+    columns: list[str],
+    options: ReadingOptions,
+    error: Exception,
+) -> NoReturn:
+    """Raise the error for the first cell with bytes that are not of the encoding."""
+    for row, line, cells in _rows(file, options):
+        for name, cell in zip(names, cells, strict=False):
+            wrong = [c for c in cell if "\udc80" <= c <= "\udcff"]
+            if name in columns and wrong:
+                byte = ord(wrong[0]) - 0xDC00
+                raise ValueError(
+                    f"column {name!r} holds the byte {byte:#x} in row {row} (line {line}) of "
+                    f"{file}, which is not of the encoding {options.encoding}: pass another one, "
+                    "such as encoding='latin-1' or 'gb18030'"
+                ) from error
+    raise ValueError(f"{file} is not of the encoding {options.encoding}: {error}") from error
+
+
+def _rows(file: DataFile, options: ReadingOptions) -> Iterator[tuple[int, int, list[str]]]:
+    """The rows of data: (row from 0, line from 1, cells)."""
+    separator = options.separator or ("\t" if file.format == "tsv" else ",")
+    row, columns = -1 if options.header is None else 0, 0
+    with opened_text(file, options.encoding, "surrogateescape") as text:
+        for line, _, cells in records(text, separator, options.quote):
+            columns = columns or len(cells)
+            if cells == [""] and columns > 1:
+                continue  # blank lines hold no row
+            if row >= 0:
+                yield row, line, cells
+            row += 1
+
+
+def _start(cells: list[str]) -> str:
+    text = repr(cells)
+    return text if len(text) <= 80 else text[:80] + "…"

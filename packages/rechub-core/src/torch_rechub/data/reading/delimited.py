@@ -1,0 +1,199 @@
+"""CSV and TSV files, read by Arrow in one pass; columns of numbers stay exact."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .csv_errors import line_of_row, raise_bytes, raise_ragged
+from .csv_records import first_record, opened_text
+from .cutting import cut
+from .options import Place, ReadingOptions, refuse_twice
+from .paths import DataFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BLOCK = 1 << 20  # bytes that are parsed at a time: larger blocks leave the processor's cache
+_LARGEST = 1 << 30
+
+
+def separator_of(file: DataFile, options: ReadingOptions) -> str:
+    """The character between cells: the given one, or that of the file's ending."""
+    return options.separator or ("\t" if file.format == "tsv" else ",")
+
+
+def delimited_names(file: DataFile, options: ReadingOptions) -> list[str]:
+    """The names of the columns of a CSV or TSV file; see `_header`."""
+    return _header(file, options)[0]
+
+
+def _header(file: DataFile, options: ReadingOptions) -> tuple[list[str], int]:
+    """The names of the columns, those of the first line or `header`, and how many lines they take.
+
+    Raises:
+        ValueError: The file is empty, a name occurs twice, or their number is not that of columns.
+    """
+    separator = separator_of(file, options)
+    with opened_text(file, options.encoding) as text:
+        first, lines = first_record(text, separator, options.quote)
+    if options.header is not None:
+        if first is not None and len(first) != len(options.header):
+            raise ValueError(
+                f"header has {len(options.header)} names, but the first line of {file} has "
+                f"{len(first)} cells, {first[:3]}…, separated by {separator!r}"
+            )
+        return list(options.header), 0
+    if first is None:
+        raise ValueError(f"{file} is empty: it has no line with the names of columns")
+    refuse_twice(first, f"the first line of {file}", ": pass header=[names] if it is a row of data")
+    other = [c for c in ";\t|" if len(first) == 1 and c in first[0]]
+    if other and options.separator is None:
+        raise ValueError(
+            f"{file} has one column by the separator {separator!r}, {first[0]!r}: pass "
+            f"separator={other[0]!r}"
+        )
+    return first, lines
+
+
+def read_delimited(
+    file: DataFile, columns: list[str], options: ReadingOptions
+) -> "Iterator[tuple[pa.Table, Place]]":
+    """Read columns of a CSV or TSV file in blocks: numbers as such, all others as text.
+
+    Raises:
+        ValueError: A row has another number of cells, bytes are not of the encoding, a cell of a
+            column of numbers is no number, or the file is damaged.
+    """
+    names, lines = _header(file, options)
+    place = Place(str(file), 0, lambda row: line_of_row(file, options, row))
+    for table in cut(_Stream(file, names, lines, columns, options).batches(), options.block_rows):
+        yield table, place
+        place = place.skip(table.num_rows)
+
+
+@dataclass
+class _Stream:
+    """The batches of a file.
+
+    Where a cell does not fit the type of its column, the file is opened again with a wider type,
+    and the rows that were delivered are skipped.
+    """
+
+    file: DataFile
+    names: list[str]
+    lines: int
+    columns: list[str]
+    options: ReadingOptions
+    types: dict[str, Any] = field(default_factory=dict)
+    block: int = 0
+    delivered: int = 0
+    widened: int = 0
+
+    def batches(self) -> "Iterator[pa.RecordBatch]":
+        import pyarrow as pa
+
+        self.block = _BLOCK + 8 * sum(map(len, self.names))  # it must hold the names
+        self.types = self._first_types()
+        while True:
+            try:
+                yield from self._undelivered()
+            except pa.ArrowException as error:
+                self._widen(str(error), error)
+            except OSError as error:
+                raise ValueError(
+                    f"{self.file} is damaged, or is not {self.file.compression or 'readable'}, "
+                    f"after row {self.delivered}: {error}; copy it again"
+                ) from error
+            else:
+                return
+
+    def _undelivered(self) -> "Iterator[pa.RecordBatch]":
+        skipped = 0
+        with self._reader(self.types, self.block) as reader:
+            for batch in reader:
+                skip = min(batch.num_rows, self.delivered - skipped)
+                skipped += skip
+                if batch.num_rows > skip:
+                    rest = batch.slice(skip) if skip else batch
+                    self.delivered += rest.num_rows
+                    skipped += rest.num_rows
+                    yield rest
+
+    def _reader(self, types: dict[str, Any], block: int) -> Any:
+        import pyarrow as pa
+        import pyarrow.csv as pc
+
+        options, file = self.options, self.file
+        quote: Any = options.quote if options.quote is not None else False
+        return pc.open_csv(
+            pa.input_stream(str(file.path), compression=file.compression),
+            read_options=pc.ReadOptions(
+                column_names=self.names,
+                skip_rows=self.lines,
+                block_size=block,
+                encoding=options.encoding,
+            ),
+            parse_options=pc.ParseOptions(
+                delimiter=separator_of(file, options),
+                quote_char=quote,
+                newlines_in_values=bool(quote),
+                ignore_empty_lines=len(self.names) > 1,
+            ),
+            convert_options=pc.ConvertOptions(
+                column_types=types,
+                include_columns=self.columns,
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+                null_values=list(options.null_values),
+            ),
+        )
+
+    def _first_types(self) -> dict[str, Any]:
+        """Text for all columns but numbers; for these, the narrowest type of the first rows."""
+        import pyarrow as pa
+
+        text = pa.dictionary(pa.int32(), pa.string()) if self.options.dictionary else pa.string()
+        numbers = [name for name in self.columns if name in self.options.number_columns]
+        types = dict.fromkeys(self.columns, text) | dict.fromkeys(numbers, pa.string())
+        if not numbers:
+            return types
+        try:
+            with self._reader(types, self.block) as reader:
+                batch = reader.read_next_batch()
+        except (pa.ArrowException, StopIteration, OSError):
+            return types | dict.fromkeys(numbers, pa.int64())  # its error is that of the stream
+        return types | {name: _narrowest(batch[name]) for name in numbers}
+
+    def _widen(self, message: str, error: Exception) -> None:
+        """Give the column of a message a wider type, or raise the error with row and remedy."""
+        import pyarrow as pa
+
+        if "straddl" in message and self.block < _LARGEST:
+            self.block *= 8
+            return
+        if "UTF8" in message or "decode" in message:
+            raise_bytes(self.file, self.names, self.columns, self.options, error)
+        found = re.search(r"CSV column #(\d+):.*conversion error", message, re.DOTALL)
+        name = self.names[int(found[1])] if found else ""
+        if name not in self.types or self.types[name] not in (pa.int64(), pa.float64()):
+            raise_ragged(self.file, self.names, self.options, error)
+        self.widened += 1
+        wider = pa.float64() if self.types[name] == pa.int64() else pa.string()
+        self.types[name] = wider
+        if self.widened > 3:  # each time costs the file once more, so now no other can fail
+            fixed = (pa.int64(), pa.float64())
+            numbers = [n for n in self.options.number_columns if self.types.get(n) in fixed]
+            self.types |= dict.fromkeys(numbers, pa.string())
+
+
+def _narrowest(cells: "pa.Array") -> Any:
+    import pyarrow as pa
+
+    for kind in (pa.int64(), pa.float64()):
+        try:
+            cells.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+        return kind
+    return pa.string()

@@ -1,0 +1,154 @@
+"""Columns and tables in memory as Arrow arrays, without a copy where possible."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from ..._extras import require
+from .options import refuse_twice
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def arrow_column(values: Any, name: str, *, as_text: bool = False) -> "pa.Array | pa.ChunkedArray":
+    """Convert a column in memory to Arrow, without a copy if possible.
+
+    None, NaN, NaT, pandas' NA and masked values become null. Columns of several types, such as
+    whole numbers among texts, become text: ``[1, "a"]`` is ``["1", "a"]``.
+
+    Args:
+        values: A list, an array, a tensor, or a column of pandas, polars or Arrow. Two dimensions
+            become lists of fixed size.
+        name: The name of the column, for messages.
+        as_text: Whether whole numbers beyond int64 become text, too; otherwise they are an error.
+
+    Raises:
+        TypeError: The column holds objects that Arrow has no type for.
+        ValueError: The column is a single value, or holds whole numbers beyond int64.
+
+    Example:
+        >>> arrow_column([7, None, "x"], "item").to_pylist()
+        ['7', None, 'x']
+    """
+    pa = require("pyarrow", "a column of Arrow", "data")
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().numpy()
+    if hasattr(values, "to_arrow"):  # polars
+        return values.to_arrow()
+    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__len__"):
+        raise ValueError(f"column {name!r} is a single value, {values!r}, not one for each row")
+    if isinstance(values, np.ndarray) and values.ndim != 1:
+        return _arrays_of_rows(values, name)
+    mask = None
+    if isinstance(values, np.ma.MaskedArray):
+        values, mask = values.data, np.ma.getmaskarray(values)
+    elif isinstance(values, Sequence):
+        values = list(values)
+    return _converted(values, mask, name, as_text)
+
+
+def _converted(values: Any, mask: Any, name: str, as_text: bool) -> "pa.Array":
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, from_pandas=True, mask=mask)
+    except OverflowError:
+        if not as_text:
+            raise _overflow(values, name) from None
+    except (pa.ArrowException, TypeError, ValueError):
+        pass
+    cells = [_plain(cell) for cell in (values.tolist() if hasattr(values, "tolist") else values)]
+    try:
+        return pa.array(cells, from_pandas=True)
+    except OverflowError:
+        if not as_text:
+            raise _overflow(cells, name) from None
+    except (pa.ArrowException, TypeError, ValueError):
+        pass
+    return pa.array([_text(cell, row, name) for row, cell in enumerate(cells)], pa.string())
+
+
+def _plain(cell: Any) -> Any:
+    """An array or a tensor within a column as a list."""
+    if isinstance(cell, Tensor):
+        return cell.detach().cpu().tolist()
+    if isinstance(cell, tuple | set | frozenset):
+        return sorted(cell, key=repr) if not isinstance(cell, tuple) else list(cell)
+    return cell.tolist() if isinstance(cell, np.ndarray | np.generic) else cell
+
+
+def _text(cell: Any, row: int, name: str) -> str | None:
+    """The text form of one cell of a column of several types; see `forms.text_of`."""
+    import pandas as pd  # imported here, as most columns do not need it
+
+    from .forms import text_of
+    from .options import Place
+
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return str(cell)
+    if not isinstance(cell, list | dict):
+        if pd.isna(cell):
+            return None
+        try:
+            found = arrow_column([cell], name)
+            return str(text_of(found, name, Place("", row))[0].as_py())
+        except TypeError:
+            pass
+    raise TypeError(
+        f"column {name!r} holds an object of type {type(cell).__name__} in row {row}, which is "
+        "neither text nor a number: convert the column first, or leave it out"
+    )
+
+
+def _overflow(cells: Any, name: str) -> ValueError:
+    for row, cell in enumerate(cells):
+        if isinstance(cell, int) and not -(2**63) <= cell < 2**63:
+            return ValueError(
+                f"column {name!r} holds the whole number {cell} in row {row}, which is beyond "
+                "int64: declare a column of ids as categorical, which reads it as text, or "
+                "convert it to float64"
+            )
+    return ValueError(f"column {name!r} holds whole numbers beyond int64 in its lists")
+
+
+def _arrays_of_rows(values: Any, name: str) -> "pa.Array":
+    """Convert an array of two or more dimensions to lists of fixed size."""
+    import pyarrow as pa
+
+    if values.ndim == 0:
+        raise ValueError(f"column {name!r} is a single value, {values!r}, not one for each row")
+    flat = arrow_column(values.reshape(-1), name)
+    for size in reversed(values.shape[1:]):
+        if size == 0:
+            raise ValueError(f"column {name!r} has rows of no elements, shape {values.shape}")
+        flat = pa.FixedSizeListArray.from_arrays(flat, size)
+    return flat
+
+
+def is_table(data: Any) -> bool:
+    """Whether data are one table in memory: a dict, or a table of pandas, polars or Arrow."""
+    arrow = hasattr(data, "schema") and hasattr(data, "num_rows")
+    return isinstance(data, Mapping) or arrow or hasattr(data, "columns")
+
+
+def names_of(table: Any) -> list[str]:
+    """The names of the columns of a table in memory.
+
+    Raises:
+        ValueError: A name occurs twice.
+    """
+    if isinstance(table, Mapping):
+        names = list(table)
+    else:
+        arrow = hasattr(table, "schema") and hasattr(table, "num_rows")
+        names = list(table.schema.names if arrow else table.columns)
+    texts = [str(name) for name in names]
+    refuse_twice(texts, f"the {type(table).__name__}", ": rename one of them")
+    return texts
