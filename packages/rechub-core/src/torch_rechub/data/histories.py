@@ -61,14 +61,30 @@ def histories(data: pd.DataFrame, user_col: str, item_col: str, time_col: str) -
                 f"column {name!r} has {n_missing} missing values: drop those rows first, with "
                 f"data.dropna(subset=[{name!r}])"
             )
-    by_time = _by_time(data[time_col])
     codes, user_ids = pd.factorize(data[user_col], sort=True)
+    return in_order(codes, pd.Index(user_ids), data[time_col])
+
+
+def in_order(codes: Ids, user_ids: pd.Index, moments: pd.Series) -> Histories:
+    """Sort interactions by user, then by time; ties stay in order.
+
+    Args:
+        codes: Number of the user of each interaction, from 0, shape (N,).
+        user_ids: The id of each of the U users.
+        moments: Time of each interaction, none missing, shape (N,).
+
+    Example:
+        >>> users = pd.Index(["a", "b"])
+        >>> in_order(np.array([1, 0, 1]), users, pd.Series([9, 8, 4])).row
+        array([1, 2, 0])
+    """
+    by_time = _by_time(moments)
     small = codes[by_time].astype(np.min_scalar_type(len(user_ids)))  # smaller integers sort faster
     row = by_time[np.argsort(small, kind="stable")]
     user = codes[row].astype(np.int64, copy=False)
     count = np.bincount(user, minlength=len(user_ids))
     stop = np.cumsum(count)
-    return Histories(row, user, (stop - count)[user], stop[user], pd.Index(user_ids))
+    return Histories(row, user, (stop - count)[user], stop[user], user_ids)
 
 
 def _by_time(moments: pd.Series) -> Ids:
@@ -100,6 +116,36 @@ def stretches(values: Array, start: Ids, stop: Ids) -> Array:
     bounds = zip(start.data, stop.data, strict=True)  # without an intermediate list
     cells: Array = np.fromiter((values[i:j] for i, j in bounds), dtype=object, count=len(start))
     return cells
+
+
+def padded(values: Array, first: Ids, length: Ids, width: int, padding: str = "pre") -> Array:
+    """Return the slices `values[first:first + length]`, padded with 0 to a new array.
+
+    Args:
+        values: Numbers, shape (N,).
+        first: Where each slice begins, shape (M,).
+        length: Its length, at most `width`, shape (M,).
+        width: Length L of the rows.
+        padding: "pre" pads before the slice, "post" after it.
+
+    Returns:
+        Array of shape (M, L).
+
+    Example:
+        >>> padded(np.array([7, 8, 9]), np.array([0, 1]), np.array([1, 2]), width=2)
+        array([[0, 7],
+               [8, 9]])
+    """
+    filling, place = np.zeros(width, dtype=values.dtype), np.arange(width)
+    if padding == "pre":  # the window that begins at i in the extended series ends before i
+        series, begin = np.concatenate([filling, values]), first + length
+        outside = place < width - length[:, None]
+    else:
+        series, begin = np.concatenate([values, filling]), first
+        outside = place >= length[:, None]
+    windows: Array = np.lib.stride_tricks.sliding_window_view(series, width)[begin]
+    np.copyto(windows, 0, where=outside)  # a product would keep NaN
+    return windows
 
 
 def rows(matrix: Array) -> Array:

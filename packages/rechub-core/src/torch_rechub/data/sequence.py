@@ -10,7 +10,7 @@ import pandas as pd
 
 from .._bounds import check_whole
 from .encoding import label_encode
-from .histories import Histories, histories, require_columns, rows
+from .histories import Histories, histories, padded, require_columns, rows
 from .negative import draw_unseen, python_generator
 
 Array = npt.NDArray[Any]
@@ -187,7 +187,7 @@ def _parts(
     for name, column in ids.items():
         of_item[name] = np.zeros(n_items + 1, dtype=np.int64)
         of_item[name][item] = column
-        series[name] = np.append(column[order.row], np.zeros(max_len, np.int64)).astype(np.int32)
+        series[name] = column[order.row].astype(np.int32)
 
     parts = []
     ahead = order.stop[place] - 1 - place
@@ -205,19 +205,12 @@ def _parts(
                 label=1 - is_negative,
                 target={name: column[target] for name, column in of_item.items()},
                 history={
-                    name: rows(_padded(column, first, t - first, max_len))
+                    name: rows(padded(column, first, t - first, max_len, "post"))
                     for name, column in series.items()
                 },
             )
         )
     return parts
-
-
-def _padded(series: npt.NDArray[np.int32], first: Ids, length: Ids, width: int) -> Array:
-    """Return slices of a series, padded with 0; the series is extended by the padding."""
-    windows = np.lib.stride_tricks.sliding_window_view(series, width)[first]
-    windows *= np.arange(width) < length[:, None]
-    return windows
 
 
 def _ids(data: pd.DataFrame, names: Iterable[str]) -> dict[str, Ids]:

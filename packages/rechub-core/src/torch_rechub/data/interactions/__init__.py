@@ -1,0 +1,7 @@
+"""Interactions: filters, splits without leaks, histories, tables of users and items."""
+
+from .interactions import Interactions
+from .leaks import LeakError
+from .split import Split
+
+__all__ = ["Interactions", "LeakError", "Split"]

@@ -1,0 +1,88 @@
+"""Vocabularies of a log: values to ids, where 0 pads and 1 is unknown."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .columns import factorize
+from .log import Log
+
+Array = npt.NDArray[Any]
+Ids = npt.NDArray[np.int64]
+
+FIRST = 2  # the id of the first value
+
+
+def values_by_frequency(column: Array, name: str) -> Array:
+    """Return the distinct values of a column, most frequent first, ties by value.
+
+    Missing values have no id of their own: they are unknown.
+
+    Example:
+        >>> values_by_frequency(np.array(["b", "a", "c", "c"], dtype=object), "item").tolist()
+        ['c', 'a', 'b']
+    """
+    codes, values = factorize(pd.Series(column).dropna(), name)
+    count = np.bincount(codes, minlength=len(values))
+    return values[np.argsort(-count, kind="stable")]
+
+
+def encoded(log: Log, by: Any) -> Log:
+    """Return a log with ids in place of values; see `Interactions.encode`."""
+    if hasattr(by, "transform"):
+        return _by_preprocessor(log, by)
+    if not isinstance(by, Mapping):
+        raise TypeError(
+            "by must be the values of columns by name, such as train.count_values(), or a fitted "
+            f"Preprocessor, got {type(by).__name__}"
+        )
+    values, columns = dict(log.entities), dict(log.columns)
+    vocabularies = {name: np.asarray(vocabulary) for name, vocabulary in by.items()}
+    for name, vocabulary in vocabularies.items():
+        if name not in log.entities and name not in log.attributes:
+            known = [*log.entities, *log.attributes]
+            raise KeyError(f"there is no column {name!r} to encode: the columns are {known}")
+        if name in log.vocabularies:
+            raise ValueError(f"column {name!r} is encoded already")
+        target = values if name in values else columns
+        target[name] = _ids(target[name], vocabulary, name)
+    merged = {**log.vocabularies, **vocabularies}
+    return replace(log, entities=values, columns=columns, vocabularies=merged)
+
+
+def _ids(column: Array, vocabulary: Array, name: str) -> Ids:
+    """Return the id of each value of a column."""
+    index = pd.Index(vocabulary, tupleize_cols=False)
+    if not index.is_unique:
+        twice = index[index.duplicated()][0]
+        raise ValueError(f"the values of column {name!r} hold {twice!r} twice")
+    position = index.get_indexer(pd.Index(column, tupleize_cols=False))
+    if len(position) and position.max() < 0:
+        raise ValueError(
+            f"not a single value of column {name!r} is known: it holds {column[0]!r}, the "
+            f"vocabulary {vocabulary[:1].tolist()}; are they of one type?"
+        )
+    return position.astype(np.int64) + FIRST - (position < 0)  # −1 becomes the id 1
+
+
+def _by_preprocessor(log: Log, preprocessor: Any) -> Log:
+    """Return a log whose users, items and attributes were transformed by a preprocessor."""
+    place = np.arange(len(log.row))
+    names = [*log.entities, *log.attributes]
+    table = preprocessor.transform({name: log.column(name, place) for name in names})
+    values, columns = dict(log.entities), dict(log.columns)
+    for name in names:
+        if name not in table:
+            continue
+        column = np.asarray(table[name])
+        if name in values:
+            code = log.user if name == log.user_name else log.item
+            values[name] = np.zeros(len(values[name]), dtype=column.dtype)
+            values[name][code] = column
+        else:
+            columns[name] = column
+    return replace(log, entities=values, columns=columns)
