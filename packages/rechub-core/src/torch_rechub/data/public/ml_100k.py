@@ -52,7 +52,7 @@ _GENRES = (
     "Thriller", "War", "Western",
 )  # fmt: skip
 # "Toy Story (1995)", "Land Before Time III (1995) (V)", "unknown"
-_HEADING = r"^\s*(?P<title>.*?)\s*(?:\((?P<year>\d{4})\))?\s*(?:\(V\))?\s*$"
+HEADING = r"^\s*(?P<title>.*?)\s*(?:\((?P<year>\d{4})\))?\s*(?:\(V\))?\s*$"
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +232,7 @@ def _table(text: bytes, separator: str, columns: Sequence[str]) -> pd.DataFrame:
 def _items(
     item_id: "pd.Series[int]", heading: "pd.Series[str]", genres: list[tuple[str, ...]]
 ) -> pd.DataFrame:
-    parts: pd.DataFrame = heading.str.extract(_HEADING)
+    parts: pd.DataFrame = heading.str.extract(HEADING)
     year = pd.to_numeric(parts["year"]).astype("Int64")
     columns = {"item_id": item_id, "title": parts["title"], "release_year": year, "genres": genres}
     items: pd.DataFrame = pd.DataFrame(columns)
