@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..._extras import require
 from .conform import conform
-from .delimited import delimited_names, read_delimited
-from .memory import is_table, names_of
-from .options import Place, ReadingOptions, options_of, with_columns
-from .parquet import parquet_names, read_parquet
-from .paths import DataFile, files_of, is_path
+from .formats import names_of_file, read_file
+from .memory import is_lazy, is_table, names_of
+from .options import Place, ReadingOptions, options_of, refuse_other_names, with_columns
+from .paths import files_of, is_path
 from .tables import read_table
 
 if TYPE_CHECKING:
@@ -146,48 +145,60 @@ class BlockReader:
 
     @property
     def names(self) -> list[str]:
-        """The names of all columns, those of the first file or block."""
+        """The names of all columns, those of the first file or block.
+
+        Raises:
+            ValueError: There is no column, or no block.
+        """
+        names = self._first_names()
+        if not names:
+            raise ValueError("the data have no columns, so they have no rows")
+        return names
+
+    def _first_names(self) -> list[str]:
         if self._files is not None:
-            return _names_of_file(self._files[0], self._options)
+            return names_of_file(self._files[0], self._options)
+        first = next(iter(self._data), None)
+        if first is None:
+            raise ValueError("the iterable of blocks gives none, or was consumed before")
         if isinstance(self._data, Iterator):
-            first = next(self._data, None)
-            if first is None:
-                raise ValueError("the iterator of blocks gave none")
             self._data = chain([first], self._data)
-            return names_of(first)
-        return names_of(next(iter(self._data)))
+        if not is_table(first):
+            raise TypeError(f"an iterable of blocks holds {_described(first)}, not a table")
+        return names_of(first)
 
     def __iter__(self) -> Iterator[Block]:
-        names = self.names
-        wanted = list(self._options.columns or names)
-        options = with_columns(self._options, wanted)
+        options = with_columns(self._options, self.names)
         kinds: dict[str, Any] = {}
-        for table, place in self._tables(wanted, names, options):
-            yield Block(conform(table, options, place, kinds), place)
+        for table, place, forms in self._tables(options):
+            yield Block(conform(table, forms, place, kinds), place)
 
     def _tables(
-        self, wanted: list[str], names: list[str], options: ReadingOptions
-    ) -> "Iterator[tuple[pa.Table, Place]]":
-        every = None if self._options.columns is not None else names
+        self, options: ReadingOptions
+    ) -> "Iterator[tuple[pa.Table, Place, ReadingOptions]]":
         if self._files is not None:
             for file in self._files:
-                _check_names(_names_of_file(file, options), wanted, every, str(file), options)
-                yield from _read_file(file, wanted, options)
+                yield from read_file(file, options)
             return
         row = 0
         for part in self._data:
             if not is_table(part):
                 raise TypeError(f"an iterable of blocks holds {_described(part)}, not a table")
             source = f"the {type(part).__name__}"
-            _check_names(names_of(part), wanted, every, source, options)
-            for table, place in read_table(part, wanted, options, Place(source, row)):
-                yield table, place
+            refuse_other_names(names_of(part), options, source)
+            for table, place in read_table(part, options, Place(source, row)):
+                yield table, place, options
                 row = place.first_row + table.num_rows
 
 
 def _check_blocks(data: Any) -> None:
     """Refuse data that are neither a table, nor paths, nor an iterable of tables."""
-    if not isinstance(data, Iterable) or isinstance(data, bytes) or _is_array(data):
+    if (
+        not isinstance(data, Iterable)
+        or isinstance(data, bytes)
+        or hasattr(data, "ndim")
+        or is_lazy(data)
+    ):
         raise TypeError(
             "data must be a dict of columns, a pandas, polars or Arrow table, an iterable of "
             f"these, or paths of CSV, TSV, JSON lines or Parquet files, got {_described(data)}"
@@ -196,51 +207,6 @@ def _check_blocks(data: Any) -> None:
         raise ValueError("data is an empty list: give at least one file or table")
 
 
-def _is_array(data: Any) -> bool:
-    return hasattr(data, "ndim") or hasattr(data, "collect")
-
-
 def _described(data: Any) -> str:
-    lazy = " (call its collect() first)" if hasattr(data, "collect") else ""
+    lazy = " (call its collect() or compute() first)" if is_lazy(data) else ""
     return f"{type(data).__name__}{lazy}"
-
-
-def _names_of_file(file: DataFile, options: ReadingOptions) -> list[str]:
-    if file.format == "parquet":
-        return parquet_names(file)
-    if file.format == "json":
-        raise NotImplementedError("JSON lines")
-    return delimited_names(file, options)
-
-
-def _read_file(
-    file: DataFile, wanted: list[str], options: ReadingOptions
-) -> "Iterator[tuple[pa.Table, Place]]":
-    read = read_parquet if file.format == "parquet" else read_delimited
-    return read(file, wanted, options)
-
-
-def _check_names(
-    names: list[str],
-    wanted: list[str],
-    every: list[str] | None,
-    source: str,
-    options: ReadingOptions,
-) -> None:
-    """Refuse data that lack a column, or have one that the first part lacks.
-
-    Raises:
-        KeyError: A column is missing.
-        ValueError: There is an additional column, and all were asked for.
-    """
-    there = set(names)
-    for name in wanted:
-        if name not in there:
-            header = "" if options.header else "; pass header=[names] for a file without names"
-            raise KeyError(f"{source} has no column {name!r}: its columns are {names}{header}")
-    extra = [name for name in names if every is not None and name not in set(every)]
-    if extra:
-        raise ValueError(
-            f"{source} has the column {extra[0]!r}, which the first part lacks: name the columns "
-            "to read with columns=[…]"
-        )

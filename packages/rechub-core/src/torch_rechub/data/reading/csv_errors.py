@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NoReturn
 
+from ...basic.layers.values import plural
 from .csv_records import opened_text, records
 from .options import ReadingOptions
 from .paths import DataFile
@@ -22,11 +23,11 @@ def raise_ragged(
     """Raise the error for the first row with another number of cells than there are columns."""
     for row, line, cells in _rows(file, options):
         if len(cells) != len(names):
-            quotes = " or quote=None if quotes are part of the text" if options.quote else ""
+            quotes = ", or quote=None if quotes are part of the text" if options.quote else ""
             raise ValueError(
-                f"row {row} (line {line}) of {file} has {len(cells)} cells, but there are "
-                f"{len(names)} columns: {_start(cells)}; mend the line, or pass another "
-                f"separator,{quotes}"
+                f"row {row} (line {line}) of {file} has {plural(len(cells), 'cell')}, not one for "
+                f"each of {plural(len(names), 'column')}: {_start(cells)}; mend the line, or pass "
+                f"another separator{quotes}"
             ) from error
     raise ValueError(f"{file} cannot be read: {error}") from error
 

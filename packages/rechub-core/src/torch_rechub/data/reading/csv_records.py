@@ -15,14 +15,23 @@ def opened_text(file: DataFile, encoding: str, errors: str = "strict") -> Iterat
     """Open a file, compressed or not, as text without its byte order mark.
 
     Raises:
-        ValueError: On reading, bytes are not of the encoding.
+        ValueError: The file is damaged; on reading, bytes are not of the encoding.
     """
     import pyarrow as pa
 
     encoding = "utf-8-sig" if encoding.lower().replace("-", "") == "utf8" else encoding
     stream = pa.input_stream(str(file.path), compression=file.compression)
-    with io.TextIOWrapper(io.BufferedReader(stream), encoding, errors, newline=None) as text:
-        yield text
+    try:
+        with io.TextIOWrapper(io.BufferedReader(stream), encoding, errors, newline=None) as text:
+            yield text
+    except OSError as error:
+        raise damaged(file, error) from error
+
+
+def damaged(file: DataFile, error: Exception, after: str = "") -> ValueError:
+    """The error for a file that cannot be read, or not be decompressed."""
+    kind = f"is damaged, or is not {file.compression}" if file.compression else "cannot be read"
+    return ValueError(f"{file} {kind}{after}: {error}; copy it again")
 
 
 def first_record(text: TextIO, separator: str, quote: str | None) -> tuple[list[str] | None, int]:

@@ -11,7 +11,7 @@ def cut(batches: "Iterable[pa.RecordBatch]", rows: int) -> "Iterator[pa.Table]":
     """Join and slice batches to tables of `rows` rows, the last one smaller; nothing is copied.
 
     Args:
-        batches: Batches of one schema.
+        batches: The batches; a table ends where the types change.
         rows: Number of rows per table.
     """
     import pyarrow as pa
@@ -20,6 +20,9 @@ def cut(batches: "Iterable[pa.RecordBatch]", rows: int) -> "Iterator[pa.Table]":
     count = 0
     for whole in batches:
         batch = whole
+        if held and held[0].schema != batch.schema:
+            yield pa.Table.from_batches(held)
+            held, count = [], 0
         while count + batch.num_rows >= rows:
             head = batch.slice(0, rows - count)
             yield pa.Table.from_batches([*held, head])

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .csv_errors import line_of_row, raise_bytes, raise_ragged
-from .csv_records import first_record, opened_text
+from .csv_records import damaged, first_record, opened_text
 from .cutting import cut
-from .options import Place, ReadingOptions, refuse_twice
+from .forms import is_rounded, narrowest
+from .options import Place, ReadingOptions, refuse_twice, shortened
 from .paths import DataFile
 
 if TYPE_CHECKING:
@@ -35,18 +36,27 @@ def _header(file: DataFile, options: ReadingOptions) -> tuple[list[str], int]:
         ValueError: The file is empty, a name occurs twice, or their number is not that of columns.
     """
     separator = separator_of(file, options)
-    with opened_text(file, options.encoding) as text:
+    with opened_text(file, options.encoding, "surrogateescape") as text:
         first, lines = first_record(text, separator, options.quote)
     if options.header is not None:
         if first is not None and len(first) != len(options.header):
             raise ValueError(
                 f"header has {len(options.header)} names, but the first line of {file} has "
-                f"{len(first)} cells, {first[:3]}…, separated by {separator!r}"
+                f"{len(first)} cells, {shortened(first)}, separated by {separator!r}"
             )
         return list(options.header), 0
     if first is None:
         raise ValueError(f"{file} is empty: it has no line with the names of columns")
-    refuse_twice(first, f"the first line of {file}", ": pass header=[names] if it is a row of data")
+    try:
+        ",".join(first).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"the first line of {file} is not of the encoding {options.encoding}: pass another "
+            "one, such as encoding='latin-1' or 'gb18030'"
+        ) from error
+    wanted = first if options.columns is None else [n for n in first if n in options.columns]
+    remedy = ": pass header=[names] if it is a row of data"
+    refuse_twice(wanted, f"the first line of {file}", remedy)
     other = [c for c in ";\t|" if len(first) == 1 and c in first[0]]
     if other and options.separator is None:
         raise ValueError(
@@ -70,6 +80,10 @@ def read_delimited(
     for table in cut(_Stream(file, names, lines, columns, options).batches(), options.block_rows):
         yield table, place
         place = place.skip(table.num_rows)
+
+
+class _RoundedError(Exception):
+    """A column must be read again as text."""
 
 
 @dataclass
@@ -98,13 +112,14 @@ class _Stream:
         while True:
             try:
                 yield from self._undelivered()
+            except _RoundedError:
+                continue
             except pa.ArrowException as error:
                 self._widen(str(error), error)
             except OSError as error:
-                raise ValueError(
-                    f"{self.file} is damaged, or is not {self.file.compression or 'readable'}, "
-                    f"after row {self.delivered}: {error}; copy it again"
-                ) from error
+                raise damaged(self.file, error, f", after row {self.delivered}") from error
+            except UnicodeError as error:
+                raise_bytes(self.file, self.names, self.columns, self.options, error)
             else:
                 return
 
@@ -112,6 +127,7 @@ class _Stream:
         skipped = 0
         with self._reader(self.types, self.block) as reader:
             for batch in reader:
+                self._refuse_rounded(batch)
                 skip = min(batch.num_rows, self.delivered - skipped)
                 skipped += skip
                 if batch.num_rows > skip:
@@ -119,6 +135,16 @@ class _Stream:
                     self.delivered += rest.num_rows
                     skipped += rest.num_rows
                     yield rest
+
+    def _refuse_rounded(self, batch: "pa.RecordBatch") -> None:
+        """Have columns read as text, where they have floats that may be rounded whole numbers."""
+        import pyarrow as pa
+
+        floats = [name for name, kind in self.types.items() if kind == pa.float64()]
+        rounded = [name for name in floats if is_rounded(batch[name])]
+        if rounded:
+            self.types |= dict.fromkeys(rounded, pa.string())
+            raise _RoundedError
 
     def _reader(self, types: dict[str, Any], block: int) -> Any:
         import pyarrow as pa
@@ -163,7 +189,7 @@ class _Stream:
                 batch = reader.read_next_batch()
         except (pa.ArrowException, StopIteration, OSError):
             return types | dict.fromkeys(numbers, pa.int64())  # its error is that of the stream
-        return types | {name: _narrowest(batch[name]) for name in numbers}
+        return types | {name: narrowest(batch[name]) for name in numbers}
 
     def _widen(self, message: str, error: Exception) -> None:
         """Give the column of a message a wider type, or raise the error with row and remedy."""
@@ -185,15 +211,3 @@ class _Stream:
             fixed = (pa.int64(), pa.float64())
             numbers = [n for n in self.options.number_columns if self.types.get(n) in fixed]
             self.types |= dict.fromkeys(numbers, pa.string())
-
-
-def _narrowest(cells: "pa.Array") -> Any:
-    import pyarrow as pa
-
-    for kind in (pa.int64(), pa.float64()):
-        try:
-            cells.cast(kind)
-        except pa.ArrowInvalid:
-            continue
-        return kind
-    return pa.string()

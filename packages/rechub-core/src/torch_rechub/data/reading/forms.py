@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _EXACT = 2**53  # from here on, float64 cannot represent every integer
 _WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_HEX = re.compile(r"0[xX][0-9a-fA-F]+")
 _BOOLS = {"true": 1, "false": 0}
 
 
@@ -207,16 +208,11 @@ def _numbers_of_decimals(array: "pa.Array", name: str, place: Place) -> "pa.Arra
 def _numbers_of_text(array: "pa.Array", name: str, place: Place) -> "pa.Array":
     """Read numbers written as text; the quick ways first."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    for kind in (pa.int64(), pa.float64()):
-        try:
-            numbers = array.cast(kind)
-        except pa.ArrowInvalid:
-            continue
-        long = pc.match_substring_regex(array, r"^[+-]?[0-9]{16,}$")
-        if kind == pa.int64() or not pc.any(long).as_py():
-            return numbers if kind == pa.int64() else missing_nan(numbers)
+    kind = narrowest(array)
+    if kind != pa.string():
+        numbers = array.cast(kind)
+        return numbers if kind == pa.int64() else missing_nan(numbers)
     cells = [_number(cell, i, name, place) for i, cell in enumerate(array.to_pylist())]
     if all(cell is None or isinstance(cell, int) for cell in cells):
         for index, cell in enumerate(cells):
@@ -234,12 +230,38 @@ def _numbers_of_text(array: "pa.Array", name: str, place: Place) -> "pa.Array":
     return missing_nan(pa.array(numbers, pa.float64()))
 
 
+def narrowest(texts: "pa.Array") -> "pa.DataType":
+    """The type that holds numbers written as text exactly: int64, float64, or text if none does."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for kind in (pa.int64(), pa.float64()):
+        try:
+            texts.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+        long = pc.match_substring_regex(texts, r"^\s*[+-]?[0-9]{16,}\s*$")
+        if kind == pa.int64() or not pc.any(long).as_py():
+            return kind
+    return pa.string()
+
+
+def is_rounded(array: "pa.Array | pa.ChunkedArray") -> bool:
+    """Whether a float64 is so large that it may be a rounded whole number."""
+    import pyarrow.compute as pc
+
+    found = pc.min_max(array).as_py().values()
+    return any(value is not None and _EXACT <= abs(value) < np.inf for value in found)
+
+
 def _number(cell: str | None, index: int, name: str, place: Place) -> int | float | None:
     if cell is None:
         return None
     text = cell.strip()
     if _WHOLE.fullmatch(text):
         return int(text)
+    if _HEX.fullmatch(text):  # as Arrow reads it
+        return int(text, 16)
     if text.lower() in _BOOLS:
         return _BOOLS[text.lower()]
     try:

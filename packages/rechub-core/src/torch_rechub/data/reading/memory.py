@@ -1,19 +1,25 @@
 """Columns and tables in memory as Arrow arrays, without a copy where possible."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
 from ..._extras import require
-from .options import refuse_twice
+from .forms import text_of
+from .options import Place, refuse_twice
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+NO_PLACE = Place()
 
-def arrow_column(values: Any, name: str, *, as_text: bool = False) -> "pa.Array | pa.ChunkedArray":
+
+def arrow_column(
+    values: Any, name: str, *, as_text: bool = False, place: Place = NO_PLACE
+) -> "pa.Array | pa.ChunkedArray":
     """Convert a column in memory to Arrow, without a copy if possible.
 
     None, NaN, NaT, pandas' NA and masked values become null. Columns of several types, such as
@@ -24,6 +30,7 @@ def arrow_column(values: Any, name: str, *, as_text: bool = False) -> "pa.Array 
             become lists of fixed size.
         name: The name of the column, for messages.
         as_text: Whether whole numbers beyond int64 become text, too; otherwise they are an error.
+        place: The place of the first row, for messages.
 
     Raises:
         TypeError: The column holds objects that Arrow has no type for.
@@ -49,28 +56,30 @@ def arrow_column(values: Any, name: str, *, as_text: bool = False) -> "pa.Array 
         values, mask = values.data, np.ma.getmaskarray(values)
     elif isinstance(values, Sequence):
         values = list(values)
-    return _converted(values, mask, name, as_text)
+    return _converted(values, mask, name, as_text, place)
 
 
-def _converted(values: Any, mask: Any, name: str, as_text: bool) -> "pa.Array":
+def _converted(values: Any, mask: Any, name: str, as_text: bool, place: Place) -> "pa.Array":
+    """Convert as Arrow does; else with arrays as lists; else the text of each cell."""
     import pyarrow as pa
 
-    try:
-        return pa.array(values, from_pandas=True, mask=mask)
-    except OverflowError:
-        if not as_text:
-            raise _overflow(values, name) from None
-    except (pa.ArrowException, TypeError, ValueError):
-        pass
-    cells = [_plain(cell) for cell in (values.tolist() if hasattr(values, "tolist") else values)]
-    try:
-        return pa.array(cells, from_pandas=True)
-    except OverflowError:
-        if not as_text:
-            raise _overflow(cells, name) from None
-    except (pa.ArrowException, TypeError, ValueError):
-        pass
-    return pa.array([_text(cell, row, name) for row, cell in enumerate(cells)], pa.string())
+    cells = values
+    for attempt in range(2):
+        if attempt:
+            rows = values.tolist() if isinstance(values, np.ndarray) else list(values)
+            cells = [_plain(cell) for cell in rows]
+        try:
+            return pa.array(cells, from_pandas=True, mask=mask)
+        except OverflowError:
+            if not as_text:
+                raise _overflow(cells, name, place) from None
+        except (pa.ArrowException, TypeError, ValueError):
+            pass
+    if mask is None and any(isinstance(cell, list) for cell in cells):
+        return _lists_of_text(cells, name, place)
+    hidden = np.zeros(len(cells), dtype=bool) if mask is None else mask
+    texts = [None if hidden[i] else _text(cells[i], name, place.skip(i)) for i in range(len(cells))]
+    return pa.array(texts, pa.string())
 
 
 def _plain(cell: Any) -> Any:
@@ -82,37 +91,50 @@ def _plain(cell: Any) -> Any:
     return cell.tolist() if isinstance(cell, np.ndarray | np.generic) else cell
 
 
-def _text(cell: Any, row: int, name: str) -> str | None:
+def _text(cell: Any, name: str, place: Place) -> str | None:
     """The text form of one cell of a column of several types; see `forms.text_of`."""
     import pandas as pd  # imported here, as most columns do not need it
+    import pyarrow as pa
 
-    from .forms import text_of
-    from .options import Place
-
-    if isinstance(cell, str):
-        return cell
     if isinstance(cell, int) and not isinstance(cell, bool):
         return str(cell)
+    if isinstance(cell, str):
+        if any("\ud800" <= letter <= "\udfff" for letter in cell):
+            raise ValueError(
+                f"column {name!r} holds half a character (a surrogate) in {place.row(0)}, which is "
+                "not text: write it again from its source"
+            )
+        return cell
     if not isinstance(cell, list | dict):
         if pd.isna(cell):
             return None
-        try:
-            found = arrow_column([cell], name)
-            return str(text_of(found, name, Place("", row))[0].as_py())
-        except TypeError:
-            pass
+        with suppress(pa.ArrowException, TypeError):
+            return str(text_of(pa.array([cell]), name, place)[0].as_py())
     raise TypeError(
-        f"column {name!r} holds an object of type {type(cell).__name__} in row {row}, which is "
-        "neither text nor a number: convert the column first, or leave it out"
+        f"column {name!r} holds an object of type {type(cell).__name__} in {place.row(0)}, which "
+        "is neither text nor a number: convert the column first, or leave it out"
     )
 
 
-def _overflow(cells: Any, name: str) -> ValueError:
+def _lists_of_text(cells: Any, name: str, place: Place) -> "pa.Array":
+    """Lists of elements of several types: the text of each."""
+    import pyarrow as pa
+
+    rows = []
+    for row, cell in enumerate(cells):
+        here = place.skip(row)
+        elements = cell if isinstance(cell, list) else [_text(cell, name, here)]
+        missing = not isinstance(cell, list) and elements == [None]
+        rows.append(None if missing else [_text(element, name, here) for element in elements])
+    return pa.array(rows, pa.list_(pa.string()))
+
+
+def _overflow(cells: Any, name: str, place: Place) -> ValueError:
     for row, cell in enumerate(cells):
         if isinstance(cell, int) and not -(2**63) <= cell < 2**63:
             return ValueError(
-                f"column {name!r} holds the whole number {cell} in row {row}, which is beyond "
-                "int64: declare a column of ids as categorical, which reads it as text, or "
+                f"column {name!r} holds the whole number {cell} in {place.row(row)}, which is "
+                "beyond int64: declare a column of ids as categorical, which reads it as text, or "
                 "convert it to float64"
             )
     return ValueError(f"column {name!r} holds whole numbers beyond int64 in its lists")
@@ -134,8 +156,15 @@ def _arrays_of_rows(values: Any, name: str) -> "pa.Array":
 
 def is_table(data: Any) -> bool:
     """Whether data are one table in memory: a dict, or a table of pandas, polars or Arrow."""
+    if isinstance(data, Mapping):
+        return True
     arrow = hasattr(data, "schema") and hasattr(data, "num_rows")
-    return isinstance(data, Mapping) or arrow or hasattr(data, "columns")
+    return (arrow or hasattr(data, "columns")) and not is_lazy(data)
+
+
+def is_lazy(data: Any) -> bool:
+    """Whether data are a plan of polars, Dask or Spark, which must be computed first."""
+    return hasattr(data, "collect") or hasattr(data, "compute")
 
 
 def names_of(table: Any) -> list[str]:

@@ -21,6 +21,7 @@ class ReadingOptions:
     null_values: tuple[str, ...] = ("",)
     encoding: str = "utf-8"
     dictionary: bool = False
+    every: bool = False  # whether all columns are read, so that another one is an error
 
 
 def options_of(**given: Any) -> ReadingOptions:
@@ -54,8 +55,33 @@ def options_of(**given: Any) -> ReadingOptions:
 
 
 def with_columns(options: ReadingOptions, names: Sequence[str]) -> ReadingOptions:
-    """The same options with the columns to read."""
-    return replace(options, columns=tuple(names))
+    """The same options with the columns to read; all of `names` if none were chosen."""
+    if options.columns is not None:
+        return options
+    return replace(options, columns=tuple(names), every=True)
+
+
+def refuse_other_names(
+    names: Sequence[str], options: ReadingOptions, source: str, remedy: str = ""
+) -> None:
+    """Refuse data that lack a column, or have one that the first part lacks.
+
+    Raises:
+        KeyError: A column is missing.
+        ValueError: There is an additional column, and all are read.
+    """
+    there, wanted = set(names), options.columns or ()
+    for name in wanted:
+        if name not in there:
+            raise KeyError(
+                f"{source} has no column {name!r}: its columns are {shortened(names)}{remedy}"
+            )
+    extra = [name for name in names if options.every and name not in set(wanted)]
+    if extra:
+        raise ValueError(
+            f"{source} has the column {extra[0]!r}, which the first part lacks: name the columns "
+            "to read with columns=[…]"
+        )
 
 
 def _names(argument: str, names: Any) -> tuple[str, ...] | None:
@@ -89,6 +115,12 @@ def refuse_twice(names: Sequence[str], where: str, remedy: str = "") -> None:
             )
 
 
+def shortened(names: Sequence[str]) -> str:
+    """Names for a message, the first 20 of them."""
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return f"{list(names[:20])}{more}"
+
+
 @dataclass(frozen=True)
 class Place:
     """Where rows come from: a source and its first row.
@@ -104,7 +136,7 @@ class Place:
         'row 103 of clicks.csv'
     """
 
-    source: str
+    source: str = ""
     first_row: int = 0
     line_of: Callable[[int], int | None] | None = None
 
@@ -112,7 +144,8 @@ class Place:
         """Name a row of the block, for a message."""
         row = self.first_row + index
         line = self.line_of(row) if self.line_of is not None else None
-        return f"row {row}{'' if line is None else f' (line {line})'} of {self.source}"
+        source = f" of {self.source}" if self.source else ""
+        return f"row {row}{'' if line is None else f' (line {line})'}{source}"
 
     def skip(self, rows: int) -> "Place":
         """The place of the row that is `rows` later."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def read_table(
-    data: Any, columns: list[str], options: ReadingOptions, place: Place
+    data: Any, options: ReadingOptions, place: Place
 ) -> "Iterator[tuple[pa.Table, Place]]":
     """Read columns of a table in memory in blocks.
 
@@ -20,14 +20,17 @@ def read_table(
     """
     import pyarrow as pa
 
-    keys = (
-        {str(key): key for key in (data if isinstance(data, Mapping) else data.columns)}
-        if (not isinstance(data, pa.Table | pa.RecordBatch))
-        else {}
-    )
+    keys: dict[str, Any] = {}
+    if not isinstance(data, pa.Table | pa.RecordBatch):
+        keys = {str(key): key for key in (data if isinstance(data, Mapping) else data.columns)}
     found = {
-        name: arrow_column(data[keys.get(name, name)], name, as_text=name in options.text_columns)
-        for name in columns
+        name: arrow_column(
+            data[keys.get(name, name)],
+            name,
+            as_text=name in options.text_columns,
+            place=place,
+        )
+        for name in options.columns or ()
     }
     lengths = {name: len(column) for name, column in found.items()}
     if len(set(lengths.values())) > 1:

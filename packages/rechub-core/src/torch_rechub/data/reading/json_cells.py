@@ -1,0 +1,72 @@
+"""JSON lines read line by line in Python: exact for every value, with the line of an error."""
+
+import json
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .forms import shown
+from .memory import arrow_column
+from .options import Place
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def cells_of(
+    chunk: bytes, place: Place, known: Collection[str] | None
+) -> "tuple[dict[str, pa.Array], set[str]]":
+    """Read lines to columns; whole numbers of any size stay exact, as text beyond int64.
+
+    Args:
+        chunk: Whole lines; blank ones are skipped.
+        place: The place of the first.
+        known: The keys that may occur; None allows all.
+
+    Returns:
+        The columns, and the keys that occur.
+
+    Raises:
+        ValueError: A line is broken, is no object, has a key twice, or one that is not known.
+    """
+    lines = [line for line in chunk.split(b"\n") if line.strip()]
+    rows = [_row(line, place, row, known) for row, line in enumerate(lines)]
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    columns = {
+        key: arrow_column([row.get(key) for row in rows], key, as_text=True, place=place)
+        for key in keys
+    }
+    return columns, set(keys)
+
+
+def _row(line: bytes, place: Place, row: int, known: Collection[str] | None) -> dict[str, Any]:
+    def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise ValueError(f"key {twice!r} occurs twice")
+        return found
+
+    try:
+        found = json.loads(line.decode(), object_pairs_hook=object_of)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{place.row(row)} holds the byte {line[error.start]:#x}, which is not of the encoding "
+            "utf-8: pass another one, such as encoding='latin-1' or 'gb18030'"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        _refuse(line, place, row, f"is not JSON: {error}")
+    if not isinstance(found, dict):
+        _refuse(line, place, row, f"is {type(found).__name__}, not an object of keys and values")
+    extra = [key for key in found if known is not None and key not in known]
+    if extra:
+        raise ValueError(
+            f"{place.row(row)} has the key {extra[0]!r}, which the first lines lack: name the "
+            "columns to read with columns=[…]"
+        )
+    return found
+
+
+def _refuse(line: bytes, place: Place, row: int, reason: str) -> NoReturn:
+    start = shown(line.decode(errors="replace").strip())
+    raise ValueError(f"{place.row(row)} {reason}; it begins {start}: mend or remove the line")

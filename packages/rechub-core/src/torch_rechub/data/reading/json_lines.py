@@ -1,0 +1,216 @@
+"""JSON lines, one object a line, read by Arrow in chunks of whole lines.
+
+Arrow rounds whole numbers beyond float64, takes some texts for times and refuses columns of several
+types. `json_cells` reads the chunks in which that happens, and names the line of an error.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from .csv_records import damaged
+from .forms import is_rounded
+from .json_cells import cells_of
+from .options import Place, ReadingOptions, shortened
+from .paths import DataFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_CHUNK = 1 << 24  # bytes that are read at a time
+_BLOCK = 1 << 20  # bytes that a thread parses at a time
+_LONG = re.compile(rb"[0-9]{16}")  # whole numbers that float64 may round
+
+
+def json_names(file: DataFile, options: ReadingOptions) -> list[str]:
+    """The keys of the first lines, in the order in which they appear.
+
+    Raises:
+        ValueError: The file is empty, is a JSON array, or one of its first lines is broken.
+    """
+    for chunk, place in _chunks(file, options):
+        with_all = replace(options, columns=None, every=False)
+        return list(_Parser(file, with_all).table(chunk, place).schema.names)
+    raise ValueError(f"{file} is empty: it has no lines, so its columns are not known")
+
+
+def read_json_lines(
+    file: DataFile, columns: list[str], options: ReadingOptions
+) -> "Iterator[tuple[pa.Table, Place]]":
+    """Read columns of JSON lines in blocks; a key that a line lacks is missing there.
+
+    Raises:
+        KeyError: No line has a column; this is known at the end of the file.
+        ValueError: A line is broken, or has a key that the first lines lack while all columns are
+            read; the message names it.
+    """
+    parser = _Parser(file, options)
+    for chunk, place in _chunks(file, options):
+        table = parser.table(chunk, place)
+        for start in range(0, table.num_rows, options.block_rows):
+            yield table.slice(start, options.block_rows), place.skip(start)
+    missing = [name for name in columns if name not in parser.seen]
+    if missing:
+        keys = shortened(sorted(parser.seen))
+        raise KeyError(f"no line of {file} has the key {missing[0]!r}: its keys are {keys}")
+
+
+@dataclass
+class _Parser:
+    """Parses chunks; the types that it has met make it skip other columns in later ones."""
+
+    file: DataFile
+    options: ReadingOptions
+    types: dict[str, Any] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+
+    def table(self, chunk: bytes, place: Place) -> "pa.Table":
+        """The columns of a chunk, those that are wanted if there is a choice."""
+        import pyarrow as pa
+
+        columns = self.options.columns
+        table = self._fast(chunk)
+        if table is None:
+            cells, keys = cells_of(chunk, place, columns if self.options.every else None)
+            table = pa.table(cells)
+            self.seen |= keys
+        self._learn(table)
+        if columns is None:
+            return table
+        lacking = pa.nulls(table.num_rows)
+        there = set(table.schema.names)
+        return pa.table({n: table.column(n) if n in there else lacking for n in columns})
+
+    def _fast(self, chunk: bytes) -> "pa.Table | None":
+        """The table by Arrow; None if Arrow refuses the chunk or would not read it exactly."""
+        import pyarrow as pa
+
+        columns = self.options.columns
+        known = {n: t for n, t in self.types.items() if columns is None or n in columns}
+        for types in [known, {}] if known else [{}]:
+            try:
+                table = self._parsed(chunk, types)
+                texts = {f.name: _text_kind(f.type) for f in table.schema if _has_time(f.type)}
+                if texts:  # texts that look like times stay as they are written
+                    table = self._parsed(chunk, types | texts)
+            except pa.ArrowException:
+                continue
+            except UnicodeDecodeError:
+                return None
+            if self.options.every and not {*table.schema.names} <= {*(columns or ())}:
+                return None
+            rounded = any(_is_large(column) for column in table.columns)
+            if _lines(chunk) != table.num_rows or (rounded and _LONG.search(chunk)):
+                return None
+            return table
+        return None
+
+    def _parsed(self, chunk: bytes, types: dict[str, Any]) -> "pa.Table":
+        import pyarrow as pa
+        import pyarrow.json as pj
+
+        if not chunk.isascii():
+            chunk.decode()  # Arrow does not check
+        columns = self.options.columns
+        complete = columns is not None and all(name in types for name in columns)
+        others = ("error" if self.options.every else "ignore") if complete else "infer"
+        schema = pa.schema(types) if types else None
+        parse = pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior=others)
+        for block in (_BLOCK, len(chunk) + 1):
+            try:
+                read = pj.ReadOptions(block_size=block)
+                return pj.read_json(pa.BufferReader(chunk), read_options=read, parse_options=parse)
+            except pa.ArrowInvalid as error:
+                if "straddl" not in str(error):  # a line longer than a block
+                    raise
+        raise pa.ArrowInvalid("a line is too long")
+
+    def _learn(self, table: "pa.Table") -> None:
+        """Remember the columns and their types, but for those without a value yet."""
+        import pyarrow as pa
+
+        for column in table.schema:
+            self.seen.add(column.name)
+            kind = column.type.value_type if pa.types.is_list(column.type) else column.type
+            if not pa.types.is_null(kind) and not pa.types.is_nested(kind):
+                self.types[column.name] = column.type
+
+
+def _chunks(file: DataFile, options: ReadingOptions) -> Iterator[tuple[bytes, Place]]:
+    """Chunks of whole lines that are not blank, and the place of their first row."""
+    place = Place(str(file), 0, lambda row: _line_of_row(file, options, row))
+    for chunk in _whole_lines(file, options):
+        if place.first_row == 0:
+            chunk = chunk.removeprefix(b"\xef\xbb\xbf")
+            if chunk.lstrip()[:1] == b"[":
+                raise ValueError(
+                    f"{file} is a JSON array, not one object a line: write it as lines, such as "
+                    "with pandas.read_json(path).to_json(path, orient='records', lines=True)"
+                )
+        if rows := _lines(chunk):
+            yield chunk, place
+            place = place.skip(rows)
+
+
+def _whole_lines(file: DataFile, options: ReadingOptions) -> Iterator[bytes]:
+    """The bytes of a file as UTF-8, cut after line breaks: JSON has none within a text."""
+    import pyarrow as pa
+
+    held = b""
+    try:
+        stream = pa.input_stream(str(file.path), compression=file.compression)
+        if options.encoding.lower().replace("-", "").replace("_", "") != "utf8":
+            stream = pa.transcoding_input_stream(stream, options.encoding, "utf8")
+        with stream:
+            more = stream.read(_CHUNK)
+            while more:
+                following = stream.read(_CHUNK)
+                end = more.rfind(b"\n") + 1 if following else len(more)
+                if end:
+                    yield held + more[:end]
+                    held, more = more[end:], following
+                else:
+                    held, more = held + more, following
+    except UnicodeError as error:
+        raise ValueError(f"{file} is not of the encoding {options.encoding}: {error}") from error
+    except (OSError, pa.ArrowException) as error:
+        raise damaged(file, error) from error
+
+
+def _lines(chunk: bytes) -> int:
+    """Number of lines that are not blank."""
+    lines = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
+    blank = b"\n\n" in chunk or b"\n\r" in chunk or b"\n " in chunk or chunk[:1].isspace()
+    return sum(bool(line.strip()) for line in chunk.split(b"\n")) if blank else lines
+
+
+def _line_of_row(file: DataFile, options: ReadingOptions, row: int) -> int | None:
+    lines = (line for chunk in _whole_lines(file, options) for line in chunk.split(b"\n"))
+    filled = (number for number, line in enumerate(lines, 1) if line.strip())
+    return next(islice(filled, row, None), None)
+
+
+def _is_large(column: "pa.ChunkedArray") -> bool:
+    """Whether a column of floats has one that may be a rounded whole number."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    while pa.types.is_list(column.type):
+        column = pc.list_flatten(column)
+    return bool(pa.types.is_floating(column.type) and is_rounded(column))
+
+
+def _has_time(kind: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    return bool(
+        pa.types.is_timestamp(kind) or (pa.types.is_list(kind) and _has_time(kind.value_type))
+    )
+
+
+def _text_kind(kind: "pa.DataType") -> "pa.DataType":
+    import pyarrow as pa
+
+    return pa.list_(_text_kind(kind.value_type)) if pa.types.is_list(kind) else pa.string()
