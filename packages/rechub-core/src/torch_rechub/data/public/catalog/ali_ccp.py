@@ -146,8 +146,8 @@ def ali_ccp(path: "FilePath") -> PublicData:
 
     Tables: "train" and "test" (`click`, `conversion`, and the item's fields), "train_users" and
     "test_users" (the fields of the user and of the user's history, which many impressions share).
-    `blocks(join=True)` gives impressions with the fields of both; the table of users, of which
-    the training set has 730,600 rows with hundreds of features each, is held in memory then.
+    `blocks(join=True)` gives impressions with the fields of both, and holds the table of users in
+    memory: that of the training set has 730,600 rows with hundreds of features each.
     Fields of one feature are ids, missing where a row lacks the field; fields of several
     are tuples of ids. Weights of features are checked to be numbers and left out.
 
