@@ -29,9 +29,10 @@ def test_importing_is_cheap(module):
 @pytest.mark.parametrize(
     "module", ["models.ranking", "models.matching", "models.multi_task", "trainers", "utils.data"]
 )
-def test_training_on_arrays_loads_neither_pandas_nor_scikit_learn(module):
+def test_training_on_arrays_loads_neither_pandas_nor_scikit_learn_nor_pyarrow(module):
     code = f"import sys, torch_rechub.{module} as m; m.__all__"
-    assert run(f"{code}; print({{'pandas', 'sklearn', 'scipy'}} & {{*sys.modules}})") == "set()"
+    unused = "{'pandas', 'sklearn', 'scipy', 'pyarrow'}"
+    assert run(f"{code}; print({unused} & {{*sys.modules}})") == "set()"
 
 
 def test_rooms_are_loaded_when_first_used():

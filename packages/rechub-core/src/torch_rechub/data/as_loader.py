@@ -160,5 +160,6 @@ def _described(data: Any) -> str:
     if data is None:
         return "None, which DataGenerator gives in place of a loader that has no rows to load"
     if isinstance(data, str | PathLike):
-        return f"the path {str(data)!r}: read the file first, or give ParquetIterableDataset"
+        remedy = "read the file first, or give StreamingLoader(path, batch_size)"
+        return f"the path {str(data)!r}: {remedy}"
     return type(data).__name__

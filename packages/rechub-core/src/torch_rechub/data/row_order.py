@@ -16,6 +16,7 @@ from torch.utils.data import (
 )
 
 from .loader import BatchIndices, TableLoader
+from .streaming import StreamingLoader
 
 log = logging.getLogger("torch_rechub")
 
@@ -29,8 +30,8 @@ def in_row_order(loader: Iterable[Any]) -> Iterable[Any]:
     """Return a loader of the same data set that reads each row once, in order.
 
     Shuffling, `drop_last` and several workers of an `IterableDataset`, which mix its batches, are
-    switched off. A loader that needs no change, and an iterable other than a `DataLoader`, are
-    returned unchanged.
+    switched off. A loader that needs no change, and an iterable other than a `DataLoader` or a
+    `StreamingLoader`, are returned unchanged.
 
     Raises:
         ValueError: A sampler omits or repeats rows, or the loader has a subclass of `DataLoader`
@@ -41,6 +42,8 @@ def in_row_order(loader: Iterable[Any]) -> Iterable[Any]:
         >>> list(in_row_order(TableLoader(PredictDataset({"user": [3, 4]}), 2, shuffle=True)))
         [{'user': tensor([3, 4])}]
     """
+    if isinstance(loader, StreamingLoader):
+        return loader.in_row_order()
     if not isinstance(loader, DataLoader) or _is_in_order(loader):
         return loader
     if isinstance(loader, TableLoader):

@@ -16,6 +16,7 @@ from ..data.as_loader import as_loader, refuse_without_batches
 from ..data.batch import Batch, map_tensors, to_device
 from ..data.loader import TableLoader
 from ..data.row_order import in_row_order, with_every_row
+from ..data.streaming import StreamingLoader
 from ..data.table_weights import check_table_weights
 from ..data.weights import check_weights
 from .checks import check_not_empty, check_table, dense_check
@@ -157,6 +158,8 @@ class DeviceLoader:
         order, 4096 rows, or fewer if these have more than half a million values.
         """
         rows = self.settings.eval_batch_size
+        if isinstance(data_loader, StreamingLoader) and rows and not data_loader.shuffle:
+            return data_loader.with_batch_size(rows)
         if not isinstance(data_loader, TableLoader) or data_loader.shuffle:
             return data_loader
         if rows is None:
