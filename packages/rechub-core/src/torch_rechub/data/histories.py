@@ -78,7 +78,7 @@ def in_order(codes: Ids, user_ids: pd.Index, moments: pd.Series) -> Histories:
         >>> in_order(np.array([1, 0, 1]), users, pd.Series([9, 8, 4])).row
         array([1, 2, 0])
     """
-    by_time = _by_time(moments)
+    by_time = rows_by_time(moments)
     small = codes[by_time].astype(np.min_scalar_type(len(user_ids)))  # smaller integers sort faster
     row = by_time[np.argsort(small, kind="stable")]
     user = codes[row].astype(np.int64, copy=False)
@@ -87,7 +87,7 @@ def in_order(codes: Ids, user_ids: pd.Index, moments: pd.Series) -> Histories:
     return Histories(row, user, (stop - count)[user], stop[user], user_ids)
 
 
-def _by_time(moments: pd.Series) -> Ids:
+def rows_by_time(moments: pd.Series) -> Ids:
     """The rows sorted by time; ties stay in order."""
     values = moments.to_numpy()
     if values.dtype.kind in "mM":

@@ -2,6 +2,7 @@
 
 from .interactions import Interactions
 from .leaks import LeakError
+from .samples import Samples
 from .split import Split
 
-__all__ = ["Interactions", "LeakError", "Split"]
+__all__ = ["Interactions", "LeakError", "Samples", "Split"]

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from .columns import check_names
-from .filters import Filters
 from .log import read_log
+from .sampling import Sampling
 from .splitting import Splitting
+from .tables import Tables
 
 
-class Interactions(Filters, Splitting):
+class Interactions(Sampling, Splitting, Tables):
     """A log of interactions: filters, splits, histories, and tables of users and items.
 
     An object is immutable: a filter returns a new one that shares the columns. Rows are in the

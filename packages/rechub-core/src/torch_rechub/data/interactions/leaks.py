@@ -30,17 +30,24 @@ def check_rule(log: Log, parts: Mapping[str, Ids], rule: str) -> None:
     Raises:
         LeakError: Names the first row that leaks.
     """
-    pairs = list(combinations(parts, 2))
-    for earlier, later in pairs:
-        both = np.intersect1d(parts[earlier], parts[later], assume_unique=True)
+    for earlier, later in combinations(parts, 2):
+        both = parts[later][members(log, parts[earlier])[parts[later]]]
         if len(both):
             raise LeakError(
                 f"row {log.row[both[0]]} is in both {earlier} and {later}: the parts of a split "
                 f"must be disjoint, and have {len(both)} rows in common"
             )
-    for earlier, later in pairs:
+    for earlier, later in combinations(parts, 2):
         if rule != "random" and len(parts[earlier]) and len(parts[later]):
             _CHECKS[rule](log, earlier, parts[earlier], later, parts[later])
+
+
+def members(log: Log, *places: Ids) -> npt.NDArray[np.bool_]:
+    """Return the mask of the places of a log, (N,), that are in one of the lists."""
+    mask = np.zeros(len(log.row), dtype=bool)
+    for place in places:
+        mask[place] = True
+    return mask
 
 
 def _by_time(log: Log, earlier: str, a: Ids, later: str, b: Ids) -> None:
@@ -55,7 +62,7 @@ def _by_time(log: Log, earlier: str, a: Ids, later: str, b: Ids) -> None:
 
 def _in_order(log: Log, earlier: str, a: Ids, later: str, b: Ids) -> None:
     last = np.full(log.n_users, -1)
-    np.maximum.at(last, log.user[a], a)
+    last[log.user[a]] = a  # places ascend, and the last assignment stays
     wrong = b[b < last[log.user[b]]]
     if len(wrong):
         other = last[log.user[wrong[0]]]
@@ -96,8 +103,7 @@ def check_past(log: Log, target: Ids, history: Ids, past: Ids, ties: str) -> Non
     limit = target if ties == "row_order" else log.tie_start[target]
     row, column = np.nonzero(history >= 0)
     place, user = history[row, column], log.user[target[row]]
-    allowed = np.zeros(len(log.row), dtype=bool)
-    allowed[past] = True
+    allowed = members(log, past)
     complaints = {
         "is of another user": log.user[place] != user,
         "is not before the target": place >= limit[row],

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..histories import in_order
+from ..histories import in_order, rows_by_time
 from .columns import factorize, read_columns, refuse_missing, to_moments, to_values
 
 Array = npt.NDArray[Any]
@@ -82,6 +82,13 @@ class Log:
         is_first[1:] = (np.diff(self.time) != 0) | (np.diff(self.user) != 0)
         first: Ids = np.maximum.accumulate(np.where(is_first, place, 0))
         return first
+
+    @cached_property
+    def in_time(self) -> Ids:
+        """All places in the order of time, and of rows at equal times, shape (N,)."""
+        place_of = np.empty(len(self.row), dtype=np.int64)
+        place_of[self.row] = np.arange(len(self.row))
+        return place_of[rows_by_time(pd.Series(self.time[place_of]))]
 
     def column(self, name: str, place: Ids) -> Array:
         """Return the values of a column at places, as a new array.

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..._errors import UnknownChoiceError
-from .leaks import RULES, LeakError, check_rule
+from .leaks import RULES, LeakError, check_rule, members
 from .rows import Rows, Scope
 
 Array = npt.NDArray[Any]
@@ -112,13 +112,14 @@ def _in_scope(train: R, validation: R, test: R, rule: str) -> list[R]:
             "the same Interactions, and encode the split afterwards"
         )
     places = [part._place for part in parts]
-    whole = np.unique(np.concatenate(places))
+    log, (first, second, _) = train._log, places
+    whole = np.flatnonzero(members(log, *places))
     if rule == "random":
-        pasts = [places[0]] * 3
+        pasts = [first] * 3
     elif rule == "by_user":
         pasts = places
     else:
-        pasts = [places[0], np.union1d(places[0], places[1]), whole]
+        pasts = [first, np.flatnonzero(members(log, first, second)), whole]
     return [
         part._changed(_scope=Scope(past, whole)) for part, past in zip(parts, pasts, strict=True)
     ]

@@ -14,7 +14,7 @@ from .log import Log
 Array = npt.NDArray[Any]
 Ids = npt.NDArray[np.int64]
 
-FIRST = 2  # the id of the first value
+UNKNOWN, FIRST = 1, 2  # the id of unknown values, and of the first value
 
 
 def values_by_frequency(column: Array, name: str) -> Array:
@@ -58,15 +58,15 @@ def _ids(column: Array, vocabulary: Array, name: str) -> Ids:
     """Return the id of each value of a column."""
     index = pd.Index(vocabulary, tupleize_cols=False)
     if not index.is_unique:
-        twice = index[index.duplicated()][0]
+        twice = index[index.duplicated()].tolist()[0]
         raise ValueError(f"the values of column {name!r} hold {twice!r} twice")
     position = index.get_indexer(pd.Index(column, tupleize_cols=False))
     if len(position) and position.max() < 0:
         raise ValueError(
-            f"not a single value of column {name!r} is known: it holds {column[0]!r}, the "
+            f"not a single value of column {name!r} is known: it holds {column[:1].tolist()}, the "
             f"vocabulary {vocabulary[:1].tolist()}; are they of one type?"
         )
-    return position.astype(np.int64) + FIRST - (position < 0)  # −1 becomes the id 1
+    return position.astype(np.int64) + FIRST  # −1 becomes UNKNOWN
 
 
 def _by_preprocessor(log: Log, preprocessor: Any) -> Log:

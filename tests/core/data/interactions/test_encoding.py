@@ -1,0 +1,78 @@
+"""Ids of values: by frequency, ties by value, 0 for padding and 1 for unknown values."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from core.data.interactions.random_log import interactions, random_log
+from torch_rechub.data.interactions import Interactions
+
+LOG = random_log()
+
+
+def by_frequency(values):
+    counts = Counter(values)
+    return sorted(counts, key=lambda value: (-counts[value], value))
+
+
+def test_ids_are_by_frequency_from_two():
+    data = interactions(LOG)
+    encoded = data.encode()
+    for name in ("user", "item", "cate"):
+        values = by_frequency(LOG[name])
+        assert encoded[name].tolist() == [values.index(v) + 2 for v in data[name]]
+        assert encoded.vocabularies[name].tolist() == values
+        assert encoded.sizes[name] == len(values) + 2
+    assert encoded["device"].tolist() == data["device"].tolist()
+    assert (encoded.sizes["device"], "rating" in encoded.sizes) == (3, False)
+
+
+def test_values_outside_training_are_unknown_but_users_stay_apart():
+    split = interactions(LOG).by_time(cutoffs=(60, 120))
+    encoded = split.encode()
+    users = by_frequency(split.train["user"])
+    expected = [users.index(u) + 2 if u in users else 1 for u in split.test["user"]]
+    assert encoded.test["user"].tolist() == expected
+    assert expected.count(1) > 1
+    assert encoded.sizes == encoded.test.sizes
+    raw, ids = split.test.encode().samples(9), encoded.test.samples(9)
+    assert len({*split.test["user"][encoded.test["user"] == 1]}) > 1
+    assert ids.rows.tolist() == raw.rows.tolist()
+    assert ((ids["hist_item"] > 0) == (raw["hist_item"] > 0)).all()
+
+
+def test_given_values_decide():
+    data = interactions(LOG)
+    items = ["i05", "i03"]
+    encoded = data.encode({"item": items})
+    assert encoded["item"].tolist() == [{"i05": 2, "i03": 3}.get(v, 1) for v in data["item"]]
+    assert encoded["user"].tolist() == data["user"].tolist()
+    assert encoded.encode()["user"].min() == 2
+
+
+def test_a_preprocessor_transforms_the_columns():
+    class Preprocessor:
+        """Stands for a fitted one: ids of users and items, nothing else."""
+
+        def transform(self, data):
+            return {name: np.array([int(v[1:]) + 2 for v in data[name]]) for name in ("item",)}
+
+    data = interactions(LOG)
+    encoded = data.encode(Preprocessor())
+    assert encoded["item"].tolist() == [int(v[1:]) + 2 for v in data["item"]]
+    assert encoded["user"].tolist() == data["user"].tolist()
+
+
+def test_wrong_vocabularies_are_refused():
+    data = Interactions({"u": [1, 2], "i": [3, 4], "t": [5, 6]}, "u", "i", "t")
+    with pytest.raises(KeyError, match="no column 'item' to encode: the columns are"):
+        data.encode({"item": [3]})
+    with pytest.raises(ValueError, match="hold 3 twice"):
+        data.encode({"i": [3, 3]})
+    with pytest.raises(ValueError, match=r"column 'i' is known: it holds \[3\]"):
+        data.encode({"i": ["3", "4"]})
+    with pytest.raises(ValueError, match="column 'i' is encoded already"):
+        data.encode().encode({"i": [3, 4]})
+    with pytest.raises(TypeError, match="by must be the values of columns by name"):
+        data.encode([3, 4])
