@@ -2,7 +2,7 @@
 
 import csv
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -12,9 +12,11 @@ from pandas.api.types import is_object_dtype
 
 from ..._bounds import check_whole
 from ..._paths import local_path
+from ..interactions import Interactions
 from .cells import parse_cells, separator_of
 from .layout import FaultError, Layout, PublicDataError, Table
 from .lines import line_blocks
+from .logs import interactions_of, log_columns
 from .members import Member, compare_md5, find_members
 from .records import parse_records
 
@@ -110,6 +112,36 @@ class PublicData:
                 for start in range(0, len(frame), rows):
                     block = frame.iloc[start : start + rows].reset_index(drop=True)
                     yield reduce(_joined, sides, block)
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        """Yield the blocks of the first table, joined."""
+        return self.blocks(join=True)
+
+    def interactions(
+        self, table: str | None = None, *, attributes: Sequence[str] = ()
+    ) -> Interactions:
+        r"""Read a table as a log of users and items, with the label where there is one.
+
+        Args:
+            table: The table; the first one of the data set by default.
+            attributes: Other columns to keep, also of joined tables.
+
+        Raises:
+            KeyError: An attribute is not a column.
+            ValueError: The data set has no users, items or times, or no such table.
+
+        Example:
+            >>> import pathlib, tempfile
+            >>> from torch_rechub.data.public import taobao
+            >>> file = pathlib.Path(tempfile.mkdtemp(), "UserBehavior.csv")
+            >>> _ = file.write_text("1,7,3,pv,1511544070\n1,9,3,buy,1511544080\n")
+            >>> taobao(file).interactions(attributes=["behavior"])
+            Interactions(2 rows, 1 users, 2 items)
+        """
+        own = {column.name for column in self.layout.tables[self._named(table)].columns}
+        names = log_columns(self.layout, attributes)
+        blocks = self.blocks(table, join=not own.issuperset(names))
+        return interactions_of(self.layout, blocks, attributes)
 
     def _named(self, table: str | None) -> str:
         name = self.layout.main if table is None else table

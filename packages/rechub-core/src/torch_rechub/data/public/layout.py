@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import pandas as pd
 
 Type: TypeAlias = Literal["int", "number", "text", "time", "list", "choice"]
-Use: TypeAlias = Literal["", "category", "number", "list", "time", "target", "weight"]
+Use: TypeAlias = Literal["", "category", "number", "count", "list", "time", "target", "weight"]
 
 JSON_LIST = "json"  # the form of a cell such as "[27, 9]"
 
@@ -152,6 +152,8 @@ class Layout:
         item: The column of the item.
         time: The column of the time.
         label: The column of the label, if any.
+        time_unit: The unit of the time: "s" or "ms".
+        timezone: Where the users' hours and weekdays are.
         md5: Published MD5 checksums, by the name of the archive.
     """
 
@@ -162,6 +164,8 @@ class Layout:
     item: str = ""
     time: str = ""
     label: str = ""
+    time_unit: Literal["s", "ms"] = "s"
+    timezone: str = "UTC"
     md5: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -73,6 +73,7 @@ _AMAZON_2023 = Layout(
     "parent_asin",
     "timestamp",
     "rating",
+    time_unit="ms",
 )
 EDITIONS = {2014: _AMAZON_2014, 2018: _AMAZON_2018, 2023: _AMAZON_2023}
 

@@ -13,13 +13,13 @@ _COLUMNS = (
     *texts(
         "class_of_worker", "industry_code", "occupation_code", "education", use="category",
     ),
-    *numbers("wage_per_hour", use="number"),
+    *numbers("wage_per_hour", use="count"),
     *texts(
         "enrolled_in_education", "marital_status", "major_industry", "major_occupation", "race",
         "hispanic_origin", "sex", "union_member", "unemployment_reason", "employment_status",
         use="category",
     ),
-    *numbers("capital_gains", "capital_losses", "dividends", use="number"),
+    *numbers("capital_gains", "capital_losses", "dividends", use="count"),
     *texts(
         "tax_filer_status", "previous_region", "previous_state", "household_status",
         "household_summary", use="category",

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ....types import FilePath
 
 _INPUTS = (
-    *numbers(*(f"I{i}" for i in range(1, 14)), use="number"),
+    *numbers(*(f"I{i}" for i in range(1, 14)), use="count"),
     *texts(*(f"C{i}" for i in range(1, 27)), use="category"),
 )
 CRITEO = Layout(

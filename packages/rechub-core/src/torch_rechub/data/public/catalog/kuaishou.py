@@ -15,13 +15,13 @@ _USERS = (
         "user_active_degree", "is_lowactive_period", "is_live_streamer", "is_video_author",
         use="category",
     ),
-    *numbers("follow_user_num", use="number"),
+    *numbers("follow_user_num", use="count"),
     *texts("follow_user_num_range", use="category"),
-    *numbers("fans_user_num", use="number"),
+    *numbers("fans_user_num", use="count"),
     *texts("fans_user_num_range", use="category"),
-    *numbers("friend_user_num", use="number"),
+    *numbers("friend_user_num", use="count"),
     *texts("friend_user_num_range", use="category"),
-    *numbers("register_days", use="number"),
+    *numbers("register_days", use="count"),
     *texts(
         "register_days_range", *(f"onehot_feat{i}" for i in range(18)), use="category"
     ),
@@ -32,7 +32,8 @@ _IDS = ints("user_id", "video_id", use="category")
 def _watched(file: str) -> Table:
     columns = (
         *_IDS,
-        *numbers("play_duration", "video_duration"),
+        *numbers("play_duration"),
+        *numbers("video_duration", use="count"),
         *texts("time", "date"),
         *numbers("timestamp", use="time"),
         *numbers("watch_ratio", use="target"),
@@ -59,6 +60,7 @@ KUAIREC = Layout(
     "video_id",
     "timestamp",
     "watch_ratio",
+    timezone="Asia/Shanghai",
 )
 
 
@@ -90,7 +92,7 @@ KUAIRAND = Layout(
                 *texts("author_id", "video_type", use="category"),
                 *texts("upload_dt"),
                 *texts("upload_type", "visible_status", use="category"),
-                *numbers("video_duration", "server_width", "server_height", use="number"),
+                *numbers("video_duration", "server_width", "server_height", use="count"),
                 *texts("music_id", "music_type", use="category"),
                 Column("tag", "list", "list", form=","),
             ),
@@ -104,6 +106,8 @@ KUAIRAND = Layout(
     "video_id",
     "time_ms",
     "is_click",
+    time_unit="ms",
+    timezone="Asia/Shanghai",
 )
 
 

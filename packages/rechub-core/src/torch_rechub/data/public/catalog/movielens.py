@@ -68,7 +68,7 @@ MOVIELENS_1M = Layout(
     "item_id",
     "timestamp",
     "rating",
-    {"ml-1m.zip": "c4d9eecfca2ab87c1945afe126590906"},
+    md5={"ml-1m.zip": "c4d9eecfca2ab87c1945afe126590906"},
 )
 
 _CSV_TABLES = {
@@ -102,7 +102,7 @@ MOVIELENS_20M = Layout(
     "item_id",
     "timestamp",
     "rating",
-    {"ml-20m.zip": "cd245b17a1ae2cc31bb14903e1204af3"},
+    md5={"ml-20m.zip": "cd245b17a1ae2cc31bb14903e1204af3"},
 )
 MOVIELENS_25M = Layout(
     "MovieLens 25M",
@@ -112,7 +112,7 @@ MOVIELENS_25M = Layout(
     "item_id",
     "timestamp",
     "rating",
-    {"ml-25m.zip": "6b51fb2759a8657d3bfcbfc42b592ada"},
+    md5={"ml-25m.zip": "6b51fb2759a8657d3bfcbfc42b592ada"},
 )
 
 

@@ -17,7 +17,7 @@ STEAM = Layout(
             (
                 *texts("username", "product_id", use="category"),
                 Column("date", "time", "time", form="%Y-%m-%d"),
-                *numbers("hours", use="number", optional=True),
+                *numbers("hours", use="count", optional=True),
                 *numbers("early_access", "found_funny", optional=True),
                 *texts("user_id", "compensation", "text", optional=True),
             ),

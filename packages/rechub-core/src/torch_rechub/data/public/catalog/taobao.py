@@ -24,6 +24,7 @@ TAOBAO = Layout(
     "user_id",
     "item_id",
     "timestamp",
+    timezone="Asia/Shanghai",
 )
 
 

@@ -32,7 +32,7 @@ YELP = Layout(
             (
                 *texts("user_id", "name>user_name"),
                 *numbers("review_count>user_reviews", "average_stars>user_stars"),
-                *numbers("fans>user_fans", use="number"),
+                *numbers("fans>user_fans", use="count"),
                 Column("user_since", "time", source="yelping_since", form=_MOMENT),
             ),
             format="json",
