@@ -168,7 +168,8 @@ class BlockReader:
         return names_of(first)
 
     def __iter__(self) -> Iterator[Block]:
-        options = with_columns(self._options, self.names)
+        chosen = self._options.columns is not None
+        options = self._options if chosen else with_columns(self._options, self.names)
         kinds: dict[str, Any] = {}
         for table, place, forms in self._tables(options):
             yield Block(conform(table, forms, place, kinds), place)

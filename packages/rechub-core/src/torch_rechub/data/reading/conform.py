@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .forms import is_text, numbers_of, text_of
+from .forms import is_text, missing_nan, numbers_of, text_of
 from .options import Place, ReadingOptions
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ def conform(
     columns = {}
     for name in options.columns or ():
         column = table.column(name)
+        if options.null_values == () and _has_form(name, column.type, options):
+            columns[name] = column
+            continue
         chunks, row = [], 0
         for chunk in column.chunks or [pa.array([], column.type)]:
             chunks.append(_converted(chunk, name, options, place.skip(row)))
@@ -37,6 +40,16 @@ def conform(
         if name not in options.text_columns and name not in options.number_columns:
             _check_kind(name, columns[name].type, place, kinds)
     return pa.table(columns)
+
+
+def _has_form(name: str, kind: "pa.DataType", options: ReadingOptions) -> bool:
+    """Whether a column of a type has the form that was asked for; floats may hold NaN."""
+    import pyarrow as pa
+
+    if name in options.number_columns:
+        return bool(kind == pa.int64())
+    text = pa.dictionary(pa.int32(), pa.string()) if options.dictionary else pa.string()
+    return name in options.text_columns and bool(kind == text)
 
 
 def _converted(array: "pa.Array", name: str, options: ReadingOptions, place: Place) -> "pa.Array":
@@ -50,7 +63,7 @@ def _converted(array: "pa.Array", name: str, options: ReadingOptions, place: Pla
         text = _without(text_of(array, name, place), options.null_values)
         return _as_dictionary(text) if options.dictionary else _decoded(text)
     if pa.types.is_floating(array.type):
-        return array
+        return missing_nan(array)
     return _without(array, options.null_values)
 
 
@@ -60,11 +73,13 @@ def _without(array: "pa.Array", null_values: tuple[str, ...]) -> "pa.Array":
     import pyarrow.compute as pc
 
     kind = array.type
+    if not null_values:
+        return array
     if pa.types.is_dictionary(kind) and is_text(kind.value_type):
         if not pc.any(pc.is_in(array.dictionary, pa.array(null_values, kind.value_type))).as_py():
             return array
         return _without(array.dictionary_decode(), null_values)
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)) or not null_values:
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         return array
     if len(null_values) == 1:
         missing = pc.equal(array, pa.scalar(null_values[0], kind))

@@ -1,12 +1,14 @@
 """Errors of CSV files: line and remedy, which Arrow's lack, from a second scan of the file."""
 
+from collections import deque
 from collections.abc import Iterator
 from typing import NoReturn
 
 from ...basic.layers.values import plural
-from .csv_records import opened_text, records
+from .csv_records import records
 from .options import ReadingOptions
 from .paths import DataFile
+from .streams import opened_text
 
 
 def line_of_row(file: DataFile, options: ReadingOptions, row: int) -> int | None:
@@ -30,6 +32,15 @@ def raise_ragged(
                 f"another separator{quotes}"
             ) from error
     raise ValueError(f"{file} cannot be read: {error}") from error
+
+
+def raise_open(file: DataFile, options: ReadingOptions) -> NoReturn:
+    """Raise the error for a quoted cell that is not closed, in the last row by `records`."""
+    ((row, line, _),) = deque(_rows(file, options), maxlen=1)
+    raise ValueError(
+        f"the quote that opens in row {row} (line {line}) of {file} is not closed: mend the line, "
+        "or pass quote=None if quotes are part of the text"
+    )
 
 
 def raise_bytes(
@@ -57,7 +68,7 @@ def _rows(file: DataFile, options: ReadingOptions) -> Iterator[tuple[int, int, l
     """The rows of data: (row from 0, line from 1, cells)."""
     separator = options.separator or ("\t" if file.format == "tsv" else ",")
     row, columns = -1 if options.header is None else 0, 0
-    with opened_text(file, options.encoding, "surrogateescape") as text:
+    with opened_text(file, options.encoding) as text:
         for line, _, cells in records(text, separator, options.quote):
             columns = columns or len(cells)
             if cells == [""] and columns > 1:

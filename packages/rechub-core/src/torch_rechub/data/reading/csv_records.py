@@ -1,37 +1,12 @@
 """The records of a CSV file with their lines, in Python: for headers and for messages."""
 
-import io
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TextIO, TypeAlias
-
-from .paths import DataFile
 
 Record: TypeAlias = tuple[int, int, list[str]]  # the first line, from 1; the last line; the cells
 
 
-@contextmanager
-def opened_text(file: DataFile, encoding: str, errors: str = "strict") -> Iterator[TextIO]:
-    """Open a file, compressed or not, as text without its byte order mark.
-
-    Raises:
-        ValueError: The file is damaged; on reading, bytes are not of the encoding.
-    """
-    import pyarrow as pa
-
-    encoding = "utf-8-sig" if encoding.lower().replace("-", "") == "utf8" else encoding
-    stream = pa.input_stream(str(file.path), compression=file.compression)
-    try:
-        with io.TextIOWrapper(io.BufferedReader(stream), encoding, errors, newline=None) as text:
-            yield text
-    except OSError as error:
-        raise damaged(file, error) from error
-
-
-def damaged(file: DataFile, error: Exception, after: str = "") -> ValueError:
-    """The error for a file that cannot be read, or not be decompressed."""
-    kind = f"is damaged, or is not {file.compression}" if file.compression else "cannot be read"
-    return ValueError(f"{file} {kind}{after}: {error}; copy it again")
+_LARGEST = 1 << 26  # characters of a cell
 
 
 def first_record(text: TextIO, separator: str, quote: str | None) -> tuple[list[str] | None, int]:
@@ -50,25 +25,29 @@ def records(text: TextIO, separator: str, quote: str | None) -> Iterator[Record]
     """Split text to records.
 
     A quote opens a quoted cell at its beginning only; two quotes within are one; a line break
-    within quotes belongs to the cell.
+    within quotes belongs to the cell. A cell that is left open, or is too large, is the last one.
     """
-    number = 0
+    last = 0
     for line in text:
-        number += 1
-        first = number
+        last += 1
+        first = last
         if quote is None or quote not in line:
-            yield first, first, line.rstrip("\n").split(separator)
+            yield first, last, line.rstrip("\n").split(separator)
             continue
         cells, rest = _split(line, separator, quote)
         while rest is not None:
-            following = text.readline()
-            if not following:
-                cells.append(rest)
-                break
-            number += 1
-            more, rest = _split(rest + following, separator, quote, quoted=True)
+            held, size = [rest], len(rest)
+            while size < _LARGEST and (following := text.readline()):
+                held.append(following)
+                size, last = size + len(following), last + 1
+                if quote in following:
+                    break
+            else:
+                yield first, last, [*cells, "".join(held)]
+                return
+            more, rest = _split("".join(held), separator, quote, quoted=True)
             cells += more
-        yield first, number, cells
+        yield first, last, cells
 
 
 def _split(

@@ -1,69 +1,24 @@
 """CSV and TSV files, read by Arrow in one pass; columns of numbers stay exact."""
 
 import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .csv_errors import line_of_row, raise_bytes, raise_ragged
-from .csv_records import damaged, first_record, opened_text
+from .csv_errors import line_of_row, raise_bytes, raise_open, raise_ragged
+from .csv_header import header_of, separator_of
 from .cutting import cut
 from .forms import is_rounded, narrowest
-from .options import Place, ReadingOptions, refuse_twice, shortened
+from .options import Place, ReadingOptions
 from .paths import DataFile
+from .streams import MarkedEnd, damaged, opened
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _BLOCK = 1 << 20  # bytes that are parsed at a time: larger blocks leave the processor's cache
-_LARGEST = 1 << 30
-
-
-def separator_of(file: DataFile, options: ReadingOptions) -> str:
-    """The character between cells: the given one, or that of the file's ending."""
-    return options.separator or ("\t" if file.format == "tsv" else ",")
-
-
-def delimited_names(file: DataFile, options: ReadingOptions) -> list[str]:
-    """The names of the columns of a CSV or TSV file; see `_header`."""
-    return _header(file, options)[0]
-
-
-def _header(file: DataFile, options: ReadingOptions) -> tuple[list[str], int]:
-    """The names of the columns, those of the first line or `header`, and how many lines they take.
-
-    Raises:
-        ValueError: The file is empty, a name occurs twice, or their number is not that of columns.
-    """
-    separator = separator_of(file, options)
-    with opened_text(file, options.encoding, "surrogateescape") as text:
-        first, lines = first_record(text, separator, options.quote)
-    if options.header is not None:
-        if first is not None and len(first) != len(options.header):
-            raise ValueError(
-                f"header has {len(options.header)} names, but the first line of {file} has "
-                f"{len(first)} cells, {shortened(first)}, separated by {separator!r}"
-            )
-        return list(options.header), 0
-    if first is None:
-        raise ValueError(f"{file} is empty: it has no line with the names of columns")
-    try:
-        ",".join(first).encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"the first line of {file} is not of the encoding {options.encoding}: pass another "
-            "one, such as encoding='latin-1' or 'gb18030'"
-        ) from error
-    wanted = first if options.columns is None else [n for n in first if n in options.columns]
-    remedy = ": pass header=[names] if it is a row of data"
-    refuse_twice(wanted, f"the first line of {file}", remedy)
-    other = [c for c in ";\t|" if len(first) == 1 and c in first[0]]
-    if other and options.separator is None:
-        raise ValueError(
-            f"{file} has one column by the separator {separator!r}, {first[0]!r}: pass "
-            f"separator={other[0]!r}"
-        )
-    return first, lines
+_LARGEST = 1 << 26  # bytes of the largest row
 
 
 def read_delimited(
@@ -75,7 +30,7 @@ def read_delimited(
         ValueError: A row has another number of cells, bytes are not of the encoding, a cell of a
             column of numbers is no number, or the file is damaged.
     """
-    names, lines = _header(file, options)
+    names, lines = header_of(file, options)
     place = Place(str(file), 0, lambda row: line_of_row(file, options, row))
     for table in cut(_Stream(file, names, lines, columns, options).batches(), options.block_rows):
         yield table, place
@@ -103,6 +58,7 @@ class _Stream:
     block: int = 0
     delivered: int = 0
     widened: int = 0
+    mark: str = ""
 
     def batches(self) -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
@@ -121,6 +77,8 @@ class _Stream:
             except UnicodeError as error:
                 raise_bytes(self.file, self.names, self.columns, self.options, error)
             else:
+                if self.mark:
+                    raise_open(self.file, self.options)
                 return
 
     def _undelivered(self) -> "Iterator[pa.RecordBatch]":
@@ -147,24 +105,27 @@ class _Stream:
             raise _RoundedError
 
     def _reader(self, types: dict[str, Any], block: int) -> Any:
-        import pyarrow as pa
         import pyarrow.csv as pc
 
-        options, file = self.options, self.file
+        options, file, separator = self.options, self.file, separator_of(self.file, self.options)
+        stream = opened(file, options.encoding)
         quote: Any = options.quote if options.quote is not None else False
+        if quote:
+            self.mark = uuid.uuid4().hex + separator * len(self.names)
+            stream = MarkedEnd(stream, self.mark)
         return pc.open_csv(
-            pa.input_stream(str(file.path), compression=file.compression),
+            stream,
             read_options=pc.ReadOptions(
                 column_names=self.names,
                 skip_rows=self.lines,
                 block_size=block,
-                encoding=options.encoding,
             ),
             parse_options=pc.ParseOptions(
-                delimiter=separator_of(file, options),
+                delimiter=separator,
                 quote_char=quote,
                 newlines_in_values=bool(quote),
                 ignore_empty_lines=len(self.names) > 1,
+                invalid_row_handler=self._skip_mark,
             ),
             convert_options=pc.ConvertOptions(
                 column_types=types,
@@ -174,6 +135,13 @@ class _Stream:
                 null_values=list(options.null_values),
             ),
         )
+
+    def _skip_mark(self, row: Any) -> str:
+        """Skip the mark at the end, whose number of cells is that of no row."""
+        if not self.mark or row.text != self.mark:
+            return "error"
+        self.mark = ""
+        return "skip"
 
     def _first_types(self) -> dict[str, Any]:
         """Text for all columns but numbers; for these, the narrowest type of the first rows."""
@@ -198,6 +166,8 @@ class _Stream:
         if "straddl" in message and self.block < _LARGEST:
             self.block *= 8
             return
+        if "straddl" in message:
+            raise_open(self.file, self.options)
         if "UTF8" in message or "decode" in message:
             raise_bytes(self.file, self.names, self.columns, self.options, error)
         found = re.search(r"CSV column #(\d+):.*conversion error", message, re.DOTALL)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .delimited import delimited_names, read_delimited
+from .csv_header import delimited_names
+from .delimited import read_delimited
 from .json_lines import json_names, read_json_lines
 from .options import Place, ReadingOptions, refuse_other_names
 from .parquet import parquet_names, read_parquet

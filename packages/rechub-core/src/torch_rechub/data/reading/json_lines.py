@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from .csv_records import damaged
 from .forms import is_rounded
 from .json_cells import cells_of
 from .options import Place, ReadingOptions, shortened
 from .paths import DataFile
+from .streams import damaged, opened
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +30,7 @@ def json_names(file: DataFile, options: ReadingOptions) -> list[str]:
     Raises:
         ValueError: The file is empty, is a JSON array, or one of its first lines is broken.
     """
-    for chunk, place in _chunks(file, options):
+    for chunk, place in _chunks(file, options, _BLOCK):
         with_all = replace(options, columns=None, every=False)
         return list(_Parser(file, with_all).table(chunk, place).schema.names)
     raise ValueError(f"{file} is empty: it has no lines, so its columns are not known")
@@ -138,10 +138,12 @@ class _Parser:
                 self.types[column.name] = column.type
 
 
-def _chunks(file: DataFile, options: ReadingOptions) -> Iterator[tuple[bytes, Place]]:
+def _chunks(
+    file: DataFile, options: ReadingOptions, size: int = _CHUNK
+) -> Iterator[tuple[bytes, Place]]:
     """Chunks of whole lines that are not blank, and the place of their first row."""
     place = Place(str(file), 0, lambda row: _line_of_row(file, options, row))
-    for chunk in _whole_lines(file, options):
+    for chunk in _whole_lines(file, options, size):
         if place.first_row == 0:
             chunk = chunk.removeprefix(b"\xef\xbb\xbf")
             if chunk.lstrip()[:1] == b"[":
@@ -154,19 +156,16 @@ def _chunks(file: DataFile, options: ReadingOptions) -> Iterator[tuple[bytes, Pl
             place = place.skip(rows)
 
 
-def _whole_lines(file: DataFile, options: ReadingOptions) -> Iterator[bytes]:
+def _whole_lines(file: DataFile, options: ReadingOptions, size: int = _CHUNK) -> Iterator[bytes]:
     """The bytes of a file as UTF-8, cut after line breaks: JSON has none within a text."""
     import pyarrow as pa
 
     held = b""
     try:
-        stream = pa.input_stream(str(file.path), compression=file.compression)
-        if options.encoding.lower().replace("-", "").replace("_", "") != "utf8":
-            stream = pa.transcoding_input_stream(stream, options.encoding, "utf8")
-        with stream:
-            more = stream.read(_CHUNK)
+        with opened(file, options.encoding) as stream:
+            more = stream.read(size)
             while more:
-                following = stream.read(_CHUNK)
+                following = stream.read(size)
                 end = more.rfind(b"\n") + 1 if following else len(more)
                 if end:
                     yield held + more[:end]

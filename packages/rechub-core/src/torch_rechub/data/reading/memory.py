@@ -41,15 +41,14 @@ def arrow_column(
         ['7', None, 'x']
     """
     pa = require("pyarrow", "a column of Arrow", "data")
+    check_column(values, name)
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return values
-    if isinstance(values, Tensor):
-        values = values.detach().cpu().numpy()
     if hasattr(values, "to_arrow"):  # polars
         return values.to_arrow()
-    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__len__"):
-        raise ValueError(f"column {name!r} is a single value, {values!r}, not one for each row")
-    if isinstance(values, np.ndarray) and values.ndim != 1:
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().numpy()
+    if isinstance(values, np.ndarray) and values.ndim > 1:
         return _arrays_of_rows(values, name)
     mask = None
     if isinstance(values, np.ma.MaskedArray):
@@ -57,6 +56,17 @@ def arrow_column(
     elif isinstance(values, Sequence):
         values = list(values)
     return _converted(values, mask, name, as_text, place)
+
+
+def check_column(values: Any, name: str) -> None:
+    """Refuse a column that is not a sequence of rows.
+
+    Raises:
+        ValueError: It is a single value.
+    """
+    single = isinstance(values, str | bytes | Mapping | set) or not hasattr(values, "__getitem__")
+    if single or getattr(values, "ndim", 1) == 0:
+        raise ValueError(f"column {name!r} is a single value, {values!r}, not one for each row")
 
 
 def _converted(values: Any, mask: Any, name: str, as_text: bool, place: Place) -> "pa.Array":
@@ -144,8 +154,6 @@ def _arrays_of_rows(values: Any, name: str) -> "pa.Array":
     """Convert an array of two or more dimensions to lists of fixed size."""
     import pyarrow as pa
 
-    if values.ndim == 0:
-        raise ValueError(f"column {name!r} is a single value, {values!r}, not one for each row")
     flat = arrow_column(values.reshape(-1), name)
     for size in reversed(values.shape[1:]):
         if size == 0:

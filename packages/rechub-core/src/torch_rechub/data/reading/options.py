@@ -36,6 +36,8 @@ def options_of(**given: Any) -> ReadingOptions:
         given[name] = _names(name, given.get(name))
     for name in ("text_columns", "number_columns"):
         given[name] = frozenset(_names(name, given.get(name, ())) or ())
+    if given["columns"] == ():
+        raise ValueError("columns must name at least one column, got an empty list")
     given["null_values"] = _texts("null_values", given.get("null_values", ("",)))
     options = ReadingOptions(**given)
     check_whole(1, block_rows=options.block_rows)

@@ -20,7 +20,7 @@ def parquet_names(file: DataFile) -> list[str]:
     """The names of the columns of a Parquet file."""
     with _opened(file, []) as opened:
         names = list(opened.schema_arrow.names)
-    refuse_twice(names, str(file))
+    refuse_twice(names, str(file), ": write it again with other names")
     return names
 
 
@@ -39,8 +39,6 @@ def read_parquet(
     with _opened(file, texts) as opened:
         batches = opened.iter_batches(min(options.block_rows, 65_536), columns=columns)
         try:
-            if not columns:  # rows are counted, and nothing else
-                return
             for table in cut(batches, options.block_rows):
                 yield table.select(columns), place
                 place = place.skip(table.num_rows)

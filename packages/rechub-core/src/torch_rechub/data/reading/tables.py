@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .memory import arrow_column
+from .memory import arrow_column, check_column
 from .options import Place, ReadingOptions
 
 if TYPE_CHECKING:
@@ -23,18 +23,32 @@ def read_table(
     keys: dict[str, Any] = {}
     if not isinstance(data, pa.Table | pa.RecordBatch):
         keys = {str(key): key for key in (data if isinstance(data, Mapping) else data.columns)}
-    found = {
-        name: arrow_column(
-            data[keys.get(name, name)],
-            name,
-            as_text=name in options.text_columns,
-            place=place,
-        )
-        for name in options.columns or ()
-    }
-    lengths = {name: len(column) for name, column in found.items()}
+    columns = {name: data[keys.get(name, name)] for name in options.columns or ()}
+    for name, values in columns.items():
+        check_column(values, name)
+        if name not in options.text_columns | options.number_columns:
+            columns[name] = arrow_column(values, name, place=place)  # one type for all blocks
+    lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"the columns differ in length: {lengths}")
-    table = pa.table(found)
-    for start in range(0, table.num_rows, options.block_rows):
-        yield table.slice(start, options.block_rows), place.skip(start)
+    for start in range(0, max(lengths.values()), options.block_rows):
+        here = place.skip(start)
+        yield (
+            pa.table(
+                {
+                    name: arrow_column(
+                        _rows(column, start, start + options.block_rows),
+                        name,
+                        as_text=name in options.text_columns,
+                        place=here,
+                    )
+                    for name, column in columns.items()
+                }
+            ),
+            here,
+        )
+
+
+def _rows(column: Any, start: int, stop: int) -> Any:
+    """Rows of a column, without a copy."""
+    return column.iloc[start:stop] if hasattr(column, "iloc") else column[start:stop]
