@@ -5,12 +5,11 @@ from typing import Any
 
 from .columns import check_names
 from .log import read_log
-from .sampling import Sampling
+from .retrieving import Retrieving
 from .splitting import Splitting
-from .tables import Tables
 
 
-class Interactions(Sampling, Splitting, Tables):
+class Interactions(Retrieving, Splitting):
     """A log of interactions: filters, splits, histories, and tables of users and items.
 
     An object is immutable: a filter returns a new one that shares the columns. Rows are in the

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from ..._bounds import check_whole, refuse_none
 from ..._errors import UnknownChoiceError
 from ..negative import draw, draw_others, draw_unseen, popularity
-from .tables import last_rows
+from .tables import edge_rows
 from .vocabulary import UNKNOWN
-from .windows import Windows
+from .windows import Windows, spans
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -79,8 +79,7 @@ class NegativeSampling:
             raise ValueError(f"pieces have one negative for each step: leave out n, got {n}")
         length = windows.stop - windows.start
         outside = windows.padding()
-        first = np.repeat(windows.start + 1 - (np.cumsum(length) - length), length)
-        steps = windows.past[first + np.arange(len(first))]
+        steps = windows.past[spans(windows.start + 1, length)]
         code = np.full(outside.shape, -1)
         code[~outside] = Drawing(windows).draw(steps, method, avoid, seed)
         return self._with(code)
@@ -130,7 +129,7 @@ class NegativeSampling:
         """Return the ids and attributes of items; 0 for −1."""
         log, found = self._windows.log, {}
         found[log.item_name] = log.entities[log.item_name].take(code)
-        last = last_rows(log, log.item, self._windows.past) if self._attributes else code
+        last = edge_rows(log, log.item, self._windows.past) if self._attributes else code
         for name in self._attributes:
             found[name] = log.columns[name].take(last.take(code))
         for values in found.values():

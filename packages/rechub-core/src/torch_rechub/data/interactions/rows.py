@@ -23,10 +23,12 @@ class Scope:
 
     Attributes:
         past: The places of the rows that may be in histories, ascending.
+        earlier: The places of earlier parts, or of training for training itself, ascending.
         whole: The places of all parts, ascending.
     """
 
     past: Ids
+    earlier: Ids
     whole: Ids
 
 
@@ -167,6 +169,10 @@ class Rows:
     @property
     def _past(self) -> Ids:
         return self._place if self._scope is None else self._scope.past
+
+    @property
+    def _earlier(self) -> Ids:
+        return self._place if self._scope is None else self._scope.earlier
 
     @property
     def _whole(self) -> Ids:

@@ -114,15 +114,11 @@ def _in_scope(train: R, validation: R, test: R, rule: str) -> list[R]:
     places = [part._place for part in parts]
     log, (first, second, _) = train._log, places
     whole = np.flatnonzero(members(log, *places))
-    if rule == "random":
-        pasts = [first] * 3
-    elif rule == "by_user":
-        pasts = places
-    else:
-        pasts = [first, np.flatnonzero(members(log, first, second)), whole]
-    return [
-        part._changed(_scope=Scope(past, whole)) for part, past in zip(parts, pasts, strict=True)
-    ]
+    two = np.flatnonzero(members(log, first, second))
+    pasts = {"random": [first] * 3, "by_user": places}.get(rule, [first, two, whole])
+    earlier = [first, first, first if rule == "random" else two]
+    scopes = [Scope(past, rows, whole) for past, rows in zip(pasts, earlier, strict=True)]
+    return [part._changed(_scope=scope) for part, scope in zip(parts, scopes, strict=True)]
 
 
 __all__ = ["LeakError", "Split"]

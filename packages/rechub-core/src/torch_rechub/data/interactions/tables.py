@@ -98,7 +98,7 @@ class Tables(Rows):
         names = log.attributes if attributes is None else check_names(attributes, "attributes")
         if before is not None:
             place = place[log.time[place] < log.moment(before)]
-        last = last_rows(log, code, place)
+        last = edge_rows(log, code, place)
         last = last[last >= 0]
         columns = {column: log.column(column, last) for column in (name, *names)}
         found: pd.DataFrame = pd.DataFrame(columns)
@@ -113,18 +113,20 @@ class Tables(Rows):
         return found
 
 
-def last_rows(log: Log, code: Ids, place: Ids) -> Ids:
+def edge_rows(log: Log, code: Ids, place: Ids, first: bool = False) -> Ids:
     """Return the place of the last row of each user or item, in the order of time and rows.
 
     Args:
         log: The log.
         code: The number of the user or item of each row of the log.
         place: The places of the rows to search.
+        first: Whether to return the first row instead.
 
     Returns:
         A place for each number; −1 for those without a row.
     """
     in_time = log.in_time[members(log, place)[log.in_time]]
-    last = np.full(int(code.max(initial=-1)) + 1, -1)
-    last[code[in_time]] = in_time  # of repeated numbers the last assignment stays
-    return last
+    in_time = in_time[::-1] if first else in_time
+    found = np.full(int(code.max(initial=-1)) + 1, -1)
+    found[code[in_time]] = in_time  # of repeated numbers the last assignment stays
+    return found

@@ -132,3 +132,14 @@ def windows_before(log: Log, target: Ids, past: Ids, width: int, ties: str) -> W
     found = Windows(log, target, past, start, stop, stop - first, width)
     found.check(ties)
     return found
+
+
+def spans(start: Ids, length: Ids) -> Ids:
+    """Return the numbers start, …, start + length - 1 of each span, one span after the other.
+
+    Example:
+        >>> spans(np.array([5, 0]), np.array([2, 3]))
+        array([5, 6, 0, 1, 2])
+    """
+    begin = np.repeat(start - (np.cumsum(length) - length), length)
+    return begin + np.arange(len(begin))
