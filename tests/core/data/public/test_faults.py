@@ -89,7 +89,8 @@ def test_a_quoted_end_of_line_stays_in_its_cell(tmp_path, monkeypatch, size):
 
 
 def test_a_quote_that_is_not_closed_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(lines, "BLOCK", 100)
+    monkeypatch.setattr(lines, "BLOCK", 30)
+    monkeypatch.setattr(lines, "LONGEST", 100)
     (tmp_path / "tags.csv").write_text(MOVIE_TAGS + '1,2,"never,3\n' + "1,2,tag,3\n" * 30)
     with pytest.raises(PublicDataError, match="line 3: is longer than 100 bytes, or a quote is"):
         public.movielens_25m(tmp_path).read("tags")
@@ -322,3 +323,21 @@ def test_a_table_that_was_not_found_or_is_unknown_is_named(tmp_path):
 def test_a_number_of_rows_below_one_is_refused(tmp_path, rows):
     with pytest.raises(ValueError, match="rows must be"):
         taobao(tmp_path, GOOD).blocks(rows=rows)
+
+
+@pytest.mark.parametrize(("edition", "other"), [(2014, 2018), (2018, 2014)])
+def test_ratings_of_the_other_edition_are_refused(tmp_path, edition, other):
+    pair = ("A1V6B6TNIC10QE", "0143026860")
+    user, item = pair if edition == 2014 else pair[::-1]
+    (tmp_path / "Beauty.csv").write_text(f"{user},{item},1.0,1424304000\n")
+    frame = public.amazon_reviews(tmp_path, edition).read("ratings")
+    assert frame[["reviewerID", "asin"]].to_numpy().tolist() == [list(pair)]
+    with pytest.raises(PublicDataError, match="an item and a user: choose the other edition"):
+        public.amazon_reviews(tmp_path, other).read("ratings")
+
+
+def test_an_error_of_the_reader_of_blocks_is_not_taken_for_damage(tmp_path):
+    blocks = taobao(tmp_path, GOOD * 2).blocks(rows=1)
+    assert len(next(blocks)) == 1
+    with pytest.raises(RuntimeError, match="of the loop"):
+        blocks.throw(RuntimeError("of the loop"))

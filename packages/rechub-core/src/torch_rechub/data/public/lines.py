@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from .layout import FaultError
 from .members import Bounded
 
-BLOCK = 16 * 2**20  # bytes, read at a time; also the longest line
+BLOCK = 4 * 2**20  # bytes, read at a time
+LONGEST = 16 * 2**20  # bytes of a line
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -19,7 +20,7 @@ def line_blocks(stream: Bounded, quoted: bool) -> Iterator[tuple[int, bytes]]:
         quoted: Whether a line ends only where its double quotes are balanced.
 
     Raises:
-        FaultError: A line is longer than a block, or has a NUL byte.
+        FaultError: A line is longer than `LONGEST`, or has a NUL byte.
     """
     line, rest = 1, b""
     start = True
@@ -28,8 +29,8 @@ def line_blocks(stream: Bounded, quoted: bool) -> Iterator[tuple[int, bytes]]:
         data = data.removeprefix(_BOM) if start else data
         start = False
         end = _end_of_lines(data, quoted)
-        if not end and len(data) > BLOCK:
-            raise FaultError(line, f"is longer than {BLOCK:,} bytes, or a quote is not closed")
+        if not end and len(data) > LONGEST:
+            raise FaultError(line, f"is longer than {LONGEST:,} bytes, or a quote is not closed")
         if end:
             yield line, _tidy(data[:end], line)
         line += data.count(b"\n", 0, end)
@@ -41,8 +42,11 @@ def line_blocks(stream: Bounded, quoted: bool) -> Iterator[tuple[int, bytes]]:
 def _end_of_lines(data: bytes, quoted: bool) -> int:
     """The number of bytes up to the last end of a line outside quotes."""
     end = data.rfind(b"\n") + 1
-    while end and quoted and data.count(b'"', 0, end) % 2:
-        end = data.rfind(b"\n", 0, end - 1) + 1
+    quotes = data.count(b'"', 0, end) if quoted else 0
+    while end and quotes % 2:
+        before = data.rfind(b"\n", 0, end - 1) + 1
+        quotes -= data.count(b'"', before, end)
+        end = before
     return end
 
 

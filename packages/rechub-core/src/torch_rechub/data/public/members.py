@@ -6,6 +6,7 @@ Members of archives are found and read by name; nothing is extracted onto the di
 import gzip
 import hashlib
 import io
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -23,8 +24,8 @@ _DEPTH = 4  # of folders in which files are looked for
 _LARGEST_RATIO = 200
 _ALLOWANCE = 64 * 2**20
 _DAMAGE = (
-    EOFError, NotImplementedError, RuntimeError, gzip.BadGzipFile, tarfile.TarError,
-    zipfile.BadZipFile, zlib.error,
+    EOFError, NotImplementedError, RuntimeError, gzip.BadGzipFile, lzma.LZMAError,
+    tarfile.TarError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 
@@ -50,12 +51,13 @@ class Member:
         Raises:
             PublicDataError: It is damaged, or expands to more than any text does.
         """
-        with ExitStack() as stack, damaged(self):
-            raw, size = self._raw(stack)
-            buffered = stack.enter_context(io.BufferedReader(cast(io.RawIOBase, raw)))
-            stream: BinaryIO = buffered
-            if buffered.peek(2)[:2] == b"\x1f\x8b":
-                stream = cast(BinaryIO, stack.enter_context(gzip.GzipFile(fileobj=buffered)))
+        with ExitStack() as stack:
+            with damaged(self):
+                raw, size = self._raw(stack)
+                buffered = stack.enter_context(io.BufferedReader(cast(io.RawIOBase, raw)))
+                stream: BinaryIO = buffered
+                if buffered.peek(2)[:2] == b"\x1f\x8b":
+                    stream = cast(BinaryIO, stack.enter_context(gzip.GzipFile(fileobj=buffered)))
             yield Bounded(stream, self, size * _LARGEST_RATIO + _ALLOWANCE)
 
     def _raw(self, stack: ExitStack) -> tuple[BinaryIO, int]:

@@ -2,11 +2,29 @@
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from ..data_set import PublicData, open_data
-from ..layout import Column, Layout, Table, ints, numbers, texts
+from ..layout import Column, FaultError, Layout, Table, ints, numbers, texts
 
 if TYPE_CHECKING:
     from ....types import FilePath
+
+_ASIN = 10  # characters, always
+
+
+def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Refuse ratings whose users and items are those of the other edition.
+
+    Raises:
+        FaultError: Users are items, and items are not.
+    """
+    users, items = (frame[name].str.len().eq(_ASIN).all() for name in ("reviewerID", "asin"))
+    if users and not items:
+        pair = f"{frame['reviewerID'].iloc[0]!r} and {frame['asin'].iloc[0]!r}"
+        raise FaultError(0, f"{pair} are an item and a user: choose the other edition")
+    return frame
+
 
 _JSON = ("*.json", "*.jsonl")
 _RATING = numbers("overall", use="target")
@@ -28,7 +46,10 @@ _REVIEWS = Table(
 _AMAZON_2014 = Layout(
     "Amazon reviews of 2014",
     "https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html",
-    {"reviews": _REVIEWS, "ratings": Table(("*.csv",), (*_USER, *_ITEM, *_RATING, *_TIME))},
+    {
+        "reviews": _REVIEWS,
+        "ratings": Table(("*.csv",), (*_USER, *_ITEM, *_RATING, *_TIME), change=_in_order),
+    },
     "reviewerID",
     "asin",
     "unixReviewTime",
@@ -37,7 +58,10 @@ _AMAZON_2014 = Layout(
 _AMAZON_2018 = Layout(
     "Amazon reviews of 2018",
     "https://cseweb.ucsd.edu/~jmcauley/datasets/amazon_v2/",
-    {"reviews": _REVIEWS, "ratings": Table(("*.csv",), (*_ITEM, *_USER, *_RATING, *_TIME))},
+    {
+        "reviews": _REVIEWS,
+        "ratings": Table(("*.csv",), (*_ITEM, *_USER, *_RATING, *_TIME), change=_in_order),
+    },
     "reviewerID",
     "asin",
     "unixReviewTime",
@@ -85,7 +109,8 @@ def amazon_reviews(path: "FilePath", edition: int = 2018) -> PublicData:
     seconds, `verified`, `summary`, `reviewText`; in 2023 `user_id`, `parent_asin`, `rating`,
     `timestamp` in milliseconds, `asin`, `verified_purchase`, `helpful_vote`, `title`, `text`), or
     "ratings", from a file of ratings alone, with the first four of these columns. Such files have
-    the user first in 2014, and the item first in 2018. Other keys of the reviews are left out.
+    the user first in 2014, and the item first in 2018; the wrong edition is refused. Other keys of
+    the reviews are left out.
 
     Terms: the pages name no license for the reviews, which their writers own; the authors of the
     collection ask for a citation of their papers. See the page of the edition.
