@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .forms import is_text, missing_nan, numbers_of, text_of
+from .forms import is_list, is_text, mapped, missing_nan, numbers_of, text_of
 from .options import Place, ReadingOptions
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ def _without(array: "pa.Array", null_values: tuple[str, ...]) -> "pa.Array":
     kind = array.type
     if not null_values:
         return array
+    if is_list(kind):
+        return mapped(array, lambda values: _without(values, null_values))
     if pa.types.is_dictionary(kind) and is_text(kind.value_type):
         if not pc.any(pc.is_in(array.dictionary, pa.array(null_values, kind.value_type))).as_py():
             return array

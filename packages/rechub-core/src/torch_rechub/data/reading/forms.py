@@ -47,7 +47,7 @@ def text_of(array: "pa.Array", name: str, place: Place) -> "pa.Array":
     if types.is_floating(kind):
         return _text_of_floats(array)
     if is_list(kind):
-        return _mapped(array, lambda values: text_of(values, name, place))
+        return mapped(array, lambda values: text_of(values, name, place))
     if types.is_struct(kind) or types.is_map(kind) or types.is_union(kind):
         raise TypeError(
             f"column {name!r} holds objects of {kind} in {place.row(0)}: make a column of each of "
@@ -101,7 +101,7 @@ def numbers_of(array: "pa.Array", name: str, place: Place) -> "pa.Array":
     if types.is_decimal(kind):
         return _numbers_of_decimals(array, name, place)
     if is_list(kind):
-        return _mapped(array, lambda values: numbers_of(values, name, place))
+        return mapped(array, lambda values: numbers_of(values, name, place))
     if is_text(kind):
         return _numbers_of_text(text_of(array, name, place), name, place)
     raise TypeError(
@@ -139,7 +139,7 @@ def is_text(kind: "pa.DataType") -> bool:
     return any(of(kind) for of in (*usual, types.is_fixed_size_binary, *views))
 
 
-def _mapped(array: "pa.Array", function: Any) -> "pa.Array":
+def mapped(array: "pa.Array", function: Any) -> "pa.Array":
     """Apply a function to the elements of lists."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -173,8 +173,10 @@ def _text_of_floats(array: "pa.Array") -> "pa.Array":
     if decimal.null_count == array.null_count:
         return decimal.cast(pa.string())
     text = array.cast(pa.string())
-    powers = pc.fill_null(pc.match_substring(text, "e"), fill_value=False)
-    if pc.any(powers).as_py():  # Python and pandas write 1e-07, Arrow 1e-7
+    size = pc.abs(array)
+    powers = pc.or_(pc.less(size, 1e-4), pc.greater_equal(size, float(_EXACT)))
+    powers = pc.fill_null(powers, fill_value=False)
+    if pc.any(powers).as_py():  # Python and pandas write 1e-05 and 1e+20, Arrow 0.00001 and 1e20
         written = [repr(float(cell)) for cell in text.filter(powers).to_pylist()]
         text = pc.replace_with_mask(text, powers, pa.array(written, text.type))
     return pc.if_else(whole, decimal.cast(pa.string()), text)

@@ -164,10 +164,9 @@ def _arrays_of_rows(values: Any, name: str) -> "pa.Array":
 
 def is_table(data: Any) -> bool:
     """Whether data are one table in memory: a dict, or a table of pandas, polars or Arrow."""
-    if isinstance(data, Mapping):
-        return True
-    arrow = hasattr(data, "schema") and hasattr(data, "num_rows")
-    return (arrow or hasattr(data, "columns")) and not is_lazy(data)
+    if isinstance(data, Mapping) or is_lazy(data):  # a plan computes its names on request
+        return isinstance(data, Mapping)
+    return (hasattr(data, "schema") and hasattr(data, "num_rows")) or hasattr(data, "columns")
 
 
 def is_lazy(data: Any) -> bool:
