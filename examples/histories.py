@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from torch_rechub.data.interactions import Interactions
 from torch_rechub.data.loader import TorchDataset
 from torch_rechub.data.public import movielens_100k
 from torch_rechub.metrics.retrieval import evaluate_retrieval
@@ -25,6 +26,12 @@ def users_in_order():
         (rows["item_id"].to_numpy(), rows["timestamp"].to_numpy())
         for _, rows in ratings.groupby("user_id")
     ]
+
+
+def leave_one_out():
+    """Return the interactions for training, validation and test."""
+    ratings = movielens_100k().ratings
+    return Interactions(ratings, "user_id", "item_id", "timestamp").leave_one_out()
 
 
 def popularity(movies_of_users):

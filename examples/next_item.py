@@ -11,7 +11,7 @@ import argparse
 
 import numpy as np
 import torch
-from histories import LENGTH, N_ITEMS, popularity, users_in_order
+from histories import LENGTH, N_ITEMS, leave_one_out
 
 from torch_rechub.basic.tracking import TensorBoardXLogger
 from torch_rechub.metrics.retrieval import evaluate_retrieval
@@ -20,38 +20,24 @@ from torch_rechub.trainers import SeqTrainer
 from torch_rechub.utils.data import SequenceDataGenerator
 
 
-def samples(pieces, batch_size, shuffle=False):
+def loader(samples, batch_size, shuffle=False):
     """Return a loader of movies, positions, seconds before the last movie, and next movies."""
-    movies = np.zeros((len(pieces), LENGTH), dtype=np.int64)
-    seconds = np.zeros_like(movies)
-    for row, (ids, times) in enumerate(pieces):
-        n = min(len(ids) - 1, LENGTH)
-        movies[row, LENGTH - n :] = ids[-n - 1 : -1]
-        seconds[row, LENGTH - n :] = times[-2] - times[-n - 1 : -1]
-    positions = np.tile(np.arange(LENGTH), (len(pieces), 1))
-    targets = np.array([ids[-1] for ids, _ in pieces])
-    generator = SequenceDataGenerator(movies, positions, targets, seconds)
-    (loader,) = generator.generate_dataloader(batch_size=batch_size, shuffle=shuffle)
-    return loader
+    generator = SequenceDataGenerator(**samples.sequence_inputs())
+    (batches,) = generator.generate_dataloader(batch_size=batch_size, shuffle=shuffle)
+    return batches
 
 
-def loaders(users):
+def loaders(split):
     """Return the loaders of training, with the next movie at each step, validation and test."""
-    pieces = [
-        (movies[max(0, end - LENGTH - 1) : end], times[max(0, end - LENGTH - 1) : end])
-        for movies, times in users
-        for end in range(len(movies) - 2, 1, -LENGTH)
-    ]
-    val = samples([(movies[:-1], times[:-1]) for movies, times in users], 256)
-    return samples(pieces, 128, shuffle=True), val, samples(users, 256)
+    val, test = (loader(part.samples(LENGTH), 256) for part in (split.validation, split.test))
+    return loader(split.train.pieces(LENGTH), 128, shuffle=True), val, test
 
 
-def most_popular(users):
+def most_popular(split):
     """Return the metrics of a ranking by popularity in training."""
-    movies = [ids for ids, _ in users]
-    counts, targets = popularity(movies), [[ids[-1]] for ids in movies]
-    seen = [np.append(ids[-LENGTH - 1 : -1], 0) for ids in movies]
-    return evaluate_retrieval(np.ones((len(movies), 1)), counts[:, None], targets, seen)
+    counts, x = split.train.popularity(), split.test.samples(LENGTH)
+    targets, seen = x["item_id"][:, None], x["hist_item_id"]
+    return evaluate_retrieval(np.ones((len(targets), 1)), counts[:, None], targets, seen)
 
 
 def main():
@@ -63,8 +49,8 @@ def main():
     args = parser.parse_args()
     torch.manual_seed(args.seed)
 
-    users = users_in_order()
-    train, val, test = loaders(users)
+    split = leave_one_out()
+    train, val, test = loaders(split)
     model = HSTUModel(
         N_ITEMS, d_model=64, n_heads=2, n_layers=2, dqk=32, dv=32, max_seq_len=LENGTH, dropout=0.2
     )
@@ -80,7 +66,7 @@ def main():
     trainer.fit(train, val)
     found = trainer.evaluate_topk(test, topKs=(10,), exclude_seen=True)
 
-    baseline = most_popular(users)
+    baseline = most_popular(split)
     for name, m in (("HSTU", found), ("popularity", baseline)):
         print(f"{name:<11} test NDCG@10 {m['ndcg@10']:.4f}  HR@10 {m['hit@10']:.4f}")
 

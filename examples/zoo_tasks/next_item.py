@@ -8,7 +8,7 @@ import time
 from functools import cache, partial
 
 import torch
-from histories import LENGTH, N_ITEMS, users_in_order
+from histories import LENGTH, N_ITEMS, leave_one_out, users_in_order
 from next_item import loaders, most_popular
 
 from torch_rechub.models import generative as G
@@ -30,12 +30,12 @@ def measure(name: str, run: Run) -> Outcome:
 
 
 def _popularity(_run):
-    return Outcome(_metrics(most_popular(users())))
+    return Outcome(_metrics(most_popular(leave_one_out())))
 
 
 def _by_softmax(make, run):
     torch.manual_seed(run.seed)
-    train, val, test = loaders(users())
+    train, val, test = loaders(leave_one_out())
     model = make()
     trainer = SeqTrainer(
         model,

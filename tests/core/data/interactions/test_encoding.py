@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from core.data.interactions.random_log import interactions, random_log
+from torch_rechub.basic.features import SequenceFeature, SparseFeature
 from torch_rechub.data.interactions import Interactions
 
 LOG = random_log()
@@ -51,17 +52,57 @@ def test_given_values_decide():
     assert encoded.encode()["user"].min() == 2
 
 
-def test_a_preprocessor_transforms_the_columns():
-    class Preprocessor:
-        """Stands for a fitted one: ids of users and items, nothing else."""
+class Preprocessor:
+    """Stands for a fitted one, whose inputs are ids of items, genres and an hour."""
 
-        def transform(self, data):
-            return {name: np.array([int(v[1:]) + 2 for v in data[name]]) for name in ("item",)}
+    def transform(self, data):
+        genres = [[int(v[1:]) + 2, 0] for v in data["cate"]]
+        return {
+            "item": np.array([int(v[1:]) + 2 for v in data["item"]], dtype=np.int32),
+            "genres": np.array(genres, dtype=np.int32),
+            "hour": np.asarray(data["time"]) // 3600,
+        }
 
+    def features(self):
+        return [SparseFeature("item", 99), SequenceFeature("genres", 7), SparseFeature("hour", 24)]
+
+
+class OfItems(Preprocessor):
+    """Another one, which takes numbers."""
+
+    def transform(self, data):
+        return {"item": data["item"]}
+
+
+def test_inputs_of_a_preprocessor_replace_columns_or_are_new_attributes():
     data = interactions(LOG)
     encoded = data.encode(Preprocessor())
     assert encoded["item"].tolist() == [int(v[1:]) + 2 for v in data["item"]]
     assert encoded["user"].tolist() == data["user"].tolist()
+    assert encoded["hour"].tolist() == (data["time"] // 3600).tolist()
+    assert encoded["genres"].tolist() == [[int(v[1:]) + 2, 0] for v in data["cate"]]
+    sizes = encoded.encode({"user": data.count_values()["user"]}).sizes
+    n_users = LOG["user"].nunique()
+    assert sizes == {"user": n_users + 2, "item": 99, "genres": 7, "hour": 24, "device": 3}
+    with pytest.raises(ValueError, match="column 'item' is encoded already, or is the time"):
+        data.encode({"item": sorted(set(LOG["item"]))}).encode(OfItems())
+
+
+def test_an_attribute_of_several_numbers_has_no_history():
+    split = (
+        interactions(LOG)
+        .leave_one_out()
+        .encode(Preprocessor())
+        .encode({"user": sorted(set(LOG["user"]))})
+    )
+    x = split.test.samples(3, attributes=["genres"], context=["hour"])
+    assert x["genres"].tolist() == split.test["genres"][np.isin(split.test.rows, x.rows)].tolist()
+    assert "hist_genres" not in x
+    assert x.with_negatives(4)["neg_genres"].shape == (len(x.rows), 4, 2)
+    items = split.test.retrieval(3, attributes=["genres"])["items"]
+    cate = dict(zip(LOG["item"].str[1:].astype(int) + 2, LOG["cate"], strict=True))
+    assert items["genres"][:, 0].tolist() == [int(cate[i][1:]) + 2 for i in items["item"].tolist()]
+    assert split.train.items()["genres"][0].tolist() == items["genres"][0].tolist()
 
 
 def test_wrong_vocabularies_are_refused():

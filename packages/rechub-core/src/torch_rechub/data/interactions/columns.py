@@ -17,12 +17,14 @@ Ids = npt.NDArray[np.int64]
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
-def read_columns(data: Any, names: Iterable[str]) -> dict[str, pd.Series]:
+def read_columns(data: Any, names: Iterable[str], vectors: Sequence[str] = ()) -> dict[str, Any]:
     """Read columns of a table, by name.
 
     Args:
         data: A mapping of arrays, or a pandas, polars or Arrow table.
         names: The columns.
+        vectors: Those that may have several numbers per row, (N, G), and are then arrays; all
+            others are series of pandas.
 
     Raises:
         TypeError: `data` is not a table in memory.
@@ -34,7 +36,7 @@ def read_columns(data: Any, names: Iterable[str]) -> dict[str, pd.Series]:
         [7, 5]
     """
     given = _names_of(data)
-    columns: dict[str, pd.Series] = {}
+    columns: dict[str, Any] = {}
     for name in names:
         if name in columns:
             raise ValueError(f"column {name!r} is named twice: user, item, time, label and "
@@ -43,7 +45,9 @@ def read_columns(data: Any, names: Iterable[str]) -> dict[str, pd.Series]:
             if name in given:
                 raise ValueError(f"data has several columns {name!r}: rename all but one")
             raise KeyError(f"data has no column {name!r}: its columns are {given}")
-        columns[name] = _series(data, name)
+        column = data[name]
+        is_vector = name in vectors and np.ndim(column) == 2
+        columns[name] = np.asarray(column) if is_vector else _series(column, name)
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"the columns differ in length: {lengths}")
@@ -64,9 +68,8 @@ def _names_of(data: Any) -> list[Any]:
     )
 
 
-def _series(data: Any, name: str) -> pd.Series:
+def _series(column: Any, name: str) -> pd.Series:
     """Return a column as a series of pandas, numbered from 0."""
-    column = data[name]
     if hasattr(column, "null_count") and hasattr(column, "to_pandas"):
         if hasattr(column, "to_list"):  # polars; its to_pandas needs pyarrow
             column = column.to_list() if column.null_count() else column.to_numpy()
@@ -197,16 +200,19 @@ def _check_range(values: Array, name: str) -> None:
         )
 
 
-def to_values(column: pd.Series, name: str) -> Array:
+def to_values(column: Any, name: str) -> Array:
     """Return the values of a label or an attribute as an array.
 
     Whole numbers and booleans become int64, missing numbers NaN.
     """
+    if isinstance(column, np.ndarray):
+        return whole_numbers(column, name)
     if pd.api.types.is_numeric_dtype(column.dtype):
         missing = bool(column.isna().any())
         plain = column.to_numpy(dtype="float64", na_value=np.nan) if missing else column.to_numpy()
         return whole_numbers(plain, name)
-    return column.to_numpy()
+    values: Array = column.to_numpy()
+    return values
 
 
 def check_names(names: Sequence[str], argument: str) -> tuple[str, ...]:

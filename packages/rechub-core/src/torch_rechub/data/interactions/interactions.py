@@ -23,7 +23,8 @@ class Interactions(Retrieving, Splitting):
         item: Column of the item, of any hashable values.
         time: Column of the time: dates and times, or numbers in `time_unit`.
         label: Column of the label, such as a rating: numbers. None if each row is positive.
-        attributes: Other columns to keep, of users, items or interactions.
+        attributes: Other columns to keep, of users, items or interactions. An array may have
+            several numbers per row, (N, G).
         time_unit: The unit of a time in numbers: "s", "ms", "us" or "ns".
 
     Raises:

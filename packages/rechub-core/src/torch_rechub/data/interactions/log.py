@@ -35,8 +35,9 @@ class Log:
         time: Its time, int64 or float64, shape (N,).
         per_second: How many units of time make a second.
         entities: The value, or the id, of each user and of each item, by the name of the column.
-        columns: The time as given, the label and the attributes, shape (N,) each.
-        vocabularies: The values of encoded columns; the value at i has the id i + 2.
+        columns: The time as given, the label and the attributes, of N rows each.
+        sizes: The vocabulary size of each encoded column.
+        vocabularies: The values of columns encoded by values; the value at i has the id i + 2.
     """
 
     user_name: str
@@ -51,6 +52,7 @@ class Log:
     per_second: int
     entities: dict[str, Array]
     columns: dict[str, Array]
+    sizes: dict[str, int] = field(default_factory=dict)
     vocabularies: dict[str, Array] = field(default_factory=dict)
 
     @property
@@ -101,7 +103,7 @@ class Log:
             return self.entities[name].take(code.take(place))
         if name not in self.columns:
             raise KeyError(f"there is no column {name!r}: the columns are {list(self.names)}")
-        return self.columns[name].take(place)
+        return self.columns[name].take(place, axis=0)
 
     def seconds(self, earlier: Array, later: Array) -> Ids:
         """Return the time between moments in whole seconds, rounded down."""
@@ -142,7 +144,7 @@ def read_log(
 ) -> Log:
     """Read and sort a log; see `Interactions` for the arguments and errors."""
     others = [*([] if label is None else [label]), *attributes]
-    columns = read_columns(data, [user, item, time, *others])
+    columns = read_columns(data, [user, item, time, *others], attributes)
     refuse_missing(columns, [user, item, time])
     users, user_values = factorize(columns[user], user)
     items, item_values = factorize(columns[item], item)

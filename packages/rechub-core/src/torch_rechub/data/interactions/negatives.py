@@ -131,7 +131,7 @@ class NegativeSampling:
         found[log.item_name] = log.entities[log.item_name].take(code)
         last = edge_rows(log, log.item, self._windows.past) if self._attributes else code
         for name in self._attributes:
-            found[name] = log.columns[name].take(last.take(code))
+            found[name] = log.column(name, last.take(code))
         for values in found.values():
             values[code < 0] = 0
         return found
@@ -148,7 +148,7 @@ class Drawing:
         log, past = windows.log, windows.past
         self.log, self.target, self.past = log, windows.target, past
         count = np.bincount(log.item[past], minlength=log.n_items)
-        if log.item_name in log.vocabularies:
+        if log.item_name in log.sizes:
             count[log.entities[log.item_name] == UNKNOWN] = 0
         self.items = np.flatnonzero(count)
         self.count = count[self.items]

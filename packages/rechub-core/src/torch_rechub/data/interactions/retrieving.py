@@ -113,7 +113,7 @@ class Retrieving(Sampling, Tables):
             raise ValueError("catalog must be a selection of the same log, such as split.train")
         code = np.unique(log.item[self._whole if chosen is None else chosen._place])
         ids = log.entities[log.item_name]
-        if log.item_name in log.vocabularies:
+        if log.item_name in log.sizes:
             code = code[ids[code] != UNKNOWN]
         distinct, index, row = np.unique(ids[code], return_index=True, return_inverse=True)
         position = np.full(log.n_items, -1)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..histories import rows
 from .log import Log
 from .vocabulary import encoded, values_by_frequency
 
@@ -76,26 +77,26 @@ class Rows:
     def sizes(self) -> dict[str, int]:
         """The vocabulary size of each column of ids, as a `SparseFeature` needs it.
 
-        It is that of the whole log, so the same in all parts of a split: the largest id plus one,
-        or after `encode` the number of values plus two.
+        It is that of the whole log, so the same in all parts of a split: the largest id plus one;
+        or after `encode` the number of values plus two, or the size of the preprocessor's feature.
         """
         log = self._log
         found = {}
         for name, values in {**log.entities, **log.columns}.items():
-            if name in log.vocabularies:
-                found[name] = len(log.vocabularies[name]) + 2
+            if name in log.sizes:
+                found[name] = log.sizes[name]
             elif values.dtype.kind == "i" and name not in (log.time_name, log.label_name):
                 found[name] = int(values.max(initial=0)) + 1
         return found
 
     @property
     def vocabularies(self) -> dict[str, Array]:
-        """The values of each encoded column; the value at position i has the id i + 2."""
+        """The values of each column encoded by values; that at position i has the id i + 2."""
         return dict(self._log.vocabularies)
 
     def frame(self) -> pd.DataFrame:
         """Return a pandas frame of all columns, indexed by the row in the data."""
-        columns = {name: self[name] for name in self._log.names}
+        columns = {name: cells(self[name]) for name in self._log.names}
         table: pd.DataFrame = pd.DataFrame(columns, index=pd.Index(self.rows, name="row"))
         return table
 
@@ -126,7 +127,10 @@ class Rows:
             columns: The columns; None means user, item, and the attributes that are not numbers.
 
         Example:
-            See `Interactions.encode`.
+            >>> from torch_rechub.data.interactions import Interactions
+            >>> log = {"user": [7] * 3, "item": ["a", "b", "b"], "time": [1, 2, 3]}
+            >>> Interactions(log, "user", "item", "time").count_values(["item"])
+            {'item': array(['b', 'a'], dtype=object)}
         """
         names = self._to_encode() if columns is None else columns
         return {name: values_by_frequency(self[name], name) for name in names}
@@ -138,24 +142,32 @@ class Rows:
 
         Args:
             by: The values of columns in the order of their ids, by name, such as
-                `train.count_values()`; or a fitted `Preprocessor`, whose `transform` receives the
-                columns of users, items and attributes. None means `count_values()` of these
-                interactions. `Split.encode` takes the values of training.
+                `train.count_values()`; or a fitted `Preprocessor`, which receives all columns: its
+                inputs replace columns of their name, and others are new attributes. None means
+                `count_values()` of these interactions. `Split.encode` takes those of training.
 
         Raises:
             KeyError: A column is missing.
+            TypeError: `by` is neither.
             ValueError: A column is encoded already, or holds one value twice.
+
+        Example:
+            >>> from torch_rechub.data.interactions import Interactions
+            >>> log = {"user": ["u"] * 3, "item": ["a", "b", "b"], "time": [1, 2, 3]}
+            >>> data = Interactions(log, "user", "item", "time")
+            >>> data.encode()["item"], data.encode({"item": ["a"]})["item"], data.encode().sizes
+            (array([3, 2, 2]), array([2, 1, 1]), {'user': 3, 'item': 4})
         """
-        return self._encoded(self.count_values() if by is None else by)
+        return self._changed(_log=self._encoded(by))
 
     def _to_encode(self) -> list[str]:
         log = self._log
         others = [name for name in log.attributes if log.columns[name].dtype.kind not in "if"]
         names = [log.user_name, log.item_name, *others]
-        return [name for name in names if name not in log.vocabularies]
+        return [name for name in names if name not in log.sizes]
 
-    def _encoded(self: R, by: Any) -> R:
-        return self._changed(_log=encoded(self._log, by))
+    def _encoded(self, by: Any) -> Log:
+        return encoded(self._log, self.count_values() if by is None else by)
 
     def _at(self: R, place: Ids) -> R:
         """Return the interactions at places, which ascend."""
@@ -177,6 +189,11 @@ class Rows:
     @property
     def _whole(self) -> Ids:
         return self._place if self._scope is None else self._scope.whole
+
+
+def cells(column: Array) -> Array:
+    """Return a column of vectors as an array of arrays; return others unchanged."""
+    return column if column.ndim == 1 else rows(column)
 
 
 def require_ids(log: Log, name: str, use: str) -> None:

@@ -44,7 +44,8 @@ class Sampling(Filters):
 
         Args:
             max_length: Length L of histories: the last L rows.
-            attributes: Columns of items: the target's as `<name>`, the history's as `hist_<name>`.
+            attributes: Columns of items: the target's as `<name>`, and the history's as
+                `hist_<name>` if they have one number per row.
             context: Other columns of the target's row, such as those of its user.
             seconds: Times of the rows of the history, in whole seconds: "since_previous", from the
                 user's previous row, 0 for the first; "until_request", until the target;
@@ -128,7 +129,7 @@ class Sampling(Filters):
         target = self._place[_piece_ends(self._log.user[self._place], stride)]
         windows = windows_before(self._log, target, self._place, max_length, "row_order")
         columns, names = self._inputs(windows, attributes, context, seconds)
-        for name in (self._log.item_name, *names):
+        for name in self._in_history(names):
             columns[f"next_{name}"] = windows.next_column(name)
         return Samples(columns, windows, names, in_steps=True)
 
@@ -148,11 +149,16 @@ class Sampling(Filters):
             _require_numbers(log, name)
         columns = {name: log.column(name, target) for name in (log.user_name, log.item_name)}
         columns |= {name: log.column(name, target) for name in (*names, *others)}
-        for name in (log.item_name, *names):
+        for name in self._in_history(names):
             columns[f"hist_{name}"] = windows.column(name)
         for kind in check_names(seconds, "seconds"):
             columns[f"hist_{kind}"] = windows.seconds(kind)
         return columns, names
+
+    def _in_history(self, attributes: Sequence[str]) -> list[str]:
+        """Return the item and the attributes with one number per row."""
+        columns = self._log.columns
+        return [self._log.item_name, *(name for name in attributes if columns[name].ndim == 1)]
 
     def _labels(self, place: Ids) -> Array:
         if self._log.label_name is None:

@@ -86,10 +86,10 @@ class Split(Generic[R]):
             by: As there; None means the values of training, so that values that occur in
                 validation and test alone are unknown, id 1.
         """
-        values = self.train.count_values() if by is None else by
+        log = self.train._encoded(by)
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__)
-        new.train, new.validation, new.test = (part._encoded(values) for part in self)
+        new.train, new.validation, new.test = (part._changed(_log=log) for part in self)
         return new
 
     @property

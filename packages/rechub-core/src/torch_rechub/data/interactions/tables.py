@@ -12,7 +12,7 @@ from ..._bounds import check_whole
 from .columns import check_names
 from .leaks import members
 from .log import Log
-from .rows import Rows, require_ids
+from .rows import Rows, cells, require_ids
 
 Array = npt.NDArray[Any]
 Ids = npt.NDArray[np.int64]
@@ -100,7 +100,7 @@ class Tables(Rows):
             place = place[log.time[place] < log.moment(before)]
         last = edge_rows(log, code, place)
         last = last[last >= 0]
-        columns = {column: log.column(column, last) for column in (name, *names)}
+        columns = {column: cells(log.column(column, last)) for column in (name, *names)}
         found: pd.DataFrame = pd.DataFrame(columns)
         # unknown values share an id: the last of their rows stands for them
         found = found.iloc[np.lexsort((log.row[last], log.time[last]))]

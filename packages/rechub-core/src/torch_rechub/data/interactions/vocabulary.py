@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .columns import factorize
+from .columns import factorize, whole_numbers
 from .log import Log
 
 Array = npt.NDArray[Any]
@@ -46,12 +46,18 @@ def encoded(log: Log, by: Any) -> Log:
         if name not in log.entities and name not in log.attributes:
             known = [*log.entities, *log.attributes]
             raise KeyError(f"there is no column {name!r} to encode: the columns are {known}")
-        if name in log.vocabularies:
+        if name in log.sizes:
             raise ValueError(f"column {name!r} is encoded already")
         target = values if name in values else columns
         target[name] = _ids(target[name], vocabulary, name)
-    merged = {**log.vocabularies, **vocabularies}
-    return replace(log, entities=values, columns=columns, vocabularies=merged)
+    sizes = {name: len(vocabulary) + FIRST for name, vocabulary in vocabularies.items()}
+    return replace(
+        log,
+        entities=values,
+        columns=columns,
+        sizes={**log.sizes, **sizes},
+        vocabularies={**log.vocabularies, **vocabularies},
+    )
 
 
 def _ids(column: Array, vocabulary: Array, name: str) -> Ids:
@@ -70,19 +76,25 @@ def _ids(column: Array, vocabulary: Array, name: str) -> Ids:
 
 
 def _by_preprocessor(log: Log, preprocessor: Any) -> Log:
-    """Return a log whose users, items and attributes were transformed by a preprocessor."""
+    """Return a log with the inputs of a fitted preprocessor in place of its columns."""
     place = np.arange(len(log.row))
-    names = [*log.entities, *log.attributes]
-    table = preprocessor.transform({name: log.column(name, place) for name in names})
-    values, columns = dict(log.entities), dict(log.columns)
-    for name in names:
-        if name not in table:
-            continue
-        column = np.asarray(table[name])
-        if name in values:
+    table = preprocessor.transform({name: log.column(name, place) for name in log.names})
+    features = {feature.name: feature for feature in preprocessor.features()}
+    entities, columns, sizes = dict(log.entities), dict(log.columns), dict(log.sizes)
+    for name in table:
+        column = whole_numbers(np.asarray(table[name]), name)
+        if name in sizes or name in (log.time_name, log.label_name):
+            raise ValueError(
+                f"column {name!r} is encoded already, or is the time or the label: give the "
+                "column of the preprocessor another name"
+            )
+        size = getattr(features.get(name), "vocab_size", None)
+        if size is not None:
+            sizes[name] = size
+        if name in entities:
             code = log.user if name == log.user_name else log.item
-            values[name] = np.zeros(len(values[name]), dtype=column.dtype)
-            values[name][code] = column
+            entities[name] = np.zeros(len(entities[name]), dtype=column.dtype)
+            entities[name][code] = column
         else:
             columns[name] = column
-    return replace(log, entities=values, columns=columns)
+    return replace(log, entities=entities, columns=columns, sizes=sizes)
