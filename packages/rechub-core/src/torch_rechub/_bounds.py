@@ -1,7 +1,8 @@
-"""Checks of numeric arguments, with the same messages everywhere."""
+"""Checks of arguments, with the same messages everywhere."""
 
 import operator
 import re
+from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
@@ -87,6 +88,28 @@ def check_number(interval: str, /, **values: Any) -> None:
             infinite = abs(value) == float("inf") or low == "-inf"
             words = _words(left, low, high, right, finite=infinite)
             raise ValueError(f"{name} must be {words}, got {value!r}")
+
+
+def check_choice(choices: Iterable[Any], /, **values: Any) -> None:
+    """Check that values are among the choices; None is left to the caller.
+
+    Args:
+        choices: The values allowed.
+        values: The arguments by name.
+
+    Raises:
+        ValueError: A value is not among them; the message lists them.
+
+    Example:
+        >>> check_choice(("mean", "sum"), pooling="max")
+        Traceback (most recent call last):
+        ValueError: pooling must be one of 'mean', 'sum', got 'max'
+    """
+    known = tuple(choices)
+    for name, value in values.items():
+        if value is not None and value not in known:
+            listed = ", ".join(map(repr, known))
+            raise ValueError(f"{name} must be one of {listed}, got {value!r}")
 
 
 def refuse_none(**values: Any) -> None:

@@ -1,0 +1,325 @@
+"""The cells of a raw column in a block, and their distinct values."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from ..reading import Place
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Codes = npt.NDArray[np.int32]
+
+IN_MEMORY = Place("the data")
+
+MISSING = -1
+"""The code of a missing cell."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The N cells of one raw column in one block.
+
+    Attributes:
+        array: The cells, an Arrow array.
+        column: Name of the column, for messages.
+        place: Where the block comes from, for messages.
+    """
+
+    array: "pa.Array"
+    column: str
+    place: Place = IN_MEMORY
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def refuse(self, problem: str, row: int, remedy: str) -> NoReturn:
+        """Raise ValueError for the cell in `row` of the block."""
+        raise ValueError(f"{self.where(row)} {problem}: {remedy}")
+
+    def where(self, row: int) -> str:
+        """Return "column 'price', row 17 of clicks.csv:" for a row of the block."""
+        return f"column {self.column!r}, {self.place.row(row)}:"
+
+    def with_array(self, array: "pa.Array") -> "Cells":
+        """Return other cells of the same place."""
+        return Cells(array, self.column, self.place)
+
+
+@dataclass(frozen=True, eq=False)
+class Distinct:
+    """The distinct values of N cells, and which of them each cell holds.
+
+    Attributes:
+        values: D distinct values, an Arrow array of int64 or of large_string, without nulls.
+        codes: The position in `values` of each cell, `MISSING` for missing cells; shape (N,).
+    """
+
+    values: "pa.Array"
+    codes: Codes
+
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Return the number of cells of each value, shape (D,)."""
+        present = self.codes[self.codes != MISSING] if self.n_missing else self.codes
+        return np.bincount(present, minlength=len(self.values))
+
+    @property
+    def n_missing(self) -> int:
+        """Number of missing cells."""
+        return int((self.codes == MISSING).sum())
+
+    def ids(self, of_value: npt.NDArray[Any], of_missing: int) -> npt.NDArray[Any]:
+        """Return the id of each cell, given the id of each distinct value."""
+        # the id of missing cells goes last, where the code -1 finds it
+        return np.append(of_value, of_value.dtype.type(of_missing))[self.codes]
+
+
+def distinct(cells: Cells) -> Distinct:
+    """Find the distinct values of cells that hold categories.
+
+    Values have one form wherever they come from: whole numbers of any type are int64, other
+    values are text, and a whole number equals its decimal text (`7` and `"7"`, but not `"007"`).
+    None, NaN, null and empty text are missing.
+
+    Raises:
+        ValueError: A cell holds no category: a fraction, a date, a list. The message names the
+            column, the row and the remedy.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> found = distinct(Cells(pa.array(["b", "", "a", "b"]), "city"))
+        >>> found.values.to_pylist(), found.codes
+        (['b', 'a'], array([ 0, -1,  1,  0], dtype=int32))
+    """
+    import pyarrow as pa
+
+    array = cells.array
+    if pa.types.is_dictionary(array.type):
+        return _of_dictionary(cells, array)
+    if pa.types.is_null(array.type):
+        return Distinct(pa.array([], pa.int64()), np.full(len(array), MISSING, np.int32))
+    if pa.types.is_floating(array.type):
+        array = _whole_numbers(cells)
+    elif not _is_hashable(array.type):
+        _refuse_type(cells)
+    return _of_dictionary(cells, array.dictionary_encode())
+
+
+def _of_dictionary(cells: Cells, encoded: "pa.DictionaryArray") -> Distinct:
+    """Return the distinct values of a dictionary array, in their one form."""
+    codes = encoded.indices
+    if codes.null_count:
+        codes = codes.fill_null(MISSING)
+    codes = codes.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+    values = _one_form(cells.with_array(encoded.dictionary))
+    return _without_missing(values, codes)
+
+
+def _without_missing(values: "pa.Array", codes: Codes) -> Distinct:
+    """Drop nulls and empty text from the values, and repeated values of a foreign dictionary."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    missing = values.is_null()
+    if pa.types.is_large_string(values.type):
+        missing = pc.or_(missing, pc.fill_null(pc.equal(values, ""), False))
+    if pc.any(missing).as_py():
+        dropped = missing.to_numpy(zero_copy_only=False)
+        place = np.where(dropped, MISSING, np.cumsum(~dropped) - 1).astype(np.int32)
+        codes = np.append(place, np.int32(MISSING))[codes]
+        values = values.filter(pa.array(~dropped))
+    return Distinct(values, codes)
+
+
+def _one_form(cells: Cells) -> "pa.Array":
+    """Convert values to int64 or large_string."""
+    import pyarrow as pa
+
+    array, kind = cells.array, cells.array.type
+    if pa.types.is_integer(kind):
+        try:
+            return array.cast(pa.int64())
+        except pa.ArrowInvalid:  # beyond int64
+            return array.cast(pa.large_string())
+    if pa.types.is_floating(kind):
+        return _whole_numbers(cells)
+    if not _is_hashable(kind):
+        _refuse_type(cells)
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        try:
+            return array.cast(pa.large_string())
+        except pa.ArrowInvalid as error:
+            raise ValueError(
+                f"{cells.where(0)} holds bytes that are no UTF-8 text ({error}): decode them first"
+            ) from error
+    return array.cast(pa.large_string())
+
+
+def _whole_numbers(cells: Cells) -> "pa.Array":
+    """Convert floats to int64: pandas has whole numbers with holes as floats; NaN becomes null."""
+    import pyarrow as pa
+
+    floats = cells.array.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+    missing = np.isnan(floats)
+    broken = ~missing & ((np.abs(floats) >= 2.0**53) | (floats != np.floor(floats)))
+    if broken.any():
+        row = int(broken.argmax())
+        cells.refuse(
+            f"{floats[row]!r} is no category",
+            row,
+            "declare the column as Numeric or Bucketized, or convert it to text first",
+        )
+    whole = np.where(missing, 0, floats).astype(np.int64)
+    return pa.array(whole, mask=missing)
+
+
+def _is_hashable(kind: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    tests = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_integer,
+        pa.types.is_boolean,
+        pa.types.is_binary,
+        pa.types.is_large_binary,
+        pa.types.is_fixed_size_binary,
+        pa.types.is_decimal,
+        pa.types.is_null,
+    )
+    return any(test(kind) for test in tests)
+
+
+def _refuse_type(cells: Cells) -> NoReturn:
+    import pyarrow as pa
+
+    kind = cells.array.type
+    if pa.types.is_temporal(kind):
+        remedy = "declare it as Timestamp, or convert it to text first"
+    elif pa.types.is_nested(kind):
+        remedy = "declare it as MultiCategorical"
+    else:
+        remedy = "convert it to text first"
+    raise ValueError(f"{cells.where(0)} {kind} is no type of categories: {remedy}")
+
+
+def numbers(cells: Cells) -> npt.NDArray[np.float64]:
+    """Convert cells to float64; missing cells are NaN.
+
+    Raises:
+        ValueError: A cell is no number, or infinite. The message names column, row and remedy.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> numbers(Cells(pa.array(["1", "", "2.5"]), "price"))
+        array([1. , nan, 2.5])
+    """
+    import pyarrow as pa
+
+    array = cells.array
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        array = _parsed(cells.with_array(array))
+    elif pa.types.is_decimal(array.type) or pa.types.is_boolean(array.type):
+        array = array.cast(pa.float64())
+    elif pa.types.is_null(array.type):
+        return np.full(len(array), np.nan)
+    elif not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
+        hint = "Timestamp" if pa.types.is_temporal(array.type) else "Embedding or MultiCategorical"
+        raise ValueError(
+            f"{cells.where(0)} {array.type} is no type of numbers: declare the column as {hint}, "
+            "or convert it first"
+        )
+    if not pa.types.is_floating(array.type):
+        array = array.cast(pa.float64(), safe=False)
+    floats = array.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+    infinite = np.isinf(floats)
+    if infinite.any():
+        row = int(infinite.argmax())
+        cells.refuse(f"{floats[row]} is no finite number", row, "replace it, or drop the row")
+    return floats
+
+
+def _parsed(cells: Cells) -> "pa.Array":
+    """Parse text as numbers."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text = pc.utf8_trim_whitespace(cells.array)
+    text = pc.if_else(pc.equal(text, ""), pa.scalar(None, text.type), text)
+    try:
+        return text.cast(pa.float64())
+    except pa.ArrowInvalid:
+        for row, cell in enumerate(text.to_pylist()):
+            try:
+                float(cell or 0)
+            except ValueError:
+                cells.refuse(
+                    f"{_short(cell)} is no number",
+                    row,
+                    "declare the column as Categorical, or convert or drop such cells",
+                )
+        return pa.array([None if c is None else float(c) for c in text.to_pylist()], pa.float64())
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…'"
+
+
+def vectors(cells: Cells, fill: bool) -> npt.NDArray[np.float32]:
+    """Convert cells that are lists of D numbers to an array of shape (N, D).
+
+    Args:
+        cells: The cells.
+        fill: Whether missing vectors are zeros; else they are an error.
+
+    Raises:
+        ValueError: A cell is no list of numbers, is missing, not finite, or of another length.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> vectors(Cells(pa.array([[1.0, 2.0], None]), "image"), fill=True)
+        array([[1., 2.],
+               [0., 0.]], dtype=float32)
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    array = cells.array
+    if pa.types.is_null(array.type):
+        array = array.cast(pa.list_(pa.float32()))
+    if not any(
+        test(array.type)
+        for test in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    ):
+        raise ValueError(
+            f"{cells.where(0)} {array.type} is no type of vectors: give lists of numbers, or the "
+            "vectors of ids with vectors="
+        )
+    missing = array.is_null().to_numpy(zero_copy_only=False)
+    if missing.any() and not fill:
+        cells.refuse(
+            "is missing", int(missing.argmax()), 'drop such rows, or choose missing="zeros"'
+        )
+    lengths = pc.list_value_length(array.drop_null()).to_numpy(zero_copy_only=False)
+    if len(lengths) and (lengths != lengths[0]).any():
+        row = int(np.flatnonzero(~missing)[(lengths != lengths[0]).argmax()])
+        cells.refuse(
+            f"has {lengths[lengths != lengths[0]][0]} numbers, the first vector {lengths[0]}",
+            row,
+            "give vectors of one width",
+        )
+    width = int(lengths[0]) if len(lengths) else 0
+    values = array.drop_null().flatten()
+    flat = values.cast(pa.float32()).to_numpy(zero_copy_only=False)
+    found = np.zeros((len(array), width), np.float32)
+    found[~missing] = flat.reshape(-1, width) if width else 0
+    broken = ~np.isfinite(found).all(axis=1)
+    if broken.any():
+        cells.refuse("has a number that is not finite", int(broken.argmax()), "replace it")
+    return found

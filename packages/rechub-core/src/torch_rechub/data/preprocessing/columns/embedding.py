@@ -1,0 +1,235 @@
+"""Given vectors: a column of them, or those of ids."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ...._bounds import check_choice
+from ....basic.features import DenseFeature, SparseFeature
+from ....basic.initializers import Pretrained
+from ..cells import Cells, Distinct, distinct, vectors
+from ..vocabulary import FIRST, UNKNOWN, Vocabulary
+from .base import Column, Encoder, Feature, Inputs, NoState, ReadAs, State
+from .with_vocabulary import unknown_ids
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding(Column):
+    """Vectors that are given, such as those of texts or images.
+
+    Without `vectors`, the cells of the column are vectors of one width D: a dense input (N, D).
+    With `vectors`, the cells are ids whose vectors are looked up: an input of ids (N,), whose
+    feature starts with these vectors. Unknown and missing ids have id 1 and the mean vector.
+
+    Args:
+        column: Name of the raw column.
+        vectors: The vector of each id: a dict, or the path of a Parquet file with two columns, ids
+            and lists of numbers. None means that the cells are vectors.
+        trainable: Whether vectors of ids are trained.
+        missing: Missing vectors: "error", or "zeros".
+        name: Name of the input; None means that of the raw column.
+
+    Raises:
+        ValueError: Vectors differ in width, are not finite, or one is missing.
+
+    Example:
+        >>> from torch_rechub.data.preprocessing import Preprocessor
+        >>> movies = Preprocessor([Embedding("movie", vectors={7: [0.1, 0.2], 9: [0.3, 0.4]})])
+        >>> movies.fit_transform({"movie": [9, 7, 8]})["movie"], movies.features()[0].vocab_size
+        (array([3, 2, 1], dtype=int32), 4)
+    """
+
+    vectors: Any = field(default=None, kw_only=True, repr=False)
+    trainable: bool = field(default=False, kw_only=True)
+    missing: str = field(default="error", kw_only=True)
+
+    read_as: ClassVar[ReadAs] = "any"
+
+    def check(self) -> None:
+        """Check the arguments."""
+        check_choice(("error", "zeros"), missing=self.missing)
+
+    @property
+    def is_of_ids(self) -> bool:
+        """Whether cells are ids."""
+        return self.vectors is not None
+
+    def prepare(self, cells: Mapping[str, Cells]) -> Distinct | Vectors:
+        """Parse the cells of a block."""
+        own = cells[self.column]
+        return distinct(own) if self.is_of_ids else vectors(own, self.missing == "zeros")
+
+    def new_state(self) -> State:
+        """Return the statistics of no cells."""
+        return IdsState() if self.is_of_ids else VectorsState(self.column)
+
+    def fitted(self, state: Any, vocabulary: Vocabulary | None) -> Encoder:
+        """Return the encoder."""
+        if not self.is_of_ids:
+            return VectorsEncoder(self, state.width or 1, state.n_rows)
+        ids, table = _given(self.vectors, self.column)
+        found = Vocabulary(ids, np.zeros(len(ids), np.int64))
+        return IdsEncoder(self, found, table, state.n_rows, state.n_missing)
+
+    def restored(
+        self,
+        settings: Mapping[str, Any],
+        tables: "Mapping[str, pa.Table]",
+        vocabulary: Vocabulary | None,
+    ) -> Encoder:
+        """Return the saved encoder."""
+        if "width" in settings:
+            return VectorsEncoder(self, settings["width"], settings["rows"])
+        ids, table = _columns_of(tables["vectors"], self.column)
+        found = Vocabulary(ids, np.zeros(len(ids), np.int64))
+        return IdsEncoder(self, found, table, settings["rows"], settings["missing"])
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments; vectors are saved beside them."""
+        return super().settings() | {"vectors": "saved" if self.is_of_ids else None}
+
+
+def _given(given: Any, column: str) -> "tuple[pa.Array, Vectors]":
+    """Return the ids and vectors of a dict or a Parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if isinstance(given, Mapping):
+        lists = [np.asarray(vector, dtype=np.float32).tolist() for vector in given.values()]
+        table = pa.table({"id": pa.array(list(given)), "vector": pa.array(lists)})
+    else:
+        table = pq.read_table(given)
+        if table.num_columns != 2:
+            raise ValueError(
+                f"{given} must have two columns, ids and lists of numbers, got "
+                f"{table.column_names}"
+            )
+    return _columns_of(table, column)
+
+
+def _columns_of(table: "pa.Table", column: str) -> "tuple[pa.Array, Vectors]":
+    table = table.combine_chunks()
+    ids = table.column(0).combine_chunks()
+    found = distinct(Cells(ids, f"{column} (ids of vectors)"))
+    if found.n_missing or len(found.values) < len(found.codes):
+        raise ValueError(
+            f"the vectors of column {column!r} have {found.n_missing} missing ids and "
+            f"{len(found.codes) - found.n_missing - len(found.values)} repeated ones: give one "
+            "vector for each id"
+        )
+    cells = Cells(table.column(1).combine_chunks(), f"{column} (vectors)")
+    # distinct values lie in the order of first occurrence, which is that of the table
+    return found.values, vectors(cells, fill=False)
+
+
+class IdsState(NoState):
+    """Counts of rows and of missing ids."""
+
+    def __init__(self) -> None:
+        super().__init__(missing=-1)
+
+    def observe(self, prepared: Any) -> None:
+        """Add the cells of a block."""
+        super().observe(prepared.codes)
+
+
+class VectorsState(State):
+    """The width of vectors, and the number of rows."""
+
+    def __init__(self, column: str) -> None:
+        self.column, self.n_rows = column, 0
+        self.width: int | None = None
+
+    def observe(self, prepared: Vectors) -> None:
+        """Add the cells of a block."""
+        self.n_rows += len(prepared)
+        if len(prepared):
+            self._agree(prepared.shape[1])
+
+    def _agree(self, width: int | None) -> None:
+        if width is not None and self.width not in (None, width):
+            raise ValueError(
+                f"column {self.column!r} has vectors of {self.width} numbers, and later of {width}"
+            )
+        self.width = width if self.width is None else self.width
+
+    def merge(self, other: "VectorsState") -> None:
+        """Add the counts of another."""
+        self.n_rows += other.n_rows
+        self._agree(other.width)
+
+
+class VectorsEncoder(Encoder):
+    """A column of vectors."""
+
+    def __init__(self, column: Embedding, width: int, n_rows: int) -> None:
+        self.column, self.width, self.n_rows = column, width, n_rows
+
+    def encode(self, prepared: Vectors) -> Inputs:
+        """Return the vectors, shape (N, D)."""
+        if len(prepared) and prepared.shape[1] != self.width:
+            raise ValueError(
+                f"column {self.column.column!r} has vectors of {prepared.shape[1]} numbers, but "
+                f"was fitted on vectors of {self.width}"
+            )
+        return {self.column.input_name: prepared.reshape(-1, self.width)}
+
+    def features(self, embed_dim: int | None) -> list[Feature]:
+        """Return the dense feature."""
+        return [DenseFeature(self.column.input_name, self.width)]
+
+    def facts(self) -> dict[str, Any]:
+        """Return the number of rows and the width."""
+        return {"rows": self.n_rows, "missing": 0, "size": self.width}
+
+    def saved(self) -> "tuple[dict[str, Any], dict[str, pa.Table]]":
+        """Return the width."""
+        return {"rows": self.n_rows, "width": self.width}, {}
+
+
+class IdsEncoder(Encoder):
+    """A column of ids whose vectors are given."""
+
+    def __init__(
+        self, column: Embedding, vocabulary: Vocabulary, table: Vectors, n_rows: int, n_missing: int
+    ) -> None:
+        self.column, self.vocabulary, self.table = column, vocabulary, table
+        self.n_rows, self.n_missing = n_rows, n_missing
+
+    def encode(self, prepared: Distinct) -> Inputs:
+        """Return the ids, shape (N,)."""
+        of_value = self.vocabulary.ids_of(prepared.values)
+        return {self.column.input_name: prepared.ids(of_value, UNKNOWN)}
+
+    def unknown(self, inputs: Inputs) -> tuple[int, int]:
+        """Return the number of unknown ids, and that of all."""
+        return unknown_ids(inputs[self.column.input_name])
+
+    def features(self, embed_dim: int | None) -> list[Feature]:
+        """Return the feature, with a table of zeros for padding, the mean, and the vectors."""
+        mean = self.table.mean(axis=0, dtype=np.float64).astype(np.float32)
+        weight = np.concatenate([np.zeros((1, len(mean)), np.float32), mean[None], self.table])
+        initial = Pretrained(weight, freeze=not self.column.trainable)
+        name, (size, width) = self.column.input_name, weight.shape
+        return [SparseFeature(name, size, width, initializer=initial)]
+
+    def facts(self) -> dict[str, Any]:
+        """Return counts and the number of ids."""
+        size = FIRST + len(self.table)
+        return {"rows": self.n_rows, "missing": self.n_missing, "size": size}
+
+    def saved(self) -> "tuple[dict[str, Any], dict[str, pa.Table]]":
+        """Return counts, and the table of ids and vectors."""
+        import pyarrow as pa
+
+        lists = pa.FixedSizeListArray.from_arrays(pa.array(self.table.ravel()), self.table.shape[1])
+        table = pa.table({"id": self.vocabulary.values, "vector": lists})
+        return {"rows": self.n_rows, "missing": self.n_missing}, {"vectors": table}

@@ -1,0 +1,54 @@
+"""Statistics of columns, and the encoders that they lead to."""
+
+from collections.abc import Mapping, Sequence
+
+from .columns import Column, ColumnWithVocabulary, Encoder, State
+from .columns.with_vocabulary import CountedState
+from .parsing import Parsed, in_threads
+from .statistics.value_counts import ValueCounts
+from .vocabulary import Vocabulary, vocabulary_of
+
+States = dict[str, State]
+
+
+def new_states(columns: Sequence[Column]) -> States:
+    """Return the statistics of no rows, by name of the input."""
+    return {column.input_name: column.new_state() for column in columns}
+
+
+def observe(states: States, parsed: Parsed) -> None:
+    """Add the rows of a block to the statistics."""
+    pairs = zip(states.values(), parsed.prepared, strict=True)
+    in_threads(lambda pair: pair[0].observe(pair[1]), pairs)
+
+
+def encoders_of(columns: Sequence[Column], states: Mapping[str, State]) -> dict[str, Encoder]:
+    """Return the fitted columns by name of the input; columns that share a vocabulary have one."""
+    vocabularies = _vocabularies(columns, states)
+
+    def fitted(column: Column) -> Encoder:
+        shared = column.owner if isinstance(column, ColumnWithVocabulary) else None
+        vocabulary = None if shared is None else vocabularies[shared]
+        return column.fitted(states[column.input_name], vocabulary)
+
+    return {column.input_name: fitted(column) for column in columns}
+
+
+def _vocabularies(
+    columns: Sequence[Column], states: Mapping[str, State]
+) -> dict[str, Vocabulary]:
+    """Return the vocabulary of each owner, in which all columns that share it are counted."""
+    counts: dict[str, ValueCounts] = {}
+    owners = []
+    for column in columns:
+        if isinstance(column, ColumnWithVocabulary):
+            state = states[column.input_name]
+            assert isinstance(state, CountedState)
+            counts.setdefault(column.owner, ValueCounts()).merge(state.counts)
+            owners += [column] if column.shared_with is None else []
+
+    def vocabulary(owner: ColumnWithVocabulary) -> Vocabulary:
+        of_owner = counts[owner.owner]
+        return vocabulary_of(of_owner, owner.min_count, owner.max_size, owner.own_missing)
+
+    return dict(zip((c.owner for c in owners), in_threads(vocabulary, owners), strict=True))

@@ -1,0 +1,123 @@
+"""Cells as moments: dates and times, numbers since 1970, text."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from .cells import MISSING, Cells, distinct, numbers
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+UNITS = ("s", "ms", "us", "ns")
+
+_DIGITS = r"^-?[0-9]+(\.[0-9]+)?$"
+_ZONE = r"([Zz]|[+-][0-9]{2}:?[0-9]{2})$"
+
+
+def moments(cells: Cells, unit: str, form: str | None, timezone: str) -> pd.DatetimeIndex:
+    """Parse cells as moments, in a time zone; missing cells are NaT.
+
+    Args:
+        cells: Dates and times; numbers, or text of digits, since 1970 in UTC; or text.
+        unit: The unit of numbers: "s", "ms", "us" or "ns".
+        form: The format of text; None means ISO 8601.
+        timezone: The zone of the result, and of moments without a zone.
+
+    Raises:
+        ValueError: A cell is no moment, or only some texts have a zone; the message names column,
+            row and remedy.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> cells = Cells(pa.array(["2024-01-01T12:00:00+00:00", ""]), "time")
+        >>> moments(cells, "s", None, "Asia/Shanghai")[0].isoformat()
+        '2024-01-01T20:00:00+08:00'
+    """
+    import pyarrow as pa
+
+    array = cells.array
+    kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        index = pd.DatetimeIndex(array.cast(pa.timestamp("us", getattr(kind, "tz", None)), False))
+        zoned = index if index.tz is not None else _located(cells, index, timezone)
+        return zoned.tz_convert(timezone)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
+        return _since_1970(cells, unit).tz_convert(timezone)
+    found = distinct(cells)
+    if not pa.types.is_large_string(found.values.type):
+        of_value = _since_1970(cells.with_array(found.values), unit)
+    else:
+        of_value = _of_text(cells, found.values, unit, form, timezone)
+    of_value = of_value.tz_convert(timezone)
+    return of_value.append(pd.DatetimeIndex([pd.NaT], tz=timezone)).take(
+        np.where(found.codes == MISSING, len(of_value), found.codes)
+    )
+
+
+def _since_1970(cells: Cells, unit: str) -> pd.DatetimeIndex:
+    values = numbers(cells)
+    per_second = {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}[unit]
+    beyond = np.abs(values) / per_second > 8e10  # years 0 to 4500, well within microseconds
+    if beyond.any():
+        row = int(beyond.argmax())
+        cells.refuse(
+            f"{values[row]!r} {unit} since 1970 is no moment", row, 'give the unit, such as unit="ms"'
+        )
+    microseconds = np.round(values * (1e6 / per_second))
+    missing = np.isnan(microseconds)
+    whole = np.where(missing, np.iinfo(np.int64).min, microseconds).astype(np.int64)
+    return pd.DatetimeIndex(whole.view("datetime64[us]")).tz_localize("UTC")
+
+
+def _of_text(
+    cells: Cells, texts: "pa.Array", unit: str, form: str | None, timezone: str
+) -> pd.DatetimeIndex:
+    """Parse distinct texts."""
+    import pyarrow.compute as pc
+
+    if pc.all(pc.match_substring_regex(texts, _DIGITS)).as_py() and form is None:
+        return _since_1970(cells.with_array(texts), unit)
+    zoned = pc.match_substring_regex(texts, _ZONE).to_numpy(zero_copy_only=False)
+    zoned &= pc.match_substring_regex(texts, "[:T]").to_numpy(zero_copy_only=False)
+    values = texts.to_pylist()
+    if form is None and zoned.any() and not zoned.all():
+        bare = values[int(np.argmin(zoned))]
+        raise ValueError(
+            f"{cells.where(_row_of(cells, bare))} {bare!r} has no time zone, but other rows have: "
+            "give all rows one, or none"
+        )
+    try:
+        index = pd.DatetimeIndex(pd.to_datetime(values, format=form or "ISO8601", utc=_zoned(form, zoned)))
+    except (ValueError, OverflowError):
+        for value in values:
+            try:
+                pd.to_datetime([value], format=form or "ISO8601", utc=_zoned(form, zoned))
+            except (ValueError, OverflowError) as error:
+                cells.refuse(
+                    f"{value[:60]!r} is no moment in {form or 'ISO 8601'}",
+                    _row_of(cells, value),
+                    f"give its format, such as format='%d/%m/%Y %H:%M' ({type(error).__name__})",
+                )
+        raise
+    return index if index.tz is not None else _located(cells, index, timezone)
+
+
+def _zoned(form: str | None, zoned: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> bool:
+    """Whether texts have zones."""
+    return "%z" in form if form else bool(len(zoned)) and bool(zoned.all())
+
+
+def _located(cells: Cells, index: pd.DatetimeIndex, timezone: str) -> pd.DatetimeIndex:
+    """Read moments without a zone as local times.
+
+    An hour that occurs twice when clocks are set back is read as the second; one that does not
+    exist when they are set forward, as the moment after.
+    """
+    ambiguous = np.zeros(len(index), dtype=bool)  # False is standard time
+    return index.tz_localize(timezone, ambiguous=ambiguous, nonexistent="shift_forward")
+
+
+def _row_of(cells: Cells, value: str) -> int:
+    return cells.array.to_pylist().index(value)

@@ -1,0 +1,128 @@
+"""Blocks of raw columns, parsed: the part that fitting and encoding share."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..reading import Block, BlockReader
+from .cells import Cells
+from .columns import Column
+from .targets import Target
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Array = npt.NDArray[Any]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_THREADS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Declaration:
+    """What is read from raw data.
+
+    Attributes:
+        columns: The columns that become inputs.
+        targets: The columns that become labels.
+        weight: The column that becomes the weights of rows; None for none.
+    """
+
+    columns: Sequence[Column]
+    targets: Sequence[Target]
+    weight: str | None
+
+    @property
+    def sources(self) -> list[str]:
+        """The raw columns of inputs, each once."""
+        return list(dict.fromkeys(s for column in self.columns for s in column.sources))
+
+    @property
+    def label_sources(self) -> list[str]:
+        """The raw columns of labels and weights, each once."""
+        names = [target.column for target in self.targets]
+        return list(dict.fromkeys([*names, *([self.weight] if self.weight else [])]))
+
+    def read(
+        self, data: Any, labels: bool, reading: Mapping[str, Any]
+    ) -> "Iterator[tuple[Block, bool]]":
+        """Read blocks, with labels and weights where they are asked for and exist.
+
+        Yields:
+            The block, and whether it has labels and weights.
+
+        Raises:
+            KeyError: A raw column is missing, or some but not all columns of labels and weights.
+        """
+        reader = BlockReader(data, **reading)
+        wanted = self.sources
+        if labels and self.label_sources:
+            names = set(reader.names)
+            labels = any(name in names for name in self.label_sources)
+            wanted += self.label_sources if labels else []
+        text = [s for c in self.columns if c.read_as == "text" for s in c.sources]
+        numbers = [s for c in self.columns if c.read_as == "number" for s in c.sources]
+        numbers += [t.column for t in self.targets if t.positive is None]
+        numbers += [self.weight] if self.weight else []
+        options = {
+            "columns": wanted,
+            # a column that one input reads as text and another as numbers is read as text
+            "number_columns": [n for n in dict.fromkeys(numbers) if n in wanted and n not in text],
+            "dictionary": True,
+        }
+        found = BlockReader(reader.data, **{**options, **reading})
+        for block in found:
+            yield block, labels and bool(self.label_sources)
+
+    def parsed(self, block: Block, labels: bool) -> "Parsed":
+        """Parse a block."""
+        cells = {name: cells_of(block, name) for name in self.sources}
+        prepared = in_threads(lambda column: column.prepare(cells), self.columns)
+        y = weights = None
+        if labels and self.targets:
+            found = [target.labels(cells_of(block, target.column)) for target in self.targets]
+            y = found[0] if len(found) == 1 else np.column_stack(found)
+        if labels and self.weight:
+            weights = Target(self.weight).labels(cells_of(block, self.weight))
+        return Parsed(prepared, y, weights)
+
+
+@dataclass(frozen=True, eq=False)
+class Parsed:
+    """The parsed cells of a block by column, labels and weights."""
+
+    prepared: list[Any]
+    y: Array | None
+    weights: Array | None
+
+
+def cells_of(block: Block, name: str) -> Cells:
+    """Return the cells of a column of a block."""
+    column = block.table.column(name)
+    array = column.chunk(0) if column.num_chunks == 1 else _joined(column)
+    return Cells(array, name, block.place)
+
+
+def _joined(column: "pa.ChunkedArray") -> "pa.Array":
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.unify_dictionaries()
+    joined = column.combine_chunks()
+    return joined
+
+
+def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Apply a function to items, several at a time; Arrow and NumPy let other threads run."""
+    return list(_pool().map(function, items))
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="rechub-columns")

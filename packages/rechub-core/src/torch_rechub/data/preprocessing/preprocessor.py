@@ -1,0 +1,312 @@
+"""Raw columns to inputs of a model: fitted once, applied in training and in serving."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.exceptions import NotFittedError
+
+from ..._extras import require
+from ...types import FilePath
+from . import saved_form
+from .checks import check_columns
+from .columns import Column, Encoder
+from .columns.base import Feature
+from .encoded_table import EncodedTable
+from .encoding import Encoding, in_memory, on_disk
+from .fitting import States, encoders_of, new_states, observe
+from .parsing import Declaration, Parsed
+from .targets import Target
+
+if TYPE_CHECKING:
+    from ..streaming import ShardedTable
+
+
+class Preprocessor:
+    """Turns raw columns into ids and numbers; fitted on training data, then applied everywhere.
+
+    Data are a dict of columns, a pandas, polars or Arrow table, or paths of CSV, TSV, JSON lines
+    and Parquet files (a path, a glob, a list), which are read in blocks: memory holds vocabularies
+    and one block. Labels and weights are declared apart, so that they never become inputs; rows
+    without them can be transformed too, as in serving.
+
+    Args:
+        columns: The columns: `Categorical`, `Numeric`, `MultiCategorical` and so on.
+        targets: The columns of labels: names, or `Target`.
+        weight: The column of row weights; None means none.
+
+    Raises:
+        ImportError: pyarrow is missing (extra ``data``).
+        ValueError: Two inputs have one name, or a label is an input.
+
+    Example:
+        >>> from torch_rechub.data.preprocessing import Categorical, Numeric, Preprocessor
+        >>> log = {"city": ["b", "a", "b"], "age": [20, None, 40], "click": [1, 0, 1]}
+        >>> preprocessor = Preprocessor([Categorical("city"), Numeric("age")], targets=["click"])
+        >>> train = preprocessor.fit_transform(log)
+        >>> train["city"], train["age"]
+        (array([2, 3, 2], dtype=int32), array([20., 30., 40.], dtype=float32))
+        >>> train.y
+        array([1., 0., 1.], dtype=float32)
+        >>> preprocessor.transform({"city": ["z"], "age": [50]})["city"]
+        array([1], dtype=int32)
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        targets: Sequence[str | Target] = (),
+        weight: str | None = None,
+    ) -> None:
+        require("pyarrow", "Preprocessor", "data")
+        if isinstance(targets, str | Target):
+            raise TypeError(f"targets must be a list, such as [{targets!r}]")
+        self.columns = tuple(columns)
+        self.targets = tuple(Target.of(target) for target in targets)
+        self.weight = weight
+        self._declaration = Declaration(self.columns, self.targets, weight)
+        self._states: States | None = None
+        self._encoders: dict[str, Encoder] | None = None
+        check_columns(self._declaration)
+
+    def fit(self, data: Any, **reading: Any) -> "Preprocessor":
+        """Fit the columns on data; an earlier fit is dropped.
+
+        Args:
+            data: The rows; see the class.
+            **reading: How files are read: header, separator, quote, null_values, encoding; see
+                `torch_rechub.data.reading.read_blocks`.
+
+        Raises:
+            FileNotFoundError: A file is missing.
+            KeyError: A column is missing.
+            ValueError: There are no rows, or a cell does not fit its column; the message names
+                file, column, row and remedy.
+        """
+        self._states, self._encoders = new_states(self.columns), None
+        return self.partial_fit(data, **reading)
+
+    def partial_fit(self, data: Any, **reading: Any) -> "Preprocessor":
+        """Add data to what the columns were fitted on; the parts may come in any order.
+
+        Args:
+            data: The rows; see the class.
+            **reading: How files are read; see `fit`.
+
+        Raises:
+            RuntimeError: The preprocessor was loaded: it holds ids, no longer all counts.
+        """
+        states, n_rows = self._begun(), 0
+        for block, labels in self._declaration.read(data, False, reading):
+            observe(states, self._declaration.parsed(block, labels))
+            n_rows += block.table.num_rows
+        return self._refuse_without(n_rows)
+
+    def merge(self, other: "Preprocessor") -> "Preprocessor":
+        """Add what another preprocessor of the same columns was fitted on.
+
+        Merging is associative and commutative, and exact: the parts give what the whole gives, but
+        for quantiles of more than a million distinct numbers; see `Quantiles`.
+
+        Args:
+            other: The other one; it is not changed.
+
+        Raises:
+            RuntimeError: One of them was loaded.
+            ValueError: The other has other columns.
+        """
+        settings, others = ([(type(c), c.settings()) for c in p.columns] for p in (self, other))
+        if settings != others:
+            raise ValueError("only preprocessors of the same columns can be merged")
+        states = self._begun()
+        for name, state in other._begun().items():
+            states[name].merge(state)
+        return self
+
+    def _begun(self) -> States:
+        """Return the statistics so far; encoders are made of them again when they are needed."""
+        if self._states is None:
+            if self._encoders is not None:
+                raise RuntimeError(
+                    "a loaded preprocessor holds ids, not the counts of all values, so that "
+                    "nothing can be added to it: fit a new one on all data"
+                )
+            self._states = new_states(self.columns)
+        self._encoders = None
+        return self._states
+
+    def _refuse_without(self, n_rows: int) -> "Preprocessor":
+        if not n_rows:
+            raise ValueError("there are no rows to fit on: the data are empty")
+        return self
+
+    @property
+    def encoders(self) -> Mapping[str, Encoder]:
+        """The fitted columns by name of the input.
+
+        Raises:
+            NotFittedError: Nothing was fitted yet.
+        """
+        if self._encoders is None:
+            if self._states is None:
+                raise NotFittedError("this Preprocessor is not fitted yet: call fit first")
+            self._encoders = encoders_of(self.columns, self._states)
+        return self._encoders
+
+    @overload
+    def transform(self, data: Any, out: None = None, **reading: Any) -> EncodedTable: ...
+
+    @overload
+    def transform(self, data: Any, out: FilePath, **reading: Any) -> "ShardedTable": ...
+
+    def transform(
+        self, data: Any, out: FilePath | None = None, **reading: Any
+    ) -> "EncodedTable | ShardedTable":
+        """Encode rows.
+
+        Args:
+            data: The rows; see the class. Labels and weights may be missing, all at once.
+            out: A new folder for Parquet shards, so that memory holds one block only; None returns
+                the rows in memory.
+            **reading: How files are read; see `fit`.
+
+        Returns:
+            The encoded rows, an `EncodedTable` in memory or a `ShardedTable` on disk.
+
+        Raises:
+            KeyError: A column is missing.
+            NotFittedError: Nothing was fitted yet.
+            ValueError: A cell does not fit its column; the message names file, column and row.
+        """
+        encoding = Encoding(self.columns, self.encoders)
+        read = self._declaration.read(data, True, reading)
+        blocks = (self._declaration.parsed(*block) for block in read)
+        if out is None:
+            return in_memory(blocks, encoding)
+        return on_disk(blocks, encoding, out, self._declaration)
+
+    @overload
+    def fit_transform(self, data: Any, out: None = None, **reading: Any) -> EncodedTable: ...
+
+    @overload
+    def fit_transform(self, data: Any, out: FilePath, **reading: Any) -> "ShardedTable": ...
+
+    def fit_transform(
+        self, data: Any, out: FilePath | None = None, **reading: Any
+    ) -> "EncodedTable | ShardedTable":
+        """Fit the columns on data, and encode them; see `fit` and `transform`.
+
+        In memory, the data are read and parsed once; with `out`, twice.
+
+        Args:
+            data: The rows; see the class.
+            out: A new folder for Parquet shards; None returns the rows in memory.
+            **reading: How files are read; see `fit`.
+        """
+        if out is not None:
+            return self.fit(data, **reading).transform(data, out, **reading)
+        self._states, self._encoders = new_states(self.columns), None
+        blocks: list[Parsed] = []
+        for block, labels in self._declaration.read(data, True, reading):
+            blocks.append(self._declaration.parsed(block, labels))
+            observe(self._states, blocks[-1])
+        self._refuse_without(len(blocks))
+        return in_memory(_handed_out(blocks), Encoding(self.columns, self.encoders))
+
+    def features(self, *names: str, embed_dim: int | None = None) -> list[Feature]:
+        """Return the features of inputs, for models.
+
+        Args:
+            *names: Names of columns; none means all, in the order of declaration.
+            embed_dim: Width of embeddings of columns without their own; None means the default of
+                features.
+
+        Raises:
+            KeyError: There is no column of a name.
+            NotFittedError: Nothing was fitted yet.
+
+        Example:
+            >>> from torch_rechub.data.preprocessing import Categorical, Preprocessor
+            >>> cities = Preprocessor([Categorical("city")]).fit({"city": ["a", "b"]})
+            >>> cities.features(embed_dim=8)[0].vocab_size
+            4
+        """
+        chosen = [self._encoder(name) for name in names] or list(self.encoders.values())
+        return [feature for encoder in chosen for feature in encoder.features(embed_dim)]
+
+    def decode(self, name: str, ids: Any) -> npt.NDArray[Any]:
+        """Return the raw values of ids; None for padding, unknown and missing values.
+
+        Args:
+            name: Name of an input with a vocabulary.
+            ids: Ids of any shape.
+
+        Example:
+            >>> from torch_rechub.data.preprocessing import Categorical, Preprocessor
+            >>> cities = Preprocessor([Categorical("city")]).fit({"city": ["a", "b"]})
+            >>> cities.decode("city", [3, 2, 1])
+            array(['b', 'a', None], dtype=object)
+        """
+        vocabulary = getattr(self._encoder(name), "vocabulary", None)
+        if vocabulary is None:
+            raise ValueError(f"column {name!r} has no vocabulary: its inputs have no raw values")
+        return vocabulary.raw(np.asarray(ids))
+
+    def _encoder(self, name: str) -> Encoder:
+        if name not in self.encoders:
+            raise KeyError(f"there is no column {name!r}; there are {list(self.encoders)}")
+        return self.encoders[name]
+
+    def describe(self) -> pd.DataFrame:
+        """Return a table for people, a row for each column.
+
+        Its columns: kind; rows, missing cells and distinct values when fitting; size, the number of
+        ids; unknown share, that of cells without an id of their own; low and high, the range.
+        """
+        facts = {
+            c.input_name: {"kind": type(c).__name__, **self._encoder(c.input_name).facts()}
+            for c in self.columns
+        }
+        return pd.DataFrame.from_dict(facts, orient="index")
+
+    def save(self, folder: FilePath) -> None:
+        """Save the fitted columns to a folder of JSON and Arrow files, whole or not at all.
+
+        Args:
+            folder: The folder; an earlier preprocessor in it is replaced.
+
+        Raises:
+            FileExistsError: The folder holds other files.
+            NotFittedError: Nothing was fitted yet.
+        """
+        declared = {"targets": [t.settings() for t in self.targets], "weight": self.weight}
+        saved_form.write(folder, self.columns, self.encoders, declared)
+
+    @classmethod
+    def load(
+        cls, folder: FilePath, functions: Mapping[str, Callable[..., Any]] | None = None
+    ) -> "Preprocessor":
+        """Load a saved preprocessor; it transforms as before, and cannot be fitted further.
+
+        Args:
+            folder: The folder.
+            functions: The functions of `Numeric` columns, by name.
+
+        Raises:
+            FileNotFoundError: The folder has no preprocessor.
+            ValueError: It is damaged, of another format or a newer version, or lacks a function.
+        """
+        saved = saved_form.read(folder, functions or {})
+        targets = [Target.of(target) for target in saved.declared["targets"]]
+        loaded = cls(saved.columns, targets, saved.declared["weight"])
+        loaded._encoders = saved.encoders
+        return loaded
+
+
+def _handed_out(blocks: list[Parsed]) -> Iterator[Parsed]:
+    """Yield the blocks, and free each after use."""
+    blocks.reverse()
+    while blocks:
+        yield blocks.pop()

@@ -1,0 +1,1 @@
+"""Statistics of columns that add up: of blocks, of shards, of processes."""
