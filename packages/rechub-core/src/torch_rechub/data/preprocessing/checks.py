@@ -36,3 +36,13 @@ def check_columns(declaration: Declaration) -> None:
                 f"column {column.input_name!r} has shared_with={column.owner!r}, which has no "
                 f"vocabulary of its own; these have: {own}"
             )
+
+
+def refuse_without_rows(n_rows: int) -> None:
+    """Refuse data without rows.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if not n_rows:
+        raise ValueError("there are no rows to fit on: the data are empty")

@@ -1,7 +1,7 @@
 """Parsed blocks to inputs, in memory or as shards on disk."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -77,6 +77,13 @@ def in_memory(blocks: Iterable[Parsed], encoding: Encoding) -> EncodedTable:
     columns = in_threads(lambda name: _joined([part[name] for part in parts]), names)
     inputs = dict(zip(names, columns, strict=True))
     return EncodedTable(inputs, _all(labels), _all(weights), encoding.unknown)
+
+
+def handed_out(blocks: list[Parsed]) -> Iterator[Parsed]:
+    """Yield the blocks, and free each after use."""
+    blocks.reverse()
+    while blocks:
+        yield blocks.pop()
 
 
 def _all(parts: list[Array | None]) -> Array | None:

@@ -34,9 +34,7 @@ def encoders_of(columns: Sequence[Column], states: Mapping[str, State]) -> dict[
     return {column.input_name: fitted(column) for column in columns}
 
 
-def _vocabularies(
-    columns: Sequence[Column], states: Mapping[str, State]
-) -> dict[str, Vocabulary]:
+def _vocabularies(columns: Sequence[Column], states: Mapping[str, State]) -> dict[str, Vocabulary]:
     """Return the vocabulary of each owner, in which all columns that share it are counted."""
     counts: dict[str, ValueCounts] = {}
     owners = []

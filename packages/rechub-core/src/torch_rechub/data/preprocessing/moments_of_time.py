@@ -3,12 +3,16 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from .cells import MISSING, Cells, distinct, numbers
+from .cells import MISSING, Cells, distinct
+from .numeric_cells import numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Mask = npt.NDArray[np.bool_]
 
 UNITS = ("s", "ms", "us", "ns")
 
@@ -40,20 +44,26 @@ def moments(cells: Cells, unit: str, form: str | None, timezone: str) -> pd.Date
     array = cells.array
     kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        index = pd.DatetimeIndex(array.cast(pa.timestamp("us", getattr(kind, "tz", None)), False))
-        zoned = index if index.tz is not None else _located(cells, index, timezone)
-        return zoned.tz_convert(timezone)
+        whole = array.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
+        index = pd.DatetimeIndex(whole.to_pandas())
+        return _in_zone(index if index.tz is not None else _located(index, timezone), timezone)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
-        return _since_1970(cells, unit).tz_convert(timezone)
+        return _in_zone(_since_1970(cells, unit), timezone)
     found = distinct(cells)
-    if not pa.types.is_large_string(found.values.type):
-        of_value = _since_1970(cells.with_array(found.values), unit)
+    texts = found.values  # noqa: PD011 (of Arrow, not of pandas)
+    if not pa.types.is_large_string(texts.type):
+        of_value = _since_1970(cells.with_array(texts), unit)
     else:
-        of_value = _of_text(cells, found.values, unit, form, timezone)
-    of_value = of_value.tz_convert(timezone)
-    return of_value.append(pd.DatetimeIndex([pd.NaT], tz=timezone)).take(
-        np.where(found.codes == MISSING, len(of_value), found.codes)
-    )
+        of_value = _of_text(cells, texts, unit, form, timezone)
+    of_value = _in_zone(of_value, timezone)
+    with_missing = of_value.append(pd.DatetimeIndex([pd.NaT], tz=timezone))
+    place = np.where(found.codes == MISSING, len(of_value), found.codes)
+    return pd.DatetimeIndex(with_missing.take(place))
+
+
+def _in_zone(index: pd.DatetimeIndex, timezone: str) -> pd.DatetimeIndex:
+    converted: pd.DatetimeIndex = index.tz_convert(timezone)
+    return converted
 
 
 def _since_1970(cells: Cells, unit: str) -> pd.DatetimeIndex:
@@ -63,12 +73,14 @@ def _since_1970(cells: Cells, unit: str) -> pd.DatetimeIndex:
     if beyond.any():
         row = int(beyond.argmax())
         cells.refuse(
-            f"{values[row]!r} {unit} since 1970 is no moment", row, 'give the unit, such as unit="ms"'
+            f"{values[row]!r} {unit} since 1970 is no moment",
+            row,
+            'give the unit, such as unit="ms"',
         )
     microseconds = np.round(values * (1e6 / per_second))
     missing = np.isnan(microseconds)
     whole = np.where(missing, np.iinfo(np.int64).min, microseconds).astype(np.int64)
-    return pd.DatetimeIndex(whole.view("datetime64[us]")).tz_localize("UTC")
+    return _located(pd.DatetimeIndex(whole.view("datetime64[us]")), "UTC")
 
 
 def _of_text(
@@ -89,11 +101,11 @@ def _of_text(
             "give all rows one, or none"
         )
     try:
-        index = pd.DatetimeIndex(pd.to_datetime(values, format=form or "ISO8601", utc=_zoned(form, zoned)))
+        index = _parsed(values, form, zoned)
     except (ValueError, OverflowError):
         for value in values:
             try:
-                pd.to_datetime([value], format=form or "ISO8601", utc=_zoned(form, zoned))
+                _parsed([value], form, zoned)
             except (ValueError, OverflowError) as error:
                 cells.refuse(
                     f"{value[:60]!r} is no moment in {form or 'ISO 8601'}",
@@ -101,23 +113,34 @@ def _of_text(
                     f"give its format, such as format='%d/%m/%Y %H:%M' ({type(error).__name__})",
                 )
         raise
-    return index if index.tz is not None else _located(cells, index, timezone)
+    return index if index.tz is not None else _located(index, timezone)
 
 
-def _zoned(form: str | None, zoned: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> bool:
+def _parsed(values: list[str], form: str | None, zoned: Mask) -> pd.DatetimeIndex:
+    utc = _zoned(form, zoned)
+    parsed: pd.DatetimeIndex = pd.DatetimeIndex(
+        pd.to_datetime(values, format=form or "ISO8601", utc=utc)
+    )
+    return parsed
+
+
+def _zoned(form: str | None, zoned: Mask) -> bool:
     """Whether texts have zones."""
     return "%z" in form if form else bool(len(zoned)) and bool(zoned.all())
 
 
-def _located(cells: Cells, index: pd.DatetimeIndex, timezone: str) -> pd.DatetimeIndex:
+def _located(index: pd.DatetimeIndex, timezone: str) -> pd.DatetimeIndex:
     """Read moments without a zone as local times.
 
     An hour that occurs twice when clocks are set back is read as the second; one that does not
     exist when they are set forward, as the moment after.
     """
     ambiguous = np.zeros(len(index), dtype=bool)  # False is standard time
-    return index.tz_localize(timezone, ambiguous=ambiguous, nonexistent="shift_forward")
+    found: pd.DatetimeIndex = index.tz_localize(
+        timezone, ambiguous=ambiguous, nonexistent="shift_forward"
+    )
+    return found
 
 
 def _row_of(cells: Cells, value: str) -> int:
-    return cells.array.to_pylist().index(value)
+    return int(cells.array.to_pylist().index(value))

@@ -70,14 +70,10 @@ class Declaration:
         numbers = [s for c in self.columns if c.read_as == "number" for s in c.sources]
         numbers += [t.column for t in self.targets if t.positive is None]
         numbers += [self.weight] if self.weight else []
-        options = {
-            "columns": wanted,
-            # a column that one input reads as text and another as numbers is read as text
-            "number_columns": [n for n in dict.fromkeys(numbers) if n in wanted and n not in text],
-            "dictionary": True,
-        }
-        found = BlockReader(reader.data, **{**options, **reading})
-        for block in found:
+        # a column that one input reads as text and another as numbers is read as text
+        number_columns = frozenset(numbers).intersection(wanted).difference(text)
+        reader.choose(wanted, number_columns=number_columns, dictionary=True, mixed=True)
+        for block in reader:
             yield block, labels and bool(self.label_sources)
 
     def parsed(self, block: Block, labels: bool) -> "Parsed":

@@ -1,21 +1,20 @@
 """Raw columns to inputs of a model: fitted once, applied in training and in serving."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.exceptions import NotFittedError
 
 from ..._extras import require
 from ...types import FilePath
 from . import saved_form
-from .checks import check_columns
+from .checks import check_columns, refuse_without_rows
 from .columns import Column, Encoder
 from .columns.base import Feature
 from .encoded_table import EncodedTable
-from .encoding import Encoding, in_memory, on_disk
+from .encoding import Encoding, handed_out, in_memory, on_disk
 from .fitting import States, encoders_of, new_states, observe
 from .parsing import Declaration, Parsed
 from .targets import Target
@@ -80,10 +79,8 @@ class Preprocessor:
                 `torch_rechub.data.reading.read_blocks`.
 
         Raises:
-            FileNotFoundError: A file is missing.
             KeyError: A column is missing.
-            ValueError: There are no rows, or a cell does not fit its column; the message names
-                file, column, row and remedy.
+            ValueError: No rows, or a cell does not fit; the message names file, column and row.
         """
         self._states, self._encoders = new_states(self.columns), None
         return self.partial_fit(data, **reading)
@@ -102,7 +99,8 @@ class Preprocessor:
         for block, labels in self._declaration.read(data, False, reading):
             observe(states, self._declaration.parsed(block, labels))
             n_rows += block.table.num_rows
-        return self._refuse_without(n_rows)
+        refuse_without_rows(n_rows)
+        return self
 
     def merge(self, other: "Preprocessor") -> "Preprocessor":
         """Add what another preprocessor of the same columns was fitted on.
@@ -137,11 +135,6 @@ class Preprocessor:
         self._encoders = None
         return self._states
 
-    def _refuse_without(self, n_rows: int) -> "Preprocessor":
-        if not n_rows:
-            raise ValueError("there are no rows to fit on: the data are empty")
-        return self
-
     @property
     def encoders(self) -> Mapping[str, Encoder]:
         """The fitted columns by name of the input.
@@ -151,6 +144,9 @@ class Preprocessor:
         """
         if self._encoders is None:
             if self._states is None:
+                # imported here, because training needs no scikit-learn
+                from sklearn.exceptions import NotFittedError  # type: ignore[import-untyped]
+
                 raise NotFittedError("this Preprocessor is not fitted yet: call fit first")
             self._encoders = encoders_of(self.columns, self._states)
         return self._encoders
@@ -212,8 +208,8 @@ class Preprocessor:
         for block, labels in self._declaration.read(data, True, reading):
             blocks.append(self._declaration.parsed(block, labels))
             observe(self._states, blocks[-1])
-        self._refuse_without(len(blocks))
-        return in_memory(_handed_out(blocks), Encoding(self.columns, self.encoders))
+        refuse_without_rows(len(blocks))
+        return in_memory(handed_out(blocks), Encoding(self.columns, self.encoders))
 
     def features(self, *names: str, embed_dim: int | None = None) -> list[Feature]:
         """Return the features of inputs, for models.
@@ -252,7 +248,7 @@ class Preprocessor:
         vocabulary = getattr(self._encoder(name), "vocabulary", None)
         if vocabulary is None:
             raise ValueError(f"column {name!r} has no vocabulary: its inputs have no raw values")
-        return vocabulary.raw(np.asarray(ids))
+        return np.asarray(vocabulary.raw(np.asarray(ids)))
 
     def _encoder(self, name: str) -> Encoder:
         if name not in self.encoders:
@@ -262,14 +258,15 @@ class Preprocessor:
     def describe(self) -> pd.DataFrame:
         """Return a table for people, a row for each column.
 
-        Its columns: kind; rows, missing cells and distinct values when fitting; size, the number of
-        ids; unknown share, that of cells without an id of their own; low and high, the range.
+        Columns: kind; rows, missing cells, distinct values; size, the number of ids; unknown share,
+        that of cells without an id of their own; low and high, the range.
         """
         facts = {
             c.input_name: {"kind": type(c).__name__, **self._encoder(c.input_name).facts()}
             for c in self.columns
         }
-        return pd.DataFrame.from_dict(facts, orient="index")
+        table: pd.DataFrame = pd.DataFrame.from_dict(facts, orient="index")
+        return table
 
     def save(self, folder: FilePath) -> None:
         """Save the fitted columns to a folder of JSON and Arrow files, whole or not at all.
@@ -303,10 +300,3 @@ class Preprocessor:
         loaded = cls(saved.columns, targets, saved.declared["weight"])
         loaded._encoders = saved.encoders
         return loaded
-
-
-def _handed_out(blocks: list[Parsed]) -> Iterator[Parsed]:
-    """Yield the blocks, and free each after use."""
-    blocks.reverse()
-    while blocks:
-        yield blocks.pop()

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .cells import MISSING, Cells, distinct, numbers
+from .cells import MISSING, Cells, distinct
+from .numeric_cells import numbers
 
 Floats = npt.NDArray[np.float32]
 
@@ -52,8 +53,13 @@ class Target:
         if found.n_missing:
             row = int((found.codes == MISSING).argmax())
             cells.refuse("is missing, but is a label", row, "drop such rows")
-        same = np.array([str(value).strip() == str(self.positive).strip()
-                         for value in found.values.to_pylist()], dtype=np.float32)
+        same = np.array(
+            [
+                str(value).strip() == str(self.positive).strip()
+                for value in found.values.to_pylist()
+            ],
+            dtype=np.float32,
+        )
         return same[found.codes] if len(same) else np.zeros(len(found.codes), np.float32)
 
     def settings(self) -> dict[str, Any]:

@@ -109,7 +109,8 @@ class Vocabulary:
         if out_of_range.any():
             wrong = int(ids[out_of_range].flat[0])
             raise ValueError(f"id {wrong} is outside the vocabulary, 0 to {self.size - 1}")
-        values = np.append(self.values.to_numpy(zero_copy_only=False).astype(object), None)
+        values = np.empty(len(self.values) + 1, dtype=object)  # the last one is None
+        values[:-1] = self.values.to_numpy(zero_copy_only=False)
         return np.asarray(values[np.maximum(ranks, -1)])
 
     def ids(self, found: Distinct) -> Ids:
@@ -121,7 +122,7 @@ def _keys_of(values: "pa.Array") -> Keys:
     import pyarrow as pa
 
     if pa.types.is_int64(values.type):
-        return values.to_numpy()
+        return np.asarray(values.to_numpy())
     return text_hash(values)
 
 

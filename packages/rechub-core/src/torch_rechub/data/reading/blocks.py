@@ -1,7 +1,7 @@
 """Data of any kind, in blocks: `read_blocks`, and `BlockReader` for the names and places too."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +142,10 @@ class BlockReader:
         self._data = [data] if self._files is None and is_table(data) else data
         if self._files is None and not is_table(data):
             _check_blocks(data)
+
+    def choose(self, columns: Sequence[str], **options: Any) -> None:
+        """Set the columns to read, and other options, after a look at `names`."""
+        self._options = replace(self._options, columns=tuple(columns), **options)
 
     @property
     def names(self) -> list[str]:

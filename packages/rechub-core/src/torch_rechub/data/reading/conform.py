@@ -37,7 +37,8 @@ def conform(
             chunks.append(_converted(chunk, name, options, place.skip(row)))
             row += len(chunk)
         columns[name] = _joined(chunks)
-        if name not in options.text_columns and name not in options.number_columns:
+        free = options.mixed or name in options.text_columns or name in options.number_columns
+        if not free:
             _check_kind(name, columns[name].type, place, kinds)
     return pa.table(columns)
 

@@ -9,7 +9,11 @@ from ..._bounds import check_whole
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """How data are read; see `read_blocks`, whose arguments these are."""
+    """How data are read; see `read_blocks`, whose arguments these are.
+
+    Attributes:
+        mixed: Whether a column may have another type in each block.
+    """
 
     columns: tuple[str, ...] | None = None
     block_rows: int = 262_144
@@ -22,6 +26,7 @@ class ReadingOptions:
     encoding: str = "utf-8"
     dictionary: bool = False
     every: bool = False  # whether all columns are read, so that another one is an error
+    mixed: bool = False
 
 
 def options_of(**given: Any) -> ReadingOptions:

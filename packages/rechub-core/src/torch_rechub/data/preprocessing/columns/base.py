@@ -72,9 +72,7 @@ class Column(ABC):
     def __post_init__(self) -> None:
         for argument, value in (("column", self.column), ("name", self.input_name)):
             if not isinstance(value, str) or not value:
-                raise ValueError(
-                    f"{type(self).__name__}: {argument} must be a name, got {value!r}"
-                )
+                raise ValueError(f"{type(self).__name__}: {argument} must be a name, got {value!r}")
         self.check()
 
     def check(self) -> None:  # noqa: B027 (a hook, which may stay empty)

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from ...._bounds import check_number, check_whole
 from ....basic.features import SparseFeature
-from ..cells import Cells, numbers
+from ..cells import Cells
+from ..numeric_cells import numbers
 from ..statistics.quantiles import Quantiles
 from ..vocabulary import FIRST, UNKNOWN, Vocabulary
 from .base import Column, Encoder, Feature, Inputs, ReadAs, State
@@ -74,7 +75,9 @@ class Bucketized(Column):
         """Return the statistics of no cells."""
         return BucketizedState(self)
 
-    def fitted(self, state: "BucketizedState", vocabulary: Vocabulary | None) -> "BucketizedEncoder":
+    def fitted(
+        self, state: "BucketizedState", vocabulary: Vocabulary | None
+    ) -> "BucketizedEncoder":
         """Return the encoder with its boundaries."""
         if state.quantiles is not None and self.quantiles is not None:
             shares = np.linspace(0, 1, self.quantiles + 1)[1:-1]

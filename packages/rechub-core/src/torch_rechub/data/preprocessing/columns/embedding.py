@@ -10,7 +10,8 @@ import numpy.typing as npt
 from ...._bounds import check_choice
 from ....basic.features import DenseFeature, SparseFeature
 from ....basic.initializers import Pretrained
-from ..cells import Cells, Distinct, distinct, vectors
+from ..cells import Cells, Distinct, distinct
+from ..numeric_cells import vectors
 from ..vocabulary import FIRST, UNKNOWN, Vocabulary
 from .base import Column, Encoder, Feature, Inputs, NoState, ReadAs, State
 from .with_vocabulary import unknown_ids
@@ -109,8 +110,7 @@ def _given(given: Any, column: str) -> "tuple[pa.Array, Vectors]":
         table = pq.read_table(given)
         if table.num_columns != 2:
             raise ValueError(
-                f"{given} must have two columns, ids and lists of numbers, got "
-                f"{table.column_names}"
+                f"{given} must have two columns, ids and lists of numbers, got {table.column_names}"
             )
     return _columns_of(table, column)
 

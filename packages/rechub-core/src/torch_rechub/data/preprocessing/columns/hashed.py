@@ -113,7 +113,7 @@ def hashes(found: Distinct) -> Hashes:
 
 def in_buckets(of_value: Hashes, buckets: int) -> Ids:
     """Return the ids of hashes."""
-    return (of_value % np.uint64(buckets)).astype(np.int32) + np.int32(FIRST)
+    return np.asarray((of_value % np.uint64(buckets)).astype(np.int32) + np.int32(FIRST))
 
 
 @dataclass(frozen=True)
@@ -191,4 +191,4 @@ class Crossed(Column):
 
 def _of_cells(found: Distinct) -> Hashes:
     """Return the hash of each cell; any number for missing ones."""
-    return np.append(hashes(found), np.uint64(0))[found.codes]
+    return np.asarray(np.append(hashes(found), np.uint64(0))[found.codes])

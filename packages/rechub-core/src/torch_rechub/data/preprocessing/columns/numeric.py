@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from ...._bounds import check_choice, check_number
 from ....basic.features import DenseFeature
-from ..cells import Cells, numbers
-from ..statistics.exact_sum import Moments
-from ..statistics.quantiles import Quantiles
+from ..cells import Cells
+from ..numeric_cells import numbers
 from ..vocabulary import Vocabulary
-from .base import Column, Encoder, Feature, Inputs, ReadAs, State
+from .base import Column, Encoder, Feature, Inputs, ReadAs
+from .numeric_statistics import Numbers, NumericState
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,7 +79,7 @@ class Numeric(Column):
             check_number("(-inf, inf)", clip_low=low)
             check_number(f"[{-np.inf if low is None else low}, inf)", clip_high=high)
 
-    def prepare(self, cells: Mapping[str, Cells]) -> "Numbers":
+    def prepare(self, cells: Mapping[str, Cells]) -> Numbers:
         """Parse the numbers of a block, and transform them."""
         own = cells[self.column]
         raw = numbers(own)
@@ -120,13 +120,16 @@ class Numeric(Column):
             )
         return found
 
-    def new_state(self) -> "NumericState":
+    def new_state(self) -> NumericState:
         """Return the statistics of no cells."""
-        return NumericState(self)
+        return NumericState(self.missing, self.scale)
 
-    def fitted(self, state: "NumericState", vocabulary: Vocabulary | None) -> "NumericEncoder":
+    def fitted(self, state: NumericState, vocabulary: Vocabulary | None) -> "NumericEncoder":
         """Return the encoder with the fill, the shift and the scale."""
-        return state.encoder()
+        fill = state.fill()
+        shift, scale = state.shift_and_scale(self.transformed(np.array([fill])).item())
+        counts = (state.n_rows, state.n_missing)
+        return NumericEncoder(self, fill, shift, scale, *counts, *state.range)
 
     def restored(
         self,
@@ -140,110 +143,6 @@ class Numeric(Column):
     def settings(self) -> dict[str, Any]:
         """Return the arguments; a function by its name."""
         return super().settings() | {"transform": self.transform_name}
-
-
-@dataclass(frozen=True, eq=False)
-class Numbers:
-    """The parsed numbers of N cells.
-
-    Attributes:
-        missing: Which cells are missing, shape (N,).
-        present: The clipped numbers of the others.
-        transformed: Their transformation.
-    """
-
-    missing: npt.NDArray[np.bool_]
-    present: Floats
-    transformed: Floats
-
-
-class NumericState(State):
-    """The statistics that the settings of a numeric column need."""
-
-    def __init__(self, column: Numeric) -> None:
-        self.column = column
-        self.n_rows = self.n_missing = 0
-        self.low, self.high = np.inf, -np.inf  # of the clipped numbers
-        self.t_low, self.t_high = np.inf, -np.inf  # of the transformed ones
-        self.moments = Moments() if column.missing == "mean" else None
-        self.quantiles = Quantiles() if column.missing == "median" else None
-        self.t_moments = Moments() if column.scale == "standard" else None
-        self.t_quantiles = Quantiles() if column.scale == "robust" else None
-
-    def observe(self, prepared: Numbers) -> None:
-        """Add the cells of a block."""
-        self.n_rows += len(prepared.missing)
-        self.n_missing += int(prepared.missing.sum())
-        if not len(prepared.present):
-            return
-        self._widen(prepared.present.min(), prepared.present.max())
-        self.t_low = min(self.t_low, float(prepared.transformed.min()))
-        self.t_high = max(self.t_high, float(prepared.transformed.max()))
-        for statistics, values in (
-            (self.moments, prepared.present),
-            (self.quantiles, prepared.present),
-            (self.t_moments, prepared.transformed),
-            (self.t_quantiles, prepared.transformed),
-        ):
-            if statistics is not None:
-                statistics.add(values)
-
-    def _widen(self, low: float, high: float) -> None:
-        self.low, self.high = min(self.low, float(low)), max(self.high, float(high))
-
-    def merge(self, other: "NumericState") -> None:
-        """Add the statistics of another."""
-        self.n_rows += other.n_rows
-        self.n_missing += other.n_missing
-        self._widen(other.low, other.high)
-        self.t_low, self.t_high = min(self.t_low, other.t_low), max(self.t_high, other.t_high)
-        for name in ("moments", "quantiles", "t_moments", "t_quantiles"):
-            if getattr(self, name) is not None:
-                getattr(self, name).merge(getattr(other, name))
-
-    def encoder(self) -> "NumericEncoder":
-        """Return the encoder of these statistics."""
-        fill = self._fill()
-        shift, scale = self._shift_and_scale(self.column.transformed(np.array([fill])).item())
-        nothing = self.n_rows == self.n_missing
-        return NumericEncoder(
-            self.column,
-            fill,
-            shift,
-            scale,
-            self.n_rows,
-            self.n_missing,
-            None if nothing else self.low,
-            None if nothing else self.high,
-        )
-
-    def _fill(self) -> float:
-        if self.moments is not None:
-            return self.moments.mean
-        if self.quantiles is not None:
-            return float(self.quantiles.at([0.5])[0])
-        return float(self.column.missing) if self.column.missing != "error" else 0.0
-
-    def _shift_and_scale(self, filled: float) -> tuple[float, float]:
-        """Return what is subtracted and what is divided by, with the filled cells counted."""
-        if self.t_moments is not None:
-            if self.n_missing:
-                every = Moments()
-                every.merge(self.t_moments)
-                every.add(np.array([filled]), self.n_missing)
-                return every.mean, every.std or 1.0
-            return self.t_moments.mean, self.t_moments.std or 1.0
-        if self.column.scale == "minmax":
-            low, high = self.t_low, self.t_high
-            if self.n_missing:
-                low, high = min(low, filled), max(high, filled)
-            return (0.0, 1.0) if low > high else (low, (high - low) or 1.0)
-        if self.t_quantiles is not None:
-            lower, middle, upper = self.t_quantiles.at(
-                [0.25, 0.5, 0.75], extra=(filled, self.n_missing)
-            )
-            return float(middle), float(upper - lower) or 1.0
-        return 0.0, 1.0
 
 
 @dataclass(frozen=True, eq=False)

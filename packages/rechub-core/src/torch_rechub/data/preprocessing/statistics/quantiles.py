@@ -89,9 +89,8 @@ class Quantiles:
         if self.is_exact:
             return self._keys.view(np.float64)
         # the middle of a bucket, which is at most half its width from any of its numbers
-        return ((self._keys << _DROPPED_BITS) | (1 << (_DROPPED_BITS - 1))).view(np.float64) * (
-            self._keys != 0
-        )
+        middle = (self._keys << _DROPPED_BITS) | (1 << (_DROPPED_BITS - 1))
+        return np.where(self._keys == 0, 0.0, middle.view(np.float64))
 
     def _settle(self) -> None:
         """Count the numbers that wait."""
