@@ -58,7 +58,8 @@ def moments(cells: Cells, unit: str, form: str | None, timezone: str) -> pd.Date
     of_value = _in_zone(of_value, timezone)
     with_missing = of_value.append(pd.DatetimeIndex([pd.NaT], tz=timezone))
     place = np.where(found.codes == MISSING, len(of_value), found.codes)
-    return pd.DatetimeIndex(with_missing.take(place))
+    taken: pd.DatetimeIndex = with_missing.take(place)
+    return taken
 
 
 def _in_zone(index: pd.DatetimeIndex, timezone: str) -> pd.DatetimeIndex:
