@@ -90,7 +90,7 @@ def test_a_changing_attribute_of_the_catalog_is_of_earlier_parts():
 def test_unknown_and_seen_targets_are_counted(caplog):
     log = {"u": [1, 1, 1, 2, 2], "i": ["a", "b", "a", "a", "c"], "t": [1, 2, 3, 1, 2]}
     split = Interactions(log, "u", "i", "t").by_time(cutoffs=[2]).encode()
-    found = split.test.retrieval(2)
+    found = split.test.retrieval(2)  # "b" is earlier than "a", and no training row has "c"
     assert found["items"]["i"].tolist() == [2]
     assert [len(row) for row in lists(found["relevant"])] == [1, 0]
     unknown, seen = caplog.messages
@@ -108,12 +108,24 @@ def test_the_catalog_may_be_that_of_training():
         split.test.retrieval(catalog=interactions(LOG))
 
 
-def test_users_without_a_history_are_left_out_or_padded():
+def test_users_of_their_own_part_are_asked_for_their_last_items():
+    data = interactions(LOG).encode()
+    split = data.by_user((0.5, 0.5))
+    assert len(split.test.retrieval()["users"]["user"]) == 0
+    last = split.test.leave_one_out()
+    found = last.test.retrieval(5, catalog=data)
+    assert len(found["items"]["item"]) == LOG["item"].nunique()
+    histories = naive(last, last.test, [last.train, last.validation], 5)
+    assert found["users"]["hist_item"].tolist() == [h for h, _, _ in histories.values()]
+
+
+def test_users_without_a_history_are_left_out_or_padded(caplog):
     data = interactions(LOG).encode()
     split = data.leave_one_out()
     found = split.test.retrieval(3)
     every = split.test.retrieval(3, min_history=0)
     assert len(every["users"]["user"]) == LOG["user"].nunique()
+    assert caplog.messages[0].startswith("1 of 14 users have fewer than 1 earlier rows")
     assert len(found["users"]["user"]) == (LOG["user"].value_counts() > 1).sum()
     alone = data.vocabularies["user"].tolist().index("v") + 2
     assert every["users"]["hist_item"][every["users"]["user"] == alone].tolist() == [[0, 0, 0]]

@@ -260,6 +260,25 @@ def test_impossible_samples_are_refused(make, error, message):
         make(data)
 
 
+def test_labels_of_the_past_are_a_column_but_never_that_of_the_target():
+    data = interactions(LOG).encode()
+    x = data.samples(4, past_labels=True)
+    rating = dict(zip(data.rows.tolist(), data["rating"].tolist(), strict=True))
+    records = in_order_of(data)
+    expected = [
+        [rating[p["row"]] for p in records[:i] if p["user"] == r["user"]][-4:]
+        for i, r in enumerate(records)
+    ]
+    assert x["hist_rating"].tolist() == [pad(past, 4) for past in expected if past]
+    for names in ({"attributes": ["rating"]}, {"context": ["rating"]}):
+        with pytest.raises(LeakError, match="'rating' is the label: as an attribute or as context"):
+            data.samples(4, **names)
+        with pytest.raises(LeakError, match="'rating' is the label"):
+            data.pieces(4, **names)
+        with pytest.raises(LeakError, match="'rating' is the label"):
+            data.leave_one_out().test.retrieval(4, **names)
+
+
 def test_an_item_of_padding_is_refused():
     data = Interactions({"u": [1, 1], "i": [0, 1], "t": [1, 2]}, "u", "i", "t")
     with pytest.raises(ValueError, match=r"ids of at least 1 in column 'i', because 0 pads"):

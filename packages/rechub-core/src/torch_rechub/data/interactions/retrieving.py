@@ -39,7 +39,8 @@ class Retrieving(Sampling, Tables):
         """Return the arguments of `RetrievalData`: `RetrievalData(**split.test.retrieval(), k=10)`.
 
         A user is asked once, at the user's first row of these interactions, for all items of the
-        user's rows here. The history is that of `samples`.
+        user's rows here. The history is that of `samples`. Under the rule "by_user" no user has one
+        then: take `split.test.leave_one_out().test.retrieval(catalog=data)`.
 
         Args:
             max_length: Length L of histories.
@@ -53,7 +54,7 @@ class Retrieving(Sampling, Tables):
                 too. A relevant item among them counts as missed, with a warning.
             catalog: Interactions whose items are the catalog; None means all parts of the split.
                 Unknown items are no candidates, and a warning gives the number of relevant ones.
-            min_history: Users with a shorter history are left out.
+            min_history: Users with fewer rows in their past are left out, with a warning.
 
         Returns:
             `users`: `<user>` (U,), `hist_<item>` (U, L) and the columns above; `items`: `<item>`
@@ -83,28 +84,26 @@ class Retrieving(Sampling, Tables):
             past = past[self._is_positive(past, positives)]
         user = log.user[self._place]
         first = np.flatnonzero(np.diff(user, prepend=-1))
+        length = np.diff(first, append=len(user))
         windows = windows_before(log, self._place[first], past, max_length, ties)
         kept = windows.available >= min_history
-        windows, length = windows.take(kept), np.diff(first, append=len(user))[kept]
+        _warn_of_users(kept, min_history)
+        windows, first, length = windows.take(kept), first[kept], length[kept]
+
         users, names = self._inputs(windows, attributes, context, ())
-        del users[log.item_name]  # the target
-        for name in names:
-            del users[name]
+        for name in (log.item_name, *names):
+            del users[name]  # those of the target
         items, position = self._catalog(catalog, names)
-        n_users, n_items = len(length), len(items[log.item_name])
-        targets = position[log.item[self._place[spans(first[kept], length)]]]
-        relevant = _pairs(targets, length, n_items)
-        seen = None
+        sizes = len(length), len(items[log.item_name])
+        targets = position[log.item[self._place[spans(first, length)]]]
+        relevant, seen = _pairs(targets, length, sizes[1]), None
         if exclude_seen:
             of_past = windows.past[spans(windows.stop - windows.available, windows.available)]
-            seen = _pairs(position[log.item[of_past]], windows.available, n_items)
-        _warn(targets, relevant, seen)
-        return {
-            "users": users,
-            "items": items,
-            "relevant": _lists(relevant, n_users, n_items),
-            "seen": None if seen is None else _lists(seen, n_users, n_items),
-        }
+            seen = _pairs(position[log.item[of_past]], windows.available, sizes[1])
+        _warn_of_targets(targets, relevant, seen)
+        lists: dict[str, Lists | None] = {"relevant": _lists(relevant, *sizes)}
+        lists["seen"] = None if seen is None else _lists(seen, *sizes)
+        return {"users": users, "items": items, **lists}
 
     def _catalog(self, chosen: Rows | None, names: tuple[str, ...]) -> tuple[dict[str, Array], Ids]:
         """Return the columns of the catalog, and the row there of each item's number, or −1."""
@@ -145,7 +144,19 @@ def _lists(pairs: Ids, n_users: int, n_items: int) -> Lists:
     return np.searchsorted(owner, np.arange(n_users + 1)), item
 
 
-def _warn(targets: Ids, relevant: Ids, seen: Ids | None) -> None:
+def _warn_of_users(kept: npt.NDArray[np.bool_], min_history: int) -> None:
+    """Warn of users that are left out."""
+    if not kept.all():
+        _LOG.warning(
+            "%d of %d users have fewer than %d earlier rows, and are left out: min_history=0 takes "
+            "them",
+            len(kept) - int(kept.sum()),
+            len(kept),
+            min_history,
+        )
+
+
+def _warn_of_targets(targets: Ids, relevant: Ids, seen: Ids | None) -> None:
     """Warn of targets that cannot be retrieved."""
     n_unknown = int((targets < 0).sum())
     if n_unknown:

@@ -1,5 +1,6 @@
 """Samples of interactions: each target with the rows of its user before it."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -9,10 +10,13 @@ import numpy.typing as npt
 from ..._bounds import check_whole, refuse_none
 from .columns import check_names
 from .filters import Filters
+from .leaks import LeakError
 from .log import Log
 from .rows import require_ids
 from .samples import Samples
 from .windows import Windows, windows_before
+
+_LOG = logging.getLogger("torch_rechub.data")
 
 Array = npt.NDArray[Any]
 Ids = npt.NDArray[np.int64]
@@ -33,6 +37,7 @@ class Sampling(Filters):
         positives: float | None = None,
         min_history: int = 1,
         labels: bool = False,
+        past_labels: bool = False,
     ) -> Samples:
         """Return each interaction as a target, with the history of its user before it.
 
@@ -54,6 +59,7 @@ class Sampling(Filters):
             positives: Histories hold only rows with a label of at least this.
             min_history: Targets with fewer rows in their past are left out; 0 takes all.
             labels: Whether the samples have labels, those of the label column.
+            past_labels: Whether the labels of the history are a column, `hist_<label>`.
 
         Returns:
             `Samples` in the order of user, time and row: `<user>` and `<item>` (N,), `hist_<item>`
@@ -61,7 +67,8 @@ class Sampling(Filters):
 
         Raises:
             KeyError: A column is missing.
-            LeakError: A history would hold a row that is not of its past.
+            LeakError: A history would hold a row that is not of its past, or the label of the
+                target would be an input.
             TypeError: A column of ids does not hold whole numbers: `encode` first.
             ValueError: An id of an item is 0, a number is too small, or there are no labels.
 
@@ -81,8 +88,12 @@ class Sampling(Filters):
             past = past[self._is_positive(past, positives)]
         windows = windows_before(self._log, self._place, past, max_length, ties)
         windows = windows.take(windows.available >= min_history)
+        _LOG.info("%d of %d rows have a history and become samples", len(windows.target), len(self))
         columns, names = self._inputs(windows, attributes, context, seconds)
-        return Samples(columns, windows, names, self._labels(windows.target) if labels else None)
+        if past_labels:
+            columns[f"hist_{self._label_name()}"] = windows.column(self._label_name())
+        y = self._log.column(self._label_name(), windows.target) if labels else None
+        return Samples(columns, windows, names, y)
 
     def pieces(
         self,
@@ -146,6 +157,11 @@ class Sampling(Filters):
         for name in (log.user_name, log.item_name):
             require_ids(log, name, "an input")
         for name in (*names, *others):
+            if name == log.label_name:
+                raise LeakError(
+                    f"column {name!r} is the label: as an attribute or as context, that of the "
+                    "target would be an input; take past_labels=True for those of the history"
+                )
             _require_numbers(log, name)
         columns = {name: log.column(name, target) for name in (log.user_name, log.item_name)}
         columns |= {name: log.column(name, target) for name in (*names, *others)}
@@ -160,10 +176,10 @@ class Sampling(Filters):
         columns = self._log.columns
         return [self._log.item_name, *(name for name in attributes if columns[name].ndim == 1)]
 
-    def _labels(self, place: Ids) -> Array:
+    def _label_name(self) -> str:
         if self._log.label_name is None:
             raise ValueError("there is no label column: name it, as in Interactions(…, label=…)")
-        return self._log.column(self._log.label_name, place)
+        return self._log.label_name
 
 
 def _piece_ends(user: Ids, stride: int) -> Ids:
