@@ -8,7 +8,7 @@ from ...basic.layers.values import plural
 from .csv_records import records
 from .options import ReadingOptions
 from .paths import DataFile
-from .streams import opened_text
+from .streams import OTHER_ENCODING, opened_text
 
 
 def line_of_row(file: DataFile, options: ReadingOptions, row: int) -> int | None:
@@ -58,10 +58,11 @@ def raise_bytes(
                 byte = ord(wrong[0]) - 0xDC00
                 raise ValueError(
                     f"column {name!r} holds the byte {byte:#x} in row {row} (line {line}) of "
-                    f"{file}, which is not of the encoding {options.encoding}: pass another one, "
-                    "such as encoding='latin-1' or 'gb18030'"
+                    f"{file}, which is not of the encoding {options.encoding}: {OTHER_ENCODING}"
                 ) from error
-    raise ValueError(f"{file} is not of the encoding {options.encoding}: {error}") from error
+    raise ValueError(
+        f"{file} is not of the encoding {options.encoding} ({error}): {OTHER_ENCODING}"
+    ) from error
 
 
 def _rows(file: DataFile, options: ReadingOptions) -> Iterator[tuple[int, int, list[str]]]:

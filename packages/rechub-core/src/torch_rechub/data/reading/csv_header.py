@@ -3,7 +3,7 @@
 from .csv_records import first_record
 from .options import ReadingOptions, refuse_twice, shortened
 from .paths import DataFile
-from .streams import opened_text
+from .streams import OTHER_ENCODING, opened_text
 
 
 def separator_of(file: DataFile, options: ReadingOptions) -> str:
@@ -38,8 +38,7 @@ def header_of(file: DataFile, options: ReadingOptions) -> tuple[list[str], int]:
         ",".join(first).encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"the first line of {file} is not of the encoding {options.encoding}: pass another "
-            "one, such as encoding='latin-1' or 'gb18030'"
+            f"the first line of {file} is not of the encoding {options.encoding}: {OTHER_ENCODING}"
         ) from error
     wanted = first if options.columns is None else [n for n in first if n in options.columns]
     remedy = ": pass header=[names] if it is a row of data"

@@ -155,7 +155,7 @@ class _Stream:
         try:
             with self._reader(types, self.block) as reader:
                 batch = reader.read_next_batch()
-        except (pa.ArrowException, StopIteration, OSError):
+        except (pa.ArrowException, StopIteration, OSError, UnicodeError):
             return types | dict.fromkeys(numbers, pa.int64())  # its error is that of the stream
         return types | {name: narrowest(batch[name]) for name in numbers}
 

@@ -249,11 +249,11 @@ def narrowest(texts: "pa.Array") -> "pa.DataType":
 
 
 def is_rounded(array: "pa.Array | pa.ChunkedArray") -> bool:
-    """Whether a float64 is so large that it may be a rounded whole number."""
+    """Whether a float64 is so large that it, or one that infinity hides, may be rounded."""
     import pyarrow.compute as pc
 
     found = pc.min_max(array).as_py().values()
-    return any(value is not None and _EXACT <= abs(value) < np.inf for value in found)
+    return any(value is not None and abs(value) >= _EXACT for value in found)
 
 
 def _number(cell: str | None, index: int, name: str, place: Place) -> int | float | None:

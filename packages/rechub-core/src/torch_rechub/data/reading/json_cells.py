@@ -1,41 +1,41 @@
 """JSON lines read line by line in Python: exact for every value, with the line of an error."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .forms import shown
 from .memory import arrow_column
 from .options import Place
+from .streams import OTHER_ENCODING
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def cells_of(
-    chunk: bytes, place: Place, known: Collection[str] | None
-) -> "tuple[dict[str, pa.Array], set[str]]":
-    """Read lines to columns; whole numbers of any size stay exact, as text beyond int64.
+def rows_of(chunk: bytes, place: Place, known: Collection[str] | None) -> list[dict[str, Any]]:
+    """Parse lines.
 
     Args:
         chunk: Whole lines; blank ones are skipped.
         place: The place of the first.
         known: The keys that may occur; None allows all.
 
-    Returns:
-        The columns, and the keys that occur.
-
     Raises:
         ValueError: A line is broken, is no object, has a key twice, or one that is not known.
     """
     lines = [line for line in chunk.split(b"\n") if line.strip()]
-    rows = [_row(line, place, row, known) for row, line in enumerate(lines)]
-    keys = list(dict.fromkeys(key for row in rows for key in row))
-    columns = {
+    return [_row(line, place, row, known) for row, line in enumerate(lines)]
+
+
+def columns_of_rows(
+    rows: list[dict[str, Any]], keys: Iterable[str], place: Place
+) -> "dict[str, pa.Array]":
+    """Convert rows to columns; whole numbers of any size stay exact, as text beyond int64."""
+    return {
         key: arrow_column([row.get(key) for row in rows], key, as_text=True, place=place)
         for key in keys
     }
-    return columns, set(keys)
 
 
 def _row(line: bytes, place: Place, row: int, known: Collection[str] | None) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def _row(line: bytes, place: Place, row: int, known: Collection[str] | None) -> 
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{place.row(row)} holds the byte {line[error.start]:#x}, which is not of the encoding "
-            "utf-8: pass another one, such as encoding='latin-1' or 'gb18030'"
+            f"utf-8: {OTHER_ENCODING}"
         ) from error
     except (ValueError, RecursionError) as error:
         _refuse(line, place, row, f"is not JSON: {error}")

@@ -11,10 +11,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .forms import is_rounded
-from .json_cells import cells_of
+from .json_cells import columns_of_rows, rows_of
 from .options import Place, ReadingOptions, shortened
 from .paths import DataFile
-from .streams import damaged, opened
+from .streams import OTHER_ENCODING, damaged, opened
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,8 +31,8 @@ def json_names(file: DataFile, options: ReadingOptions) -> list[str]:
         ValueError: The file is empty, is a JSON array, or one of its first lines is broken.
     """
     for chunk, place in _chunks(file, options, _BLOCK):
-        with_all = replace(options, columns=None, every=False)
-        return list(_Parser(file, with_all).table(chunk, place).schema.names)
+        parser = _Parser(file, replace(options, columns=None, every=False))
+        return parser.keys(chunk, place)
     raise ValueError(f"{file} is empty: it has no lines, so its columns are not known")
 
 
@@ -66,19 +66,24 @@ class _Parser:
     types: dict[str, Any] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
 
+    def keys(self, chunk: bytes, place: Place) -> list[str]:
+        """The keys of a chunk, in the order in which they appear."""
+        table = self._fast(chunk)
+        if table is not None:
+            return list(table.schema.names)
+        return list(dict.fromkeys(key for row in rows_of(chunk, place, None) for key in row))
+
     def table(self, chunk: bytes, place: Place) -> "pa.Table":
-        """The columns of a chunk, those that are wanted if there is a choice."""
+        """The columns of a chunk that are read."""
         import pyarrow as pa
 
-        columns = self.options.columns
+        columns = self.options.columns or ()
         table = self._fast(chunk)
         if table is None:
-            cells, keys = cells_of(chunk, place, columns if self.options.every else None)
-            table = pa.table(cells)
-            self.seen |= keys
+            rows = rows_of(chunk, place, columns if self.options.every else None)
+            self.seen.update(*rows)
+            table = pa.table(columns_of_rows(rows, [n for n in columns if n in self.seen], place))
         self._learn(table)
-        if columns is None:
-            return table
         lacking = pa.nulls(table.num_rows)
         there = set(table.schema.names)
         return pa.table({n: table.column(n) if n in there else lacking for n in columns})
@@ -173,7 +178,9 @@ def _whole_lines(file: DataFile, options: ReadingOptions, size: int = _CHUNK) ->
                 else:
                     held, more = held + more, following
     except UnicodeError as error:
-        raise ValueError(f"{file} is not of the encoding {options.encoding}: {error}") from error
+        raise ValueError(
+            f"{file} is not of the encoding {options.encoding} ({error}): {OTHER_ENCODING}"
+        ) from error
     except (OSError, pa.ArrowException) as error:
         raise damaged(file, error) from error
 

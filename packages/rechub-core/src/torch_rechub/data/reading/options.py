@@ -148,7 +148,7 @@ class Place:
     line_of: Callable[[int], int | None] | None = None
 
     def row(self, index: int) -> str:
-        """Name a row of the block, for a message."""
+        """Name a row of the block, for a message: finding its line scans the file."""
         row = self.first_row + index
         line = self.line_of(row) if self.line_of is not None else None
         source = f" of {self.source}" if self.source else ""

@@ -7,6 +7,8 @@ from typing import Any, TextIO
 
 from .paths import DataFile
 
+OTHER_ENCODING = "pass another one, such as encoding='latin-1' or 'gb18030'"
+
 
 def opened(file: DataFile, encoding: str) -> Any:
     """Open a file, compressed or not, as a stream of bytes of UTF-8."""
@@ -34,6 +36,8 @@ def opened_text(file: DataFile, encoding: str) -> Iterator[TextIO]:
             yield text
     except OSError as error:
         raise damaged(file, error) from error
+    except UnicodeError as error:
+        raise ValueError(f"{file} is not {encoding} ({error}): {OTHER_ENCODING}") from error
 
 
 def damaged(file: DataFile, error: Exception, after: str = "") -> ValueError:

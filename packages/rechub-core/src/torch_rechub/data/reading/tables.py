@@ -26,7 +26,8 @@ def read_table(
     columns = {name: data[keys.get(name, name)] for name in options.columns or ()}
     for name, values in columns.items():
         check_column(values, name)
-        if name not in options.text_columns | options.number_columns:
+        free = options.mixed or name in options.text_columns or name in options.number_columns
+        if not free:
             columns[name] = arrow_column(values, name, place=place)  # one type for all blocks
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
@@ -39,7 +40,7 @@ def read_table(
                     name: arrow_column(
                         _rows(column, start, start + options.block_rows),
                         name,
-                        as_text=name in options.text_columns,
+                        as_text=options.mixed or name in options.text_columns,
                         place=here,
                     )
                     for name, column in columns.items()
