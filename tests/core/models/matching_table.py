@@ -159,7 +159,7 @@ class Row(NamedTuple):
         interests: Number of vectors per user; 0 means one vector without a dimension for interests.
         trained: Creates it for this mode, if `make` creates the model for tests of towers.
         y_is_item: Whether the label is the item's id.
-        n_epoch: Number of epochs to train.
+        n_epoch: Number of epochs within which it learns.
         towers: Whether it has towers.
         best: The best possible AUC on the data of `planted`, if not 1.
     """

@@ -6,6 +6,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch.nn import functional as F
 
+from core.stop_once import StopOnce
 from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
 from torch_rechub.basic.layers.embedding import input_columns
 from torch_rechub.data.loader import TableLoader, TorchDataset
@@ -185,22 +186,27 @@ def test_an_output_layer_among_the_parameters_changes_nothing(make, given, monke
 
 
 def found_and_best(model, x, p, n_epoch, **where):
-    """The AUC that training on clicks of probability p reaches, and that of p itself."""
+    """The AUC that training on clicks of probability p reaches, and that of p itself.
+
+    At most n_epoch epochs, as long as the AUC of validation is not near that of p.
+    """
     y = (np.random.default_rng(1).random(len(p)) < p).astype(np.float32)
     train, val, test = DataGenerator(x, y).generate_dataloader(
         split_ratio=[0.7, 0.1], batch_size=100
     )
+    rows = test.dataset.indices
+    best = roc_auc_score(y[rows], p[rows])
     trainer = CTRTrainer(
         model,
         optimizer_params={"lr": 0.02},
         n_epoch=n_epoch,
         loss_mode=not isinstance(model, ranking.DIEN),
+        callbacks=[StopOnce(lambda row: row["val/auc"] > 0.5 + 0.95 * (best - 0.5))],
         progress=False,
         **where,
     )
     trainer.fit(train, val)
-    rows = test.dataset.indices
-    return trainer.evaluate(trainer.model, test), roc_auc_score(y[rows], p[rows])
+    return trainer.evaluate(trainer.model, test), best
 
 
 def test_it_learns_what_decides_the_click(make, tmp_path, device):
