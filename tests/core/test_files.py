@@ -1,7 +1,6 @@
 """A full disk names the file that could not be written, wherever a file is written."""
 
 import json
-import subprocess
 import sys
 
 import pytest
@@ -10,6 +9,7 @@ from torch_rechub._files import naming
 from torch_rechub.runs import Run, compare
 from torch_rechub.runs.picture import draw_png
 from torch_rechub.runs.webpage import draw_html
+from warm_python import run_script
 
 FULL = "/dev/full"  # Linux's device on which every write fails for lack of space
 
@@ -66,9 +66,7 @@ print(json.dumps(said))
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of a file's size is Linux's")
 def test_every_writer_names_its_file_when_the_disk_is_full(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, tmp_path], capture_output=True, text=True, timeout=120
-    )
+    done = run_script(["-c", LIMITED, tmp_path])
     said = json.loads(done.stdout.splitlines()[-1])
     (run,) = said.pop("run")
     assert run in said.pop("jsonl")

@@ -12,7 +12,7 @@ DEMO = Path(__file__).parents[2] / "examples" / "demo.py"
 
 def demo(*arguments: str, **environment: str) -> str:
     done = subprocess.run(
-        [sys.executable, DEMO, "--epochs", "2", *arguments],
+        [sys.executable, DEMO, "--epochs", "1", *arguments],
         capture_output=True,
         text=True,
         timeout=300,

@@ -25,6 +25,7 @@ from torch_rechub.data.synthetic import synthetic_clicks
 from torch_rechub.models.ranking import DeepFM
 from torch_rechub.trainers import CTRTrainer
 from torch_rechub.utils.data import DataGenerator
+from warm_python import run_script
 
 RECORDED = {"train/loss", "learning_rate", "val/auc"}
 
@@ -317,10 +318,5 @@ def test_nothing_is_imported_when_nothing_is_recorded(given):
         trackers = ("wandb", "swanlab", "tensorboardX", "rechub_")
         print([m for m in sys.modules if m.startswith(trackers)])
     """
-    import subprocess
-    import sys
-
-    done = subprocess.run(
-        [sys.executable, "-c", inspect.cleandoc(code)], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"
+    done = run_script(["-c", inspect.cleandoc(code)])
+    assert done.stdout == "[]\n", done.stderr

@@ -74,7 +74,7 @@ def test_names_that_are_one_as_text_are_two_series(backend):
 
 
 @EACH
-@settings(max_examples=100, derandomize=True, **UNTIMED)
+@settings(max_examples=50, derandomize=True, **UNTIMED)
 @drawn(sequence=SEQUENCES)
 def test_no_exception_escapes_and_what_was_taken_is_read_back(backend, sequence):
     check(backend, sequence)

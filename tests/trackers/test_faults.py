@@ -38,15 +38,20 @@ from expected_trackers import EXPECTED
 from scenarios import PLACES
 
 from torch_rechub.runs import read_runs
+from warm_python import run_script
 
 SCENARIOS = str(Path(__file__).with_name("scenarios.py"))
 LIMIT = 240  # seconds: a hundred times what most need, for machines that are busy
 EACH = pytest.mark.parametrize("backend", BACKENDS)
 
 
-def run(folder, name, *arguments, launcher=()):
+def run(folder, name, *arguments):
+    return run_script([SCENARIOS, name, folder, *arguments], timeout=LIMIT)
+
+
+def launched(launcher, folder, name):
     return subprocess.run(
-        [sys.executable, *launcher, SCENARIOS, name, str(folder), *map(str, arguments)],
+        [sys.executable, *launcher, SCENARIOS, name, str(folder)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -236,7 +241,7 @@ def test_batches_may_come_from_other_processes_and_trainers_may_go_to_them(tmp_p
 @pytest.mark.slow
 def test_of_two_processes_of_torchrun_one_records(tmp_path):
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = run(tmp_path, "distributed", launcher=launcher)
+    done = launched(launcher, tmp_path, "distributed")
     assert done.returncode == 0, done.stderr
     for backend, recorded in runs_below(tmp_path).items():
         assert len(recorded.metrics["train/loss"]) == 3, backend

@@ -9,15 +9,19 @@ from pathlib import Path
 import pytest
 from backends import BACKENDS, read_run
 
+from warm_python import run_script
+
 SCRIPT = str(Path(__file__).with_name("process_scenarios.py"))
 LIMIT = 120
 
 
 def run(folder, name, *arguments, through=None):
     """A scenario in a process of its own, perhaps by way of a shell; see `process_scenarios`."""
-    command = [sys.executable, SCRIPT, name, str(folder), *map(str, arguments)]
-    if through is not None:
-        command = ["bash", "-c", through, "bash", *command]
+    command = [SCRIPT, name, str(folder), *map(str, arguments)]
+    if through is None:
+        done = run_script(command, timeout=LIMIT, new_session=True)
+        return done.returncode, done.stdout, done.stderr
+    command = ["bash", "-c", through, "bash", sys.executable, *command]
     out, err = folder / "stdout", folder / "stderr"
     with out.open("w") as stdout, err.open("w") as stderr:  # which no service of an SDK keeps open
         done = subprocess.run(

@@ -11,6 +11,7 @@ from tiny_clicks import model_and_loaders
 from torch_rechub.basic import tracking
 from torch_rechub.runs import read_runs
 from torch_rechub.trainers import CTRTrainer, Recording
+from warm_python import run_script
 
 OPEN = {
     "jsonl": lambda folder: tracking.JSONLLogger(dir=folder, id="a", resume="allow"),
@@ -149,7 +150,7 @@ def test_three_processes_at_once_make_runs_of_their_own_or_are_refused(kind, tmp
 KILLED = """
 import os, sys
 from pathlib import Path
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {paths!r}
 import test_runs_apart as tests
 from torch_rechub.trainers import Recording
 from torch_rechub.training.checkpoints.resume import TrainingState
@@ -167,10 +168,10 @@ tests.train(tests.OPEN[backend](folder / "log"), folder, 4, True, record=Recordi
 
 @EACH
 def test_a_kill_between_a_record_and_its_checkpoint_shows_no_epoch_twice(backend, tmp_path):
-    code = KILLED.format(tests=str(Path(__file__).parent))
+    here = Path(__file__).parent
+    code = KILLED.format(paths=[str(here), str(here.parent)])
     broken, record = tmp_path / "broken", Recording(every_n_steps=1)
-    done = subprocess.run([sys.executable, "-c", code, broken, backend], timeout=120, check=False)
-    assert done.returncode == 9
+    assert run_script(["-c", code, broken, backend]).returncode == 9
     (cut,) = read_runs(broken / "log")
     assert [step for step, _ in cut.metrics["val/auc"]] == [0, 1]
     for folder in (broken, tmp_path / "whole"):

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from warm_python import run_script
 from workspace.distributions import REPOSITORY, tomllib
 
 HEAVY = ["torch", "numpy", "pandas", "sklearn", "wandb", "swanlab", "tensorboardX", "rechub_wandb"]
@@ -31,17 +32,17 @@ def test_importing_is_cheap(module):
 )
 def test_training_on_arrays_loads_neither_pandas_nor_scikit_learn_nor_pyarrow(module):
     code = f"import sys, torch_rechub.{module} as m; m.__all__"
-    unused = "{'pandas', 'sklearn', 'scipy', 'pyarrow'}"
-    assert run(f"{code}; print({unused} & {{*sys.modules}})") == "set()"
+    code += "; print({'pandas', 'sklearn', 'scipy', 'pyarrow'} & {*sys.modules})"
+    done = run_script(["-c", code], imported=("torch",))
+    assert done.stdout == "set()\n", done.stderr
 
 
 def test_rooms_are_loaded_when_first_used():
     code = "import torch_rechub as t; print(t.basic.features.SparseFeature('a', 3).name)"
     with pytest.raises(AssertionError, match="no attribute 'features'"):
         run(code)
-    assert run("import torch_rechub; print(torch_rechub.trainers.CTRTrainer.__name__)") == (
-        "CTRTrainer"
-    )
+    code = "import torch_rechub; print(torch_rechub.trainers.CTRTrainer.__name__)"
+    assert run_script(["-c", code], imported=("torch",)).stdout == "CTRTrainer\n"
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -3,8 +3,6 @@
 import json
 import logging
 import random
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -13,6 +11,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
 
 from torch_rechub.utils.data import TigerSeqDataset
+from warm_python import run_script
 
 INTERS = {"u0": [0, 1, 2, 3, 4], "u1": [4, 3, 2], "u2": [1], "u3": [2, 0], "u4": [3, 3, 3, 3]}
 ITEMS = {str(i): [f"<a_{i}>", f"<b_{i % 2}>"] for i in range(5)}
@@ -205,4 +204,5 @@ else:
 
 
 def test_without_transformers_a_tokenizer_says_what_to_install():
-    subprocess.run([sys.executable, "-c", WITHOUT], check=True)
+    done = run_script(["-c", WITHOUT])
+    assert done.returncode == 0, done.stderr

@@ -1,12 +1,12 @@
 """Without its library an index can be imported, and says how to install it when it is made."""
 
-import subprocess
 import sys
 
 import pytest
 
 from torch_rechub.serving import builder_factory
 from torch_rechub.utils.match import Annoy, Faiss, Milvus
+from warm_python import run_script
 
 
 @pytest.mark.parametrize(
@@ -32,5 +32,5 @@ def test_importing_loads_no_library():
 import sys, torch_rechub.serving, torch_rechub.utils.match
 print([name for name in ("annoy", "faiss", "pymilvus") if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = run_script(["-c", code])
     assert done.stdout.strip() == "[]", done.stderr

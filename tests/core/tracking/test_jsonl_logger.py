@@ -84,13 +84,17 @@ def test_numbers_are_kept_to_the_last_digit(number, integer):
     )
 
 
+TEXT = st.text(max_size=12)  # as longer ones cost a second each to draw, and show no more
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("$float"), inner),
+    st.none() | st.booleans() | st.floats(allow_nan=False) | TEXT,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(TEXT | st.just("$float"), inner, max_size=4)
+    ),
+    max_leaves=16,
 )
 
 
-@given(st.dictionaries(st.text(), PLAIN))
+@given(st.dictionaries(TEXT, PLAIN, max_size=6))
 def test_plain_data_of_any_shape_comes_back_equal_from_one_line_of_strict_json(data):
     line = json_line(data)
     assert line.count(b"\n") == 1

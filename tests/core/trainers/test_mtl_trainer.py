@@ -617,11 +617,11 @@ def test_the_checkpoint_of_another_method_is_refused(make, loaders):
 # Learning
 
 
-def learn(make, params):
+def learn(make, params, n_epoch=10):
     train, val = loaders_of(n=1000, batch_size=50, n_val=300)
     torch.manual_seed(4)
     model = MMOE(FEATURES, MIXED, 3, {"dims": [16]}, TOWERS)
-    trainer = make(model, adaptive_params=params, n_epoch=10, earlystop_taskid=1)
+    trainer = make(model, adaptive_params=params, n_epoch=n_epoch, earlystop_taskid=1)
     trainer.fit(train, val)
     return trainer, trainer.evaluate(trainer.model, val), val
 
@@ -634,5 +634,5 @@ def test_every_task_is_learned(make, params):
 
 
 def test_a_seed_trains_the_same_model(make):
-    first, second = (learn(make, {"method": "gradnorm"})[0] for _ in range(2))
+    first, second = (learn(make, {"method": "gradnorm"}, n_epoch=2)[0] for _ in range(2))
     assert same(first.model.state_dict(), second.model.state_dict())

@@ -3,9 +3,6 @@
 RECHUB_TEST_DEVICE says which, such as "cuda:0"; see `device` in the conftest of the core's tests.
 """
 
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -26,6 +23,7 @@ from torch_rechub.models.generative import HSTUModel
 from torch_rechub.models.ranking import DeepFM
 from torch_rechub.trainers import CTRTrainer, SeqTrainer
 from torch_rechub.trainers.rqvae_trainer import Trainer as RQVAETrainer
+from warm_python import run_script
 
 OPTIONS = {
     "plainly": {},
@@ -173,8 +171,7 @@ except (IndexError, RuntimeError):
 
 
 def test_without_a_trainer_it_is_refused_too(device):
-    command = [sys.executable, "-c", OUTSIDE, device]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = run_script(["-c", OUTSIDE, device])
     assert done.stdout.split("\n")[:2] == ["torch.Size([2])", "refused"], done.stderr
 
 

@@ -5,8 +5,6 @@ import inspect
 import logging
 import math
 import re
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from torch_rechub.basic.tracking import LoggerClosedError, RunLogger
 from torch_rechub.data.loader import TableLoader, TorchDataset
 from torch_rechub.training.trainer import Trainer
+from warm_python import run_script
 
 NAN = math.nan
 
@@ -689,14 +688,8 @@ print(sorted(package for package in packages if package.startswith("rechub_")))
 
 
 def test_without_a_logger_no_tracking_code_runs(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_A_LOGGER, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    assert done.stdout.splitlines() == ["2 True", "[]", "[]", "[]"]
+    done = run_script(["-c", WITHOUT_A_LOGGER, tmp_path])
+    assert done.stdout.splitlines() == ["2 True", "[]", "[]", "[]"], done.stderr
     assert [file.name for file in Path(tmp_path).iterdir()] == ["model.pth"]
 
 

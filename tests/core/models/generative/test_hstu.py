@@ -3,14 +3,13 @@
 import copy
 import math
 import pickle
-import subprocess
-import sys
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from torch_rechub.models.generative import HSTUModel
+from warm_python import run_script
 
 V, L = 20, 8
 SIZES = {
@@ -258,4 +257,5 @@ def test_the_models_need_no_transformers():
         "from torch_rechub.models.generative import *\n"
         "HSTUModel(5, d_model=4, n_heads=1, n_layers=1)"
     )
-    subprocess.run([sys.executable, "-c", script], check=True)
+    done = run_script(["-c", script])
+    assert done.returncode == 0, done.stderr

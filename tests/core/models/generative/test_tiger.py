@@ -1,8 +1,6 @@
 """TIGERModel on a small T5: its loss, padding, causality, and the search over items."""
 
 import math
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -10,6 +8,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 from torch_rechub.models.generative import TIGERModel
 from torch_rechub.utils.data import TigerSeqDataset, Trie
+from warm_python import run_script
 
 V, END = 20, 1
 ITEMS = [[2, 8], [2, 9], [3, 8], [4, 10], [4, 11], [5, 12]]
@@ -186,7 +185,8 @@ for create in (lambda: TIGERModel(None), lambda: TIGERModel.from_pretrained("a f
 
 
 def test_without_transformers_creating_it_says_what_to_install():
-    subprocess.run([sys.executable, "-c", WITHOUT], check=True)
+    done = run_script(["-c", WITHOUT])
+    assert done.returncode == 0, done.stderr
 
 
 def test_transformers_is_imported_only_where_it_is_used():
@@ -197,4 +197,5 @@ def test_transformers_is_imported_only_where_it_is_used():
         "try: g.Nothing\n"
         "except AttributeError as error: assert 'Nothing' in str(error)"
     )
-    subprocess.run([sys.executable, "-c", script], check=True)
+    done = run_script(["-c", script])
+    assert done.returncode == 0, done.stderr

@@ -206,7 +206,9 @@ def test_it_learns_every_task(make, tmp_path, device):
         optimizer_params={"lr": 0.02},
         n_epoch=12,
         earlystop_taskid=2,
-        callbacks=[StopOnce(lambda row: all(learned([row[f"val/task_{i}_score"] for i in range(3)])))],
+        callbacks=[
+            StopOnce(lambda row: all(learned([row[f"val/task_{i}_score"] for i in range(3)])))
+        ],
         device=device,
         model_path=tmp_path,
         progress=False,
