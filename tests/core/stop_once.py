@@ -6,7 +6,7 @@ from torch_rechub.training.callbacks import Callback
 
 
 class StopOnce(Callback):
-    """Stops training after an epoch, but the first, of which a condition is true.
+    """Stops training after an epoch, but the first, whose record meets a condition.
 
     Args:
         learned: The condition, given the row of `trainer.history`.
