@@ -18,10 +18,12 @@ from .layout import FaultError, Layout, PublicDataError, Table
 from .lines import line_blocks
 from .logs import interactions_of, log_columns
 from .members import Member, compare_md5, find_members
+from .recipes import preprocessor_of
 from .records import parse_records
 
 if TYPE_CHECKING:
     from ...types import FilePath
+    from ..preprocessing import Preprocessor
 
 log = logging.getLogger("torch_rechub.data")
 
@@ -114,8 +116,41 @@ class PublicData:
                     yield reduce(_joined, sides, block)
 
     def __iter__(self) -> Iterator[pd.DataFrame]:
-        """Yield the blocks of the first table, joined."""
+        """Yield the blocks of the first table, joined: the rows that `recipe` is for."""
         return self.blocks(join=True)
+
+    def recipe(
+        self, table: str | None = None, *, threshold: float | None = None, min_count: int = 1
+    ) -> "Preprocessor":
+        r"""Return an unfitted preprocessor of a table and of the tables joined to it.
+
+        Its columns and targets follow from the layout; take its `columns` as the start of your own.
+        `data` itself gives the rows of the first table, block by block.
+
+        Args:
+            table: The table; the first one of the data set by default.
+            threshold: Labels of at least this are 1, others 0; None leaves them as they are.
+            min_count: Categories that occur less often are unknown.
+
+        Raises:
+            ValueError: There is no such table, or it is not found.
+
+        Example:
+            >>> import pathlib, tempfile
+            >>> from torch_rechub.data.public import movielens_25m
+            >>> file = pathlib.Path(tempfile.mkdtemp(), "ratings.csv")
+            >>> _ = file.write_text("userId,movieId,rating,timestamp\n1,7,4.5,0\n1,9,3,0\n")
+            >>> data = movielens_25m(file)
+            >>> encoded = data.recipe(threshold=4).fit_transform(data)
+            >>> encoded["item_id"], encoded.y
+            (array([2, 3], dtype=int32), array([1., 0.], dtype=float32))
+        """
+        name = self._named(table)
+        layout = self.layout.tables[name]
+        sides = [self.layout.tables[side] for side in layout.sides if side in self.members]
+        keys = {side.key for side in sides}
+        columns = [*layout.columns, *(c for s in sides for c in s.columns if c.name not in keys)]
+        return preprocessor_of(self.layout, columns, threshold, min_count)
 
     def interactions(
         self, table: str | None = None, *, attributes: Sequence[str] = ()
