@@ -100,6 +100,17 @@ class MeanLosses:
             mean = sum(total / count for total, count in zip(*self._sums(), strict=True) if count)
             bar.set_postfix(loss=f"{mean:.5g}", refresh=False)
 
+    def state_dict(self) -> dict[str, Any]:
+        """The sums so far, for a checkpoint within an epoch."""
+        return {"total": self.total, "count": self.count, "batches": self.batches}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the sums."""
+        self.total = state["total"].to(self.total.device)
+        count = state["count"]
+        self.count = count.to(self.total.device) if isinstance(count, Tensor) else count
+        self.batches = state["batches"]
+
     def read(self) -> list[float]:
         """Return the mean of each loss.
 

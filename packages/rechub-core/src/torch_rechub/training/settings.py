@@ -27,6 +27,10 @@ class TrainerOptions(TypedDict, total=False):
     """Options of every trainer, given by keyword.
 
     Attributes:
+        checkpoint_steps: With ``fit(resume=True)``, the number of steps of the optimizer after
+            which a checkpoint is saved within an epoch; None, the default, saves one after each
+            epoch alone. It needs a loader with a position, such as `StreamingLoader`. A run that
+            was killed continues to the same weights as an unbroken one (on a CPU, to the bit).
         metrics: The metrics of validation, by name or as `Metric`, such as ("auc", "log_loss");
             None takes the trainer's own. They are recorded as ``val/auc``, …, and nothing else is.
         monitor: The recorded metric that decides on the best epoch, early stopping and
@@ -69,6 +73,7 @@ class TrainerOptions(TypedDict, total=False):
 
     accumulate: int
     callbacks: Sequence[Any]
+    checkpoint_steps: int | None
     compile: bool
     embedding_update: str
     eval_batch_size: int | None
@@ -143,6 +148,7 @@ class Settings:
     compile: bool = False
     eval_batch_size: int | None = None
     prefetch: bool = False
+    checkpoint_steps: int | None = None
     record: "Recording | None" = None
     loss: Any = None
     loss_params: Any = None
@@ -154,7 +160,8 @@ class Settings:
             earlystop_patience=self.earlystop_patience,
             accumulate=self.accumulate,
         )
-        for name, least in (("n_epoch", 0), ("accumulate", 1), ("eval_batch_size", 1)):
+        whole = {"n_epoch": 0, "accumulate": 1, "eval_batch_size": 1, "checkpoint_steps": 1}
+        for name, least in whole.items():
             object.__setattr__(self, name, whole_number(least, **{name: getattr(self, name)}))
         check_number("(0, inf]", max_grad_norm=self.max_grad_norm)
         check_number("[0, inf)", min_delta=self.min_delta)
@@ -165,6 +172,11 @@ class Settings:
             if (value := getattr(self, name)) not in choices:
                 known = " or ".join(map(repr, choices))
                 raise ValueError(f"{name} must be {known}, got {value!r}")
+        if self.prefetch and self.checkpoint_steps is not None:
+            raise ValueError(
+                "prefetch=True loads a batch before the step of the last one, and checkpoint_steps "
+                "saves the position between the two: leave out prefetch"
+            )
         object.__setattr__(self, "gpus", _indices_of(self.gpus))
         if self.gpus and not self._side_by_side() and str(self.device) != f"cuda:{self.gpus[0]}":
             reason = "this machine has no CUDA" if len(self.gpus) > 1 else "it names one GPU"

@@ -1,7 +1,6 @@
 """The training loop that every trainer shares."""
 
 import logging
-import time
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -16,6 +15,7 @@ from .checkpoints.best_weights import BestWeights
 from .checkpoints.early_stopping import EarlyStopper
 from .checkpoints.resume import TrainingState
 from .checkpoints.weights import prepare_folder
+from .checkpoints.within_epoch import WithinEpoch
 from .checks import check_moments
 from .device_loader import DeviceLoader
 from .evaluation import Evaluation
@@ -70,6 +70,7 @@ class Trainer(Task, ExportsRows):
         self.batches = DeviceLoader(self.model, settings, self)
         self.evaluation = Evaluation(self.batches)
         self.callbacks = Callbacks(settings.callbacks)
+        self.within_epoch = WithinEpoch(settings.checkpoint_steps)
         self.recorder = recorder_of(settings.model_logger, settings.record, self.model)
 
     @property
@@ -139,7 +140,7 @@ class Trainer(Task, ExportsRows):
             val, test = self.batches.check_data(train_dataloader, val_dataloader, test_dataloader)
             state, first = self._start(train_dataloader, val, resume)
             listeners = self.recorder.step_listeners() + self.callbacks.step_listeners()
-            heard = self.steps.heard_by(listeners)
+            heard = self.steps.heard_by(listeners + self.within_epoch.step_listeners())
             restored = self.best.restored(lambda: bool(self.history) or self.n_epoch == 0)
             with self.callbacks.during_fit(self), heard:
                 with restored:
@@ -161,8 +162,7 @@ class Trainer(Task, ExportsRows):
     def _start(self, train: Any, val: Any, resume: bool) -> tuple[TrainingState, int]:
         """Prepare a training run; return the first epoch."""
         path = prepare_folder(self._folder) / self.weights_file
-        direction, self.history, self.test_metrics = self.direction(), [], {}
-        self.steps.count = 0
+        direction, self.history, self.test_metrics, self.steps.count = self.direction(), [], {}, 0
         self.best.reset(path, self.monitor, direction)
         self.schedule.reset(direction if self.validates(val) else "min", train, self.n_epoch)
         check_moments(self.model, self.optimizer)
@@ -171,16 +171,17 @@ class Trainer(Task, ExportsRows):
             self.stateful, self.loss_names, path.with_suffix(".checkpoint"), self.settings.on_nan,
         )  # fmt: skip
         self.history, over = state.restore() if resume else ([], False)
+        self.within_epoch.reset(state, self.history, train, resume)
         started = (self.history, self.steps.count, self.loss_names, resume)
         self.recorder.begin(lambda: {**self.hyperparams(), **describe_data(train)}, *started)
         return state, self.n_epoch if over else len(self.history)
 
     def _run_epoch(self, epoch: int, train: Any, val: Any) -> dict[str, float]:
-        started, rates = time.perf_counter(), learning_rates(self.optimizer)
+        rates = self.within_epoch.begin(epoch, learning_rates(self.optimizer))
         losses = self._train_epoch(train, f"epoch {epoch}")
         record = dict(zip(self.loss_names, losses, strict=True)) | rates
         record |= self.extra_metrics() | (self.validate(val) if self.validates(val) else {})
-        row = {"epoch": epoch, **record, "seconds": time.perf_counter() - started}
+        row = {"epoch": epoch, **record, "seconds": self.within_epoch.seconds()}
         self.history.append(row)
         self.report("epoch %d: %s (%.1f s)", epoch, as_text(record), row["seconds"])
         return row
@@ -193,12 +194,11 @@ class Trainer(Task, ExportsRows):
     def _train_epoch(self, data_loader: Any, title: str, log_interval: int = 10) -> list[float]:
         self.model.train()
         self.steps.reset()
-        on_nan, n = self.settings.on_nan, len(self.loss_names)
-        reported = (self.model, self.nothing_to_learn)
-        mean = MeanLosses(n, self.device, log_interval, on_nan, *reported)
+        reported = (self.settings.on_nan, self.model, self.nothing_to_learn)
+        mean = MeanLosses(len(self.loss_names), self.device, log_interval, *reported)
         bar = self.batches.bar(data_loader, title)
-        groups = self.trained_groups
-        for batch in self.batches(data_loader, bar, training=True, group_column=groups):
+        loaded, groups = self.within_epoch.continued(bar, mean), self.trained_groups
+        for batch in self.batches(data_loader, loaded, training=True, group_column=groups):
             with self.steps.precision():
                 loss = self.losses(batch)
             scalars = loss.scalars()

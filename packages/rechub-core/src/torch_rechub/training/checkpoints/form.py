@@ -68,6 +68,7 @@ def form_of(state: Mapping[str, Any], classes: Mapping[str, str]) -> dict[str, s
         classes: The classes of its optimizer and scheduler, which are part of the form.
     """
     loaded = {name: state[name] for name in ("optimizer", "scheduler", "task")}
+    loaded["within_epoch"] = state.get("within_epoch", {})
     return dict(classes) | dict(_leaves(loaded, ""))
 
 

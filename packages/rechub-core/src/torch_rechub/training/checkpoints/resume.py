@@ -1,4 +1,4 @@
-"""Continuing a training run: checkpoints with the complete state, written after each epoch."""
+"""Continuing a training run: checkpoints with the complete state, after or within an epoch."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ _FORMAT = 2  # version 1 had no "form"
 
 
 class TrainingState:
-    """The state of a training run between two epochs.
+    """The state of a training run, between two epochs or between two steps.
 
     Args:
         model: The model being trained.
@@ -40,6 +40,10 @@ class TrainingState:
         path: The file of the checkpoint.
         on_nan: Whether to "raise" or to "warn" where the state is not finite; it is written in
             neither case.
+
+    Attributes:
+        within_epoch: Of a restored checkpoint within an epoch: the position in the epoch, and the
+            random states; else None.
     """
 
     def __init__(
@@ -58,13 +62,20 @@ class TrainingState:
         self.early_stopper, self.steps, self.parts = early_stopper, steps, parts
         self.loss_names, self.path, self.on_nan = loss_names, path, on_nan
         self._classes = classes_of(optimizer, scheduler)
+        self.within_epoch: dict[str, Any] | None = None
 
-    def write(self, history: Sequence[Mapping[str, float]], over: bool) -> None:
-        """Write the state after an epoch; the previous file is replaced atomically.
+    def write(
+        self,
+        history: Sequence[Mapping[str, float]],
+        over: bool,
+        within_epoch: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the state after an epoch or a step; the previous file is replaced atomically.
 
         Args:
             history: A row for each epoch.
             over: Whether training stopped early and is complete.
+            within_epoch: The position in the epoch after `history`; None means its beginning.
 
         Raises:
             FloatingPointError: Weights or moments are not finite, and `on_nan` is "raise".
@@ -90,6 +101,8 @@ class TrainingState:
             "task": {name: part.state_dict() for name, part in self.parts.items()},
             "random": random_state(),
         }
+        if within_epoch is not None:
+            state["within_epoch"] = without_numpy(within_epoch)
         for name in ("optimizer", "scheduler", "history", "task"):
             state[name] = without_numpy(state[name])
         state["form"] = form_of(state, self._classes)
@@ -125,6 +138,9 @@ class TrainingState:
         stopper, saved = self.early_stopper, state["early_stopper"]
         stopper.best_auc, stopper.trial_counter = saved["best_auc"], saved["trial_counter"]
         stopper.best_weights, self.steps.count = saved["best_weights"], state["steps"]
+        if (within := state.get("within_epoch")) is not None:
+            known = {"epoch": len(state["history"]), "random": state["random"]}
+            self.within_epoch = {**within, **known}
         return list(state["history"]), state["over"]
 
     def _read(self) -> dict[str, Any]:
@@ -141,6 +157,9 @@ class TrainingState:
         if min(state["steps"], state["early_stopper"]["trial_counter"]) < 0:
             raise CheckpointError(f"{path} is damaged: it counts below 0: {_REMEDY}")
         check_history(path, state["history"], self.loss_names)
+        if "within_epoch" in state:
+            _check_entries(path, state, {"within_epoch": dict})
+            _check_entries(path, state["within_epoch"], _WITHIN_EPOCH)
         if state["format"] == _FORMAT:
             _check_entries(path, state, {"form": dict})
             check_form(path, state, self._classes, self.parts)
@@ -174,6 +193,12 @@ _EARLY_STOPPER: dict[str, type | tuple[type, ...]] = {
     "best_auc": float,
     "best_weights": (dict, type(None)),
     "trial_counter": int,
+}
+_WITHIN_EPOCH: dict[str, type | tuple[type, ...]] = {
+    "loader": dict,
+    "losses": dict,
+    "rates": dict,
+    "seconds": float,
 }
 
 

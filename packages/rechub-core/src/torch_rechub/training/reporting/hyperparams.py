@@ -97,6 +97,7 @@ def _describe_schedule(settings: Settings, scheduler: Any) -> dict[str, Any]:
 def _options() -> list[str]:
     """The options of every trainer that affect results."""
     others = {"progress", "prefetch", "record", "callbacks", "metrics", "monitor", "scheduler_step"}
+    others |= {"checkpoint_steps"}
     return [name for name in TrainerOptions.__annotations__ if name not in others]
 
 
