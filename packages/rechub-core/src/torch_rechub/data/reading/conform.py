@@ -90,7 +90,9 @@ def _without(array: "pa.Array", null_values: tuple[str, ...]) -> "pa.Array":
         missing = pc.is_in(array, pa.array(null_values, kind))
     if not pc.any(missing).as_py():
         return array
-    return pc.if_else(missing, pa.scalar(None, kind), array)
+    # if_else of pyarrow 15 gives broken texts for a null
+    missing = pc.fill_null(missing, fill_value=False)
+    return pc.replace_with_mask(array, missing, pa.scalar(None, kind))
 
 
 def _decoded(array: "pa.Array") -> "pa.Array":
