@@ -242,6 +242,27 @@ def test_the_odd_items_are_made_regular(real):
     assert movie.release_year[1412] == 1995
 
 
+def test_its_recipe_encodes_ratings_with_users_and_items(real):
+    pytest.importorskip("pyarrow")
+    encoded = real.recipe(threshold=4).fit_transform(real)
+    x, y = real.clicks()
+    assert encoded.y.tolist() == y.tolist()
+    by_count = real.ratings.groupby("item_id").size().sort_values(ascending=False)
+    first = encoded["item_id"] == 2  # the most frequent item
+    assert set(real.ratings.item_id[first]) == {by_count.index[0]}
+    assert first.sum() == by_count.iloc[0]
+    assert (encoded["genres"] > 0).sum() == (x["genres"] > 0).sum()
+
+
+def test_its_interactions_are_the_ratings(real):
+    log = real.interactions(attributes=["gender", "title"])
+    ratings = real.ratings.iloc[log.rows]
+    assert log["rating"].tolist() == ratings.rating.tolist()
+    assert log["item_id"].tolist() == ratings.item_id.tolist()
+    gender = dict(zip(real.users.user_id, real.users.gender, strict=True))
+    assert log["gender"].tolist() == [gender[user] for user in ratings.user_id]
+
+
 def test_it_is_fetched_once(real, real_cache, monkeypatch):
     close_both_sources(monkeypatch)
     assert files_in(real_cache) == [WHEEL]

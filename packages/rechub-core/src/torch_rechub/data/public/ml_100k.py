@@ -8,7 +8,7 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, compress
@@ -29,6 +29,11 @@ from ..archives import (
     read_members,
     require_digest,
 )
+from ..interactions import Interactions
+from ..preprocessing import Preprocessor
+from .layout import Column, Layout, Table, ints, texts
+from .logs import interactions_of
+from .recipes import preprocessor_of
 
 __all__ = ["MovieLens100K", "movielens_100k"]
 
@@ -51,6 +56,27 @@ _GENRES = (
     "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi",
     "Thriller", "War", "Western",
 )  # fmt: skip
+_LAYOUT = Layout(
+    "MovieLens-100K",
+    "https://grouplens.org/datasets/movielens/100k/",
+    {
+        "ratings": Table(
+            (),
+            (
+                *ints("user_id", "item_id", use="category"),
+                *ints("rating", use="target"),
+                *ints("timestamp", use="time"),
+                *ints("age", use="number"),
+                *texts("gender", "occupation", "zip_code", "release_year", use="category"),
+                Column("genres", "list", "list"),
+            ),
+        )
+    },
+    "user_id",
+    "item_id",
+    "timestamp",
+    "rating",
+)
 # "Toy Story (1995)", "Land Before Time III (1995) (V)", "unknown"
 HEADING = r"^\s*(?P<title>.*?)\s*(?:\((?P<year>\d{4})\))?\s*(?:\(V\))?\s*$"
 
@@ -89,12 +115,46 @@ class MovieLens100K:
             >>> x["genres"].shape, round(float(y.mean()), 4)
             ((100000, 6), 0.5537)
         """
-        table = self.ratings.merge(self.users, how="left", on="user_id")
-        table = table.merge(self.items, how="left", on="item_id")
+        (table,) = self
         names = ("user_id", "item_id", "age", "gender", "occupation", "release_year")
         x = {name: _ids(table[name]) for name in names}
         x["genres"] = _padded_ids(table["genres"])
         return x, (table["rating"] >= min_rating).to_numpy(dtype=np.float32)
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        """Yield one block: the ratings with the columns of their users and items."""
+        table: pd.DataFrame = self.ratings.merge(self.users, how="left", on="user_id")
+        yield table.merge(self.items, how="left", on="item_id")
+
+    def recipe(self, *, threshold: float | None = None, min_count: int = 1) -> Preprocessor:
+        """Return an unfitted preprocessor of the ratings with their users and items.
+
+        Args:
+            threshold: Ratings of at least this are 1, others 0; None leaves them as they are.
+            min_count: Categories that occur less often are unknown.
+
+        Example:
+            >>> data = movielens_100k()
+            >>> encoded = data.recipe(threshold=4).fit_transform(data)
+            >>> encoded["genres"].shape, round(float(encoded.y.mean()), 4)
+            ((100000, 6), 0.5537)
+        """
+        return preprocessor_of(_LAYOUT, _LAYOUT.tables["ratings"].columns, threshold, min_count)
+
+    def interactions(self, *, attributes: Sequence[str] = ()) -> Interactions:
+        """Return the ratings as a log of users and items, with the rating as label.
+
+        Args:
+            attributes: Other columns to keep, also of users and items.
+
+        Raises:
+            KeyError: An attribute is not a column.
+
+        Example:
+            >>> movielens_100k().interactions()
+            Interactions(100,000 rows, 943 users, 1,682 items)
+        """
+        return interactions_of(_LAYOUT, iter(self), attributes)
 
 
 def _ids(values: "pd.Series[Any]") -> Ints:
