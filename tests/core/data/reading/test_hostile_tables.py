@@ -73,6 +73,13 @@ MEMORY = [
      (TypeError,
       "'c' has the type string from row 1 of the dict, but int64 before: name it in text_col")),
     ("an iterator of blocks", "iterator", {"a": ["x", "1"]}),
+    ("empty category of a column that keeps its type",
+     pa.table({"c": pa.chunked_array([pa.array(["", "x"]).dictionary_encode(),
+                                      pa.array(["y", None, "x", "y"]).dictionary_encode()])}),
+     {"c": [None, "x", "y", None, "x", "y"]}),
+    ("lists of text that are numbers",
+     pa.table({"b": pa.chunked_array([pa.array([["1", "2"]]), pa.array([["0.5"], None])])}),
+     {"b": [[1, 2], [0.5], None]}),
     ("slices of dictionaries", pa.table({"a": pa.array(["u",
      "x", None]).dictionary_encode()}).slice(1), {"a": ["x", None]}),
 ]  # fmt: skip

@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .forms import is_list, is_text, mapped, missing_nan, numbers_of, text_of
+import numpy as np
+
+from .forms import is_list, is_text, mapped, missing_nan, text_of
+from .number_forms import numbers_of
 from .options import Place, ReadingOptions
 
 if TYPE_CHECKING:
@@ -79,9 +82,7 @@ def _without(array: "pa.Array", null_values: tuple[str, ...]) -> "pa.Array":
     if is_list(kind):
         return mapped(array, lambda values: _without(values, null_values))
     if pa.types.is_dictionary(kind) and is_text(kind.value_type):
-        if not pc.any(pc.is_in(array.dictionary, pa.array(null_values, kind.value_type))).as_py():
-            return array
-        return _without(array.dictionary_decode(), null_values)
+        return _without_values(array, null_values)
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         return array
     if len(null_values) == 1:
@@ -93,6 +94,21 @@ def _without(array: "pa.Array", null_values: tuple[str, ...]) -> "pa.Array":
     # if_else of pyarrow 15 gives broken texts for a null
     missing = pc.fill_null(missing, fill_value=False)
     return pc.replace_with_mask(array, missing, pa.scalar(None, kind))
+
+
+def _without_values(array: "pa.DictionaryArray", null_values: tuple[str, ...]) -> "pa.Array":
+    """Drop values of a dictionary; cells that hold them become null."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    values = array.dictionary
+    dropped = pc.is_in(values, pa.array(null_values, values.type)).to_numpy(zero_copy_only=False)
+    if not dropped.any():
+        return array
+    kept = pa.array(np.cumsum(~dropped) - 1, array.indices.type, mask=dropped)
+    return pa.DictionaryArray.from_arrays(
+        kept.take(array.indices), values.filter(pa.array(~dropped))
+    )
 
 
 def _decoded(array: "pa.Array") -> "pa.Array":
@@ -110,12 +126,13 @@ def _as_dictionary(array: "pa.Array") -> "pa.Array":
 
 
 def _joined(chunks: "list[pa.Array]") -> "pa.ChunkedArray":
-    """Chunks of one type: float64 if some are whole numbers and others are not."""
+    """Chunks of one type: floats if some are whole numbers and others are not."""
     import pyarrow as pa
 
     kinds = {chunk.type for chunk in chunks}
-    if kinds == {pa.int64(), pa.float64()}:
-        chunks = [chunk.cast(pa.float64()) for chunk in chunks]
+    for number in (pa.float64(), pa.list_(pa.float64())):
+        if len(kinds) > 1 and number in kinds:
+            chunks = [chunk.cast(number) for chunk in chunks]
     return pa.chunked_array(chunks)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .csv_errors import line_of_row, raise_bytes, raise_open, raise_ragged
 from .csv_header import header_of, separator_of
 from .cutting import cut
-from .forms import is_rounded, narrowest
+from .number_forms import is_rounded, narrowest
 from .options import Place, ReadingOptions
 from .paths import DataFile
 from .streams import MarkedEnd, damaged, opened

@@ -4,8 +4,8 @@ import json
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .forms import shown
 from .memory import arrow_column
+from .number_forms import shown
 from .options import Place
 from .streams import OTHER_ENCODING
 

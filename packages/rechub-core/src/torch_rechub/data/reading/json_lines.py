@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from .forms import is_rounded
 from .json_cells import columns_of_rows, rows_of
+from .number_forms import is_rounded
 from .options import Place, ReadingOptions, shortened
 from .paths import DataFile
 from .streams import OTHER_ENCODING, damaged, opened

@@ -33,23 +33,17 @@ def read_table(
     if len(set(lengths.values())) > 1:
         raise ValueError(f"the columns differ in length: {lengths}")
     for start in range(0, max(lengths.values()), options.block_rows):
-        here = place.skip(start)
+        here, stop = place.skip(start), start + options.block_rows
         yield (
-            pa.table(
-                {
-                    name: arrow_column(
-                        _rows(column, start, start + options.block_rows),
-                        name,
-                        as_text=options.mixed or name in options.text_columns,
-                        place=here,
-                    )
-                    for name, column in columns.items()
-                }
-            ),
+            pa.table({n: _part(c, n, start, stop, options, here) for n, c in columns.items()}),
             here,
         )
 
 
-def _rows(column: Any, start: int, stop: int) -> Any:
-    """Rows of a column, without a copy."""
-    return column.iloc[start:stop] if hasattr(column, "iloc") else column[start:stop]
+def _part(
+    column: Any, name: str, start: int, stop: int, options: ReadingOptions, place: Place
+) -> "pa.Array | pa.ChunkedArray":
+    """Some rows of a column as Arrow, without a copy if possible."""
+    rows = column.iloc[start:stop] if hasattr(column, "iloc") else column[start:stop]
+    as_text = options.mixed or name in options.text_columns
+    return arrow_column(rows, name, as_text=as_text, place=place)
