@@ -36,17 +36,19 @@ def encoders_of(columns: Sequence[Column], states: Mapping[str, State]) -> dict[
 
 def _vocabularies(columns: Sequence[Column], states: Mapping[str, State]) -> dict[str, Vocabulary]:
     """Return the vocabulary of each owner, in which all columns that share it are counted."""
-    counts: dict[str, ValueCounts] = {}
+    counts: dict[str, list[ValueCounts]] = {}
     owners = []
     for column in columns:
         if isinstance(column, ColumnWithVocabulary):
             state = states[column.input_name]
             assert isinstance(state, CountedState)
-            counts.setdefault(column.owner, ValueCounts()).merge(state.counts)
+            counts.setdefault(column.owner, []).append(state.counts)
             owners += [column] if column.shared_with is None else []
 
     def vocabulary(owner: ColumnWithVocabulary) -> Vocabulary:
-        of_owner = counts[owner.owner]
-        return vocabulary_of(of_owner, owner.min_count, owner.max_size, owner.own_missing)
+        of_all = ValueCounts()
+        for of_column in counts[owner.owner]:
+            of_all.merge(of_column)
+        return vocabulary_of(of_all, owner.min_count, owner.max_size, owner.own_missing)
 
     return dict(zip((c.owner for c in owners), in_threads(vocabulary, owners), strict=True))

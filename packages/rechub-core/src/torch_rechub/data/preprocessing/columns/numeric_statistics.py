@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..statistics.exact_sum import Moments
+from ..statistics.exact_sum import ExactSum, Moments
 from ..statistics.quantiles import Quantiles
 from .base import State
 
@@ -40,7 +40,7 @@ class NumericState(State):
         self.n_rows = self.n_missing = 0
         self.low, self.high = np.inf, -np.inf  # of the clipped numbers
         self.t_low, self.t_high = np.inf, -np.inf  # of the transformed ones
-        self.moments = Moments() if missing == "mean" else None
+        self.sum = ExactSum() if missing == "mean" else None
         self.quantiles = Quantiles() if missing == "median" else None
         self.t_moments = Moments() if scale == "standard" else None
         self.t_quantiles = Quantiles() if scale == "robust" else None
@@ -55,7 +55,7 @@ class NumericState(State):
         self.t_low = min(self.t_low, float(prepared.transformed.min()))
         self.t_high = max(self.t_high, float(prepared.transformed.max()))
         for statistics, values in (
-            (self.moments, prepared.present),
+            (self.sum, prepared.present),
             (self.quantiles, prepared.present),
             (self.t_moments, prepared.transformed),
             (self.t_quantiles, prepared.transformed),
@@ -72,7 +72,7 @@ class NumericState(State):
         self.n_missing += other.n_missing
         self._widen(other.low, other.high)
         self.t_low, self.t_high = min(self.t_low, other.t_low), max(self.t_high, other.t_high)
-        for name in ("moments", "quantiles", "t_moments", "t_quantiles"):
+        for name in ("sum", "quantiles", "t_moments", "t_quantiles"):
             if getattr(self, name) is not None:
                 getattr(self, name).merge(getattr(other, name))
 
@@ -85,8 +85,9 @@ class NumericState(State):
 
     def fill(self) -> float:
         """Return the number of missing cells, before the transformation."""
-        if self.moments is not None:
-            return self.moments.mean
+        if self.sum is not None:
+            n_present = self.n_rows - self.n_missing
+            return float(self.sum.value / n_present) if n_present else 0.0
         if self.quantiles is not None:
             return float(self.quantiles.at([0.5])[0])
         return float(self.missing) if self.missing != "error" else 0.0

@@ -1,5 +1,6 @@
 """Sums of floats without rounding, so that the order and the grouping of terms do not matter."""
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -8,20 +9,18 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-_MANTISSA = 53
-_HALF = 27
-_LOWEST = -1073 - _MANTISSA  # the exponent of the least bit of a double
-_LARGEST_BLOCK = 2**25  # of so many halves of a mantissa, float64 holds the sum exactly
+_LOWEST = -1074  # the exponent of the least bit of a double
+_LARGEST_BLOCK = 2**20
 
 
 @dataclass
 class ExactSum:
-    """A sum of float64 numbers as a whole multiple of 2⁻¹¹²⁶, the least that a term can have.
+    """A sum of float64 numbers as a whole multiple of 2⁻¹⁰⁷⁴, the least bit that a term can have.
 
     Adding is exact, therefore associative and commutative: sums of shards are the sum of all.
 
     Attributes:
-        units: The sum in units of 2⁻¹¹²⁶.
+        units: The sum in units of 2⁻¹⁰⁷⁴.
 
     Example:
         >>> import numpy as np
@@ -29,6 +28,10 @@ class ExactSum:
         >>> total.add(np.array([1e100, 1.0, -1e100]))
         >>> float(total.value)
         1.0
+
+    Reference:
+        Demmel and Hida, Accurate and efficient floating point summation, SIAM Journal on Scientific
+        Computing 25(4), 2004.
     """
 
     units: int = 0
@@ -39,18 +42,20 @@ class ExactSum:
             self._add(terms[start : start + _LARGEST_BLOCK])
 
     def _add(self, terms: Floats) -> None:
-        if not len(terms):
-            return
-        mantissa, exponent = np.frexp(terms)
-        whole = (mantissa * 2.0**_MANTISSA).astype(np.int64)
-        lowest = int(exponent.min())
-        place = exponent - lowest
-        # two halves, because a float64 sums 27 bits exactly, not 53
-        high = np.bincount(place, whole >> _HALF)
-        low = np.bincount(place, whole & (2**_HALF - 1))
-        for i in np.flatnonzero((high != 0) | (low != 0)):
-            of_place = (int(high[i]) << _HALF) + int(low[i])
-            self.units += of_place << int(i + lowest - _MANTISSA - _LOWEST)
+        """Add the leading bits of all terms, then what is left of them, until nothing is.
+
+        Leading bits are multiples of one power of two, so few that float64 holds their sum.
+        """
+        bits = len(terms).bit_length()
+        while len(terms) and (largest := float(np.abs(terms).max())) > 0:
+            exponent = math.frexp(largest)[1] + bits
+            if exponent > 1023:  # the sum may be beyond float64
+                self.units += sum(_units(term) for term in terms.tolist())
+                return
+            grid = math.ldexp(1.0, exponent)
+            leading = (terms + grid) - grid
+            self.units += _units(float(leading.sum()))
+            terms = terms - leading
 
     def merge(self, other: "ExactSum") -> None:
         """Add another sum."""
@@ -60,6 +65,11 @@ class ExactSum:
     def value(self) -> Fraction:
         """The sum, exactly."""
         return Fraction(self.units, 1 << -_LOWEST)
+
+
+def _units(number: float) -> int:
+    numerator, denominator = number.as_integer_ratio()
+    return numerator * ((1 << -_LOWEST) // denominator)
 
 
 class Moments:

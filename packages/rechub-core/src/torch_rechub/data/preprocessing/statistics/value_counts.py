@@ -87,10 +87,11 @@ class ValueCounts:
         if len({array.type for array in arrays}) > 1:  # 7 of one block is "7" of another
             arrays = [array.cast(pa.large_string()) for array in arrays]
         counts = np.concatenate([counts for _, counts in self._parts])
-        table = pa.table({"value": pa.chunked_array(arrays), "count": counts})
-        summed = table.group_by("value", use_threads=False).aggregate([("count", "sum")])
-        values = summed["value"].combine_chunks()
-        self._parts = [(values, summed["count_sum"].to_numpy().astype(np.int64))]
+        # several times as fast as a group-by of Arrow where most values are distinct
+        encoded = pa.chunked_array(arrays).combine_chunks().dictionary_encode()
+        values = encoded.dictionary
+        summed = np.bincount(encoded.indices.to_numpy(), counts, len(values))
+        self._parts = [(values, summed.astype(np.int64))]
         self._n_pending = 0
 
 
