@@ -14,7 +14,8 @@ def test_damaged_files_are_named(tmp_path):
     whole, cut, bent = (
         tmp_path / name for name in ("whole.parquet", "cut.parquet", "bent.parquet")
     )
-    pq.write_table(table, whole, compression="none", use_dictionary=False)
+    kinds = {"compression": "none", "use_dictionary": False, "write_page_checksum": True}
+    pq.write_table(table, whole, **kinds)
     sound = whole.read_bytes()
     cut.write_bytes(sound[:-100])
     place = pq.ParquetFile(whole).metadata.row_group(0).column(1).data_page_offset

@@ -125,7 +125,7 @@ class _Stream:
                 quote_char=quote,
                 newlines_in_values=bool(quote),
                 ignore_empty_lines=len(self.names) > 1,
-                invalid_row_handler=self._skip_mark,
+                invalid_row_handler=self._skip_mark if quote else None,
             ),
             convert_options=pc.ConvertOptions(
                 column_types=types,
@@ -138,7 +138,7 @@ class _Stream:
 
     def _skip_mark(self, row: Any) -> str:
         """Skip the mark at the end, whose number of cells is that of no row."""
-        if not self.mark or row.text != self.mark:
+        if row.text != self.mark:
             return "error"
         self.mark = ""
         return "skip"

@@ -56,7 +56,11 @@ def _opened(file: DataFile, dictionaries: list[str]) -> "Iterator[pq.ParquetFile
 
     try:
         opened = pq.ParquetFile(
-            file.path, read_dictionary=dictionaries, buffer_size=_BUFFER, pre_buffer=False
+            file.path,
+            read_dictionary=dictionaries,
+            buffer_size=_BUFFER,
+            pre_buffer=False,
+            page_checksum_verification=True,  # of files that were written with them
         )
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
