@@ -341,3 +341,22 @@ def test_an_error_of_the_reader_of_blocks_is_not_taken_for_damage(tmp_path):
     assert len(next(blocks)) == 1
     with pytest.raises(RuntimeError, match="of the loop"):
         blocks.throw(RuntimeError("of the loop"))
+
+
+@pytest.mark.parametrize("cells", [39, 41], ids=["short", "long"])
+def test_a_line_of_text_cells_is_neither_filled_nor_cut(tmp_path, cells):
+    good = "\t".join(["0"] * 40)
+    (tmp_path / "train.txt").write_text(good + "\n" + "\t".join(["1"] * cells) + "\n")
+    with pytest.raises(PublicDataError, match=f"line 2: has {cells} cells, expected 40"):
+        public.criteo(tmp_path).read()
+
+
+def test_carriage_returns_do_not_get_into_the_last_cell(tmp_path):
+    (tmp_path / "train.txt").write_bytes("\t".join(["0"] * 39 + ["a\r\n"]).encode() * 2)
+    assert public.criteo(tmp_path).read().C26.tolist() == ["a", "a"]
+
+
+def test_a_byte_order_mark_does_not_get_into_the_header(tmp_path):
+    text = "userId,movieId,rating,timestamp\n1,2,4.5,3\n"
+    (tmp_path / "ratings.csv").write_bytes(text.encode("utf-8-sig"))
+    assert public.movielens_20m(tmp_path).read().user_id.tolist() == [1]
