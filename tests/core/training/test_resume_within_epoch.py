@@ -119,6 +119,24 @@ def test_a_run_of_any_settings_continues_to_the_same_weights(shards, tmp_path, o
     assert_same_run(continued(shards, tmp_path / "cut", **options), unbroken)
 
 
+class Unreadable:
+    """Validation data whose disk fails."""
+
+    def __iter__(self):
+        raise PowerCutError
+
+
+def test_a_run_that_ends_in_validation_continues_behind_the_last_batch(shards, tmp_path):
+    # an epoch of 11 batches ends in a step of 3, after which a checkpoint is saved
+    options = {"n_epoch": 2, "accumulate": 4, "checkpoint_steps": 3}
+    unbroken, *loaders = streamed.make(shards, tmp_path / "unbroken", **options)
+    unbroken.fit(*loaders, resume=True)
+    broken, train, _ = streamed.make(shards, tmp_path / "broken", **options)
+    with pytest.raises(PowerCutError):
+        broken.fit(train, Unreadable(), resume=True)
+    assert_same_run(continued(shards, tmp_path / "broken", **options), unbroken)
+
+
 def test_only_the_batches_after_the_checkpoint_are_trained(shards, folder):
     numbers = []
     counts = type("Counts", (), {"on_step": lambda self, number, losses: numbers.append(number)})()

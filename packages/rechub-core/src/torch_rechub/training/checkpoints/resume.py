@@ -196,6 +196,7 @@ _EARLY_STOPPER: dict[str, type | tuple[type, ...]] = {
 }
 _WITHIN_EPOCH: dict[str, type | tuple[type, ...]] = {
     "loader": dict,
+    "complete": bool,
     "losses": dict,
     "rates": dict,
     "seconds": float,

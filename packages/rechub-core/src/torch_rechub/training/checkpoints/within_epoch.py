@@ -31,6 +31,7 @@ class WithinEpoch:
         self._history: list[dict[str, float]] = []
         self._mean: MeanLosses | None = None
         self._started, self._rates = 0.0, dict[str, float]()
+        self._complete = False  # whether the loader has given out all batches of the epoch
 
     def reset(
         self, state: TrainingState, history: list[dict[str, float]], loader: Any, resume: bool
@@ -107,11 +108,19 @@ class WithinEpoch:
             batches: The batches of the loader.
             mean: The losses of the epoch.
         """
-        self._mean, found, self._found = mean, self._found, None
-        if found is None:
-            return batches
-        mean.load_state_dict(found["losses"])
-        return _with_random_state(batches, found["random"])
+        self._mean, self._complete, found = mean, False, self._found
+        self._found = None
+        if found is not None:
+            mean.load_state_dict(found["losses"])
+            # a loader that has given out all batches would begin its next epoch
+            batches = () if found["complete"] else batches
+            return self._noted(_with_random_state(batches, found["random"]))
+        return batches if self.every is None else self._noted(batches)
+
+    def _noted(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """Iterate over the batches, and note when the loader has given out all of them."""
+        yield from batches
+        self._complete = True
 
     def step_listeners(self) -> list[Callable[[int, Tensor], None]]:
         """The methods to call after each step, after all others."""
@@ -122,6 +131,7 @@ class WithinEpoch:
             return
         position = {
             "loader": self._loader.state_dict(),
+            "complete": self._complete,
             "losses": self._mean.state_dict(),
             "rates": self._rates,
             "seconds": self.seconds(),
