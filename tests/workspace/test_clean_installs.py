@@ -67,7 +67,9 @@ def test_a_wheel_holds_its_own_package_and_nothing_else(wheels, name, package):
 @pytest.mark.parametrize(("what", "used"), INSTALLS.items())
 def test_a_clean_install_trains_with_the_trackers_it_has(wheels, tmp_path, what, used):
     python = clean_python(tmp_path / "venv")
-    run(python, "-m", "pip", "install", "-q", "--find-links", wheels, PIN, *what.split())
+    # of what is installed, little is imported and has to be compiled
+    pip = [python, "-m", "pip", "install", "-q", "--no-compile", "--find-links", wheels]
+    run(*pip, PIN, *what.split())
     version = run(
         python, "-c", "from importlib.metadata import version as v; print(v('rechub-core'))"
     )
@@ -83,7 +85,8 @@ def test_an_old_copy_lying_over_core_is_named_with_the_commands_that_mend_it(
     python = clean_python(tmp_path / "venv")
     first = {"rechub-core": "torch-rechub==0.9.0"}.get(last, "rechub-core")
     for requirement in (first, last):
-        run(python, "-m", "pip", "install", "-q", "--no-deps", "-f", wheels, requirement)
+        pip = [python, "-m", "pip", "install", "-q", "--no-compile", "--no-deps", "-f", wheels]
+        run(*pip, requirement)
     # lend it torch and the rest from here, behind its own packages
     site = sysconfig.get_path("purelib", vars={"base": str(tmp_path / "venv")})
     Path(site, "behind.pth").write_text(sysconfig.get_path("purelib"))

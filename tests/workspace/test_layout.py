@@ -72,9 +72,11 @@ def test_no_data_set_is_committed():
 def test_the_demos_environment_has_the_packages_and_torch_alone_and_the_tests_are_in_another():
     with (REPOSITORY / "hatch.toml").open("rb") as file:
         environments = tomllib.load(file)["envs"]
-    default, full = environments["default"], environments["full"]
-    assert [d.split("==")[0] for d in default["dependencies"]] == ["torch"]
-    assert default["scripts"].pop("demo") == "python examples/demo.py {args}"
+    default, full, demo = (environments[name] for name in ("default", "full", "demo"))
+    assert [d.split("==")[0] for d in demo["dependencies"]] == ["torch"]
+    assert demo["scripts"] == {"train": "python examples/demo.py {args}"}
+    assert not {"dependencies", "workspace"} & default.keys()
+    assert default["scripts"].pop("demo") == "hatch run demo:train {args}"
     assert default["scripts"] == {
         name: f"hatch run full:{name} {{args}}" for name in full["scripts"]
     }
