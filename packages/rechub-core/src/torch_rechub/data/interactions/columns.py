@@ -138,14 +138,16 @@ def factorize(column: pd.Series, name: str) -> tuple[Ids, Array]:
 
 
 def whole_numbers(values: Array, name: str) -> Array:
-    """Convert whole numbers and booleans to int64; return other values unchanged.
+    """Convert whole numbers and booleans to int64; return int32 and other values unchanged.
 
     Raises:
         ValueError: A number is beyond int64.
     """
     if values.dtype.kind == "u" and values.size and int(values.max()) >= 2**63:
         raise ValueError(f"column {name!r} holds {values.max()}, which int64 cannot hold")
-    return values.astype(np.int64) if values.dtype.kind in "biu" else values
+    if values.dtype.kind not in "biu" or values.dtype in (np.int32, np.int64):
+        return values
+    return values.astype(np.int64)
 
 
 def to_moments(column: pd.Series, name: str, unit: str) -> tuple[pd.Series, int]:
@@ -165,8 +167,9 @@ def to_moments(column: pd.Series, name: str, unit: str) -> tuple[pd.Series, int]
         ValueError: A time is not finite, or times lie too far apart for int64.
 
     Example:
-        >>> to_moments(pd.Series(pd.to_datetime(["2024-01-01"]).as_unit("s")), "time", "s")[0][0]
-        np.int64(1704067200)
+        >>> moments, per_second = to_moments(pd.Series([1500, 2500]), "time", "ms")
+        >>> moments.tolist(), per_second
+        ([1500, 2500], 1000)
     """
     if unit not in PER_SECOND:
         raise UnknownChoiceError(f"time_unit must be one of {list(PER_SECOND)}, got {unit!r}")
@@ -183,7 +186,9 @@ def to_moments(column: pd.Series, name: str, unit: str) -> tuple[pd.Series, int]
             "(pandas.to_datetime), because text need not be in the order of time"
         )
     values = column.to_numpy(dtype=None if isinstance(column.dtype, np.dtype) else kind + "8")
-    values = values.view(np.int64) if kind == "M" else whole_numbers(values, name)
+    if kind in "iu":
+        values = whole_numbers(values, name).astype(np.int64, copy=False)
+    values = values.view(np.int64) if kind == "M" else values
     _check_range(values, name)
     return pd.Series(values), PER_SECOND[unit]
 
@@ -203,7 +208,7 @@ def _check_range(values: Array, name: str) -> None:
 def to_values(column: Any, name: str) -> Array:
     """Return the values of a label or an attribute as an array.
 
-    Whole numbers and booleans become int64, missing numbers NaN.
+    Booleans and whole numbers other than int32 become int64, missing numbers NaN.
     """
     if isinstance(column, np.ndarray):
         return whole_numbers(column, name)

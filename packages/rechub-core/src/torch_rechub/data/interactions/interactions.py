@@ -44,7 +44,7 @@ class Interactions(Retrieving, Splitting):
         >>> data.k_core(user=2).leave_one_out()
         Split(train: 1 rows, validation: 1 rows, test: 1 rows; rule 'in_order')
         >>> data.encode()["item"]
-        array([3, 4, 2, 2])
+        array([3, 4, 2, 2], dtype=int32)
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from ..._errors import UnknownChoiceError
 from ..negative import draw, draw_others, draw_unseen, popularity
 from .tables import edge_rows
 from .vocabulary import UNKNOWN
-from .windows import Windows, spans
+from .windows import Windows, distinct, spans
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -111,7 +111,7 @@ class NegativeSampling:
         row = np.repeat(np.arange(len(windows.target)), n + 1)
         is_negative = np.arange(len(row)) % (n + 1) > 0
         new = copy.copy(self)
-        new._columns = {name: column[row] for name, column in self._columns.items()}
+        new._columns = {k: np.repeat(column, n + 1, axis=0) for k, column in self._columns.items()}
         for name, values in self._of_items(code).items():
             new._columns[name][is_negative] = values
         new._windows = windows.take(row)
@@ -186,7 +186,7 @@ class Drawing:
         place = draw_unseen(rng, user, item + 1, n, owner, names) - 1
         if method == "uniform":
             return place
-        pair = np.unique(user * n + item)
+        pair = distinct(user * n + item)
         weighted = draw_outside(rng, p, pair, owner)
         # rounding may give a seen item; the uniform draw is then as good
         return np.where(np.isin(owner * n + weighted, pair), place, weighted)

@@ -12,7 +12,7 @@ from .rows import Rows
 from .sampling import Sampling
 from .tables import Tables, edge_rows
 from .vocabulary import UNKNOWN
-from .windows import spans, windows_before
+from .windows import distinct, spans, windows_before
 
 _LOG = logging.getLogger("torch_rechub.data")
 
@@ -110,14 +110,15 @@ class Retrieving(Sampling, Tables):
         log = self._log
         if chosen is not None and chosen._log.item is not log.item:
             raise ValueError("catalog must be a selection of the same log, such as split.train")
-        code = np.unique(log.item[self._whole if chosen is None else chosen._place])
+        place = self._whole if chosen is None else chosen._place
+        code = np.flatnonzero(np.bincount(log.item[place], minlength=1))
         ids = log.entities[log.item_name]
         if log.item_name in log.sizes:
             code = code[ids[code] != UNKNOWN]
-        distinct, index, row = np.unique(ids[code], return_index=True, return_inverse=True)
+        catalog, index, row = np.unique(ids[code], return_index=True, return_inverse=True)
         position = np.full(log.n_items, -1)
         position[code] = row
-        items = {log.item_name: distinct}
+        items = {log.item_name: catalog}
         if names:
             last = edge_rows(log, log.item, self._earlier)
             place = np.where(last < 0, edge_rows(log, log.item, self._whole, first=True), last)
@@ -135,7 +136,7 @@ def _pairs(position: Ids, length: Ids, n_items: int) -> Ids:
     """
     owner = np.repeat(np.arange(len(length)), length)
     known = position >= 0
-    return np.unique(owner[known] * n_items + position[known])
+    return distinct(owner[known] * n_items + position[known])
 
 
 def _lists(pairs: Ids, n_users: int, n_items: int) -> Lists:

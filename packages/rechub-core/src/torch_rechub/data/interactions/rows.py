@@ -66,12 +66,12 @@ class Rows:
     @property
     def n_users(self) -> int:
         """Number of users with an interaction."""
-        return len(np.unique(self._log.user[self._place]))
+        return int(np.count_nonzero(np.bincount(self._log.user[self._place])))
 
     @property
     def n_items(self) -> int:
         """Number of items with an interaction."""
-        return len(np.unique(self._log.item[self._place]))
+        return int(np.count_nonzero(np.bincount(self._log.item[self._place])))
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -155,8 +155,10 @@ class Rows:
             >>> from torch_rechub.data.interactions import Interactions
             >>> log = {"user": ["u"] * 3, "item": ["a", "b", "b"], "time": [1, 2, 3]}
             >>> data = Interactions(log, "user", "item", "time")
-            >>> data.encode()["item"], data.encode({"item": ["a"]})["item"], data.encode().sizes
-            (array([3, 2, 2]), array([2, 1, 1]), {'user': 3, 'item': 4})
+            >>> data.encode()["item"].tolist(), data.encode().sizes
+            ([3, 2, 2], {'user': 3, 'item': 4})
+            >>> data.encode({"item": ["a"]})["item"].tolist()
+            [2, 1, 1]
         """
         return self._changed(_log=self._encoded(by))
 

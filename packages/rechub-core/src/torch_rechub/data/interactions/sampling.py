@@ -184,7 +184,8 @@ class Sampling(Filters):
 
 def _piece_ends(user: Ids, stride: int) -> Ids:
     """Return the positions of the last rows of pieces: by user, the last one first."""
-    _, count = np.unique(user, return_counts=True)
+    count = np.bincount(user)
+    count = count[count > 0]
     n_pieces = np.where(count > 1, (count - 2) // stride + 1, 0)
     number = np.arange(n_pieces.sum()) - np.repeat(np.cumsum(n_pieces) - n_pieces, n_pieces)
     ends: Ids = np.repeat(np.cumsum(count) - 1, n_pieces) - number * stride

@@ -60,8 +60,8 @@ def encoded(log: Log, by: Any) -> Log:
     )
 
 
-def _ids(column: Array, vocabulary: Array, name: str) -> Ids:
-    """Return the id of each value of a column."""
+def _ids(column: Array, vocabulary: Array, name: str) -> Array:
+    """Return the id of each value of a column, int32 as of a `Preprocessor`."""
     index = pd.Index(vocabulary, tupleize_cols=False)
     if not index.is_unique:
         twice = index[index.duplicated()].tolist()[0]
@@ -72,7 +72,8 @@ def _ids(column: Array, vocabulary: Array, name: str) -> Ids:
             f"not a single value of column {name!r} is known: it holds {column[:1].tolist()}, the "
             f"vocabulary {vocabulary[:1].tolist()}; are they of one type?"
         )
-    return position.astype(np.int64) + FIRST  # −1 becomes UNKNOWN
+    ids: Array = position.astype(np.int32) + np.int32(FIRST)  # −1 becomes UNKNOWN
+    return ids
 
 
 def _by_preprocessor(log: Log, preprocessor: Any) -> Log:

@@ -143,3 +143,14 @@ def spans(start: Ids, length: Ids) -> Ids:
     """
     begin = np.repeat(start - (np.cumsum(length) - length), length)
     return begin + np.arange(len(begin))
+
+
+def distinct(numbers: Ids) -> Ids:
+    """Return the distinct numbers from 0, ascending, as `np.unique`, which may hash and be slow.
+
+    Example:
+        >>> distinct(np.array([3, 0, 3]))
+        array([0, 3])
+    """
+    ascending = np.sort(numbers)
+    return ascending[np.diff(ascending, prepend=-1) > 0]
