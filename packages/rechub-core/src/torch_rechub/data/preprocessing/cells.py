@@ -1,5 +1,6 @@
 """The cells of a raw column in a block, and their distinct values."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -27,11 +28,13 @@ class Cells:
         array: The cells, an Arrow array.
         column: Name of the column, for messages.
         place: Where the block comes from, for messages.
+        row_of: The row of the block that a cell lies in, for messages; None if cells are rows.
     """
 
     array: "pa.Array"
     column: str
     place: Place = IN_MEMORY
+    row_of: Callable[[int], int] | None = None
 
     def __len__(self) -> int:
         return len(self.array)
@@ -42,11 +45,24 @@ class Cells:
 
     def where(self, row: int) -> str:
         """Return "column 'price', row 17 of clicks.csv:" for a row of the block."""
+        row = row if self.row_of is None else self.row_of(row)
         return f"column {self.column!r}, {self.place.row(row)}:"
 
-    def with_array(self, array: "pa.Array") -> "Cells":
-        """Return other cells of the same place."""
-        return Cells(array, self.column, self.place)
+    def with_array(self, array: "pa.Array", cell_of: Callable[[int], int] | None = None) -> "Cells":
+        """Return other cells of the same place.
+
+        Args:
+            array: The cells.
+            cell_of: The cell of these that another one comes from; None if they correspond.
+        """
+        outer = self.row_of
+        if cell_of is None or outer is None:
+            return Cells(array, self.column, self.place, cell_of or outer)
+        return Cells(array, self.column, self.place, lambda cell: outer(cell_of(cell)))
+
+    def with_values(self, values: "pa.Array", codes: Codes) -> "Cells":
+        """Return distinct values as cells; the row of each is that where it occurs first."""
+        return self.with_array(values, lambda value: int((codes == value).argmax()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,16 +126,35 @@ def distinct(cells: Cells) -> Distinct:
 
 def _of_dictionary(cells: Cells, encoded: "pa.DictionaryArray") -> Distinct:
     """Return the distinct values of a dictionary array, in their one form."""
-    codes = encoded.indices
-    if codes.null_count:
-        codes = codes.fill_null(MISSING)
-    codes = codes.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
-    values = _one_form(cells.with_array(encoded.dictionary))
-    return _without_missing(values, codes)
+    import pyarrow as pa
+
+    indices = encoded.indices.cast(pa.int32())
+    if indices.null_count:
+        indices = indices.fill_null(MISSING)
+    codes = indices.to_numpy(zero_copy_only=False)
+    values, codes = _used(encoded.dictionary, codes)
+    return _without_missing(_one_form(cells.with_values(values, codes)), codes)
+
+
+def _used(values: "pa.Array", codes: Codes) -> "tuple[pa.Array, Codes]":
+    """Drop values that no cell holds, as dictionaries of pandas and of parts of tables have."""
+    import pyarrow as pa
+
+    used = np.zeros(len(values) + 1, dtype=bool)
+    used[codes] = True  # the last one is that of missing cells
+    if used[:-1].all():
+        return values, codes
+    return values.filter(pa.array(used[:-1])), _renumbered(used[:-1])[codes]
+
+
+def _renumbered(kept: npt.NDArray[np.bool_]) -> Codes:
+    """Return the new code of each old one, and of `MISSING` at the end."""
+    new = np.where(kept, np.cumsum(kept) - 1, MISSING)
+    return np.append(new, MISSING).astype(np.int32)
 
 
 def _without_missing(values: "pa.Array", codes: Codes) -> Distinct:
-    """Drop nulls and empty text from the values, and repeated values of a foreign dictionary."""
+    """Drop nulls and empty text from the values."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -128,8 +163,7 @@ def _without_missing(values: "pa.Array", codes: Codes) -> Distinct:
         missing = pc.or_(missing, pc.fill_null(pc.equal(values, ""), False))
     if pc.any(missing).as_py():
         dropped = missing.to_numpy(zero_copy_only=False)
-        place = np.where(dropped, MISSING, np.cumsum(~dropped) - 1).astype(np.int32)
-        codes = np.append(place, np.int32(MISSING))[codes]
+        codes = _renumbered(~dropped)[codes]
         values = values.filter(pa.array(~dropped))
     return Distinct(values, codes)
 

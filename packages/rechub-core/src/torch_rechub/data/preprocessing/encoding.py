@@ -127,7 +127,7 @@ def _as_table(
     columns = {name: _arrow(values) for name, values in inputs.items()}
     labels: list[str] = []
     if parsed.y is not None:
-        labels = [target.column for target in declaration.targets]
+        labels = [target.label_name for target in declaration.targets]
         columns |= dict(zip(labels, map(_arrow, np.atleast_2d(parsed.y.T)), strict=True))
     weight = None if parsed.weights is None else declaration.weight
     if weight is not None and parsed.weights is not None:

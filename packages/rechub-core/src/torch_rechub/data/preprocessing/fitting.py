@@ -1,6 +1,6 @@
 """Statistics of columns, and the encoders that they lead to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from .columns import Column, ColumnWithVocabulary, Encoder, State
 from .columns.with_vocabulary import CountedState
@@ -11,15 +11,27 @@ from .vocabulary import Vocabulary, vocabulary_of
 States = dict[str, State]
 
 
-def new_states(columns: Sequence[Column]) -> States:
-    """Return the statistics of no rows, by name of the input."""
-    return {column.input_name: column.new_state() for column in columns}
+def states_of(columns: Sequence[Column], blocks: Iterable[Parsed]) -> States:
+    """Return the statistics of blocks, by name of the input.
+
+    Raises:
+        ValueError: There are no rows.
+    """
+    states, n_rows = {column.input_name: column.new_state() for column in columns}, 0
+    for parsed in blocks:
+        pairs = zip(states.values(), parsed.prepared, strict=True)
+        in_threads(lambda pair: pair[0].observe(pair[1]), pairs)
+        n_rows += parsed.n_rows
+    if not n_rows:
+        raise ValueError("there are no rows to fit on: the data are empty")
+    return states
 
 
-def observe(states: States, parsed: Parsed) -> None:
-    """Add the rows of a block to the statistics."""
-    pairs = zip(states.values(), parsed.prepared, strict=True)
-    in_threads(lambda pair: pair[0].observe(pair[1]), pairs)
+def merged(states: States, others: States) -> States:
+    """Add other statistics to the first ones, and return these."""
+    for name, state in others.items():
+        states[name].merge(state)
+    return states
 
 
 def encoders_of(columns: Sequence[Column], states: Mapping[str, State]) -> dict[str, Encoder]:

@@ -42,7 +42,9 @@ def moments(cells: Cells, unit: str, form: str | None, timezone: str) -> pd.Date
     import pyarrow as pa
 
     array = cells.array
-    kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
+    kind = array.type
+    if pa.types.is_dictionary(kind) and not _is_text(kind.value_type):
+        return moments(cells.with_array(array.dictionary_decode()), unit, form, timezone)
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         whole = array.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
         index = pd.DatetimeIndex(whole.to_pandas())
@@ -50,16 +52,18 @@ def moments(cells: Cells, unit: str, form: str | None, timezone: str) -> pd.Date
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
         return _in_zone(_since_1970(cells, unit), timezone)
     found = distinct(cells)
-    texts = found.values  # noqa: PD011 (of Arrow, not of pandas)
-    if not pa.types.is_large_string(texts.type):
-        of_value = _since_1970(cells.with_array(texts), unit)
-    else:
-        of_value = _of_text(cells, texts, unit, form, timezone)
-    of_value = _in_zone(of_value, timezone)
+    texts = cells.with_values(found.values, found.codes)
+    of_value = _in_zone(_of_text(texts, unit, form, timezone), timezone)
     with_missing = of_value.append(pd.DatetimeIndex([pd.NaT], tz=timezone))
     place = np.where(found.codes == MISSING, len(of_value), found.codes)
     taken: pd.DatetimeIndex = with_missing.take(place)
     return taken
+
+
+def _is_text(kind: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _in_zone(index: pd.DatetimeIndex, timezone: str) -> pd.DatetimeIndex:
@@ -68,9 +72,12 @@ def _in_zone(index: pd.DatetimeIndex, timezone: str) -> pd.DatetimeIndex:
 
 
 def _since_1970(cells: Cells, unit: str) -> pd.DatetimeIndex:
+    import pyarrow as pa
+
     values = numbers(cells)
-    per_second = {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}[unit]
-    beyond = np.abs(values) / per_second > 8e10  # years 0 to 4500, well within microseconds
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    # at most 6.2e10 seconds before 1970 and 8e10 after, the years 1 to 4505
+    beyond = (values / per_second > 8e10) | (values / per_second < -6.2e10)
     if beyond.any():
         row = int(beyond.argmax())
         cells.refuse(
@@ -78,39 +85,55 @@ def _since_1970(cells: Cells, unit: str) -> pd.DatetimeIndex:
             row,
             'give the unit, such as unit="ms"',
         )
-    microseconds = np.round(values * (1e6 / per_second))
-    missing = np.isnan(microseconds)
-    whole = np.where(missing, np.iinfo(np.int64).min, microseconds).astype(np.int64)
+    missing = np.isnan(values)
+    if pa.types.is_integer(cells.array.type):  # float64 does not hold all nanoseconds
+        ints = cells.array.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    else:
+        ints = np.where(missing, 0, np.floor(values * (10**6 / per_second))).astype(np.int64)
+        per_second = 10**6
+    # the microsecond before, so that no moment passes into the next hour
+    coarse = per_second <= 10**6
+    microseconds = ints * (10**6 // per_second) if coarse else ints // (per_second // 10**6)
+    whole = np.where(missing, np.iinfo(np.int64).min, microseconds)
     return _located(pd.DatetimeIndex(whole.view("datetime64[us]")), "UTC")
 
 
-def _of_text(
-    cells: Cells, texts: "pa.Array", unit: str, form: str | None, timezone: str
-) -> pd.DatetimeIndex:
+def _of_text(cells: Cells, unit: str, form: str | None, timezone: str) -> pd.DatetimeIndex:
     """Parse distinct texts."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    if pc.all(pc.match_substring_regex(texts, _DIGITS)).as_py() and form is None:
-        return _since_1970(cells.with_array(texts), unit)
+    texts = cells.array.cast(pa.large_string())
+    digits = pc.match_substring_regex(texts, _DIGITS).to_numpy(zero_copy_only=False)
+    if form is None and digits.all():
+        return _since_1970(cells.with_array(_digits(texts)), unit)
+    if form is None and digits.any():
+        number = int(digits.argmax())
+        cells.refuse(
+            f"{texts[number].as_py()!r} is a number, but other rows are dates",
+            number,
+            "give all rows one form, or the format of text, such as format='%Y%m%d'",
+        )
     zoned = pc.match_substring_regex(texts, _ZONE).to_numpy(zero_copy_only=False)
     zoned &= pc.match_substring_regex(texts, "[:T]").to_numpy(zero_copy_only=False)
     values = texts.to_pylist()
     if form is None and zoned.any() and not zoned.all():
-        bare = values[int(np.argmin(zoned))]
-        raise ValueError(
-            f"{cells.where(_row_of(cells, bare))} {bare!r} has no time zone, but other rows have: "
-            "give all rows one, or none"
+        bare = int(np.argmin(zoned))
+        cells.refuse(
+            f"{values[bare]!r} has no time zone, but other rows have",
+            bare,
+            "give all rows one, or none",
         )
     try:
         index = _parsed(values, form, zoned)
     except (ValueError, OverflowError):
-        for value in values:
+        for number, value in enumerate(values):
             try:
-                _parsed([value], form, zoned)
+                _parsed([value], form, zoned[number : number + 1])
             except (ValueError, OverflowError) as error:
                 cells.refuse(
                     f"{value[:60]!r} is no moment in {form or 'ISO 8601'}",
-                    _row_of(cells, value),
+                    number,
                     f"give its format, such as format='%d/%m/%Y %H:%M' ({type(error).__name__})",
                 )
         raise
@@ -143,5 +166,11 @@ def _located(index: pd.DatetimeIndex, timezone: str) -> pd.DatetimeIndex:
     return found
 
 
-def _row_of(cells: Cells, value: str) -> int:
-    return int(cells.array.to_pylist().index(value))
+def _digits(texts: "pa.Array") -> "pa.Array":
+    """Convert texts of digits to int64 if they are whole numbers."""
+    import pyarrow as pa
+
+    try:
+        return texts.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return texts

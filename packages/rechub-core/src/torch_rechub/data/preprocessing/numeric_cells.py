@@ -61,14 +61,20 @@ def _parsed(cells: Cells) -> "pa.Array":
     except pa.ArrowInvalid:
         for row, cell in enumerate(text.to_pylist()):
             try:
-                float(cell or 0)
+                _number(cell)
             except ValueError:
                 cells.refuse(
                     f"{_short(cell)} is no number",
                     row,
                     "declare the column as Categorical, or convert or drop such cells",
                 )
-        return pa.array([None if c is None else float(c) for c in text.to_pylist()], pa.float64())
+        return pa.array([_number(cell) for cell in text.to_pylist()], pa.float64())
+
+
+def _number(text: str | None) -> float | None:
+    if text is not None and "_" in text:  # Python reads 1_000 as a number
+        raise ValueError(text)
+    return None if text is None else float(text)
 
 
 def _short(value: Any) -> str:
@@ -119,9 +125,17 @@ def vectors(cells: Cells, fill: bool) -> npt.NDArray[np.float32]:
             row,
             "give vectors of one width",
         )
+    if len(lengths) and not lengths[0]:
+        cells.refuse("has no numbers", int((~missing).argmax()), "give vectors of one width")
     width = int(lengths[0]) if len(lengths) else 0
     values = array.drop_null().flatten()
-    flat = values.cast(pa.float32()).to_numpy(zero_copy_only=False)
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_null)
+    if not any(test(values.type) for test in tests):
+        raise ValueError(
+            f"{cells.where(0)} lists of {values.type} are no vectors: convert them to lists of "
+            "numbers first"
+        )
+    flat = values.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
     found = np.zeros((len(array), width), np.float32)
     found[~missing] = flat.reshape(-1, width) if width else 0
     broken = ~np.isfinite(found).all(axis=1)

@@ -1,5 +1,6 @@
 """Blocks of raw columns, parsed: the part that fitting and encoding share."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..reading import Block, BlockReader
-from .cells import Cells
+from .cells import IN_MEMORY, Cells
 from .columns import Column
 from .targets import Target
 
@@ -73,8 +74,14 @@ class Declaration:
         # a column that one input reads as text and another as numbers is read as text
         number_columns = frozenset(numbers).intersection(wanted).difference(text)
         reader.choose(wanted, number_columns=number_columns, dictionary=True, mixed=True)
+        labels, empty = labels and bool(self.label_sources), True
         for block in reader:
-            yield block, labels and bool(self.label_sources)
+            empty = False
+            yield block, labels
+        if empty:  # rows without columns would be no rows
+            import pyarrow as pa
+
+            yield Block(pa.table({name: pa.nulls(0) for name in wanted}), IN_MEMORY), labels
 
     def parsed(self, block: Block, labels: bool) -> "Parsed":
         """Parse a block."""
@@ -86,7 +93,7 @@ class Declaration:
             y = found[0] if len(found) == 1 else np.column_stack(found)
         if labels and self.weight:
             weights = Target(self.weight).labels(cells_of(block, self.weight))
-        return Parsed(prepared, y, weights)
+        return Parsed(prepared, y, weights, block.table.num_rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +103,7 @@ class Parsed:
     prepared: list[Any]
     y: Array | None
     weights: Array | None
+    n_rows: int
 
 
 def cells_of(block: Block, name: str) -> Cells:
@@ -122,3 +130,8 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_THREADS, thread_name_prefix="rechub-columns")
+
+
+if hasattr(os, "register_at_fork"):
+    # a forked process has none of the threads, and would wait for them for ever
+    os.register_at_fork(after_in_child=_pool.cache_clear)

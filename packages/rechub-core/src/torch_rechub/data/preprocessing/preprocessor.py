@@ -1,34 +1,38 @@
 """Raw columns to inputs of a model: fitted once, applied in training and in serving."""
 
-from collections.abc import Callable, Mapping, Sequence
+import copy
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ..._extras import require
 from ...types import FilePath
-from . import saved_form
-from .checks import check_columns, refuse_without_rows
+from . import inspection, saved_form
+from .checks import check_columns
 from .columns import Column, Encoder
 from .columns.base import Feature
 from .encoded_table import EncodedTable
 from .encoding import Encoding, handed_out, in_memory, on_disk
-from .fitting import States, encoders_of, new_states, observe
-from .parsing import Declaration, Parsed
+from .fitting import States, encoders_of, merged, states_of
+from .model_features import features_of
+from .parsing import Declaration
 from .targets import Target
 
 if TYPE_CHECKING:
     from ..streaming import ShardedTable
+
+_FITTING = threading.Lock()  # of all preprocessors, because locks cannot be copied or sent
 
 
 class Preprocessor:
     """Turns raw columns into ids and numbers; fitted on training data, then applied everywhere.
 
     Data are a dict of columns, a pandas, polars or Arrow table, or paths of CSV, TSV, JSON lines
-    and Parquet files (a path, a glob, a list), which are read in blocks: memory holds vocabularies
-    and one block. Labels and weights are declared apart, so that they never become inputs; rows
+    and Parquet files (a path, a glob, a list), read in blocks: memory holds vocabularies and one
+    block. Labels and weights are declared apart, so that they never become inputs; rows
     without them can be transformed too, as in serving.
 
     Args:
@@ -82,11 +86,14 @@ class Preprocessor:
             KeyError: A column is missing.
             ValueError: No rows, or a cell does not fit; the message names file, column and row.
         """
-        self._states, self._encoders = new_states(self.columns), None
-        return self.partial_fit(data, **reading)
+        self._states, self._encoders = self._observed(data, reading), None
+        _ = self.encoders  # raises what a column cannot be fitted for
+        return self
 
     def partial_fit(self, data: Any, **reading: Any) -> "Preprocessor":
         """Add data to what the columns were fitted on; the parts may come in any order.
+
+        After an error, the preprocessor is as before.
 
         Args:
             data: The rows; see the class.
@@ -95,11 +102,18 @@ class Preprocessor:
         Raises:
             RuntimeError: The preprocessor was loaded: it holds ids, no longer all counts.
         """
-        states, n_rows = self._begun(), 0
-        for block, labels in self._declaration.read(data, False, reading):
-            observe(states, self._declaration.parsed(block, labels))
-            n_rows += block.table.num_rows
-        refuse_without_rows(n_rows)
+        self._refuse_loaded()
+        return self._add(self._observed(data, reading))
+
+    def _observed(self, data: Any, reading: Mapping[str, Any]) -> States:
+        """Return the statistics of data."""
+        blocks = self._declaration.read(data, False, reading)
+        return states_of(self.columns, (self._declaration.parsed(*block) for block in blocks))
+
+    def _add(self, others: States) -> "Preprocessor":
+        """Add statistics; encoders are made of them again when they are needed."""
+        self._states = others if self._states is None else merged(self._states, others)
+        self._encoders = None
         return self
 
     def merge(self, other: "Preprocessor") -> "Preprocessor":
@@ -118,22 +132,17 @@ class Preprocessor:
         settings, others = ([(type(c), c.settings()) for c in p.columns] for p in (self, other))
         if settings != others:
             raise ValueError("only preprocessors of the same columns can be merged")
-        states = self._begun()
-        for name, state in other._begun().items():
-            states[name].merge(state)
-        return self
+        self._refuse_loaded()
+        other._refuse_loaded()
+        added = other._states if self._states is not None else copy.deepcopy(other._states)
+        return self if added is None else self._add(added)
 
-    def _begun(self) -> States:
-        """Return the statistics so far; encoders are made of them again when they are needed."""
-        if self._states is None:
-            if self._encoders is not None:
-                raise RuntimeError(
-                    "a loaded preprocessor holds ids, not the counts of all values, so that "
-                    "nothing can be added to it: fit a new one on all data"
-                )
-            self._states = new_states(self.columns)
-        self._encoders = None
-        return self._states
+    def _refuse_loaded(self) -> None:
+        if self._states is None and self._encoders is not None:
+            raise RuntimeError(
+                "a loaded preprocessor holds ids, not the counts of all values, so that nothing "
+                "can be added to it: fit a new one on all data"
+            )
 
     @property
     def encoders(self) -> Mapping[str, Encoder]:
@@ -142,14 +151,15 @@ class Preprocessor:
         Raises:
             NotFittedError: Nothing was fitted yet.
         """
-        if self._encoders is None:
-            if self._states is None:
-                # imported here, because training needs no scikit-learn
-                from sklearn.exceptions import NotFittedError  # type: ignore[import-untyped]
+        with _FITTING:
+            if self._encoders is None:
+                if self._states is None:
+                    # imported here, because training needs no scikit-learn
+                    from sklearn.exceptions import NotFittedError  # type: ignore[import-untyped]
 
-                raise NotFittedError("this Preprocessor is not fitted yet: call fit first")
-            self._encoders = encoders_of(self.columns, self._states)
-        return self._encoders
+                    raise NotFittedError("this Preprocessor is not fitted yet: call fit first")
+                self._encoders = encoders_of(self.columns, self._states)
+            return self._encoders
 
     @overload
     def transform(self, data: Any, out: None = None, **reading: Any) -> EncodedTable: ...
@@ -167,9 +177,6 @@ class Preprocessor:
             out: A new folder for Parquet shards, so that memory holds one block only; None returns
                 the rows in memory.
             **reading: How files are read; see `fit`.
-
-        Returns:
-            The encoded rows, an `EncodedTable` in memory or a `ShardedTable` on disk.
 
         Raises:
             KeyError: A column is missing.
@@ -202,13 +209,11 @@ class Preprocessor:
             **reading: How files are read; see `fit`.
         """
         if out is not None:
+            if isinstance(data, Iterator):
+                raise TypeError("an iterator can be read once only: give a list, or fit first")
             return self.fit(data, **reading).transform(data, out, **reading)
-        self._states, self._encoders = new_states(self.columns), None
-        blocks: list[Parsed] = []
-        for block, labels in self._declaration.read(data, True, reading):
-            blocks.append(self._declaration.parsed(block, labels))
-            observe(self._states, blocks[-1])
-        refuse_without_rows(len(blocks))
+        blocks = [self._declaration.parsed(*b) for b in self._declaration.read(data, True, reading)]
+        self._states, self._encoders = states_of(self.columns, blocks), None
         return in_memory(handed_out(blocks), Encoding(self.columns, self.encoders))
 
     def features(self, *names: str, embed_dim: int | None = None) -> list[Feature]:
@@ -230,7 +235,7 @@ class Preprocessor:
             4
         """
         chosen = [self._encoder(name) for name in names] or list(self.encoders.values())
-        return [feature for encoder in chosen for feature in encoder.features(embed_dim)]
+        return features_of(self.columns, chosen, embed_dim)
 
     def decode(self, name: str, ids: Any) -> npt.NDArray[Any]:
         """Return the raw values of ids; None for padding, unknown and missing values.
@@ -245,10 +250,7 @@ class Preprocessor:
             >>> cities.decode("city", [3, 2, 1])
             array(['b', 'a', None], dtype=object)
         """
-        vocabulary = getattr(self._encoder(name), "vocabulary", None)
-        if vocabulary is None:
-            raise ValueError(f"column {name!r} has no vocabulary: its inputs have no raw values")
-        return np.asarray(vocabulary.raw(np.asarray(ids)))
+        return inspection.decode(self._encoder(name), ids)
 
     def _encoder(self, name: str) -> Encoder:
         if name not in self.encoders:
@@ -261,12 +263,7 @@ class Preprocessor:
         Columns: kind; rows, missing cells, distinct values; size, the number of ids; unknown share,
         that of cells without an id of their own; low and high, the range.
         """
-        facts = {
-            c.input_name: {"kind": type(c).__name__, **self._encoder(c.input_name).facts()}
-            for c in self.columns
-        }
-        table: pd.DataFrame = pd.DataFrame.from_dict(facts, orient="index")
-        return table
+        return inspection.describe(self.columns, self.encoders)
 
     def save(self, folder: FilePath) -> None:
         """Save the fitted columns to a folder of JSON and Arrow files, whole or not at all.
@@ -276,10 +273,10 @@ class Preprocessor:
 
         Raises:
             FileExistsError: The folder holds other files.
+            ValueError: A function has no name of its own.
             NotFittedError: Nothing was fitted yet.
         """
-        declared = {"targets": [t.settings() for t in self.targets], "weight": self.weight}
-        saved_form.write(folder, self.columns, self.encoders, declared)
+        saved_form.write(folder, self._declaration, self.encoders)
 
     @classmethod
     def load(
@@ -296,7 +293,7 @@ class Preprocessor:
             ValueError: It is damaged, of another format or a newer version, or lacks a function.
         """
         saved = saved_form.read(folder, functions or {})
-        targets = [Target.of(target) for target in saved.declared["targets"]]
-        loaded = cls(saved.columns, targets, saved.declared["weight"])
+        declared = saved.declaration
+        loaded = cls(declared.columns, declared.targets, declared.weight)
         loaded._encoders = saved.encoders
         return loaded

@@ -5,18 +5,18 @@ Nothing in it leads to code being run: kinds of columns are looked up in a fixed
 numeric columns are given by the caller, names of files are plain.
 """
 
-import hashlib
 import json
 import os
-import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..._files import naming
 from ..._paths import local_path
 from ...types import FilePath
+from .checks import check_columns
 from .columns import (
     Bucketized,
     Categorical,
@@ -32,10 +32,11 @@ from .columns import (
     Timestamp,
 )
 from .columns.numeric import TRANSFORMS
-from .vocabulary import Vocabulary
+from .parsing import Declaration
+from .saved_tables import NAME, read_table, read_vocabulary, settings_of, table_of, write_table
+from .targets import Target
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+Functions = Mapping[str, Callable[..., Any]]
 
 FORMAT, VERSION = "torch_rechub preprocessor", 1
 FILE = "preprocessor.json"
@@ -55,58 +56,74 @@ KINDS: Mapping[str, type[Column]] = {
     )
 }
 
-_TABLE = re.compile(r"table-[0-9]+\.arrow")
 
-
-def write(
-    folder: FilePath,
-    columns: Sequence[Column],
-    encoders: Mapping[str, Encoder],
-    declared: Mapping[str, Any],
-) -> None:
+def write(folder: FilePath, declaration: Declaration, encoders: Mapping[str, Encoder]) -> None:
     """Write a fitted preprocessor, whole or not at all; an earlier one in the folder is replaced.
 
     Args:
         folder: The folder.
-        columns: The columns.
+        declaration: Columns, targets and weight.
         encoders: The fitted columns by name of the input.
-        declared: Targets and weight, as JSON-like data.
 
     Raises:
         FileExistsError: The folder holds other files.
         TypeError: A column is of a kind that cannot be saved.
+        ValueError: Functions of two columns have one name, or none that can be written.
         OSError: Writing failed, as on a full disk.
     """
+    _check_functions(declaration.columns)
     target = local_path("folder", folder)
-    if target.exists() and not (target / FILE).is_file() and any(target.iterdir()):
-        raise FileExistsError(f"{target} holds other files: give a new folder")
+    _refuse_other_files(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
-        new = Path(scratch) / "new"
+        new, old = Path(scratch) / "new", Path(scratch) / "old"
         new.mkdir()
         with naming(target):
-            _write_into(new, columns, encoders, declared)
+            _write_into(new, declaration, encoders)
             if target.exists():
-                os.replace(target, Path(scratch) / "old")
-            os.replace(new, target)
+                os.replace(target, old)
+            try:
+                os.replace(new, target)
+            except OSError:
+                if old.exists():
+                    os.replace(old, target)
+                raise
 
 
-def _write_into(
-    folder: Path,
-    columns: Sequence[Column],
-    encoders: Mapping[str, Encoder],
-    declared: Mapping[str, Any],
-) -> None:
+def _refuse_other_files(folder: Path) -> None:
+    """Refuse a folder with files that are not of a preprocessor: saving would remove them."""
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file: give a new folder")
+    names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    others = [name for name in names if name != FILE and not NAME.fullmatch(name)]
+    if others:
+        raise FileExistsError(f"{folder} holds {others[0]!r}, another file: give a new folder")
+
+
+def _check_functions(columns: Sequence[Column]) -> None:
+    functions: dict[str, Any] = {}
+    for column in columns:
+        if isinstance(column, Numeric) and callable(column.transform):
+            name = column.transform.__name__
+            if not name.isidentifier():
+                raise ValueError(
+                    f"the transform of column {column.column!r} has no name to be saved by, only "
+                    f"{name!r}: define it with def"
+                )
+            if functions.setdefault(name, column.transform) is not column.transform:
+                raise ValueError(f"two transforms have the name {name!r}: give one another name")
+
+
+def _write_into(folder: Path, declaration: Declaration, encoders: Mapping[str, Encoder]) -> None:
     n_tables = 0
 
-    def saved(table: "pa.Table") -> dict[str, str]:
+    def saved(table: Any) -> dict[str, str]:
         nonlocal n_tables
-        name = f"table-{n_tables}.arrow"
         n_tables += 1
-        return {"file": name, "sha256": _write_table(folder / name, table)}
+        return write_table(folder / f"table-{n_tables - 1}.arrow", table)
 
     entries = []
-    for column in columns:
+    for column in declaration.columns:
         kind = type(column).__name__
         if KINDS.get(kind) is not type(column):
             raise TypeError(f"columns of kind {kind} cannot be saved; these can: {sorted(KINDS)}")
@@ -119,14 +136,15 @@ def _write_into(
         }
         if isinstance(column, ColumnWithVocabulary) and column.shared_with is None:
             vocabulary = encoders[column.input_name].vocabulary  # type: ignore[attr-defined]
-            entry["vocabulary"] = {
-                **saved(_as_table(vocabulary)),
-                "missing_id": vocabulary.missing_id,
-                "n_dropped": vocabulary.n_dropped,
-                "cells_dropped": vocabulary.cells_dropped,
-            }
+            entry["vocabulary"] = saved(table_of(vocabulary)) | settings_of(vocabulary)
         entries.append(entry)
-    document = {"format": FORMAT, "version": VERSION, "columns": entries, **declared}
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "columns": entries,
+        "targets": [target.settings() for target in declaration.targets],
+        "weight": declaration.weight,
+    }
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
     with open(folder / FILE, "wb") as file:
         file.write(text.encode())
@@ -134,40 +152,15 @@ def _write_into(
         os.fsync(file.fileno())
 
 
-def _as_table(vocabulary: Vocabulary) -> "pa.Table":
-    import pyarrow as pa
-
-    return pa.table({"value": vocabulary.values, "count": vocabulary.counts})
-
-
-def _write_table(path: Path, table: "pa.Table") -> str:
-    """Write a table, and return the checksum of the file."""
-    import pyarrow as pa
-
-    with open(path, "wb") as file:
-        with pa.ipc.new_file(file, table.schema) as writer:
-            writer.write_table(table)
-        file.flush()
-        os.fsync(file.fileno())
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
+@dataclass(frozen=True)
 class Saved:
-    """A saved preprocessor.
+    """A saved preprocessor: what was declared, and the fitted columns by name of the input."""
 
-    Attributes:
-        columns: The columns.
-        encoders: The fitted columns by name of the input.
-        declared: Targets and weight, as JSON-like data.
-    """
-
-    def __init__(
-        self, columns: list[Column], encoders: dict[str, Encoder], declared: dict[str, Any]
-    ) -> None:
-        self.columns, self.encoders, self.declared = columns, encoders, declared
+    declaration: Declaration
+    encoders: dict[str, Encoder]
 
 
-def read(folder: FilePath, functions: Mapping[str, Callable[..., Any]]) -> Saved:
+def read(folder: FilePath, functions: Functions) -> Saved:
     """Read a saved preprocessor.
 
     Args:
@@ -182,7 +175,7 @@ def read(folder: FilePath, functions: Mapping[str, Callable[..., Any]]) -> Saved
     if not path.is_file():
         raise FileNotFoundError(f"there is no preprocessor in {path.parent}: it has no {FILE}")
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
         found = document["format"], document["version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged, or no preprocessor: {error!r}") from error
@@ -195,45 +188,40 @@ def read(folder: FilePath, functions: Mapping[str, Callable[..., Any]]) -> Saved
         )
     try:
         return _restored(path.parent, document, functions)
-    except (KeyError, TypeError, AttributeError, AssertionError) as error:
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be loaded: {error}") from error
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise ValueError(f"{path} is damaged: {error!r}") from error
 
 
-def _restored(
-    folder: Path, document: dict[str, Any], functions: Mapping[str, Callable[..., Any]]
-) -> Saved:
+def _refuse_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
+def _restored(folder: Path, document: Mapping[str, Any], functions: Functions) -> Saved:
     entries = document["columns"]
-    columns = [_column(folder, entry, functions) for entry in entries]
-    vocabularies = {}
-    for column, entry in zip(columns, entries, strict=True):
-        if isinstance(column, ColumnWithVocabulary) and column.shared_with is None:
-            saved = entry["vocabulary"]
-            table = _read_table(folder, saved)
-            vocabularies[column.owner] = Vocabulary(
-                table["value"].combine_chunks(),
-                table["count"].to_numpy(),
-                saved["missing_id"],
-                saved["n_dropped"],
-                saved["cells_dropped"],
-            )
+    columns = [_column(entry, functions) for entry in entries]
+    targets = [Target.of(target) for target in document["targets"]]
+    check_columns(Declaration(columns, targets, document["weight"]))
+    vocabularies = {
+        column.owner: read_vocabulary(folder, entry["vocabulary"])
+        for column, entry in zip(columns, entries, strict=True)
+        if isinstance(column, ColumnWithVocabulary) and column.shared_with is None
+    }
     encoders = {}
-    for column, entry in zip(columns, entries, strict=True):
-        tables = {name: _read_table(folder, saved) for name, saved in entry["tables"].items()}
+    for number, (column, entry) in enumerate(zip(columns, entries, strict=True)):
+        tables = {name: read_table(folder, saved) for name, saved in entry["tables"].items()}
         owner = column.owner if isinstance(column, ColumnWithVocabulary) else None
         vocabulary = None if owner is None else vocabularies[owner]
-        encoders[column.input_name] = column.restored(entry["fitted"], tables, vocabulary)
-    declared = {"targets": document["targets"], "weight": document["weight"]}
-    return Saved(columns, encoders, declared)
+        encoder = column.restored(entry["fitted"], tables, vocabulary)
+        encoders[column.input_name], columns[number] = encoder, encoder.column
+    return Saved(Declaration(tuple(columns), tuple(targets), document["weight"]), encoders)
 
 
-def _column(
-    folder: Path, entry: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]
-) -> Column:
+def _column(entry: Mapping[str, Any], functions: Functions) -> Column:
     kind, settings = entry["kind"], dict(entry["settings"])
     if kind not in KINDS:
-        raise ValueError(
-            f"{folder / FILE} has a column of kind {kind!r}, this release knows {sorted(KINDS)}"
-        )
+        raise ValueError(f"columns of kind {kind!r} are unknown, this release has {sorted(KINDS)}")
     name = settings.get("transform")
     if name is not None and name not in TRANSFORMS:
         if name not in functions:
@@ -243,22 +231,6 @@ def _column(
             )
         settings["transform"] = functions[name]
     return KINDS[kind](**settings)
-
-
-def _read_table(folder: Path, saved: Mapping[str, Any]) -> "pa.Table":
-    """Read a table, after a comparison of its checksum."""
-    import pyarrow as pa
-
-    name = saved["file"]
-    if not isinstance(name, str) or not _TABLE.fullmatch(name):
-        raise ValueError(f"{folder / FILE} is damaged: {name!r} is no name of a table")
-    path = folder / name
-    if not path.is_file():
-        raise ValueError(f"{folder} is damaged: {name} is missing")
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != saved["sha256"]:
-        raise ValueError(f"{path} is damaged: its checksum is not that in {FILE}")
-    return pa.ipc.open_file(data).read_all()
 
 
 __all__ = ["Saved", "read", "write"]

@@ -1,13 +1,15 @@
 """Labels and weights: declared, so that they never become inputs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..._bounds import check_number
 from .cells import MISSING, Cells, distinct
+from .columns.base import plain
 from .numeric_cells import numbers
 
 Floats = npt.NDArray[np.float32]
@@ -22,6 +24,8 @@ class Target:
         positive: The value whose rows have label 1, others 0; None means that the cells are
             numbers, the labels themselves.
         threshold: Numbers of at least this have label 1, others 0; None leaves numbers as they are.
+        name: Name of the label, where several are made of one column; None means that of the raw
+            column.
 
     Raises:
         ValueError: `positive` and `threshold` are given.
@@ -33,14 +37,22 @@ class Target:
     """
 
     column: str
-    positive: str | int | None = None
+    positive: str | int | bool | None = None
     threshold: float | None = None
+    name: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.column, str) or not self.column:
-            raise ValueError(f"Target: column must be a name, got {self.column!r}")
+        for argument, value in (("column", self.column), ("name", self.label_name)):
+            if not isinstance(value, str) or not value:
+                raise ValueError(f"Target: {argument} must be a name, got {value!r}")
+        check_number("(-inf, inf)", threshold=self.threshold)
         if self.positive is not None and self.threshold is not None:
             raise ValueError(f"Target({self.column!r}): give positive or threshold, not both")
+
+    @property
+    def label_name(self) -> str:
+        """Name of the label."""
+        return self.column if self.name is None else self.name
 
     def labels(self, cells: Cells) -> Floats:
         """Return the labels of N cells, shape (N,); missing numbers are NaN."""
@@ -53,18 +65,16 @@ class Target:
         if found.n_missing:
             row = int((found.codes == MISSING).argmax())
             cells.refuse("is missing, but is a label", row, "drop such rows")
-        same = np.array(
-            [
-                str(value).strip() == str(self.positive).strip()
-                for value in found.values.to_pylist()
-            ],
-            dtype=np.float32,
-        )
+        wanted = str(self.positive).strip()
+        if isinstance(self.positive, bool):
+            wanted = wanted.lower()  # the text of bools is "true" and "false"
+        values = found.values.to_pylist()
+        same = np.array([str(value).strip() == wanted for value in values], dtype=np.float32)
         return same[found.codes] if len(same) else np.zeros(len(found.codes), np.float32)
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments as JSON-like data."""
-        return {"column": self.column, "positive": self.positive, "threshold": self.threshold}
+        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
     def of(cls, given: "str | Target | Mapping[str, Any]") -> "Target":

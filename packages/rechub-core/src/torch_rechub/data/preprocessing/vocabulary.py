@@ -57,11 +57,14 @@ class Vocabulary:
 
     def _ids_of_text(self, values: "pa.Array") -> Ids:
         """Return the ids of texts among whole numbers: of those that are their decimal form."""
+        return self._as_text._ids(values)
+
+    @cached_property
+    def _as_text(self) -> "Vocabulary":
+        """The same vocabulary, with the decimal form of its numbers."""
         import pyarrow as pa
 
-        decimal = self.values.cast(pa.large_string())
-        as_text = Vocabulary(decimal, self.counts, self.missing_id)
-        return as_text._ids(values)
+        return Vocabulary(self.values.cast(pa.large_string()), self.counts, self.missing_id)
 
     def _ids(self, values: "pa.Array") -> Ids:
         import pyarrow as pa

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
+import numpy as np
 import numpy.typing as npt
 
 from ....basic.features import DenseFeature, SequenceFeature, SparseFeature
@@ -20,7 +21,13 @@ ReadAs: TypeAlias = Literal["text", "number", "any"]
 
 
 class Encoder(ABC):
-    """A fitted column: cells in, inputs of a model out."""
+    """A fitted column: cells in, inputs of a model out.
+
+    Attributes:
+        column: The column.
+    """
+
+    column: Any
 
     @abstractmethod
     def encode(self, prepared: Any) -> Inputs:
@@ -84,6 +91,11 @@ class Column(ABC):
         return self.column if self.name is None else self.name
 
     @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the inputs of a model that the column becomes."""
+        return (self.input_name,)
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """Names of the raw columns that are read."""
         return (self.column,)
@@ -116,7 +128,19 @@ class Column(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments as JSON-like data."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+        return {f.name: plain(getattr(self, f.name)) for f in fields(self) if f.init}
+
+
+def check_bool(**values: Any) -> None:
+    """Check that arguments are True or False."""
+    for name, value in values.items():
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} must be True or False, got {value!r}")
+
+
+def plain(value: Any) -> Any:
+    """Return a number of NumPy as that of Python, which JSON has; other values as they are."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 class NoState(State):

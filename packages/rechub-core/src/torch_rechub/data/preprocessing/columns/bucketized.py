@@ -1,7 +1,7 @@
 """Numbers as ids of intervals."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..numeric_cells import numbers
 from ..statistics.quantiles import Quantiles
 from ..vocabulary import FIRST, UNKNOWN, Vocabulary
 from .base import Column, Encoder, Feature, Inputs, ReadAs, State
+from .saved_settings import check_saved
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -103,6 +104,12 @@ class Bucketized(Column):
         vocabulary: Vocabulary | None,
     ) -> "BucketizedEncoder":
         """Return the saved encoder."""
+        check_saved(settings, optional=("low", "high"), others=("boundaries",))
+        # fitted boundaries may be none, where all rows are equal
+        if settings["boundaries"]:
+            replace(self, boundaries=settings["boundaries"], quantiles=None)
+        elif settings["boundaries"] != []:
+            raise ValueError(f"boundaries must be a list, got {settings['boundaries']!r}")
         return BucketizedEncoder(self, **settings)
 
     def settings(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from ....basic.features import SparseFeature
 from ..cells import Cells, Distinct, distinct
 from ..vocabulary import Vocabulary
 from .base import Encoder, Feature, Inputs
+from .saved_settings import check_saved
 from .with_vocabulary import ColumnWithVocabulary, CountedState, facts_of, unknown_ids
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class Categorical(ColumnWithVocabulary):
         vocabulary: Vocabulary | None,
     ) -> "CategoricalEncoder":
         """Return the saved encoder."""
+        check_saved(settings)
         assert vocabulary is not None
         return CategoricalEncoder(self, vocabulary, settings["rows"], settings["missing"])
 

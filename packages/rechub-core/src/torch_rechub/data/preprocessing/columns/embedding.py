@@ -1,19 +1,20 @@
 """Given vectors: a column of them, or those of ids."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ...._bounds import check_choice
+from ...._bounds import check_choice, check_whole
 from ....basic.features import DenseFeature, SparseFeature
 from ....basic.initializers import Pretrained
 from ..cells import Cells, Distinct, distinct
 from ..numeric_cells import vectors
 from ..vocabulary import FIRST, UNKNOWN, Vocabulary
-from .base import Column, Encoder, Feature, Inputs, NoState, ReadAs, State
+from .base import Column, Encoder, Feature, Inputs, NoState, ReadAs, State, check_bool
+from .saved_settings import check_saved
 from .with_vocabulary import unknown_ids
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ class Embedding(Column):
 
     Args:
         column: Name of the raw column.
-        vectors: The vector of each id: a dict, or the path of a Parquet file with two columns, ids
-            and lists of numbers. None means that the cells are vectors.
+        vectors: The vector of each id: a dict, or an Arrow table or the path of a Parquet file with
+            two columns, ids and lists of numbers. None means that the cells are vectors.
         trainable: Whether vectors of ids are trained.
         missing: Missing vectors: "error", or "zeros".
         name: Name of the input; None means that of the raw column.
@@ -57,6 +58,7 @@ class Embedding(Column):
     def check(self) -> None:
         """Check the arguments."""
         check_choice(("error", "zeros"), missing=self.missing)
+        check_bool(trainable=self.trainable)
 
     @property
     def is_of_ids(self) -> bool:
@@ -75,7 +77,9 @@ class Embedding(Column):
     def fitted(self, state: Any, vocabulary: Vocabulary | None) -> Encoder:
         """Return the encoder."""
         if not self.is_of_ids:
-            return VectorsEncoder(self, state.width or 1, state.n_rows)
+            if state.width is None:
+                raise ValueError(f"column {self.column!r} has no vector in {state.n_rows} rows")
+            return VectorsEncoder(self, state.width, state.n_rows)
         ids, table = _given(self.vectors, self.column)
         found = Vocabulary(ids, np.zeros(len(ids), np.int64))
         return IdsEncoder(self, found, table, state.n_rows, state.n_missing)
@@ -88,10 +92,15 @@ class Embedding(Column):
     ) -> Encoder:
         """Return the saved encoder."""
         if "width" in settings:
+            check_saved(settings, whole=("rows", "width"))
+            check_whole(1, width=settings["width"])
             return VectorsEncoder(self, settings["width"], settings["rows"])
-        ids, table = _columns_of(tables["vectors"], self.column)
+        check_saved(settings)
+        # with the vectors in place of their path, so that it can be fitted again
+        column = replace(self, vectors=tables["vectors"])
+        ids, table = _given(column.vectors, self.column)
         found = Vocabulary(ids, np.zeros(len(ids), np.int64))
-        return IdsEncoder(self, found, table, settings["rows"], settings["missing"])
+        return IdsEncoder(column, found, table, settings["rows"], settings["missing"])
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments; vectors are saved beside them."""
@@ -103,21 +112,33 @@ def _given(given: Any, column: str) -> "tuple[pa.Array, Vectors]":
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    source = "the table of vectors"
     if isinstance(given, Mapping):
         lists = [np.asarray(vector, dtype=np.float32).tolist() for vector in given.values()]
         table = pa.table({"id": pa.array(list(given)), "vector": pa.array(lists)})
+    elif isinstance(given, pa.Table):
+        table = given
     else:
-        table = pq.read_table(given)
-        if table.num_columns != 2:
-            raise ValueError(
-                f"{given} must have two columns, ids and lists of numbers, got {table.column_names}"
-            )
+        source = str(given)
+        try:
+            table = pq.read_table(given)
+        except pa.ArrowInvalid as error:
+            raise ValueError(f"{source} is no Parquet file, or damaged: {error}") from error
+    if table.num_columns != 2 or not table.num_rows:
+        raise ValueError(
+            f"column {column!r}: {source} must have two columns, ids and lists of numbers, and at "
+            f"least one row, got {table.num_rows} rows of {table.column_names}"
+        )
     return _columns_of(table, column)
 
 
 def _columns_of(table: "pa.Table", column: str) -> "tuple[pa.Array, Vectors]":
+    import pyarrow as pa
+
     table = table.combine_chunks()
     ids = table.column(0).combine_chunks()
+    if pa.types.is_dictionary(ids.type):
+        ids = ids.dictionary_decode()  # so that distinct ids lie in the order of the table
     found = distinct(Cells(ids, f"{column} (ids of vectors)"))
     if found.n_missing or len(found.values) < len(found.codes):
         raise ValueError(
@@ -151,7 +172,7 @@ class VectorsState(State):
     def observe(self, prepared: Vectors) -> None:
         """Add the cells of a block."""
         self.n_rows += len(prepared)
-        if len(prepared):
+        if prepared.shape[1]:  # 0 where all are missing
             self._agree(prepared.shape[1])
 
     def _agree(self, width: int | None) -> None:
@@ -175,12 +196,14 @@ class VectorsEncoder(Encoder):
 
     def encode(self, prepared: Vectors) -> Inputs:
         """Return the vectors, shape (N, D)."""
-        if len(prepared) and prepared.shape[1] != self.width:
+        if not prepared.shape[1]:  # all are missing
+            prepared = np.zeros((len(prepared), self.width), np.float32)
+        if prepared.shape[1] != self.width:
             raise ValueError(
                 f"column {self.column.column!r} has vectors of {prepared.shape[1]} numbers, but "
                 f"was fitted on vectors of {self.width}"
             )
-        return {self.column.input_name: prepared.reshape(-1, self.width)}
+        return {self.column.input_name: prepared}
 
     def features(self, embed_dim: int | None) -> list[Feature]:
         """Return the dense feature."""

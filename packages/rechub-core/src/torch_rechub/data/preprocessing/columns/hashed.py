@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ...._bounds import check_whole
+from ...._bounds import check_whole, refuse_none
 from ....basic.features import SparseFeature
 from ..cells import Cells, Distinct, distinct
 from ..statistics.text_hash import mix, text_hash
 from ..vocabulary import FIRST, UNKNOWN, Ids, Vocabulary
 from .base import Column, Encoder, Feature, Inputs, NoState, ReadAs
+from .saved_settings import check_saved
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Hashes = npt.NDArray[np.uint64]
+
+MOST_BUCKETS = 2**31 - 1 - FIRST
+"""Ids are int32."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Hashed(Column):
         >>> from torch_rechub.data.preprocessing import Preprocessor
         >>> encoded = Preprocessor([Hashed("url", buckets=1000)]).fit_transform({"url": ["a", "b"]})
         >>> encoded["url"]
-        array([828, 646], dtype=int32)
+        array([228, 846], dtype=int32)
 
     Reference:
         Weinberger et al., Feature hashing for large scale multitask learning, ICML 2009.
@@ -50,7 +54,8 @@ class Hashed(Column):
 
     def check(self) -> None:
         """Check the arguments."""
-        check_whole(1, buckets=self.buckets, embed_dim=self.embed_dim)
+        check_whole(1, embed_dim=self.embed_dim)
+        check_buckets(self.buckets)
 
     def prepare(self, cells: Mapping[str, Cells]) -> Ids:
         """Return the ids of a block, shape (N,)."""
@@ -72,6 +77,7 @@ class Hashed(Column):
         vocabulary: Vocabulary | None,
     ) -> "HashedEncoder":
         """Return the saved encoder."""
+        check_saved(settings)
         return HashedEncoder(self, settings["rows"], settings["missing"])
 
 
@@ -102,6 +108,14 @@ class HashedEncoder(Encoder):
     def saved(self) -> "tuple[dict[str, Any], dict[str, pa.Table]]":
         """Return the counts."""
         return {"rows": self.n_rows, "missing": self.n_missing}, {}
+
+
+def check_buckets(buckets: Any) -> None:
+    """Refuse a number of buckets whose ids are beyond int32."""
+    refuse_none(buckets=buckets)
+    check_whole(1, buckets=buckets)
+    if buckets > MOST_BUCKETS:
+        raise ValueError(f"buckets must be at most {MOST_BUCKETS}, got {buckets!r}")
 
 
 def hashes(found: Distinct) -> Hashes:
@@ -151,7 +165,8 @@ class Crossed(Column):
         """Check the arguments."""
         if not isinstance(self.other, str) or not self.other:
             raise ValueError(f"Crossed: other must be a name, got {self.other!r}")
-        check_whole(1, buckets=self.buckets, embed_dim=self.embed_dim)
+        check_whole(1, embed_dim=self.embed_dim)
+        check_buckets(self.buckets)
 
     @property
     def input_name(self) -> str:
@@ -186,6 +201,7 @@ class Crossed(Column):
         vocabulary: Vocabulary | None,
     ) -> HashedEncoder:
         """Return the saved encoder."""
+        check_saved(settings)
         return HashedEncoder(self, settings["rows"], settings["missing"])
 
 

@@ -12,6 +12,7 @@ from ....basic.features import POOLINGS, SequenceFeature
 from ..cells import MISSING, Cells, Codes, Distinct, distinct
 from ..vocabulary import PADDING, Ids, Vocabulary
 from .base import Encoder, Feature, Inputs
+from .saved_settings import check_saved
 from .with_vocabulary import ColumnWithVocabulary, CountedState, facts_of, unknown_ids
 
 if TYPE_CHECKING:
@@ -110,7 +111,11 @@ class MultiCategorical(ColumnWithVocabulary):
         import pyarrow.compute as pc
 
         lengths = pc.fill_null(pc.list_value_length(cells.array), 0).to_numpy(zero_copy_only=False)
-        tokens = cells.with_array(cells.array.drop_null().flatten())
+        ends = np.cumsum(lengths)
+        tokens = cells.with_array(
+            cells.array.drop_null().flatten(),
+            lambda token: int(np.searchsorted(ends, token, side="right")),
+        )
         rows = np.arange(len(cells), dtype=np.int32)
         return _without_missing(distinct(tokens), lengths.astype(np.int64), rows)
 
@@ -155,6 +160,8 @@ class MultiCategorical(ColumnWithVocabulary):
         vocabulary: Vocabulary | None,
     ) -> "ListsEncoder":
         """Return the saved encoder."""
+        check_saved(settings, whole=("rows", "missing", "length"))
+        check_whole(1, length=settings["length"])
         assert vocabulary is not None
         rows = (settings["rows"], settings["missing"])
         return ListsEncoder(self, vocabulary, settings["length"], *rows)
@@ -196,6 +203,8 @@ class ListsState(CountedState):
 
 class ListsEncoder(Encoder):
     """A column with its vocabulary and its length."""
+
+    column: MultiCategorical
 
     def __init__(
         self,

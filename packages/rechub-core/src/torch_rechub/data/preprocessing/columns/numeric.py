@@ -12,8 +12,9 @@ from ....basic.features import DenseFeature
 from ..cells import Cells
 from ..numeric_cells import numbers
 from ..vocabulary import Vocabulary
-from .base import Column, Encoder, Feature, Inputs, ReadAs
+from .base import Column, Encoder, Feature, Inputs, ReadAs, check_bool, plain
 from .numeric_statistics import Numbers, NumericState
+from .saved_settings import check_saved
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,19 +66,44 @@ class Numeric(Column):
 
     read_as: ClassVar[ReadAs] = "number"
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the inputs."""
+        name = self.input_name
+        return (name, f"{name}_missing") if self.indicator else (name,)
+
     def check(self) -> None:
         """Check the arguments."""
-        if not callable(self.transform):
+        if callable(self.transform):
+            self._check_function(self.transform)
+        else:
             check_choice(TRANSFORMS, transform=self.transform)
         check_choice(SCALES, scale=self.scale)
         if isinstance(self.missing, str):
             check_choice((*FILLS, "a number"), missing=self.missing)
         else:
             check_number("(-inf, inf)", missing=self.missing)
+        check_bool(indicator=self.indicator)
         if self.clip is not None:
+            if isinstance(self.clip, str) or len(self.clip) != 2:
+                raise ValueError(f"clip must be a pair such as (0, None), got {self.clip!r}")
             low, high = self.clip
-            check_number("(-inf, inf)", clip_low=low)
-            check_number(f"[{-np.inf if low is None else low}, inf)", clip_high=high)
+            check_number("(-inf, inf)", clip_low=low, clip_high=high)
+            if low is not None:
+                check_number(f"[{low}, inf)", clip_high=high)
+
+    def _check_function(self, function: Any) -> None:
+        """Refuse a function without a name, or with that of another: it is saved by name."""
+        name = getattr(function, "__name__", None)
+        if not name:
+            raise ValueError(
+                f"the transform of column {self.column!r} has no name: define it with def"
+            )
+        if name in TRANSFORMS and function is not TRANSFORMS[name]:
+            raise ValueError(
+                f"the transform of column {self.column!r} is called {name!r}, which is a transform "
+                "of this library: give it another name"
+            )
 
     def prepare(self, cells: Mapping[str, Cells]) -> Numbers:
         """Parse the numbers of a block, and transform them."""
@@ -86,7 +112,7 @@ class Numeric(Column):
         missing = np.isnan(raw)
         if self.missing == "error" and missing.any():
             own.refuse("is missing", int(missing.argmax()), "fill or drop such rows first")
-        if self.clip is not None:
+        if self.clip is not None and self.clip != (None, None):
             raw = np.clip(raw, *self.clip)
         present = raw[~missing] if missing.any() else raw
         transformed = self.transformed(present)
@@ -127,7 +153,13 @@ class Numeric(Column):
     def fitted(self, state: NumericState, vocabulary: Vocabulary | None) -> "NumericEncoder":
         """Return the encoder with the fill, the shift and the scale."""
         fill = state.fill()
-        shift, scale = state.shift_and_scale(self.transformed(np.array([fill])).item())
+        filled = self.transformed(np.array([fill])).item()
+        if self.missing != "error" and not np.isfinite(filled):
+            raise ValueError(
+                f"column {self.column!r}: missing cells are filled with {fill!r}, which gives "
+                f"{filled!r} under {self.transform_name}: choose another missing="
+            )
+        shift, scale = state.shift_and_scale(filled)
         counts = (state.n_rows, state.n_missing)
         return NumericEncoder(self, fill, shift, scale, *counts, *state.range)
 
@@ -138,11 +170,15 @@ class Numeric(Column):
         vocabulary: Vocabulary | None,
     ) -> "NumericEncoder":
         """Return the saved encoder."""
+        check_saved(settings, numbers=("fill", "shift", "scale"), optional=("low", "high"))
+        if not settings["scale"] > 0:
+            raise ValueError(f"the fitted scale must be above 0, got {settings['scale']!r}")
         return NumericEncoder(self, **settings)
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments; a function by its name."""
-        return super().settings() | {"transform": self.transform_name}
+        clip = None if self.clip is None else [plain(bound) for bound in self.clip]
+        return super().settings() | {"transform": self.transform_name, "clip": clip}
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,10 +221,7 @@ class NumericEncoder(Encoder):
 
     def features(self, embed_dim: int | None) -> list[Feature]:
         """Return the features."""
-        names = [self.column.input_name]
-        if self.column.indicator:
-            names.append(f"{names[0]}_missing")
-        return [DenseFeature(name) for name in names]
+        return [DenseFeature(name) for name in self.column.outputs]
 
     def facts(self) -> dict[str, Any]:
         """Return counts and range."""

@@ -14,7 +14,8 @@ from ....basic.features import DenseFeature, SparseFeature
 from ..cells import Cells
 from ..moments_of_time import UNITS, moments
 from ..vocabulary import FIRST, UNKNOWN, Vocabulary
-from .base import Column, Encoder, Feature, Inputs, ReadAs, State
+from .base import Column, Encoder, Feature, Inputs, ReadAs, State, check_bool
+from .saved_settings import check_saved
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,6 +75,12 @@ class Timestamp(Column):
 
     read_as: ClassVar[ReadAs] = "text"
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the inputs."""
+        ends = ("_sin", "_cos") if self.cyclical else ("",)
+        return tuple(f"{self.input_name}_{part}{end}" for part in self.parts for end in ends)
+
     def check(self) -> None:
         """Check the arguments."""
         if isinstance(self.parts, str) or not len(self.parts):
@@ -81,6 +88,9 @@ class Timestamp(Column):
         for part in self.parts:
             check_choice(PARTS, parts=part)
         check_choice(UNITS, unit=self.unit)
+        check_bool(cyclical=self.cyclical)
+        if self.format is not None and not isinstance(self.format, str):
+            raise ValueError(f"format must be a text such as '%d/%m/%Y', got {self.format!r}")
         check_whole(1, embed_dim=self.embed_dim)
         try:
             ZoneInfo(self.timezone)
@@ -109,6 +119,10 @@ class Timestamp(Column):
         vocabulary: Vocabulary | None,
     ) -> "TimestampEncoder":
         """Return the saved encoder."""
+        check_saved(settings, others=("low", "high"))
+        for moment in (settings["low"], settings["high"]):
+            if moment is not None:
+                pd.Timestamp(moment)  # raises ValueError if it is none
         return TimestampEncoder(self, **settings)
 
     def settings(self) -> dict[str, Any]:
@@ -195,8 +209,9 @@ class TimestampEncoder(Encoder):
 def _value_of(part: str, moments: pd.DatetimeIndex, missing: npt.NDArray[np.bool_]) -> Ints:
     """Return a part from 0; 0 where the moment is missing."""
     if part == "weekend":
-        found = np.asarray(moments.weekday) >= 5
+        found = np.asarray(moments.day_of_week) >= 5
     else:
         first = 1 if part in ("day", "dayofyear", "month", "quarter") else 0
-        found = np.asarray(getattr(moments, part)) - first
+        attribute = {"weekday": "day_of_week", "dayofyear": "day_of_year"}.get(part, part)
+        found = np.asarray(getattr(moments, attribute)) - first
     return np.where(missing, 0, found).astype(np.int64)

@@ -15,7 +15,6 @@ Counts = npt.NDArray[np.int64]
 _PENDING = 1_000_000  # values of blocks that wait before equal ones are added up
 
 _DECIMAL = r"^(0|-?[1-9][0-9]{0,18})$"
-_LARGEST_DIGITS = 18  # a number of so many digits is an int64 for certain
 
 
 class ValueCounts:
