@@ -202,7 +202,7 @@ def _whole_numbers(cells: Cells) -> "pa.Array":
     if broken.any():
         row = int(broken.argmax())
         cells.refuse(
-            f"{floats[row]!r} is no category",
+            f"{float(floats[row])!r} is no category",
             row,
             "declare the column as Numeric or Bucketized, or convert it to text first",
         )

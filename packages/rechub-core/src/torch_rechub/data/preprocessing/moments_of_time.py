@@ -81,7 +81,7 @@ def _since_1970(cells: Cells, unit: str) -> pd.DatetimeIndex:
     if beyond.any():
         row = int(beyond.argmax())
         cells.refuse(
-            f"{values[row]!r} {unit} since 1970 is no moment",
+            f"{float(values[row])!r} {unit} since 1970 is no moment",
             row,
             'give the unit, such as unit="ms"',
         )

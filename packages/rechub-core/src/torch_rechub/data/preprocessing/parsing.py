@@ -27,7 +27,7 @@ _THREADS = 8
 
 @dataclass(frozen=True, eq=False)
 class Declaration:
-    """What is read from raw data.
+    """The parts of raw data that are read.
 
     Attributes:
         columns: The columns that become inputs.

@@ -61,7 +61,7 @@ def table_of(vocabulary: Vocabulary) -> "pa.Table":
 
 
 def settings_of(vocabulary: Vocabulary) -> dict[str, int]:
-    """Return the settings of a vocabulary beside its table."""
+    """Return the settings of a vocabulary other than its table."""
     names = ("missing_id", "n_dropped", "cells_dropped")
     return {name: getattr(vocabulary, name) for name in names}
 

@@ -103,7 +103,7 @@ class Embedding(Column):
         return IdsEncoder(column, found, table, settings["rows"], settings["missing"])
 
     def settings(self) -> dict[str, Any]:
-        """Return the arguments; vectors are saved beside them."""
+        """Return the arguments; vectors are saved as a table."""
         return super().settings() | {"vectors": "saved" if self.is_of_ids else None}
 
 

@@ -41,7 +41,7 @@ class Numeric(Column):
         transform: "log1p", "sqrt", or a function of an array of float64; None leaves values as they
             are. A preprocessor with a function is loaded with ``functions={name: function}``.
         scale: "standard", "minmax", "robust", or None.
-        missing: What fills missing cells (null, NaN, empty text): "mean" or "median" of the
+        missing: The fill of missing cells (null, NaN, empty text): "mean" or "median" of the
             clipped values, a number, or "error".
         indicator: Whether to add the input "<name>_missing", 1 where the cell is missing, else 0.
         clip: The least and the largest value, before all else; None in either place is no limit.
@@ -120,7 +120,7 @@ class Numeric(Column):
         if bad.any():
             row = int(np.flatnonzero(~missing)[bad.argmax()])
             own.refuse(
-                f"{raw[row]!r} gives {float(transformed[bad.argmax()])!r} under "
+                f"{float(raw[row])!r} gives {float(transformed[bad.argmax()])!r} under "
                 f"{self.transform_name or 'single precision'}",
                 row,
                 "limit the values with clip=, such as clip=(0, None), or choose another transform",
@@ -189,7 +189,7 @@ class NumericEncoder(Encoder):
         column: The column.
         fill: The number of missing cells, before the transformation.
         shift: Subtracted from transformed numbers.
-        scale: What the difference is divided by.
+        scale: The divisor of the difference.
         rows: Number of fitted rows.
         missing: Number of missing cells among them.
         low: The least of the numbers; None if all cells are missing.

@@ -31,7 +31,7 @@ class NumericState(State):
     """The statistics that the settings of a numeric column need.
 
     Args:
-        missing: What fills missing cells.
+        missing: The fill of missing cells.
         scale: The kind of scaling.
     """
 

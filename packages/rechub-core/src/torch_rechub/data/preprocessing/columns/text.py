@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 from .multi_categorical import MultiCategorical
 
@@ -12,15 +13,16 @@ if TYPE_CHECKING:
 
 # kana and Han characters; these languages do not separate words by blanks
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_TOKEN = re.compile(f"[{_IDEOGRAPHS}]|(?:(?![{_IDEOGRAPHS}])[^\\W_])+")
+_LETTER = "[^\\W_]"  # or digit; punctuation among the ideographs, such as U+30FB, is none
+_TOKEN = re.compile(f"(?=[{_IDEOGRAPHS}]){_LETTER}|(?:(?![{_IDEOGRAPHS}]){_LETTER})+")
 
 
 @dataclass(frozen=True)
 class Text(MultiCategorical):
     """A column of free text, such as titles, as ids of words of shape (N, L).
 
-    Words are maximal runs of letters and digits, in lower case; a Chinese or Japanese character is
-    a word of its own. Their ids are those of `MultiCategorical`.
+    Words are maximal runs of letters and digits, in lower case and in Unicode's normal form NFKC; a
+    Chinese or Japanese character is a word of its own. Their ids are those of `MultiCategorical`.
 
     Args:
         column: Name of the raw column.
@@ -52,4 +54,5 @@ class Text(MultiCategorical):
 
     def split(self, texts: "pa.Array") -> Sequence[Sequence[str]]:
         """Return the words of each text."""
-        return [_TOKEN.findall(text.lower()) for text in texts.to_pylist()]
+        normal = (normalize("NFKC", text).lower() for text in texts.to_pylist())
+        return [_TOKEN.findall(text) for text in normal]

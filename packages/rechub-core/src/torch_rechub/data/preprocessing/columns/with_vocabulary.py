@@ -1,4 +1,4 @@
-"""What columns with a vocabulary have in common."""
+"""The common parts of columns with a vocabulary."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
