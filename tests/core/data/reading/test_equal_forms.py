@@ -14,7 +14,7 @@ from core.data.reading.reading_checks import rows_of
 from torch_rechub.data.reading import BlockReader, delimited, json_lines, read_blocks
 
 N = 3_000
-POWERS = [-9, -5, -3, 0, 2, 5, 20, 29]  # no whole numbers below 2**53
+POWERS = [-9, -5, -3, 0, 2, 5, 10, 20, 29]  # no whole numbers below 2**53
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,6 @@ def small_blocks(monkeypatch):
     """Arrow parses a few rows at a time, so that cells straddle blocks."""
     monkeypatch.setattr(delimited, "_BLOCK", 40)
     monkeypatch.setattr(json_lines, "_CHUNK", 64)
-    monkeypatch.setattr(json_lines, "_BLOCK", 32)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -123,6 +122,31 @@ def test_types_do_not_depend_on_the_block(small_blocks, tmp_path, kind):
         path.write_text("\n".join(lines))
     found = rows_of(path, block_rows=16)
     assert found == {"b": numbers, "a": [str(i) for i in range(len(numbers))]}
+
+
+VALUES = [None, True, 5, -7, 2**53 + 1, 2**70, 0.5, 2.0, 1e-7, 1e20, 1e15 + 0.5]
+VALUES += ["", "x", "7", "é\n", "2024-01-02 03:04:05", "2024-01-02"]
+
+
+def text_by_hand(value):
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value == 2 else str(value)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_keys_of_any_types_are_read_as_the_json_module_reads_them(small_blocks, tmp_path, seed):
+    rng = random.Random(seed)
+    values = {key: rng.sample(VALUES, rng.randint(1, 4)) for key in "abcd"}
+    rows = [{k: rng.choice(v) for k, v in values.items() if rng.random() < 0.9} for _ in range(30)]
+    path = tmp_path / "rows.jsonl"
+    lines = [json.dumps(row, ensure_ascii=seed % 2 == 0) for row in rows]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    found = rows_of(path, columns=list(values), text_columns=list(values), number_columns=[])
+    rows = [json.loads(line) for line in lines]
+    assert found == {key: [text_by_hand(row.get(key)) for row in rows] for key in values}
 
 
 def test_a_wrong_number_far_down_is_found_at_its_line(small_blocks, tmp_path):

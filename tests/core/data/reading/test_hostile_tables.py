@@ -17,6 +17,8 @@ EAST = datetime.timezone(datetime.timedelta(hours=8))
 MIDNIGHT = datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)
 MEMORY = [
     ("numbers and text", {"a": [1, "x", None, 2.0, True]}, {"a": ["1", "x", None, "2", "true"]}),
+    ("fractions and bools", {"a": [0.5, True], "b": [0.5, True]},
+     {"a": ["0.5", "true"], "b": [0.5, 1]}),
     ("ids of pandas with holes", pd.DataFrame({"a": [1.0, np.nan]}), {"a": ["1", None]}),
     ("objects of pandas", pd.DataFrame({"a": pd.Series([7,
      "x", pd.NA, pd.NaT, np.nan], dtype=object)}),

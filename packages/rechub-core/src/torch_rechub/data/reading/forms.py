@@ -120,9 +120,9 @@ def _text_of_floats(array: "pa.Array") -> "pa.Array":
         return decimal.cast(pa.string())
     text = array.cast(pa.string())
     size = pc.abs(array)
-    powers = pc.or_(pc.less(size, 1e-4), pc.greater_equal(size, float(EXACT)))
+    powers = pc.or_(pc.less(size, 1e-4), pc.greater_equal(size, 1e9))
     powers = pc.fill_null(powers, fill_value=False)
-    if pc.any(powers).as_py():  # Python and pandas write 1e-05 and 1e+20, Arrow 0.00001 and 1e20
+    if pc.any(powers).as_py():  # Arrow begins to write powers elsewhere than Python and pandas
         written = [repr(float(cell)) for cell in text.filter(powers).to_pylist()]
         text = pc.replace_with_mask(text, powers, pa.array(written, text.type))
     return pc.if_else(whole, decimal.cast(pa.string()), text)

@@ -19,8 +19,7 @@ from .streams import OTHER_ENCODING, damaged, opened
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_CHUNK = 1 << 24  # bytes that are read at a time
-_BLOCK = 1 << 20  # bytes that a thread parses at a time
+_CHUNK = 1 << 21  # bytes that are parsed at a time
 _LONG = re.compile(rb"[0-9]{16}")  # whole numbers that float64 may round
 
 
@@ -30,10 +29,11 @@ def json_names(file: DataFile, options: ReadingOptions) -> list[str]:
     Raises:
         ValueError: The file is empty, is a JSON array, or one of its first lines is broken.
     """
-    for chunk, place in _chunks(file, options, _BLOCK):
-        parser = _Parser(file, replace(options, columns=None, every=False))
-        return parser.keys(chunk, place)
-    raise ValueError(f"{file} is empty: it has no lines, so its columns are not known")
+    parser = _Parser(file, replace(options, columns=None, every=False))
+    for chunk in _chunks(file, options):
+        if keys := parser.keys(chunk, _start(file, options)):
+            return keys
+    raise ValueError(f"{file} is empty: no line has a key, so its columns are not known")
 
 
 def read_json_lines(
@@ -46,11 +46,12 @@ def read_json_lines(
         ValueError: A line is broken, or has a key that the first lines lack while all columns are
             read; the message names it.
     """
-    parser = _Parser(file, options)
-    for chunk, place in _chunks(file, options):
+    parser, place = _Parser(file, options), _start(file, options)
+    for chunk in _chunks(file, options):
         table = parser.table(chunk, place)
         for start in range(0, table.num_rows, options.block_rows):
             yield table.slice(start, options.block_rows), place.skip(start)
+        place = place.skip(table.num_rows)
     missing = [name for name in columns if name not in parser.seen]
     if missing:
         keys = shortened(sorted(parser.seen))
@@ -107,7 +108,7 @@ class _Parser:
             if self.options.every and not {*table.schema.names} <= {*(columns or ())}:
                 return None
             rounded = any(_is_large(column) for column in table.columns)
-            if _lines(chunk) != table.num_rows or (rounded and _LONG.search(chunk)):
+            if not _is_row_a_line(chunk, table.num_rows) or (rounded and _LONG.search(chunk)):
                 return None
             return table
         return None
@@ -123,14 +124,9 @@ class _Parser:
         others = ("error" if self.options.every else "ignore") if complete else "infer"
         schema = pa.schema(types) if types else None
         parse = pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior=others)
-        for block in (_BLOCK, len(chunk) + 1):
-            try:
-                read = pj.ReadOptions(block_size=block)
-                return pj.read_json(pa.BufferReader(chunk), read_options=read, parse_options=parse)
-            except pa.ArrowInvalid as error:
-                if "straddl" not in str(error):  # a line longer than a block
-                    raise
-        raise pa.ArrowInvalid("a line is too long")
+        # of several blocks, Arrow crashes or loses rows where the type of a column changes
+        read = pj.ReadOptions(block_size=len(chunk) + 1, use_threads=False)
+        return pj.read_json(pa.BufferReader(chunk), read_options=read, parse_options=parse)
 
     def _learn(self, table: "pa.Table") -> None:
         """Remember the columns and their types, but for those without a value yet."""
@@ -143,34 +139,34 @@ class _Parser:
                 self.types[column.name] = column.type
 
 
-def _chunks(
-    file: DataFile, options: ReadingOptions, size: int = _CHUNK
-) -> Iterator[tuple[bytes, Place]]:
-    """Chunks of whole lines that are not blank, and the place of their first row."""
-    place = Place(str(file), 0, lambda row: _line_of_row(file, options, row))
-    for chunk in _whole_lines(file, options, size):
-        if place.first_row == 0:
-            chunk = chunk.removeprefix(b"\xef\xbb\xbf")
-            if chunk.lstrip()[:1] == b"[":
+def _start(file: DataFile, options: ReadingOptions) -> Place:
+    return Place(str(file), 0, lambda row: _line_of_row(file, options, row))
+
+
+def _chunks(file: DataFile, options: ReadingOptions) -> Iterator[bytes]:
+    """Chunks of whole lines, without a byte order mark."""
+    for number, lines in enumerate(_whole_lines(file, options)):
+        chunk = lines
+        if number == 0:
+            chunk = lines.removeprefix(b"\xef\xbb\xbf")
+            if chunk[:100].lstrip()[:1] == b"[":
                 raise ValueError(
                     f"{file} is a JSON array, not one object a line: write it as lines, such as "
                     "with pandas.read_json(path).to_json(path, orient='records', lines=True)"
                 )
-        if rows := _lines(chunk):
-            yield chunk, place
-            place = place.skip(rows)
+        yield chunk
 
 
-def _whole_lines(file: DataFile, options: ReadingOptions, size: int = _CHUNK) -> Iterator[bytes]:
+def _whole_lines(file: DataFile, options: ReadingOptions) -> Iterator[bytes]:
     """The bytes of a file as UTF-8, cut after line breaks: JSON has none within a text."""
     import pyarrow as pa
 
     held = b""
     try:
         with opened(file, options.encoding) as stream:
-            more = stream.read(size)
+            more = stream.read(_CHUNK)
             while more:
-                following = stream.read(size)
+                following = stream.read(_CHUNK)
                 end = more.rfind(b"\n") + 1 if following else len(more)
                 if end:
                     yield held + more[:end]
@@ -185,11 +181,11 @@ def _whole_lines(file: DataFile, options: ReadingOptions, size: int = _CHUNK) ->
         raise damaged(file, error) from error
 
 
-def _lines(chunk: bytes) -> int:
-    """Number of lines that are not blank."""
-    lines = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
-    blank = b"\n\n" in chunk or b"\n\r" in chunk or b"\n " in chunk or chunk[:1].isspace()
-    return sum(bool(line.strip()) for line in chunk.split(b"\n")) if blank else lines
+def _is_row_a_line(chunk: bytes, rows: int) -> bool:
+    """Whether a chunk has as many lines as rows; blank lines are not counted."""
+    if chunk.count(b"\n") + (not chunk.endswith(b"\n")) == rows:
+        return True
+    return sum(bool(line.strip()) for line in chunk.split(b"\n")) == rows
 
 
 def _line_of_row(file: DataFile, options: ReadingOptions, row: int) -> int | None:

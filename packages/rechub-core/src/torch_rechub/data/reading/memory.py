@@ -79,17 +79,28 @@ def _converted(values: Any, mask: Any, name: str, as_text: bool, place: Place) -
             rows = values.tolist() if isinstance(values, np.ndarray) else list(values)
             cells = [_plain(cell) for cell in rows]
         try:
-            return pa.array(cells, from_pandas=True, mask=mask)
+            found = pa.array(cells, from_pandas=True, mask=mask)
         except OverflowError:
             if not as_text:
                 raise _overflow(cells, name, place) from None
+            continue
         except (pa.ArrowException, TypeError, ValueError):
-            pass
+            continue
+        if not _has_bools_as_numbers(found, cells):
+            return found
     if mask is None and any(isinstance(cell, list) for cell in cells):
         return _lists_of_text(cells, name, place)
     hidden = np.zeros(len(cells), dtype=bool) if mask is None else mask
     texts = [None if hidden[i] else _text(cells[i], name, place.skip(i)) for i in range(len(cells))]
     return pa.array(texts, pa.string())
+
+
+def _has_bools_as_numbers(array: "pa.Array", cells: Any) -> bool:
+    """Whether Arrow made floats of bools, which it does after a float, but not before one."""
+    import pyarrow as pa
+
+    objects = isinstance(cells, list) or getattr(cells.dtype, "kind", "O") == "O"
+    return objects and pa.types.is_floating(array.type) and bool in set(map(type, cells))
 
 
 def _plain(cell: Any) -> Any:
