@@ -166,6 +166,20 @@ JOBS = {
             batch=2048,
         ),
         Job(
+            "preprocess",
+            "a raw log to encoded rows",
+            "criteo.py",
+            (
+                Peer("ours", "rechub_preprocess.py"),
+                Peer("ours-shards", "rechub_preprocess.py", ("--out",)),
+                Peer("polars-by-hand", "polars_preprocess.py"),
+                Peer("fuxictr", "fuxictr_preprocess.py", environment=FUXICTR),
+            ),
+            (Metric("rows_per_s", "rows/s", drawn=True), _MEMORY),
+            rows=1_000_000,
+            batch=2048,
+        ),
+        Job(
             "tracking",
             "recording a training",
             "ctr.py",

@@ -17,6 +17,9 @@ BENCHMARKS = Path(__file__).parents[1]
 _SAID = 8  # lines of a failed run's standard error that are kept
 
 
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+
+
 @dataclass(frozen=True)
 class Settings:
     """The settings that all runs of a session share."""
@@ -137,6 +140,6 @@ def _variables(peer: Peer, threads: int, scratch: str) -> dict[str, str]:
     variables = dict(os.environ)
     inherited = variables.get("PYTHONPATH") if peer.environment is None else None
     variables["PYTHONPATH"] = os.pathsep.join(filter(None, [str(BENCHMARKS), inherited]))
-    variables.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)))
+    variables.update(dict.fromkeys(THREADS, str(threads)))
     variables.update(dict.fromkeys(("TMPDIR", "TMP", "TEMP"), scratch))
     return variables

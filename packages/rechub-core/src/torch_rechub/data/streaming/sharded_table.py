@@ -52,6 +52,11 @@ class ShardedTable:
     def __len__(self) -> int:
         return self._rows
 
+    @property
+    def n_rows(self) -> int:
+        """Number of rows N, as of an `EncodedTable`."""
+        return self._rows
+
     def __repr__(self) -> str:
         columns = f"{len(self.inputs)} inputs, {len(self.labels)} labels"
         return f"ShardedTable({str(self.folder)!r}: {self._rows} rows, {columns})"
