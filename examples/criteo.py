@@ -1,8 +1,9 @@
 """Train DeepFM on a click log in the form of Criteo's: TSV of a label, 13 counts, 26 categories.
 
-The first 80 % of the rows are for training, the next 10 % validation, the last 10 % test. The file
-is read in blocks, and the encoded rows are Parquet shards, so that the 45.8 million rows of Criteo's
-`train.txt` need little memory. Without a path, the file is a synthetic log of that form.
+The first 80 % of the rows are for training, the next 10 % for validation, the last 10 % are the
+test. The file is read in blocks, and the encoded rows are Parquet shards, so that the 45.8 million
+rows of Criteo's `train.txt` need little memory. Without a path, the file is a synthetic log of that
+form.
 
     python examples/criteo.py                            # a synthetic log
     python examples/criteo.py dac/train.txt --epochs 1   # https://ailab.criteo.com/ressources/

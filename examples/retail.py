@@ -1,9 +1,9 @@
 """Retrieve the next product of each customer from a raw CSV of orders with text ids.
 
-Protocol: the first order of each product by a customer counts, customers and products with fewer
-than three are left out, each customer's last order is the test, the one before it the validation. All
-products but those that the customer ordered before are ranked. Without a path, the file is a
-synthetic log of customers who mostly stay in one category.
+Protocol: of a customer's orders of one product the first counts; customers and products with fewer
+than three orders are left out; each customer's last order is the test, the one before it the
+validation. All products but those that the customer ordered before are ranked. Without a path, the
+file is a synthetic log of customers who mostly stay in one category.
 
     python examples/retail.py dssm             # or: sasrec, hstu
     python examples/retail.py dssm orders.csv  # columns customer, product, time, category

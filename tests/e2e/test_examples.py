@@ -45,6 +45,32 @@ def test_retrieval_prints_its_metrics_above_those_of_popularity():
         assert all(f > p > 0 for f, p in zip(found, popular)), (found, popular)
 
 
+@pytest.mark.slow
+def test_a_click_log_in_a_raw_file_is_learned():
+    auc = results("criteo.py")[-2]
+    assert 0.6 < auc < 0.9  # the probabilities that the labels are drawn from have 0.88
+
+
+@pytest.mark.slow
+def test_a_raw_file_of_a_users_own_is_read_with_its_unknown_and_missing_values(tmp_path):
+    rows = (
+        # a tenth of the labels is not that of the category; the last category is always unknown
+        [(i % 2) ^ (i % 10 == 3), i, *[""] * 12, f"{i % 2:08x}", *[""] * 24, f"{i:08x}"]
+        for i in range(600)
+    )
+    lines = ["\t".join(map(str, row)) for row in rows]
+    (tmp_path / "train.txt").write_text("\n".join(lines) + "\n")
+    assert results("criteo.py", str(tmp_path / "train.txt"), epochs=20)[-2] > 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "epochs"), [("dssm", 6), ("sasrec", 6), ("hstu", 8)])
+def test_orders_in_a_raw_file_lead_to_better_recommendations_than_popularity(model, epochs):
+    ndcg, hit, popular_ndcg, popular_hit = results("retail.py", model, epochs=epochs)[-4:]
+    assert ndcg > 2 * popular_ndcg > 0
+    assert hit > 2 * popular_hit > 0
+
+
 @pytest.mark.results
 @pytest.mark.parametrize(
     ("model", "published"),
