@@ -99,7 +99,9 @@ def _has_bools_as_numbers(array: "pa.Array", cells: Any) -> bool:
     """Whether Arrow made floats of bools, which it does after a float, but not before one."""
     import pyarrow as pa
 
-    objects = isinstance(cells, list) or getattr(cells.dtype, "kind", "O") == "O"
+    objects = isinstance(cells, list) or (
+        getattr(getattr(cells, "dtype", None), "kind", "O") == "O"
+    )
     return objects and pa.types.is_floating(array.type) and bool in set(map(type, cells))
 
 
