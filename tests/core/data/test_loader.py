@@ -220,3 +220,30 @@ def test_shares_and_tables_exclude_each_other():
 def test_inputs_and_labels_come_together(tables, message):
     with pytest.raises(ValueError, match=message):
         DataGenerator(X, Y).generate_dataloader(**tables)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("group_column", [None, "user"])
+@pytest.mark.parametrize("given", [0, 1, 2, 4])
+def test_a_loader_continues_from_its_state(shuffle, group_column, given):
+    def make(batch_size=3):
+        table = PredictDataset({"user": torch.arange(10) // 2, "row": torch.arange(10)})
+        return TableLoader(table, batch_size, shuffle, group_column=group_column)
+
+    def rows(batches):
+        return [batch["row"].tolist() for batch in batches]
+
+    torch.manual_seed(5)
+    loader = make()
+    epoch = rows(loader)
+    torch.manual_seed(5)
+    batches = iter(loader)
+    taken = rows(next(batches) for _ in range(min(given, len(epoch))))
+    state = loader.state_dict()
+    again = make()
+    again.load_state_dict(state)
+    torch.manual_seed(6)
+    assert taken + rows(again) == epoch
+    assert sorted(row for batch in rows(again) for row in batch) == list(range(10))
+    with pytest.raises(ValueError, match="batch_size=3, but this one has batch_size=4"):
+        make(4).load_state_dict(state)

@@ -17,6 +17,7 @@ from torch_rechub.basic.features import SequenceFeature, SparseFeature
 from torch_rechub.data.streaming import ShardWriter, StreamingLoader
 from torch_rechub.models.ranking import DeepFM
 from torch_rechub.trainers import CTRTrainer
+from torch_rechub.utils.data import DataGenerator
 
 ROWS, EPOCHS, EVERY = 700, 3, 5
 FIELDS = [
@@ -59,8 +60,23 @@ def make(shards, folder, *, batch_size=64, num_workers=0, **options):
         **options,
     }
     trainer = CTRTrainer(model, model_path=folder, **options)
+    if shards is None:
+        return (trainer,)
     loader = StreamingLoader(shards, batch_size, shuffle=True, num_workers=num_workers)
     return trainer, loader, StreamingLoader(shards, 300)
+
+
+def table_loaders(group_column=None):
+    """Shuffled training data and validation data in memory."""
+    generator = np.random.default_rng(0)
+    x = {name: generator.integers(1, 30, ROWS) for name in ("user", "item")}
+    x["history"] = generator.integers(0, 30, (ROWS, 3))
+    y = ((x["user"] + x["item"]) % 2).astype(np.float32)
+    few = {name: column[:100] for name, column in x.items()}
+    loaders = DataGenerator(x, y).generate_dataloader(
+        few, y[:100], batch_size=64, group_column=group_column
+    )
+    return loaders[:2]
 
 
 class Reports:

@@ -137,6 +137,23 @@ def test_a_run_that_ends_in_validation_continues_behind_the_last_batch(shards, t
     assert_same_run(continued(shards, tmp_path / "broken", **options), unbroken)
 
 
+@pytest.mark.parametrize("group_column", [None, "user"])
+def test_a_run_of_a_table_in_memory_continues_to_the_same_weights(tmp_path, group_column):
+    def make(name, **options):
+        trainer, *_ = streamed.make(None, tmp_path / name, n_epoch=2, **options)
+        return trainer, *streamed.table_loaders(group_column)
+
+    unbroken, *loaders = make("unbroken")
+    unbroken.fit(*loaders, resume=True)
+    broken, *loaders = make("cut", callbacks=[Cuts(18)])
+    with pytest.raises(PowerCutError):
+        broken.fit(*loaders, resume=True)
+    again, *loaders = make("cut")
+    torch.manual_seed(99)
+    again.fit(*loaders, resume=True)
+    assert_same_run(again, unbroken)
+
+
 def test_only_the_batches_after_the_checkpoint_are_trained(shards, folder):
     numbers = []
     counts = type("Counts", (), {"on_step": lambda self, number, losses: numbers.append(number)})()

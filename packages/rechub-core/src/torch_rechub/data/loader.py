@@ -1,6 +1,6 @@
 """Loading by the batch: one index operation per column and batch, not row by row."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 from .._bounds import check_number, refuse_none, whole_number
 from .group_batches import GroupIndices, groups_of, random_parts_of_groups
 from .table import PredictDataset, TorchDataset
+from .table_position import TablePosition
 
 
 class BatchIndices(Sampler[Any]):
@@ -102,6 +103,20 @@ class TableLoader(DataLoader[Any]):
         )
         # DataLoader forbids setting it, but scripts read the size of a batch from here
         vars(self)["batch_size"] = batches.batch_size
+        identity = {"rows": n_rows, "batch_size": batches.batch_size, "shuffle": shuffle}
+        self._position = TablePosition(identity | {"group_column": group_column})
+
+    def __iter__(self) -> Any:
+        skipped = self._position.begin()
+        return self._position.counted(super().__iter__(), skipped)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position in an epoch, from which training continues."""
+        return self._position.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a position with the next `iter`; sets torch's global random state then."""
+        self._position.load_state_dict(state)
 
     @property
     def width(self) -> int:

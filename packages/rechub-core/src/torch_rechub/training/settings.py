@@ -29,8 +29,9 @@ class TrainerOptions(TypedDict, total=False):
     Attributes:
         checkpoint_steps: With ``fit(resume=True)``, the number of steps of the optimizer after
             which a checkpoint is saved within an epoch; None, the default, saves one after each
-            epoch alone. It needs a loader with a position, such as `StreamingLoader`. A run that
-            was killed continues to the same weights as an unbroken one (on a CPU, to the bit).
+            epoch alone. It needs a loader with a position, such as `StreamingLoader` and those of
+            `DataGenerator`. A run that was killed continues to the same weights as an unbroken one
+            (on a CPU, to the bit).
         metrics: The metrics of validation, by name or as `Metric`, such as ("auc", "log_loss");
             None takes the trainer's own. They are recorded as ``val/auc``, …, and nothing else is.
         monitor: The recorded metric that decides on the best epoch, early stopping and

@@ -61,8 +61,8 @@ class WithinEpoch:
             raise ValueError(
                 f"checkpoint_steps={self.every} needs a loader with a position, state_dict and "
                 f"load_state_dict, and {type(loader).__name__} has none: train from a "
-                "torch_rechub.data.streaming.StreamingLoader, or leave out checkpoint_steps, which "
-                "saves a checkpoint after each epoch"
+                "torch_rechub.data.streaming.StreamingLoader or a loader of DataGenerator, or "
+                "leave out checkpoint_steps, which saves a checkpoint after each epoch"
             )
         if self._found is not None and not has_position:
             raise CheckpointError(
