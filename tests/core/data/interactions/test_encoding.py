@@ -67,6 +67,25 @@ class Preprocessor:
         return [SparseFeature("item", 99), SequenceFeature("genres", 7), SparseFeature("hour", 24)]
 
 
+def test_a_preprocessor_fitted_on_training_gives_the_ids_of_its_values():
+    pytest.importorskip("pyarrow")
+    from torch_rechub.data.preprocessing import Categorical, Preprocessor
+
+    split = interactions(LOG).by_time(cutoffs=(300, 900))
+    preprocessor = Preprocessor([Categorical(name) for name in ("user", "item", "cate")])
+    preprocessor.fit(split.train.frame())
+    found, expected = split.encode(preprocessor), split.encode()
+    assert found.sizes == expected.sizes
+    for part, other in zip(found, expected, strict=True):
+        for name in ("user", "item", "cate"):
+            assert part[name].tolist() == other[name].tolist()
+            assert part[name].dtype == other[name].dtype
+        x, y = (p.samples(4, attributes=["cate"]) for p in (part, other))
+        assert x["hist_cate"].tolist() == y["hist_cate"].tolist()
+    assert 1 in found.test["user"]
+    assert found.test.retrieval(4)["items"]["item"].min() == 2
+
+
 class OfItems(Preprocessor):
     """Another one, which takes numbers."""
 
