@@ -105,6 +105,12 @@ def test_histories_of_a_part_come_from_the_rows_that_its_rule_allows(rule):
         assert len(found) > 0
 
 
+def test_equal_times_of_two_users_are_no_ties():
+    log = {"user": [1, 1, 2, 2], "item": [5, 6, 7, 8], "time": [1, 9, 9, 10]}
+    x = Interactions(log, "user", "item", "time").samples(2, ties="exclude", min_history=0)
+    assert x["hist_item"].tolist() == [[0, 0], [0, 5], [0, 0], [0, 7]]
+
+
 def test_a_filter_of_a_part_selects_targets_and_leaves_histories():
     split = interactions(LOG).encode().leave_one_out(2)
     every, some = split.test.samples(5), split.test.positives(4).samples(5)
