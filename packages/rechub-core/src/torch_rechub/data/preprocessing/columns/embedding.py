@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ...._bounds import check_choice, check_whole
 from ....basic.features import DenseFeature, SparseFeature
 from ....basic.initializers import Pretrained
+from ...reading.memory import arrow_column
 from ..cells import Cells, Distinct, distinct
 from ..numeric_cells import vectors
 from ..vocabulary import FIRST, UNKNOWN, Vocabulary
@@ -115,7 +116,8 @@ def _given(given: Any, column: str) -> "tuple[pa.Array, Vectors]":
     source = "the table of vectors"
     if isinstance(given, Mapping):
         lists = [np.asarray(vector, dtype=np.float32).tolist() for vector in given.values()]
-        table = pa.table({"id": pa.array(list(given)), "vector": pa.array(lists)})
+        ids = arrow_column(list(given), f"{column} (ids of vectors)", as_text=True)
+        table = pa.table({"id": ids, "vector": pa.array(lists)})
     elif isinstance(given, pa.Table):
         table = given
     else:
