@@ -17,20 +17,12 @@ from torch_rechub.basic.tracking import TensorBoardXLogger
 from torch_rechub.metrics.retrieval import evaluate_retrieval
 from torch_rechub.models.generative import HSTUModel
 from torch_rechub.trainers import SeqTrainer
-from torch_rechub.utils.data import SequenceDataGenerator
-
-
-def loader(samples, batch_size, shuffle=False):
-    """Return a loader of movies, positions, seconds before the last movie, and next movies."""
-    generator = SequenceDataGenerator(**samples.sequence_inputs())
-    (batches,) = generator.generate_dataloader(batch_size=batch_size, shuffle=shuffle)
-    return batches
 
 
 def loaders(split):
     """Return the loaders of training, with the next movie at each step, validation and test."""
-    val, test = (loader(part.samples(LENGTH), 256) for part in (split.validation, split.test))
-    return loader(split.train.pieces(LENGTH), 128, shuffle=True), val, test
+    val, test = (p.samples(LENGTH).sequence_loader(256) for p in (split.validation, split.test))
+    return split.train.pieces(LENGTH).sequence_loader(128, shuffle=True), val, test
 
 
 def most_popular(split):

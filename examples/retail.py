@@ -18,7 +18,6 @@ import pandas as pd
 import torch
 
 from torch_rechub.basic.features import SequenceFeature, SparseFeature
-from torch_rechub.data.generators import SequenceDataGenerator
 from torch_rechub.data.interactions import Interactions
 from torch_rechub.data.preprocessing import Categorical, Preprocessor
 from torch_rechub.data.synthetic_files import write_order_log
@@ -80,15 +79,11 @@ def sasrec(split, preprocessor, options):
 
 def hstu(split, preprocessor, options):
     """Train HSTU with `SeqTrainer` on every step; its softmax is over all products."""
-
-    def loader(samples, shuffle=False):
-        generator = SequenceDataGenerator(**samples.sequence_inputs())
-        return generator.generate_dataloader(batch_size=64, shuffle=shuffle)[0]
-
-    val, test = (loader(part.samples(LENGTH)) for part in (split.validation, split.test))
+    train = split.train.pieces(LENGTH).sequence_loader(64, shuffle=True)
+    val, test = (p.samples(LENGTH).sequence_loader(256) for p in (split.validation, split.test))
     model = HSTUModel(split.sizes["product"], DIM, n_heads=2, n_layers=2, max_seq_len=LENGTH)
     trainer = SeqTrainer(model, monitor="val/loss", **options)
-    trainer.fit(loader(split.train.pieces(LENGTH), shuffle=True), val)
+    trainer.fit(train, val)
     return trainer.evaluate_topk(test, topKs=(10,), exclude_seen=True)
 
 

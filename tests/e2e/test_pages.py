@@ -1,5 +1,7 @@
 """README and docs: every Python block runs, every link inside the repository leads somewhere."""
 
+import ast
+import builtins
 import os
 import re
 from pathlib import Path
@@ -72,6 +74,21 @@ def test_every_link_of_a_page_leads_somewhere(page):
             headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
             anchors = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
             assert anchor[1:] in anchors, f"{title(page)} links to {target}{anchor}"
+
+
+@pytest.mark.parametrize(
+    ("task", "most"), [("trainer = CTRTrainer(", 20), ("matcher = MatchTrainer(", 30)]
+)
+def test_a_raw_file_becomes_a_tested_model_in_few_lines_that_stand_alone(task, most):
+    page = REPOSITORY / "docs/en/raw-data.md"
+    code = next(code for _, code in blocks(page) if task in code)
+    assert len(re.findall(r"^.*\S.*$", code, re.MULTILINE)) <= most
+    tree = ast.parse(code)
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    imported = {a.asname or a.name for n in ast.walk(tree) for a in getattr(n, "names", ())}
+    stored = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    read = {name.id for name in names if isinstance(name.ctx, ast.Load)}
+    assert read - stored - imported <= set(dir(builtins))
 
 
 def test_both_languages_have_the_same_pages_with_the_same_code():

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from torch_rechub.basic.features import SequenceFeature, SparseFeature
-from torch_rechub.data.generators import SequenceDataGenerator
 from torch_rechub.data.interactions import Interactions
 from torch_rechub.models.generative import HSTUModel
 from torch_rechub.models.matching import DSSM, SASRec
@@ -71,16 +70,11 @@ def test_sasrec_learns_the_next_item(split, tmp_path):
 
 def test_hstu_learns_the_next_item(split, tmp_path):
     torch.manual_seed(0)
-    loaders = [
-        SequenceDataGenerator(**part.sequence_inputs()).generate_dataloader(32, shuffle=shuffle)[0]
-        for part, shuffle in (
-            (split.train.pieces(LENGTH), True),
-            (split.test.samples(LENGTH), False),
-        )
-    ]
+    train = split.train.pieces(LENGTH).sequence_loader(32, shuffle=True)
+    test = split.test.samples(LENGTH).sequence_loader(32)
     model = HSTUModel(
         split.sizes["item"], d_model=8, n_heads=1, n_layers=1, dqk=8, dv=8, max_seq_len=LENGTH
     )
     trainer = SeqTrainer(model, n_epoch=15, optimizer_params={"lr": 0.03}, model_path=tmp_path)
-    trainer.fit(loaders[0])
-    assert trainer.evaluate_topk(loaders[1], topKs=(1,))["hit@1"] > 0.8
+    trainer.fit(train)
+    assert trainer.evaluate_topk(test, topKs=(1,))["hit@1"] > 0.8

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from ..._errors import UnknownChoiceError
 from ..loader import TableLoader
+from ..seq_dataset import SeqDataset
 from ..table import PredictDataset, TorchDataset
 from .negatives import NegativeSampling
 from .windows import Windows
@@ -76,6 +77,29 @@ class Samples(NegativeSampling, Mapping[str, Array]):
         x = self._columns
         dataset = PredictDataset(x) if self.y is None else TorchDataset(x, self.y)
         return TableLoader(dataset, batch_size, shuffle, num_workers)
+
+    def sequence_loader(
+        self, batch_size: int, shuffle: bool = False, *, reference: str = "last"
+    ) -> TableLoader:
+        """Return a loader for `SeqTrainer`, of (tokens, positions, seconds, targets).
+
+        Args:
+            batch_size: Number of rows per batch.
+            shuffle: Whether to shuffle in each epoch.
+            reference: The end of the seconds; see `sequence_inputs`.
+
+        Raises:
+            UnknownChoiceError: `reference` has another value.
+
+        Example:
+            >>> from torch_rechub.data.interactions import Interactions
+            >>> log = {"user": [1, 1, 1], "item": [7, 8, 9], "time": [10, 30, 35]}
+            >>> x = Interactions(log, "user", "item", "time").pieces(max_length=2)
+            >>> tokens, positions, seconds, targets = next(iter(x.sequence_loader(batch_size=1)))
+            >>> tokens, seconds, targets
+            (tensor([[7, 8]]), tensor([[20,  0]]), tensor([9]))
+        """
+        return TableLoader(SeqDataset(**self.sequence_inputs(reference)), batch_size, shuffle)
 
     def sequence_inputs(self, reference: str = "last") -> dict[str, Array]:
         """Return the arguments of `SequenceDataGenerator` and `SeqDataset`.
