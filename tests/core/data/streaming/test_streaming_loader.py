@@ -45,6 +45,13 @@ def test_each_row_is_read_once_and_each_process_has_as_many_batches(
     assert sorted(flat(flat(found))) == list(range(table.num_rows))
 
 
+def test_the_process_is_asked_for_its_rank(files, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert flat(rows_of(make(files))) == list(range(500, 1000))
+    assert flat(rows_of(make(files, rank=0, world_size=1))) == list(range(1000))
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 9, 10, 17])
 @pytest.mark.parametrize("batch_size", [1, 4, 100])
 @pytest.mark.parametrize("processes", [1, 2, 4])

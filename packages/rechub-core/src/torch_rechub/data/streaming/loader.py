@@ -44,8 +44,8 @@ class StreamingLoader:
         weight: The column of weights; None takes that of the manifest.
         shuffle: Whether to shuffle in each epoch.
         seed: The seed of shuffling, at least 0; torch's global random state is not used.
-        buffer_groups: The number of row groups among which rows are shuffled. Up to three times as
-            many are in memory.
+        buffer_groups: The number of row groups among which rows are shuffled. Loading takes about
+            six times their size in memory.
         num_workers: Number of worker processes; 0 reads in a thread of this process.
         prefetch: The number of buffers that the thread reads ahead; 0 reads without a thread.
         rank: The rank of this process; None asks `torch_rechub.distributed`.
