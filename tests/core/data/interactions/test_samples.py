@@ -159,6 +159,9 @@ def test_inputs_of_sequence_models_end_with_the_last_row_or_the_request():
     assert inputs["targets"].tolist() == [7, 8]
     assert inputs["seq_time_diffs"].tolist() == [[0, 2, 0], [7, 4, 0]]  # rounded down
     assert x.sequence_inputs("request")["seq_time_diffs"].tolist() == [[0, 7, 4], [9, 7, 2]]
+    first, last = x.sequence_loader(1, reference="request")
+    assert [column.tolist() for column in first] == [[[0, 5, 6]], [[0, 1, 2]], [[0, 7, 4]], [7]]
+    assert [column.tolist() for column in last] == [[[5, 6, 7]], [[0, 1, 2]], [[9, 7, 2]], [8]]
 
 
 def test_samples_equal_those_of_the_retrieval_builder():
