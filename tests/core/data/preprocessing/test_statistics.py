@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from torch_rechub.data.preprocessing import vocabulary
 from torch_rechub.data.preprocessing.cells import Cells, distinct
 from torch_rechub.data.preprocessing.statistics.exact_sum import ExactSum, Moments
+from torch_rechub.data.preprocessing.statistics.key_index import KeyIndex
 from torch_rechub.data.preprocessing.statistics.quantiles import RELATIVE_ERROR, Quantiles
 from torch_rechub.data.preprocessing.statistics.value_counts import ValueCounts, order_of
+from torch_rechub.data.preprocessing.vocabulary import Vocabulary
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 HARD = [5e-324, -5e-324, 1e-310, 1e308, -1e308, 1.7e308, 0.1, -0.0, 2.0**53 + 2, 1e16, 1.0, -1e16]
@@ -139,3 +142,26 @@ def test_texts_are_ordered_by_their_bytes(texts, skipped):
     column = pa.array(list(texts), pa.large_string()).slice(skipped)
     ordered = column.take(pa.array(order_of(column))).to_pylist()
     assert ordered == sorted(column.to_pylist(), key=str.encode)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.sampled_from([0, 1, 2, 7, 2**63, 2**63 + 1, 2**64 - 1]), max_size=20),
+    st.lists(st.sampled_from([0, 1, 3, 7, 2**63, 2**64 - 1]), max_size=20),
+)
+def test_keys_are_found_wherever_they_repeat(keys, wanted):
+    index = KeyIndex(np.array(keys, np.uint64))
+    found = []
+    for rows, places in index.matches(np.array(wanted, np.uint64)):
+        assert len(set(rows.tolist())) == len(rows)
+        found += zip(rows.tolist(), places.tolist(), strict=True)
+    expected = [
+        (i, j) for i, want in enumerate(wanted) for j, key in enumerate(keys) if want == key
+    ]
+    assert sorted(found) == expected
+
+
+def test_texts_with_equal_hashes_have_ids_of_their_own(monkeypatch):
+    monkeypatch.setattr(vocabulary, "text_hash", lambda texts: np.zeros(len(texts), np.uint64))
+    words = Vocabulary(pa.array(["a", "b", "c"], pa.large_string()), np.ones(3, np.int64))
+    assert words.ids_of(pa.array(["c", "x", "a", "b"], pa.large_string())).tolist() == [4, 1, 2, 3]

@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .cells import Distinct
-from .statistics.text_hash import text_hash
+from .statistics.key_index import KeyIndex, Keys
+from .statistics.text_hash import mix, text_hash
 from .statistics.value_counts import ValueCounts
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Ids = npt.NDArray[np.int32]
-Keys = npt.NDArray[np.uint64] | npt.NDArray[np.int64]
 
 PADDING, UNKNOWN, FIRST = 0, 1, 2
 """The id of padding, the id of unknown values, and the id of the most frequent value."""
@@ -73,13 +73,7 @@ class Vocabulary:
         ids = np.full(len(values), UNKNOWN, np.int32)
         if not len(self.values) or not len(values):
             return ids
-        keys, order, longest = self._sorted_keys
-        wanted = _keys_of(values)
-        place = np.searchsorted(keys, wanted)
-        for step in range(longest):
-            here = np.minimum(place + step, len(keys) - 1)
-            rows = np.flatnonzero((keys[here] == wanted) & (ids == UNKNOWN))
-            rank = order[here[rows]]
+        for rows, rank in self._index.matches(_keys_of(values)):
             if not pa.types.is_int64(values.type) and len(rows):
                 # equal hashes are no proof
                 same = pc.equal(self.values.take(pa.array(rank)), values.take(pa.array(rows)))
@@ -94,14 +88,8 @@ class Vocabulary:
         return ids if self.missing_id == UNKNOWN else ids + (ids >= self.missing_id)
 
     @cached_property
-    def _sorted_keys(self) -> tuple[Keys, npt.NDArray[np.int64], int]:
-        """The keys of the values, sorted; their ranks; the most values that share a key."""
-        keys = _keys_of(self.values)
-        order = np.argsort(keys, kind="stable")
-        ordered = keys[order]
-        starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-        longest = int(np.diff(np.append(starts, len(ordered))).max()) if len(ordered) else 0
-        return ordered, order, longest
+    def _index(self) -> KeyIndex:
+        return KeyIndex(_keys_of(self.values))
 
     def raw(self, ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the raw values of ids, any shape; None for padding, unknown and missing."""
@@ -122,10 +110,11 @@ class Vocabulary:
 
 
 def _keys_of(values: "pa.Array") -> Keys:
+    """Return the hashes of values; those of different whole numbers differ."""
     import pyarrow as pa
 
     if pa.types.is_int64(values.type):
-        return np.asarray(values.to_numpy())
+        return mix(values.to_numpy().view(np.uint64))
     return text_hash(values)
 
 
