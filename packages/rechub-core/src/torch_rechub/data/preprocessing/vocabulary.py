@@ -74,7 +74,7 @@ class Vocabulary:
         if not len(self.values) or not len(values):
             return ids
         for rows, rank in self._index.matches(_keys_of(values)):
-            if not pa.types.is_int64(values.type) and len(rows):
+            if not pa.types.is_int64(values.type):
                 # equal hashes are no proof
                 same = pc.equal(self.values.take(pa.array(rank)), values.take(pa.array(rows)))
                 same = same.to_numpy(zero_copy_only=False)

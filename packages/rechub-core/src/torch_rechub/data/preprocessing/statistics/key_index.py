@@ -20,8 +20,9 @@ class KeyIndex:
 
     Example:
         >>> index = KeyIndex(np.array([5, 2**63, 7], np.uint64))
-        >>> [pair.tolist() for pair in next(index.matches(np.array([7, 6], np.uint64)))]
-        [[0], [2]]
+        >>> for rows, places in index.matches(np.array([6, 2**63], np.uint64)):
+        ...     print(rows, places)
+        [1] [1]
     """
 
     def __init__(self, keys: Keys) -> None:
@@ -42,11 +43,11 @@ class KeyIndex:
         """
         prefix = self._prefix(wanted)
         rows, place, end = np.arange(len(wanted)), self._starts[prefix], self._starts[prefix + 1]
-        while len(rows):
-            inside = np.flatnonzero(place < end)
+        while len(inside := np.flatnonzero(place < end)):
             rows, place, end = rows[inside], place[inside], end[inside]
             found, sought = self._keys[place], wanted[rows]
             equal = found == sought
-            yield rows[equal], self._order[place[equal]]
+            if equal.any():
+                yield rows[equal], self._order[place[equal]]
             smaller = np.flatnonzero(found <= sought)  # as they are sorted
             rows, place, end = rows[smaller], place[smaller] + 1, end[smaller]
