@@ -264,10 +264,10 @@ def test_it_lists_names_and_refuses_others(zoo, monkeypatch, capsys):
         assert message in capsys.readouterr().err
 
 
-def short_run(task, model, folder):
+def short_run(task, model, folder, jobs=1):
     """The rows of the table after one epoch, and the files of the runs."""
     table, logs = folder / "table.csv", folder / "logs"
-    options = ["--epochs", 1, "--seeds", 0, "--jobs", 2, "--out", table, "--log-dir", logs]
+    options = ["--epochs", 1, "--seeds", 0, "--jobs", jobs, "--out", table, "--log-dir", logs]
     printed = run("--task", task, "--models", model, *options)
     assert f"| {model} |" in printed
     with table.open(newline="", encoding="utf-8") as file:
@@ -278,7 +278,7 @@ def short_run(task, model, folder):
 def test_a_run_is_recorded_and_stands_in_the_table_next_to_the_baselines(tmp_path):
     from torch_rechub.runs import read_runs
 
-    rows, files = short_run("ctr", "LR", tmp_path)
+    rows, files = short_run("ctr", "LR", tmp_path, jobs=2)
     assert [(row["model"], row["metric"]) for row in rows] == [
         ("movie's mean label", "AUC"),
         ("movie's mean label", "log loss"),

@@ -37,9 +37,8 @@ def run(*command: object, **options: object) -> str:
 @pytest.fixture(scope="session")
 def wheels(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("wheels")
-    for name in OWNED:
-        pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder]
-        run(*pip, PACKAGES / name)
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder]
+    run(*pip, *(PACKAGES / name for name in OWNED))
     return folder
 
 

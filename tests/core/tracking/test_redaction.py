@@ -143,7 +143,7 @@ def test_plain_data_stays_as_it_is():
     assert plain_hyperparams(plain) == plain
 
 
-N = 300_000
+N = 100_000
 REPEATED = (
     "<password>", "token is ", 'password="', "password=[", "password: x y ", "https://a:", "x://y:z@",
     "a:b@", "sk-", "eyJ", "-----BEGIN PRIVATE KEY", "AKIA0", "Basic ", "'a',", "--token ", "key=a;",
@@ -161,7 +161,7 @@ ADVERSARIAL = [
 def test_time_grows_with_the_length_of_a_text_and_no_faster(text):
     started = time.process_time()
     redact(text)
-    assert time.process_time() - started < 5  # some tenths; a quadratic pattern takes minutes
+    assert time.process_time() - started < 2  # a tenth; a quadratic pattern takes tens of seconds
 
 
 def test_loggers_that_are_not_ours_receive_plain_hyperparams_without_secrets():

@@ -12,6 +12,7 @@ from sklearn.metrics import mean_squared_error, roc_auc_score
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
+from core.stop_once import StopOnce
 from core.training.batch_losses import loss_of
 from torch_rechub.basic.features import DenseFeature, SparseFeature
 from torch_rechub.data.loader import PredictDataset, TableLoader, TorchDataset
@@ -621,7 +622,15 @@ def learn(make, params, n_epoch=10):
     train, val = loaders_of(n=1000, batch_size=50, n_val=300)
     torch.manual_seed(4)
     model = MMOE(FEATURES, MIXED, 3, {"dims": [16]}, TOWERS)
-    trainer = make(model, adaptive_params=params, n_epoch=n_epoch, earlystop_taskid=1)
+    spread = val.dataset.y[:, 1].var()
+
+    def learned(row):
+        return row["val/task_0_score"] > 0.95 and row["val/task_1_score"] < 0.15 * spread
+
+    trainer = make(
+        model, adaptive_params=params, n_epoch=n_epoch, earlystop_taskid=1,
+        callbacks=[StopOnce(learned)],
+    )  # fmt: skip
     trainer.fit(train, val)
     return trainer, trainer.evaluate(trainer.model, val), val
 
