@@ -42,6 +42,20 @@ def wheels(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def torch_alone(tmp_path_factory) -> Path:
+    """A folder with torch and what it requires: too large to be installed for each test."""
+    folder = tmp_path_factory.mktemp("torch")
+    run(sys.executable, "-m", "pip", "install", "-q", "--no-compile", "--target", folder, PIN)
+    return folder
+
+
+def lend(environment: Path, packages: Path | str) -> None:
+    """Have an environment find the packages of a folder, behind its own."""
+    site = sysconfig.get_path("purelib", vars={"base": str(environment)})
+    Path(site, "behind.pth").write_text(str(packages))
+
+
 def clean_python(folder: Path) -> Path:
     venv.create(folder, with_pip=True)
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -64,8 +78,9 @@ def test_a_wheel_holds_its_own_package_and_nothing_else(wheels, name, package):
 
 
 @pytest.mark.parametrize(("what", "used"), INSTALLS.items())
-def test_a_clean_install_trains_with_the_trackers_it_has(wheels, tmp_path, what, used):
+def test_a_clean_install_trains_with_the_trackers_it_has(wheels, torch_alone, tmp_path, what, used):
     python = clean_python(tmp_path / "venv")
+    lend(tmp_path / "venv", torch_alone)
     # of what is installed, little is imported and has to be compiled
     pip = [python, "-m", "pip", "install", "-q", "--no-compile", "--find-links", wheels]
     run(*pip, PIN, *what.split())
@@ -86,9 +101,7 @@ def test_an_old_copy_lying_over_core_is_named_with_the_commands_that_mend_it(
     for requirement in (first, last):
         pip = [python, "-m", "pip", "install", "-q", "--no-compile", "--no-deps", "-f", wheels]
         run(*pip, requirement)
-    # lend it torch and the rest from here, behind its own packages
-    site = sysconfig.get_path("purelib", vars={"base": str(tmp_path / "venv")})
-    Path(site, "behind.pth").write_text(sysconfig.get_path("purelib"))
+    lend(tmp_path / "venv", sysconfig.get_path("purelib"))  # torch and the rest
     done = subprocess.run(
         [python, "-c", "import torch_rechub.basic.tracking"], capture_output=True, text=True
     )

@@ -36,7 +36,7 @@ def binaries(tmp_path_factory) -> Path:
     stated = project_at(PLUGIN)
     needed = [*stated["dependencies"], *stated["optional-dependencies"]["test"]]
     needed = [requirement for requirement in needed if not requirement.startswith("rechub-core")]
-    pip = [binaries / "python", "-m", "pip", "install", "-q"]
+    pip = [binaries / "python", "-m", "pip", "install", "-q", "--no-compile"]
     run(*pip, *needed)
     run(*pip, "--no-deps", *wheels.glob("*.whl"))
     return binaries
