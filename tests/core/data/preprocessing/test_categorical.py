@@ -140,6 +140,13 @@ def test_missing_cells_have_an_id_are_unknown_or_are_refused():
         strict.transform({"c": [float("nan")]})
 
 
+def test_missing_cells_take_one_of_the_ids_that_max_size_allows():
+    preprocessor, found = encode(["a", "a", "a", None, None, "b"], max_size=2)
+    assert found.tolist() == [2, 2, 2, 3, 3, 1]
+    assert preprocessor.features()[0].vocab_size == 4
+    assert encode(["a", "a", "a", None, "b", "b"], max_size=2)[1].tolist() == [2, 2, 2, 1, 3, 3]
+
+
 def test_missing_cells_are_unknown_where_none_was_seen_in_fitting():
     fitted = Preprocessor([Categorical("c")]).fit({"c": ["a", "b"]})
     assert fitted.transform({"c": ["b", None]})["c"].tolist() == [3, 1]

@@ -82,6 +82,13 @@ def test_numbers_count_in_their_unit_and_the_last_tick_of_an_hour_is_in_it(unit,
     assert_parts(encode(values, unit=unit)[1], MOMENTS)
 
 
+def test_fractions_of_a_microsecond_do_not_pass_into_the_next_hour():
+    assert_parts(
+        encode([3599.9999999, 86399.9999998])[1],
+        [MOMENTS[0].replace(minute=59), MOMENTS[0].replace(hour=23, minute=59)],
+    )
+
+
 def test_missing_cells_have_id_1():
     assert_parts(encode([None, 0, float("nan")])[1], [None, MOMENTS[0], None])
     assert_parts(encode([None, ""])[1], [None, None])

@@ -34,7 +34,7 @@ class Categorical(ColumnWithVocabulary):
             fitting; "unknown", the id of unknown values; or "error".
         embed_dim: Width of the embedding; None means that of `Preprocessor.features`.
         shared_with: Name of the input whose vocabulary and embedding table are used; the values of
-            both columns are counted in it.
+            both columns are counted in it, and its min_count, max_size and embed_dim hold for both.
         name: Name of the input; None means that of the raw column.
 
     Raises:

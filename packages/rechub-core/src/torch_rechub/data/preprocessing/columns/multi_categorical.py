@@ -59,7 +59,7 @@ class MultiCategorical(ColumnWithVocabulary):
         max_size: The largest number of values with an id of their own; None means all.
         embed_dim: Width of the embedding; None means that of `Preprocessor.features`.
         shared_with: Name of the input whose vocabulary and embedding table are used; the values of
-            both columns are counted in it.
+            both columns are counted in it, and its min_count, max_size and embed_dim hold for both.
         name: Name of the input; None means that of the raw column.
 
     Raises:
