@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_THREADS = 8
+_THREADS = min(8, os.cpu_count() or 1)  # each holds the temporary arrays of a column
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Counts = npt.NDArray[np.int64]
 
-_PENDING = 1_000_000  # values of blocks that wait before equal ones are added up
+_PENDING = 200_000  # values of blocks that may wait, beyond half of those added up before
 
 _DECIMAL = r"^(0|-?[1-9][0-9]{0,18})$"
 
@@ -36,7 +36,7 @@ class ValueCounts:
         self.n_missing = 0
         self.n_rows = 0
         self._parts: list[tuple[pa.Array, Counts]] = []
-        self._n_pending = 0
+        self._n_pending = self._n_settled = 0
 
     def add(self, found: Distinct) -> None:
         """Count the cells of a block."""
@@ -49,7 +49,8 @@ class ValueCounts:
         if len(values):
             self._parts.append((values, counts))
             self._n_pending += len(values)
-        if self._n_pending > _PENDING:
+        # in proportion to the values, so that each is added up a few times however many there are
+        if self._n_pending > _PENDING + self._n_settled // 2:
             self._settle()
 
     def merge(self, other: "ValueCounts") -> None:
@@ -91,7 +92,7 @@ class ValueCounts:
         values = encoded.dictionary
         summed = np.bincount(encoded.indices.to_numpy(), counts, len(values))
         self._parts = [(values, summed.astype(np.int64))]
-        self._n_pending = 0
+        self._n_pending, self._n_settled = 0, len(values)
 
 
 def _as_integers(values: "pa.Array") -> "pa.Array":
