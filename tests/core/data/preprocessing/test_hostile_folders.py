@@ -116,7 +116,7 @@ def replace_table(folder, data):
     def change(document):
         saved = entry(document, "user")["vocabulary"]
         (folder / saved["file"]).write_bytes(data)
-        saved["sha256"] = hashlib.sha256(data).hexdigest()
+        saved.update(sha256=hashlib.sha256(data).hexdigest(), missing_id=1)
 
     rewrite(folder, change)
 
@@ -150,6 +150,11 @@ def test_a_hostile_table_is_refused_with_the_name_of_the_file(case, folder):
     replace_table(folder, TABLES[case])
     with pytest.raises(ValueError, match=r"table-0\.arrow is damaged"):
         load(folder)
+
+
+def test_a_table_of_the_right_form_is_loaded(folder):
+    replace_table(folder, as_bytes(pa.table({"value": pa.array([70, 80]), "count": COUNTS})))
+    assert load(folder).decode("user", [2, 3]).tolist() == [70, 80]
 
 
 def test_one_changed_bit_of_a_table_is_found(folder):

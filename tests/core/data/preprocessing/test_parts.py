@@ -48,7 +48,7 @@ class TestParts:
         assert states(empty.merge(second)) == before
         empty.partial_fit(log[:50])
         first.merge(second)
-        assert states(second) == before
+        assert states(second) == states(Preprocessor(COLUMNS).merge(second)) == before
         assert states(Preprocessor(COLUMNS).fit(log[:100]).merge(Preprocessor(COLUMNS))) == states(
             Preprocessor(COLUMNS).fit(log[:100])
         )
