@@ -1,5 +1,7 @@
 """Numbers as ids of intervals, against np.digitize, np.quantile and KBinsDiscretizer."""
 
+from inspect import signature
+
 import numpy as np
 import pytest
 from sklearn.preprocessing import KBinsDiscretizer
@@ -31,9 +33,10 @@ def test_quantiles_are_those_of_numpy_and_scikit_learn(n):
     fitted, found = encode(values, quantiles=n)
     boundaries = np.quantile(present, np.linspace(0, 1, n + 1)[1:-1])
     assert fitted.encoders["x"].boundaries == boundaries.tolist()
-    bins = KBinsDiscretizer(
-        n, encode="ordinal", strategy="quantile", quantile_method="linear", subsample=None
-    )
+    options = {"encode": "ordinal", "strategy": "quantile", "subsample": None}
+    if "quantile_method" in signature(KBinsDiscretizer).parameters:  # linear before it existed
+        options["quantile_method"] = "linear"
+    bins = KBinsDiscretizer(n, **options)
     by_sklearn = 2 + bins.fit_transform(present[:, None])[:, 0]
     assert np.array_equal(found[~np.isnan(values)], by_sklearn)
     assert (found[np.isnan(values)] == 1).all()

@@ -81,7 +81,7 @@ FORMS = {
     "lists": [[1, 2, 3], [4, 5, 6]],
     "array": np.array([[1, 2, 3], [4, 5, 6]], np.float64),
     "pandas": pd.Series([np.array([1, 2, 3.0]), np.array([4, 5, 6.0])]),
-    "fixed size": pa.array([[1, 2, 3], [4, 5, 6]], pa.list_(pa.float16(), 3)),
+    "fixed size": pa.array([[1, 2, 3], [4, 5, 6]], pa.list_(pa.float64(), 3)),
     "large whole numbers": pa.array([[1, 2, 3], [4, 5, 6]], pa.large_list(pa.int64())),
 }
 

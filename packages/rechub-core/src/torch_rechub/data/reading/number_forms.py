@@ -43,6 +43,8 @@ def numbers_of(array: "pa.Array", name: str, place: Place) -> "pa.Array":
         return array
     if types.is_dictionary(kind):
         return numbers_of(array.dictionary_decode(), name, place)
+    if types.is_float16(kind):  # pyarrow 15 casts it through NumPy only
+        array = pa.array(array.to_numpy(zero_copy_only=False).astype("float64"))
     if types.is_floating(kind):
         return missing_nan(array.cast(pa.float64()))
     if types.is_null(kind):
