@@ -60,13 +60,6 @@ class TestLabels:
         expected = [[0, 2, 1, 1, 1], [1, 3, 0, 0, 0], [np.nan, np.nan, 1, 1, 1]]
         assert np.array_equal(y, expected, equal_nan=True)
 
-    def test_a_missing_value_is_no_label(self):
-        target = Target("s", positive="yes")
-        with pytest.raises(ValueError, match="column 's', row 1 of the dict: is missing, but is a"):
-            Preprocessor([Categorical("c")], [target]).fit_transform(
-                {"c": [1, 2], "s": ["yes", ""]}
-            )
-
     @pytest.mark.parametrize(("arguments", "error", "message"), [
         ({"targets": ["c"]}, ValueError, "column 'c' is a label or a weight, and an input too"),
         ({"targets": ["y"], "weight": "c"}, ValueError, "column 'c' is a label or a weight"),

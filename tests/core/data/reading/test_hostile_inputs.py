@@ -60,7 +60,7 @@ CSV = [
     ("another separator", "a;b\nx;1\n", {}, (ValueError, "one column by the sep.*separator=';'")),
     ("text among numbers", "a,b\nx,1\ny,NULL\n", {},
      (ValueError,
-      r"'b' holds 'NULL' in row 1 \(line 3\) of .*no number.*null_values=\('', 'NULL'\)")),
+      r"'b' holds 'NULL' in row 1 \(line 3\) of .*no number.*add 'NULL' to null_values")),
     ("NULL for missing", "a,b\nNULL,NULL\n", {"null_values": ["", "NULL"]},
      {"a": [None], "b": [None]}),
     ("beyond int64", f"a,b\nx,1\ny,{2**63}\n", {},

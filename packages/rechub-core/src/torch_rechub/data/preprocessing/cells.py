@@ -97,8 +97,9 @@ def distinct(cells: Cells) -> Distinct:
     """Find the distinct values of cells that hold categories.
 
     Values have one form wherever they come from: whole numbers of any type are int64, other
-    values are text, and a whole number equals its decimal text (`7` and `"7"`, but not `"007"`).
-    None, NaN, null and empty text are missing.
+    values are text, and a whole number equals its decimal text (`7`, `"7"`, and `"7.0"`, which
+    pandas writes for a column with holes, but not `"007"`). Bools are "true" and "false", which
+    "True", "TRUE" and the like equal. None, NaN, null and empty text are missing.
 
     Raises:
         ValueError: A cell holds no category: a fraction, a date, a list. The message names the
@@ -133,7 +134,8 @@ def _of_dictionary(cells: Cells, encoded: "pa.DictionaryArray") -> Distinct:
         indices = indices.fill_null(MISSING)
     codes = indices.to_numpy(zero_copy_only=False)
     values, codes = _used(encoded.dictionary, codes)
-    return _without_missing(_one_form(cells.with_values(values, codes)), codes)
+    found = _without_missing(_one_form(cells.with_values(values, codes)), codes)
+    return _with_equal_texts(found) if pa.types.is_large_string(found.values.type) else found
 
 
 def _used(values: "pa.Array", codes: Codes) -> "tuple[pa.Array, Codes]":
@@ -166,6 +168,30 @@ def _without_missing(values: "pa.Array", codes: Codes) -> Distinct:
         codes = _renumbered(~dropped)[codes]
         values = values.filter(pa.array(~dropped))
     return Distinct(values, codes)
+
+
+# as pandas writes them to text files
+_BOOLS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
+_WHOLE_FLOAT = r"^(0|-?[1-9][0-9]{0,18})\.0$"
+
+
+def _with_equal_texts(found: Distinct) -> Distinct:
+    """Give texts of whole floats and of bools the form of numbers and bools of other sources."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = found.values
+    ends = pc.ends_with(texts, ".0")
+    bools = pc.is_in(texts, pa.array(_BOOLS, texts.type))
+    if not (pc.any(ends).as_py() or pc.any(bools).as_py()):
+        return found
+    whole = pc.and_(ends, pc.match_substring_regex(texts, _WHOLE_FLOAT))
+    texts = pc.if_else(whole, pc.utf8_slice_codeunits(texts, 0, -2), texts)
+    if pc.any(bools).as_py():
+        texts = pc.if_else(bools, pc.utf8_lower(texts), texts)
+    encoded = texts.dictionary_encode()  # "1.0" and "1" are now one value
+    place = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+    return Distinct(encoded.dictionary, np.append(place, np.int32(MISSING))[found.codes])
 
 
 def _one_form(cells: Cells) -> "pa.Array":

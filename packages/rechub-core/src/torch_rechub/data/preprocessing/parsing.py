@@ -51,9 +51,15 @@ class Declaration:
         return list(dict.fromkeys([*names, *([self.weight] if self.weight else [])]))
 
     def read(
-        self, data: Any, labels: bool, reading: Mapping[str, Any]
+        self, data: Any, labels: bool, reading: Mapping[str, Any], required: bool = False
     ) -> "Iterator[tuple[Block, bool]]":
         """Read blocks, with labels and weights where they are asked for and exist.
+
+        Args:
+            data: The rows.
+            labels: Whether labels and weights are read where they exist.
+            reading: How files are read.
+            required: Whether data without them are an error, as in training.
 
         Yields:
             The block, and whether it has labels and weights.
@@ -65,7 +71,7 @@ class Declaration:
         wanted = self.sources
         if labels and self.label_sources:
             names = set(reader.names)
-            labels = any(name in names for name in self.label_sources)
+            labels = required or any(name in names for name in self.label_sources)
             wanted += self.label_sources if labels else []
         text = [s for c in self.columns if c.read_as == "text" for s in c.sources]
         numbers = [s for c in self.columns if c.read_as == "number" for s in c.sources]
@@ -82,6 +88,13 @@ class Declaration:
             import pyarrow as pa
 
             yield Block(pa.table({name: pa.nulls(0) for name in wanted}), IN_MEMORY), labels
+
+    def read_parsed(
+        self, data: Any, reading: Mapping[str, Any], required: bool = False
+    ) -> "Iterator[Parsed]":
+        """Read and parse blocks, with labels and weights; see `read`."""
+        for block, labels in self.read(data, True, reading, required):
+            yield self.parsed(block, labels)
 
     def parsed(self, block: Block, labels: bool) -> "Parsed":
         """Parse a block."""

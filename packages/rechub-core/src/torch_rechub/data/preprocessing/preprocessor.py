@@ -184,8 +184,7 @@ class Preprocessor:
             ValueError: A cell does not fit its column; the message names file, column and row.
         """
         encoding = Encoding(self.columns, self.encoders)
-        read = self._declaration.read(data, True, reading)
-        blocks = (self._declaration.parsed(*block) for block in read)
+        blocks = self._declaration.read_parsed(data, reading)
         if out is None:
             return in_memory(blocks, encoding)
         return on_disk(blocks, encoding, out, self._declaration)
@@ -211,8 +210,10 @@ class Preprocessor:
         if out is not None:
             if isinstance(data, Iterator):
                 raise TypeError("an iterator can be read once only: give a list, or fit first")
-            return self.fit(data, **reading).transform(data, out, **reading)
-        blocks = [self._declaration.parsed(*b) for b in self._declaration.read(data, True, reading)]
+            encoding = Encoding(self.columns, self.fit(data, **reading).encoders)
+            labeled = self._declaration.read_parsed(data, reading, required=True)
+            return on_disk(labeled, encoding, out, self._declaration)
+        blocks = list(self._declaration.read_parsed(data, reading, required=True))
         self._states, self._encoders = states_of(self.columns, blocks), None
         return in_memory(handed_out(blocks), Encoding(self.columns, self.encoders))
 
@@ -221,8 +222,7 @@ class Preprocessor:
 
         Args:
             *names: Names of columns; none means all, in the order of declaration.
-            embed_dim: Width of embeddings of columns without their own; None means the default of
-                features.
+            embed_dim: Width of embeddings of columns without their own; None: that of features.
 
         Raises:
             KeyError: There is no column of a name.

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..._bounds import check_number
-from .cells import MISSING, Cells, distinct
+from .cells import Cells, distinct
 from .columns.base import plain
 from .numeric_cells import numbers
 
@@ -55,22 +55,20 @@ class Target:
         return self.column if self.name is None else self.name
 
     def labels(self, cells: Cells) -> Floats:
-        """Return the labels of N cells, shape (N,); missing numbers are NaN."""
+        """Return the labels of N cells, shape (N,); NaN where the cell is missing."""
         if self.positive is None:
             values = numbers(cells)
             if self.threshold is not None:
                 return np.where(np.isnan(values), np.nan, values >= self.threshold).astype("f4")
             return values.astype(np.float32)
         found = distinct(cells)
-        if found.n_missing:
-            row = int((found.codes == MISSING).argmax())
-            cells.refuse("is missing, but is a label", row, "drop such rows")
         wanted = str(self.positive).strip()
         if isinstance(self.positive, bool):
             wanted = wanted.lower()  # the text of bools is "true" and "false"
         values = found.values.to_pylist()
         same = np.array([str(value).strip() == wanted for value in values], dtype=np.float32)
-        return same[found.codes] if len(same) else np.zeros(len(found.codes), np.float32)
+        # missing cells have the code -1
+        return np.append(same, np.float32(np.nan))[found.codes]
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments as JSON-like data."""

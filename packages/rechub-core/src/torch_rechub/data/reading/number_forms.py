@@ -141,8 +141,8 @@ def _number(cell: str | None, index: int, name: str, place: Place) -> int | floa
         pass
     raise ValueError(
         f"column {name!r} holds {shown(cell)} in {place.row(index)}, which is no number: if it "
-        f"stands for a missing value, pass null_values=('', {shown(cell)}); if the column holds "
-        "text, declare it as such"
+        f"stands for a missing value, add {shown(cell)} to null_values (by default ('',)); if the "
+        "column holds text, declare it so: Categorical, or Target(…, positive=…) for labels"
     )
 
 

@@ -1,7 +1,7 @@
 """The options of reading, checked once; and the place of a value, for messages."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ..._bounds import check_whole
@@ -29,6 +29,9 @@ class ReadingOptions:
     mixed: bool = False
 
 
+_INTERNAL = ("every", "mixed")
+
+
 def options_of(**given: Any) -> ReadingOptions:
     """Check the arguments of `read_blocks`.
 
@@ -44,6 +47,9 @@ def options_of(**given: Any) -> ReadingOptions:
     if given["columns"] == ():
         raise ValueError("columns must name at least one column, got an empty list")
     given["null_values"] = _texts("null_values", given.get("null_values", ("",)))
+    known = [field.name for field in fields(ReadingOptions) if field.name not in _INTERNAL]
+    if unknown := [name for name in given if name not in known]:
+        raise TypeError(f"there is no option {unknown[0]!r} of reading; there are {known}")
     options = ReadingOptions(**given)
     check_whole(1, block_rows=options.block_rows)
     for name, value in (("separator", options.separator), ("quote", options.quote)):
