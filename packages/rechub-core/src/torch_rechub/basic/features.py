@@ -28,7 +28,7 @@ def get_auto_embedding_dim(num_classes: int) -> int:
 
 
 def _default_initializer() -> Initializer:
-    return RandomNormal(0, 0.0001)
+    return RandomNormal(0, 0.02)
 
 
 def _at_least_one(feature: str, argument: str, value: Any, meaning: str = "") -> int:
