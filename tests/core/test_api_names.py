@@ -18,7 +18,8 @@ TRAINED = "optimizer_fn=torch.optim.Adam, optimizer_params=None, "
 SCHEDULED = "scheduler_fn=None, scheduler_params=None, "
 WHERE = "device='cpu', gpus=None, "
 FIELDS = "vocab_size, embed_dim=None, "
-TABLE = "shared_with=None, padding_idx=None, initializer=RandomNormal(0, 0.0001)"
+# the one default that differs: 0.9 starts at a standard deviation of 0.0001
+TABLE = "shared_with=None, padding_idx=None, initializer=RandomNormal(0, 0.02)"
 
 MULTI = "user_features, history_features, item_features, neg_item_feature, "
 

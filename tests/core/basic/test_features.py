@@ -45,8 +45,15 @@ def test_arguments_are_attributes_in_the_order_of_0_9():
     assert (DenseFeature("a", 3).name, DenseFeature("a", 3).embed_dim) == ("a", 3)
 
 
-def test_defaults_are_those_of_0_9():
-    assert SparseFeature("a", 9).initializer == RandomNormal(0, 0.0001)
+def test_embeddings_start_with_a_standard_deviation_of_two_hundredths():
+    assert SparseFeature("a", 9).initializer == RandomNormal(0, 0.02)
+    assert SequenceFeature("a", 9).initializer == RandomNormal(0, 0.02)
+    torch.manual_seed(0)
+    table = SparseFeature("a", 5000, 16).get_embedding_layer()
+    assert float(table.weight.detach().std()) == pytest.approx(0.02, rel=0.01)
+
+
+def test_other_defaults_are_those_of_0_9():
     assert SequenceFeature("a", 9).pooling == "mean"
     assert SequenceFeature("a", 9).padding_idx is None
     assert DenseFeature("a").embed_dim == 1
