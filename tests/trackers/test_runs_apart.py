@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,7 @@ def test_a_kill_between_a_record_and_its_checkpoint_shows_no_epoch_twice(backend
     assert run_script(["-c", code, broken, backend]).returncode == 9
     (cut,) = read_runs(broken / "log")
     assert [step for step, _ in cut.metrics["val/auc"]] == [0, 1]
+    time.sleep(1)  # TensorBoard orders files by the second in which they began, then by process
     for folder in (broken, tmp_path / "whole"):
         train(OPEN[backend](folder / "log"), folder, 4, True, record=record)
     (run,) = read_runs(broken / "log")
