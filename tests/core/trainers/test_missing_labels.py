@@ -146,7 +146,7 @@ def test_a_batch_without_labels_of_a_task_leaves_its_tower_and_its_weight_alone(
             assert state["updates"] == [other["updates"][0], other["updates"][1] + 1]
     for name in changed:
         expected = scale * only_second.get_parameter(name).grad
-        torch.testing.assert_close(gradients[name], expected, rtol=1e-4, atol=1e-7)
+        torch.testing.assert_close(gradients[name], expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -162,7 +162,7 @@ def test_training_stays_finite_if_some_batches_lack_a_task(method, tmp_path):
 def test_metrics_leave_out_the_rows_that_lack_a_label(tmp_path):
     y = labels()
     for options in ({}, {"metrics": ("auc", "mse")}):
-        trainer = trainer_of(tmp_path, **options)
+        trainer = trainer_of(tmp_path, n_epoch=1, **options)
         trainer.fit([(columns(), y)], [(columns(), y)])
         p = np.array(trainer.predict(trainer.model, [columns()]))
         row = trainer.history[-1]
@@ -278,7 +278,8 @@ def test_a_conversion_that_is_unknown_without_a_click_is_no_contradiction(tmp_pa
 
 
 def test_escm2_needs_no_conversion_where_there_was_no_click(tmp_path):
-    model, y = escm2(), funnel()
+    # in evaluation, as batch normalization by the batch would differ with fewer rows
+    model, y = escm2().eval(), funnel()
     p = model(columns()).detach()
     expected = model.auxiliary_loss(columns(), p, y)
     without_click = y.clone()
