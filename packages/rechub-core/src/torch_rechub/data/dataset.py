@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
@@ -12,9 +11,9 @@ from .._extras import require
 from .._paths import local_path
 from ..types import FilePath
 from .convert import column_of, pa_array_to_tensor
-
-if TYPE_CHECKING:
-    import pyarrow.parquet as pq
+from .reading.options import ReadingOptions
+from .reading.parquet import parquet_names, read_parquet
+from .reading.paths import DataFile
 
 # scripts of 0.9 import `pa_array_to_tensor` from here
 __all__ = ["ParquetIterableDataset", "pa_array_to_tensor"]
@@ -73,39 +72,15 @@ class ParquetIterableDataset(IterableDataset[dict[str, Tensor]]):
             yield from self._batches(path)
 
     def _batches(self, path: Path) -> Iterator[dict[str, Tensor]]:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            file = pq.ParquetFile(path)
-        except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{path} is no Parquet file, or is damaged: {error}") from error
-        with file:
-            there = file.schema_arrow.names
-            missing = [name for name in self.columns or () if name not in there]
-            if missing:
-                raise KeyError(f"{path} has no column {missing[0]!r}: its columns are {there}")
-            batches = file.iter_batches(self.batch_size, columns=self.columns)
-            row = 0
-            while True:
-                try:
-                    batch = next(batches, None)
-                except (pa.ArrowException, OSError) as error:
-                    where = _damaged_column(file, self.columns or there)
-                    raise ValueError(f"{path}{where} is damaged: {error}") from error
-                if batch is None:
-                    return
-                columns = zip(batch.schema.names, batch.columns, strict=True)
-                yield {n: column_of(a, f"{path}, column {n!r}", row) for n, a in columns}
-                row += batch.num_rows
-
-
-def _damaged_column(file: "pq.ParquetFile", columns: Sequence[str]) -> str:
-    """The first column that cannot be read, for a message; empty if all can."""
-    for name in columns:
-        try:
-            for _ in file.iter_batches(columns=[name]):
-                pass
-        except Exception:  # pyarrow raises many types for damaged bytes
-            return f", column {name!r},"
-    return ""
+        file = DataFile(path, "parquet")
+        there = parquet_names(file)
+        columns = there if self.columns is None else self.columns
+        missing = [name for name in columns if name not in there]
+        if missing:
+            raise KeyError(f"{path} has no column {missing[0]!r}: its columns are {there}")
+        options = ReadingOptions(block_rows=self.batch_size)
+        for table, place in read_parquet(file, columns, options):
+            yield {
+                name: column_of(table.column(name), f"{path}, column {name!r}", place.first_row)
+                for name in columns
+            }
