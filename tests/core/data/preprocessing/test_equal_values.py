@@ -58,3 +58,14 @@ def test_labels_are_required_for_fitting_and_encoding_in_one_call(file, tmp_path
 def test_an_unknown_option_of_reading_is_refused_with_those_that_exist(file):
     with pytest.raises(TypeError, match=r"no option 'sep' of reading; there are .*'separator'"):
         Preprocessor(COLUMNS).fit(file, sep=",")
+
+
+def test_labels_of_a_value_that_never_occurs_are_warned_of(caplog):
+    log = {"user": [1] * 30, "bought": ["yes"] + ["no"] * 29}
+    for positive, messages in (("yes", 0), ("Yes", 1)):
+        caplog.clear()
+        Preprocessor([Categorical("user")], [Target("bought", positive=positive)]).fit_transform(
+            log
+        )
+        assert len(caplog.records) == messages
+    assert "column 'bought': none of 30 rows has the value 'Yes'" in caplog.text

@@ -1,5 +1,6 @@
 """Blocks of raw columns, parsed: the part that fitting and encoding share."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,9 @@ Array = npt.NDArray[Any]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+log = logging.getLogger("torch_rechub.data")
+
+_SEVERAL = 20  # of fewer rows, no positive label is no reason to warn
 _THREADS = min(8, os.cpu_count() or 1)  # each holds the temporary arrays of a column
 
 
@@ -92,9 +96,27 @@ class Declaration:
     def read_parsed(
         self, data: Any, reading: Mapping[str, Any], required: bool = False
     ) -> "Iterator[Parsed]":
-        """Read and parse blocks, with labels and weights; see `read`."""
+        """Read and parse blocks, with labels and weights; see `read`.
+
+        Labels of a text that never occurs are warned of.
+        """
+        n_rows = 0
+        positives: Array = np.zeros(len(self.targets))
         for block, labels in self.read(data, True, reading, required):
-            yield self.parsed(block, labels)
+            parsed = self.parsed(block, labels)
+            if parsed.y is not None:
+                n_rows += parsed.n_rows
+                positives += np.nansum(parsed.y.reshape(parsed.n_rows, -1), axis=0)
+            yield parsed
+        for target, count in zip(self.targets, positives, strict=True):
+            if target.positive is not None and n_rows >= _SEVERAL and not count:
+                log.warning(
+                    "column %r: none of %d rows has the value %r, so that all labels are 0; is it "
+                    "written as in the data?",
+                    target.column,
+                    n_rows,
+                    target.positive,
+                )
 
     def parsed(self, block: Block, labels: bool) -> "Parsed":
         """Parse a block."""
