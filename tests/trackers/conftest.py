@@ -36,6 +36,8 @@ def _offline_and_without_the_users_settings(tmp_path_factory):
         patch.setenv("SWANLAB_ROOT", str(home / "swanlab"))
         patch.setenv("SWANLAB_CONFIG_DIR", str(home / "no-such-folder"))
         patch.chdir(home)
+        for hook in ("excepthook", "exit"):  # teardown of wandb may leave its own
+            patch.setattr(sys, hook, getattr(sys, hook))
         yield
         if "wandb" in sys.modules:
             sys.modules["wandb"].teardown()  # it has read this environment for good

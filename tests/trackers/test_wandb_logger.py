@@ -170,6 +170,17 @@ def test_hooks_are_taken_out_in_whatever_order_runs_finish(tmp_path, order):
     assert (sys.excepthook, sys.exit) == before
 
 
+def test_a_logger_that_is_refused_leaves_no_hook(tmp_path):
+    WandbLogger("p", dir=tmp_path).finish()  # wandb replaces them at the first run
+    before = (sys.excepthook, sys.exit, sys.stdout.write, sys.stderr.write)
+    with pytest.raises(TypeError, match="colour"):
+        WandbLogger("p", dir=tmp_path, colour="red")
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        WandbLogger("p", dir=tmp_path / "file")
+    assert (sys.excepthook, sys.exit, sys.stdout.write, sys.stderr.write) == before
+
+
 # Privacy
 
 

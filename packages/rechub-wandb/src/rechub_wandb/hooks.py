@@ -56,9 +56,10 @@ def load_wandb() -> Any:
     Raises:
         ImportError: wandb is missing or broken.
     """
-    if "wandb" not in sys.modules:
-        streams = (s for s in (sys.stdout, sys.stderr) if hasattr(s, "__dict__"))
-        _HOOKS.extend(_Hook(stream, "write") for stream in streams)
+    if "wandb" in sys.modules:  # its hooks are installed again when a run is opened
+        return load_sdk("wandb", "rechub-wandb")
+    streams = (s for s in (sys.stdout, sys.stderr) if hasattr(s, "__dict__"))
+    _HOOKS.extend(_Hook(stream, "write") for stream in streams)
     with hooks_followed():
         return load_sdk("wandb", "rechub-wandb")
 
