@@ -90,7 +90,8 @@ class Job:
 
 OLD = Environment("torch-rechub-0.9.0", ("torch-rechub==0.9.0",))
 DEEPCTR = Environment("deepctr-torch-0.3.0", ("deepctr-torch==0.3.0", "requests"))
-FUXICTR = Environment("fuxictr-2.3.10", ("fuxictr==2.3.10",))
+# FuxiCTR uses arguments that polars 2 removed
+FUXICTR = Environment("fuxictr-2.3.10", ("fuxictr==2.3.10", "polars<2"))
 # RecBole uses names that NumPy 2 removed
 RECBOLE = Environment("recbole-1.2.1", ("recbole==1.2.1", "numpy<2", "pandas<3", "scipy<1.14"))
 FBGEMM = Environment("fbgemm-gpu-cpu-1.8.0", ("fbgemm-gpu-cpu==1.8.0", "numpy"))
