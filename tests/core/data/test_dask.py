@@ -4,6 +4,7 @@ from functools import partial, reduce
 
 import numpy as np
 import pytest
+from dask import distributed
 
 from torch_rechub.data.preprocessing import Bucketized, Categorical, Numeric, Preprocessor
 from torch_rechub.data.streaming import StreamingLoader
@@ -29,7 +30,6 @@ def encode(file, fitted, folder):
 
 @pytest.mark.slow
 def test_two_processes_fit_and_encode_files_as_one_does(tmp_path):
-    distributed = pytest.importorskip("dask.distributed")
     files = [tmp_path / f"{i}.tsv" for i in range(4)]
     for i, file in enumerate(files):
         write_click_log(file, n_rows=500, seed=i)

@@ -243,7 +243,6 @@ def test_the_odd_items_are_made_regular(real):
 
 
 def test_its_recipe_encodes_ratings_with_users_and_items(real):
-    pytest.importorskip("pyarrow")
     encoded = real.recipe(threshold=4).fit_transform(real)
     x, y = real.clicks()
     assert encoded.y.tolist() == y.tolist()

@@ -5,6 +5,8 @@ import uuid
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 
@@ -33,7 +35,6 @@ def test_a_frame_a_dict_and_categories_give_the_same_interactions():
 
 
 def test_polars_and_arrow_tables_give_the_same_interactions():
-    pa, pl = pytest.importorskip("pyarrow"), pytest.importorskip("polars")
     columns = {name: column.tolist() for name, column in LOG.items()}
     check(pl.DataFrame(columns))
     check(pl.DataFrame(columns).with_columns(pl.col("item").cast(pl.Categorical)))
@@ -68,7 +69,6 @@ TIMES = ["2024-03-10 12:00:00", "2024-03-09 23:30:00", "2024-03-10 00:00:01"]
 def times():
     naive = pd.to_datetime(pd.Series(TIMES))
     zoned = naive.dt.tz_localize("UTC").dt.tz_convert("Asia/Shanghai")
-    pl, pa = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
     return {
         **{unit: naive.dt.as_unit(unit) for unit in ("s", "ms", "us", "ns")},
         "zoned": zoned,
@@ -89,7 +89,6 @@ def test_dates_and_times_of_any_unit_and_zone_are_the_same_moments(name):
 
 
 def test_whole_numbers_are_exact_next_to_missing_ones():
-    pa = pytest.importorskip("pyarrow")
     log = pa.table({"u": [1, 1], "i": [1, 2], "t": [1, 2], "a": [2**60 + 1, None]})
     assert Interactions(log, "u", "i", "t", attributes=["a"])["a"][0] == 2**60 + 1
 
@@ -130,7 +129,6 @@ def test_wrong_tables_and_names_are_refused():
         Interactions(LOG, *NAMES, attributes="cate")
     with pytest.raises(NotImplementedError, match=r"time_unit must be one of .* got 'min'"):
         Interactions(LOG, *NAMES, time_unit="min")
-    pl = pytest.importorskip("polars")
     with pytest.raises(TypeError, match=r"LazyFrame: collect\(\) it first"):
         Interactions(pl.LazyFrame({"user": [1]}), *NAMES)
 

@@ -68,7 +68,6 @@ class Preprocessor:
 
 
 def test_a_preprocessor_fitted_on_training_gives_the_ids_of_its_values():
-    pytest.importorskip("pyarrow")
     from torch_rechub.data.preprocessing import Categorical, Preprocessor
 
     split = interactions(LOG).by_time(cutoffs=(300, 900))

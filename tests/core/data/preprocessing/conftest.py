@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.data.preprocessing import saved
 from core.data.preprocessing.logs import COLUMNS, log_of
 from torch_rechub.data.preprocessing import Preprocessor
 
@@ -16,3 +17,16 @@ def log():
 def fitted(log):
     """The preprocessor of all columns of the log."""
     return Preprocessor(COLUMNS, targets=["click"], weight="weight").fit(log)
+
+
+@pytest.fixture(scope="module")
+def every_kind():
+    """A preprocessor of columns of every kind and setting, to be saved."""
+    return Preprocessor(saved.COLUMNS, saved.TARGETS, "weight").fit(saved.LOG)
+
+
+@pytest.fixture
+def folder(every_kind, tmp_path):
+    """The folder that it was saved to."""
+    every_kind.save(tmp_path / "saved")
+    return tmp_path / "saved"

@@ -10,6 +10,7 @@ from torch_rechub.data.preprocessing import (
     Hashed,
     MultiCategorical,
     Numeric,
+    Preprocessor,
     Target,
     Text,
     Timestamp,
@@ -18,6 +19,11 @@ from torch_rechub.data.preprocessing import (
 
 def tenfold(x):
     return x * 10
+
+
+def load(folder):
+    """Load the preprocessor of a folder, with its one function."""
+    return Preprocessor.load(folder, functions={"tenfold": tenfold})
 
 
 LOG = {

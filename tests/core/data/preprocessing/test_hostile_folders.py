@@ -6,25 +6,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from core.data.preprocessing.saved import COLUMNS, LOG, TARGETS, tenfold
-from torch_rechub.data.preprocessing import (
-    Preprocessor,
-)
-
-
-@pytest.fixture(scope="module")
-def fitted():
-    return Preprocessor(COLUMNS, TARGETS, "weight").fit(LOG)
-
-
-@pytest.fixture
-def folder(fitted, tmp_path):
-    fitted.save(tmp_path / "saved")
-    return tmp_path / "saved"
-
-
-def load(folder):
-    return Preprocessor.load(folder, functions={"tenfold": tenfold})
+from core.data.preprocessing.saved import load
 
 
 def rewrite(folder, change):

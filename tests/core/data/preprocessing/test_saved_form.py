@@ -9,28 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from core.data.preprocessing.saved import COLUMNS, LOG, SERVING, TARGETS, tenfold
+from core.data.preprocessing.saved import COLUMNS, LOG, SERVING, TARGETS, load
 from torch_rechub.data.preprocessing import (
     Categorical,
     Hashed,
     Numeric,
     Preprocessor,
 )
-
-
-@pytest.fixture(scope="module")
-def fitted():
-    return Preprocessor(COLUMNS, TARGETS, "weight").fit(LOG)
-
-
-@pytest.fixture
-def folder(fitted, tmp_path):
-    fitted.save(tmp_path / "saved")
-    return tmp_path / "saved"
-
-
-def load(folder):
-    return Preprocessor.load(folder, functions={"tenfold": tenfold})
 
 
 def assert_same(found, expected):
@@ -40,15 +25,15 @@ def assert_same(found, expected):
         assert found[name].tobytes() == expected[name].tobytes(), name
 
 
-def test_a_loaded_preprocessor_transforms_to_the_same_bits(fitted, folder):
+def test_a_loaded_preprocessor_transforms_to_the_same_bits(every_kind, folder):
     loaded = load(folder)
     for data in (LOG, SERVING):
-        assert_same(loaded.transform(data), fitted.transform(data))
-    assert np.array_equal(loaded.transform(LOG).y, fitted.transform(LOG).y)
-    assert np.array_equal(loaded.transform(LOG).weights, fitted.transform(LOG).weights)
-    assert loaded.describe().equals(fitted.describe())
-    assert loaded.decode("item", [2, 3]).tolist() == fitted.decode("item", [2, 3]).tolist()
-    for a, b in zip(loaded.features(embed_dim=4), fitted.features(embed_dim=4), strict=True):
+        assert_same(loaded.transform(data), every_kind.transform(data))
+    assert np.array_equal(loaded.transform(LOG).y, every_kind.transform(LOG).y)
+    assert np.array_equal(loaded.transform(LOG).weights, every_kind.transform(LOG).weights)
+    assert loaded.describe().equals(every_kind.describe())
+    assert loaded.decode("item", [2, 3]).tolist() == every_kind.decode("item", [2, 3]).tolist()
+    for a, b in zip(loaded.features(embed_dim=4), every_kind.features(embed_dim=4), strict=True):
         assert {**vars(a), "initializer": 0} == {**vars(b), "initializer": 0}
     given = loaded.features("item_text")[0].initializer
     assert np.allclose(given.embedding_weight[2:], [[0.1, 0.2], [1, 2]])
@@ -71,7 +56,7 @@ np.savez(sys.argv[3], **loaded.transform(data))
 
 
 @pytest.mark.slow
-def test_a_new_process_transforms_to_the_same_bits(fitted, folder, tmp_path):
+def test_a_new_process_transforms_to_the_same_bits(every_kind, folder, tmp_path):
     data = {
         "user": np.array(["007", "9", "7", "", "8"]),
         "item": np.array([3, 4, 9, 3, 5]),
@@ -85,7 +70,7 @@ def test_a_new_process_transforms_to_the_same_bits(fitted, folder, tmp_path):
     environment = {**os.environ, "PYTHONHASHSEED": "12345", "TZ": "America/New_York"}
     subprocess.run([sys.executable, "-c", SERVE, *arguments], check=True, env=environment)
     found = dict(np.load(tmp_path / "out.npz"))
-    assert_same(found, fitted.transform({**data, "hist": [[3], [4, 5], [], [], [3, 3, 4]]}))
+    assert_same(found, every_kind.transform({**data, "hist": [[3], [4, 5], [], [], [3, 3, 4]]}))
 
 
 def test_a_loaded_preprocessor_is_saved_again_as_it_was(folder, tmp_path):
@@ -106,13 +91,13 @@ def test_a_loaded_preprocessor_is_saved_again_as_it_was(folder, tmp_path):
         assert first.equals(second)
 
 
-def test_a_loaded_preprocessor_takes_no_parts_but_can_be_fitted_anew(fitted, folder):
+def test_a_loaded_preprocessor_takes_no_parts_but_can_be_fitted_anew(every_kind, folder):
     loaded = load(folder)
-    for add in (lambda: loaded.partial_fit(LOG), lambda: loaded.merge(fitted),
+    for add in (lambda: loaded.partial_fit(LOG), lambda: loaded.merge(every_kind),
                 lambda: Preprocessor(COLUMNS, TARGETS, "weight").merge(loaded)):  # fmt: skip
         with pytest.raises(RuntimeError, match="a loaded preprocessor holds ids, not the counts"):
             add()
-    assert_same(loaded.fit(LOG).transform(SERVING), fitted.transform(SERVING))
+    assert_same(loaded.fit(LOG).transform(SERVING), every_kind.transform(SERVING))
 
 
 class TestFunctions:
@@ -155,17 +140,17 @@ class TestFolder:
         assert [path.name for path in tmp_path.iterdir()] == ["saved"]
 
     @pytest.mark.parametrize("name", ["model.pt", "table-x.arrow", ".git"])
-    def test_other_files_are_not_removed(self, fitted, folder, name):
+    def test_other_files_are_not_removed(self, every_kind, folder, name):
         (folder / name).write_text("precious")
         with pytest.raises(FileExistsError, match=f"{name}', another file: give a new folder"):
-            fitted.save(folder)
+            every_kind.save(folder)
         assert (folder / name).read_text() == "precious"
         load(folder)
 
-    def test_a_file_is_no_folder(self, fitted, tmp_path):
+    def test_a_file_is_no_folder(self, every_kind, tmp_path):
         (tmp_path / "saved").write_text("precious")
         with pytest.raises(FileExistsError, match="saved is a file: give a new folder"):
-            fitted.save(tmp_path / "saved")
+            every_kind.save(tmp_path / "saved")
 
     def test_an_error_in_writing_leaves_the_earlier_one(self, folder, monkeypatch, tmp_path):
         before = (folder / "preprocessor.json").read_bytes()

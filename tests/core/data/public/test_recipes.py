@@ -7,8 +7,6 @@ import pytest
 
 from core.data.public.made import CASES, write
 
-pytest.importorskip("pyarrow")
-
 
 def opened(name, tmp_path):
     """The data set, and the name of its first table that is there."""
