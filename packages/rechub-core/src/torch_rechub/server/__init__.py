@@ -1,0 +1,1 @@
+"""The HTTP server of bundles; installed by the extra ``serve``."""
