@@ -10,3 +10,7 @@ of the networks that the arguments describe.
 from .._installation import refuse_mixed_installation
 
 refuse_mixed_installation()
+
+from .arguments import RecordsArguments, arguments_of  # noqa: E402
+
+__all__ = ["RecordsArguments", "arguments_of"]

@@ -2,18 +2,19 @@
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from .._bounds import check_whole
 from ..basic.layers import EmbeddingLayer, FirstOrder
+from .arguments import RecordsArguments
 from .logits import logits_of
 from .protocols import HasAuxiliaryLoss
 
 
-class MultiClass(nn.Module):
+class MultiClass(RecordsArguments, nn.Module):
     """The probabilities of C classes by a ranking model: softmax over a logit for each class.
 
     P(c | x) = exp z_c(x) / Σ_k exp z_k(x), with z_c the logit by the weights of class c
@@ -49,6 +50,9 @@ class MultiClass(nn.Module):
         >>> model({"user": torch.tensor([1]), "item": torch.tensor([2])})
         tensor([[0.2500, 0.2500, 0.2500, 0.2500]], grad_fn=<SoftmaxBackward0>)
     """
+
+    # the model itself is not kept: its weights would be there twice
+    held_arguments: ClassVar = {"model": "models.0"}
 
     def __init__(self, model: nn.Module, n_classes: int, *, share_embeddings: bool = True) -> None:
         super().__init__()

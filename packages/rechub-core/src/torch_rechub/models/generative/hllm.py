@@ -1,6 +1,6 @@
 """HLLM: a transformer over item embeddings from a language model."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from ...basic.layers.relative_bias import RelPosBias, TimeBuckets, TimeSpans, ch
 from ...basic.layers.values import check_column
 from ...data.embeddings import read_embeddings
 from ...types import FilePath
+from ..arguments import RecordsArguments
 
 _NAMES_OF_0_9 = {"W_Q": "w_q", "W_K": "w_k", "W_V": "w_v", "W_O": "w_o"}
 
@@ -75,7 +76,7 @@ class HLLMTransformerBlock(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-class HLLMModel(nn.Module):
+class HLLMModel(RecordsArguments, nn.Module):
     """Scores all items as the next one, at each position, by embeddings of the items' texts.
 
     x_t = ē[item_t] + P[position_t] + T[bucket(Δ_t)],  ē = e / ‖e‖
@@ -128,6 +129,8 @@ class HLLMModel(nn.Module):
         Chen et al., HLLM: Enhancing Sequential Recommendations via Hierarchical Large Language
         Models for Item and User Modeling, 2024, arXiv 2409.12740.
     """
+
+    held_arguments: ClassVar = {"item_embeddings": "item_embeddings"}
 
     item_embeddings: Tensor
 

@@ -11,9 +11,10 @@ from ...basic.layers.hstu import HSTUBlock
 from ...basic.layers.precision import unit_length
 from ...basic.layers.relative_bias import TimeBuckets, TimeSpans, check_length
 from ...basic.layers.values import check_column
+from ..arguments import RecordsArguments
 
 
-class HSTUModel(nn.Module):
+class HSTUModel(RecordsArguments, nn.Module):
     """Scores all items as the next one, at each position of a sequence.
 
     x_t = E[token_t] + P[position_t] + T[bucket(Δ_t)]

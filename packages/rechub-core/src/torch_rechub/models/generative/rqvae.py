@@ -17,6 +17,7 @@ from ...basic.layers.quantization import (
     kmeans,
     sinkhorn_algorithm,
 )
+from ..arguments import RecordsArguments
 from .token_forms import forms_of
 from .unique_codes import unique_codes
 
@@ -31,7 +32,7 @@ __all__ = [
 PREFIX = ("<a_{}>", "<b_{}>", "<c_{}>", "<d_{}>", "<e_{}>")
 
 
-class RQVAEModel(nn.Module):
+class RQVAEModel(RecordsArguments, nn.Module):
     """Residual-quantized autoencoder: its latent vector is the sum of one codebook entry per level.
 
     z = Encoder(x),  (z_q, L_rq, c) = ResidualVectorQuantizer(z),  x̂ = Decoder(z_q)

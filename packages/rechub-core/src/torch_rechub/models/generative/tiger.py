@@ -1,12 +1,13 @@
 """TIGER: generates the semantic id of the next item from those of the history."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch  # under this name, because the compiler of torch 2.6 looks it up in this module
 from torch import Tensor
 
 from ..._bounds import check_number
 from ...losses.reduction import mean_of_rows
+from ..arguments import RecordsArguments
 
 if TYPE_CHECKING:
     _T5: Any = object
@@ -29,7 +30,7 @@ else:
                 return cls(None)
 
 
-class TIGERModel(_T5):  # type: ignore[misc]
+class TIGERModel(RecordsArguments, _T5):  # type: ignore[misc]
     """A T5 encoder-decoder from a history to the next item, both as tokens of semantic ids.
 
     P(y | x) = Π_m softmax(ŷ_m / τ)[y_m],  L = −mean ln softmax(ŷ_m / τ)[y_m] over all tokens
@@ -71,6 +72,9 @@ class TIGERModel(_T5):  # type: ignore[misc]
         "it recommends by a beam search over the tokens of items, which is no graph; serve it with "
         "generate, or export its encoder and decoder with the package optimum"
     )
+
+    held_arguments: ClassVar = {"config": "config"}
+    later_settings = ("temperature",)
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from ...basic.features import SparseFeature
 from ...basic.layers import MLP, EmbeddingLayer
+from ..arguments import RecordsArguments
 
 
-class NeuMF(nn.Module):
+class NeuMF(RecordsArguments, nn.Module):
     """Neural collaborative filtering: a weighted product (GMF) and an MLP with separate vectors.
 
     ŷ_ui = σ( hᵀ [p_u ⊙ q_i; MLP([p'_u; q'_i])] )

@@ -13,9 +13,10 @@ from ...basic.layers import MLP, EmbeddingLayer
 from ...basic.layers.inputs import column
 from ...basic.layers.precision import unit_length
 from ...losses.in_batch import group_rows
+from ..arguments import RecordsArguments
 
 
-class TwoTower(nn.Module):
+class TwoTower(RecordsArguments, nn.Module):
     """The base class of two-tower models: score(u, i) = ⟨user(u), item(i)⟩ / τ.
 
     A subclass implements `user_tower`, `item_tower` and `score`. `MatchTrainer` accepts any module
@@ -46,6 +47,8 @@ class TwoTower(nn.Module):
     Raises:
         ValueError: The temperature is not above 0.
     """
+
+    later_settings = ("temperature",)
 
     def __init__(
         self,

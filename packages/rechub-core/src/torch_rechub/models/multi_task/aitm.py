@@ -11,13 +11,14 @@ from ..._bounds import check_number, check_whole
 from ...basic.features import Feature, flat_width
 from ...basic.layers import MLP, AttentionLayer, EmbeddingLayer, Experts, TaskPredictions, Towers
 from ...losses.reduction import mean_of_rows
+from ..arguments import RecordsArguments
 
 __all__ = ["AITM", "AttentionLayer"]
 
 log = logging.getLogger("torch_rechub")
 
 
-class AITM(nn.Module):
+class AITM(RecordsArguments, nn.Module):
     """Multi-task model of a funnel, such as click then purchase; each step informs the next.
 
     q_t = MLP_t([v_1; …; v_F; dense]),  z_1 = q_1,  p_{t−1} = g_{t−1}(z_{t−1}),

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from ...basic.features import Feature, flat_width
 from ...basic.layers import MLP, EmbeddingLayer
+from ..arguments import RecordsArguments
 
 log = logging.getLogger("torch_rechub")
 
 
-class ESMM(nn.Module):
+class ESMM(RecordsArguments, nn.Module):
     """Post-click conversion rate (CVR), trained on all impressions.
 
     pCTCVR = pCTR · pCVR,  loss = BCE(click, pCTR) + BCE(click and conversion, pCTCVR)

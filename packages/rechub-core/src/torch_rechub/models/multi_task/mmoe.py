@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from ..._bounds import check_whole
 from ...basic.features import Feature, flat_width
 from ...basic.layers import EmbeddingLayer, Experts, Gate, TaskPredictions, Towers, mix
+from ..arguments import RecordsArguments
 
 
-class MMOE(nn.Module):
+class MMOE(RecordsArguments, nn.Module):
     """Experts shared by all tasks, combined for each task by its own gate.
 
     x = [v_1; …; v_F; dense],  f_k = Σ_i softmax(W_k x)_i E_i(x),

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from ...basic.features import Feature, flat_width
 from ...basic.layers import MLP, EmbeddingLayer, GateNU, TaskPredictions
+from ..arguments import RecordsArguments
 
 
-class PEPNet(nn.Module):
+class PEPNet(RecordsArguments, nn.Module):
     """Gates on the embeddings (by domain) and on the layers of the towers (by user and item).
 
     E = [v_1; …],  O = U_ep([v_domain; ⊘E]) ⊙ E,  [δˡ_1; …; δˡ_T] = U_l([v_personal; ⊘O]),

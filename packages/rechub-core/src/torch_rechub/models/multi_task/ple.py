@@ -8,11 +8,12 @@ from torch import Tensor, nn
 from ..._bounds import check_whole
 from ...basic.features import Feature, flat_width
 from ...basic.layers import CGC, EmbeddingLayer, TaskPredictions, Towers
+from ..arguments import RecordsArguments
 
 __all__ = ["CGC", "PLE"]
 
 
-class PLE(nn.Module):
+class PLE(RecordsArguments, nn.Module):
     """Levels of task-specific and shared experts, which reduce interference between tasks.
 
     h^0 = [x; …; x], x = [v_1; …; v_F; dense],  h^l = CGC_l(h^{l−1}),

@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from ...basic.features import Feature, flat_width
 from ...basic.layers import MLP, EmbeddingLayer, TaskPredictions, Towers
+from ..arguments import RecordsArguments
 
 
-class SharedBottom(nn.Module):
+class SharedBottom(RecordsArguments, nn.Module):
     """One network shared by all tasks, with a tower for each task.
 
     h = MLP([v_1; …; v_F; dense]),  ŷ_k = σ(tower_k(h)), without σ for a regression

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from ..._bounds import check_whole
 from ...basic.features import Feature, fields_of
 from ...basic.layers import EmbeddingLayer, FirstOrder, PairProducts, mix
+from ..arguments import RecordsArguments
 
 
-class AFM(nn.Module):
+class AFM(RecordsArguments, nn.Module):
     """Factorization machine with attention over the pairs of fields.
 
     a'_ij = hᵀ ReLU(W (v_i ⊙ v_j) + b),  a = softmax of a' over all pairs i < j,

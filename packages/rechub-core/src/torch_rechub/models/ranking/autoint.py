@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from ..._bounds import check_whole
 from ...basic.features import DenseFeature, Feature, fields_of
 from ...basic.layers import LR, MLP, EmbeddingLayer, InteractingLayer
+from ..arguments import RecordsArguments
 
 
-class AutoInt(nn.Module):
+class AutoInt(RecordsArguments, nn.Module):
     """Self-attention over the fields; with `mlp_params`, in parallel with a deep network.
 
     e_f = v_f of an id, Σ_k x_fk v_fk of a dense feature;  E_{l+1} = InteractingLayer(E_l),

@@ -10,10 +10,11 @@ from torch.nn import functional as F
 from ..._bounds import check_number, check_whole
 from ...basic.features import Feature, flat_width
 from ...basic.layers import MLP, EmbeddingLayer
+from ..arguments import RecordsArguments
 from .behavior import pair_features, valid_steps
 
 
-class BST(nn.Module):
+class BST(RecordsArguments, nn.Module):
     """Transformer over the history with the target as its last step.
 
     s_t = [e_t1; …; e_tK] + p(age of t),  S = Transformer(s_1, …, s_n, s_target),

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from ..._bounds import check_whole
 from ...basic.features import Feature, flat_width
 from ...basic.layers import LR, MLP, CrossNetwork, EmbeddingLayer
+from ..arguments import RecordsArguments
 
 
-class DCN(nn.Module):
+class DCN(RecordsArguments, nn.Module):
     """A cross network in parallel with a deep network.
 
     x_0 = [v_1; …; v_F; dense],  x_{l+1} = x_0 (x_lᵀ w_l) + b_l + x_l,

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from ..._bounds import check_whole
 from ...basic.features import Feature, flat_width
 from ...basic.layers import LR, MLP, CrossNetMix, CrossNetV2, EmbeddingLayer
+from ..arguments import RecordsArguments
 from .unused import warn_of_unused
 
 STRUCTURES = ("parallel", "stacked", "crossnet_only")
 
 
-class DCNv2(nn.Module):
+class DCNv2(RecordsArguments, nn.Module):
     """A cross network with full or low-rank matrices, in parallel with or below a deep network.
 
     x_0 = [v_1; …; v_F; dense],  x_{l+1} = x_0 ⊙ (W_l x_l + b_l) + x_l,  or `CrossNetMix`(x_l),

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from ...basic.features import Feature, IdFeature, fields_of
 from ...basic.layers import CEN, FFM, MLP, EmbeddingLayer, FirstOrder
+from ..arguments import RecordsArguments
 
 
-class DeepFFM(nn.Module):
+class DeepFFM(RecordsArguments, nn.Module):
     """A deep network over the products of field-aware embeddings.
 
     ŷ = σ( b + Σ_i w_i x_i + MLP([v_{i,j} ⊙ v_{j,i}]_{i<j}) )

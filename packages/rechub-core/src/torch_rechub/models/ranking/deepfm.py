@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from ...basic.features import Feature, fields_of, flat_width
 from ...basic.layers import FM, MLP, EmbeddingLayer, FirstOrder
+from ..arguments import RecordsArguments
 
 
-class DeepFM(nn.Module):
+class DeepFM(RecordsArguments, nn.Module):
     """A factorization machine and a deep network over the same embeddings.
 
     ŷ = σ( b + Σ_i w_i x_i + Σ_{i<j} ⟨v_i, v_j⟩ x_i x_j + MLP([v_1; …; v_F; dense]) )

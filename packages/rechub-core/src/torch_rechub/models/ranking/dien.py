@@ -11,12 +11,13 @@ from ..._bounds import check_number
 from ...basic.features import Feature, check_sequences, flat_width
 from ...basic.layers import AUGRU, MLP, AUGRU_Cell, EmbeddingLayer
 from ...basic.layers.sequence import to_front
+from ..arguments import RecordsArguments
 from .behavior import check_widths, pair_features, valid_steps
 
 __all__ = ["AUGRU", "DIEN", "AUGRU_Cell"]
 
 
-class DIEN(nn.Module):
+class DIEN(RecordsArguments, nn.Module):
     """Interest extraction from a history by GRU, and evolution toward the target by AUGRU.
 
     h_t = GRU(e_1, …, e_t),  s = AUGRU(h, v_A),

@@ -8,12 +8,13 @@ from torch import Tensor, nn
 
 from ...basic.features import Feature, flat_width
 from ...basic.layers import MLP, ActivationUnit, EmbeddingLayer
+from ..arguments import RecordsArguments
 from .behavior import pair_features, valid_steps
 
 __all__ = ["DIN", "ActivationUnit"]
 
 
-class DIN(nn.Module):
+class DIN(RecordsArguments, nn.Module):
     """Target attention over a user's history: each step is weighted by its relevance to the target.
 
     v_k = Σ_j a_k(e_kj, v_Ak) e_kj (`ActivationUnit`) for each history k and its target feature,

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from ...basic.features import DenseFeature, Feature, fields_of, flat_width
 from ...basic.layers import MLP, EmbeddingLayer, PairProducts
+from ..arguments import RecordsArguments
 
 
-class DLRM(nn.Module):
+class DLRM(RecordsArguments, nn.Module):
     """Inner products of all pairs of fields; the dense features form one field.
 
     v_0 = MLP_bottom(dense),  p = [⟨v_i, v_j⟩]_{i<j},  ŷ = σ( MLP_top([v_0; p]) )

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from ..._bounds import check_number, check_whole
 from ...basic.features import DenseFeature, Feature, flat_width
 from ...basic.layers import LR, MLP, CrossLayer, EmbeddingLayer
+from ..arguments import RecordsArguments
 
 BRIDGES = ("hadamard_product", "pointwise_addition", "concatenation", "attention_pooling")
 
 
-class EDCN(nn.Module):
+class EDCN(RecordsArguments, nn.Module):
     """A cross and a deep network in parallel, joined by a bridge after each layer.
 
     x_l, h_l = Regulation(z_l),  x'_l = x_0 (x_lᵀ w_l) + b_l + x_l,  h'_l = MLP_l(h_l),

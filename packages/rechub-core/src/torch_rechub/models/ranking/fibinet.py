@@ -8,10 +8,11 @@ from torch import Tensor, nn
 
 from ...basic.features import DenseFeature, Feature, fields_of, flat_width
 from ...basic.layers import MLP, BiLinearInteractionLayer, EmbeddingLayer, FirstOrder, SENETLayer
+from ..arguments import RecordsArguments
 from .unused import warn_of_unused
 
 
-class FiBiNet(nn.Module):
+class FiBiNet(RecordsArguments, nn.Module):
     """Bilinear products of the fields, and of the fields after squeeze-and-excitation.
 
     p = [(v_i W) ⊙ v_j]_{i<j},  q = [(ṽ_i W) ⊙ ṽ_j]_{i<j} with ṽ = SENET(v),

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from ...basic.features import Feature, flat_width
 from ...basic.layers import MLP, BilinearFusion, EmbeddingLayer, GateNU
+from ..arguments import RecordsArguments
 
 
-class FinalMLP(nn.Module):
+class FinalMLP(RecordsArguments, nn.Module):
     """Two-stream MLP: two deep networks with feature selection, fused by bilinear products.
 
     e = [v_1; …; v_F; dense],  o_k = MLP_k(gate_k ⊙ e),

@@ -7,9 +7,10 @@ from torch import Tensor, nn
 from ...basic.features import Feature, fields_of
 from ...basic.layers import FM as PairSum
 from ...basic.layers import EmbeddingLayer, FirstOrder
+from ..arguments import RecordsArguments
 
 
-class FM(nn.Module):
+class FM(RecordsArguments, nn.Module):
     """Factorization machine: a weight for each id, and inner products of the embeddings of fields.
 
     ŷ = σ( b + Σ_i w_i x_i + Σ_{i<j} ⟨v_i, v_j⟩ x_i x_j )

@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from ...basic.features import Feature, fields_of
 from ...basic.layers import EmbeddingLayer, FirstOrder, PairProducts
+from ..arguments import RecordsArguments
 
 
-class FwFM(nn.Module):
+class FwFM(RecordsArguments, nn.Module):
     """Factorization machine with a weight for each pair of fields.
 
     ŷ = σ( b + Σ_i w_i x_i + Σ_{i<j} r_ij ⟨v_i, v_j⟩ x_i x_j )

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from ..._bounds import check_whole
 from ...basic.features import Feature, flat_width
 from ...basic.layers import LR, MLP, EmbeddingLayer, GatedCrossNetwork
+from ..arguments import RecordsArguments
 
 
-class GDCN(nn.Module):
+class GDCN(RecordsArguments, nn.Module):
     """A gated cross network in parallel with a deep network, or below it.
 
     c_0 = [v_1; …; v_F; dense],  c_{l+1} = c_0 ⊙ (W_l c_l + b_l) ⊙ σ(V_l c_l) + c_l,

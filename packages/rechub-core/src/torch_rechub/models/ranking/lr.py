@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 from ...basic.features import Feature
 from ...basic.layers import FirstOrder
+from ..arguments import RecordsArguments
 
 
-class LR(nn.Module):
+class LR(RecordsArguments, nn.Module):
     """Logistic regression: a weight for each id of each feature and for each dense value.
 
     ŷ = σ( b + Σ_i w_i x_i )

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from ...basic.features import DenseFeature, Feature, flat_width
 from ...basic.layers import MLP, EmbeddingLayer, MaskBlock
+from ..arguments import RecordsArguments
 
 
-class MaskNet(nn.Module):
+class MaskNet(RecordsArguments, nn.Module):
     """Hidden layers with instance-guided masks on their inputs.
 
     e = [v_1; …; v_F; dense],  n = [LayerNorm(v_1); …; LayerNorm(v_F); dense],

@@ -10,9 +10,10 @@ from ..._bounds import check_number
 from ...basic.activation import BatchNorm
 from ...basic.features import DenseFeature, Feature, fields_of, flat_width
 from ...basic.layers import FM, MLP, EmbeddingLayer, FirstOrder
+from ..arguments import RecordsArguments
 
 
-class NFM(nn.Module):
+class NFM(RecordsArguments, nn.Module):
     """A deep network over the sum of the products of all pairs of fields.
 
     f_BI = Σ_{i<j} v_i ⊙ v_j,  ŷ = σ( b + Σ_i w_i x_i + MLP([dropout(BN(f_BI)); dense]) )

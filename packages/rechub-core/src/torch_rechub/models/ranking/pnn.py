@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from ...basic.features import DenseFeature, Feature, fields_of, flat_width
 from ...basic.layers import MLP, EmbeddingLayer, OuterProduct, PairProducts
+from ..arguments import RecordsArguments
 
 
-class PNN(nn.Module):
+class PNN(RecordsArguments, nn.Module):
     """A deep network over the fields and their products.
 
     ŷ = σ( MLP([v_1; …; v_F; p; dense]) ),

@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from ...basic.features import Feature, flat_width
 from ...basic.layers import MLP, EmbeddingLayer, FirstOrder
+from ..arguments import RecordsArguments
 
 
-class WideDeep(nn.Module):
+class WideDeep(RecordsArguments, nn.Module):
     """Joint training of a linear model, for memorization, and a deep network, for generalization.
 
     ŷ = σ( w_wideᵀ x_wide + b + MLP([v_1; …; v_F; dense]) )

@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from ...basic.features import Feature, fields_of, flat_width
 from ...basic.layers import CIN, MLP, EmbeddingLayer, FirstOrder
+from ..arguments import RecordsArguments
 
 
-class XDeepFM(nn.Module):
+class XDeepFM(RecordsArguments, nn.Module):
     """A compressed interaction network and a deep network over the same embeddings.
 
     ŷ = σ( b + Σ_i w_i x_i + CIN(v_1, …, v_F) + MLP([v_1; …; v_F; dense]) )
