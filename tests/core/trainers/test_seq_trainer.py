@@ -382,9 +382,10 @@ def test_metrics_of_the_first_k_are_those_of_a_sorted_list(make, exclude_seen, t
         for b, t, item, is_target in predictions(batch):
             if is_target:
                 row = batch[0][b].tolist()
-                items = [v for v in range(1, V) if v == item or not (exclude_seen and v in row)]
+                items = [v for v in range(1, V) if not (exclude_seen and v in row)]
                 scores = logits[row[t]].tolist()
-                rank = sorted(items, key=lambda v, s=scores: (-s[v], v)).index(item) + 1
+                ranking = sorted(items, key=lambda v, s=scores: (-s[v], v))
+                rank = ranking.index(item) + 1 if item in ranking else math.inf
                 for k in ks:
                     expected[f"hit@{k}"].append(rank <= k)
                     expected[f"ndcg@{k}"].append((rank <= k) / math.log2(rank + 1))

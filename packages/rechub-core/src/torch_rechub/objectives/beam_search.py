@@ -61,7 +61,8 @@ class BeamSearch:
         Args:
             x: The batch.
             k: Number of ranks.
-            exclude_seen: Whether to exclude the items of a history from its ranking.
+            exclude_seen: Whether to exclude the items of a history from its ranking, its target
+                too.
             num_beams: Number of beams; None means k, plus the length of the longest history of the
                 batch with `exclude_seen`.
         """
@@ -70,7 +71,7 @@ class BeamSearch:
         beams = k + max(map(len, seen)) if num_beams is None else num_beams
         hits = []
         for target, left_out, items in zip(targets, seen, self(x, beams), strict=True):
-            ranked = [item for item in items if item == target or item not in left_out]
+            ranked = [item for item in items if item not in left_out]
             hits.append([i < len(ranked) and ranked[i] == target for i in range(k)])
         return hits
 

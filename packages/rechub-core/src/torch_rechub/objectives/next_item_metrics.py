@@ -70,8 +70,8 @@ class Evaluated:
     Attributes:
         loss: The summed loss of its predictions, by their weights; None where it was not asked for.
         count: The number of predictions, or the sum of their weights.
-        ranks: The rank of each target, (n,), from 1; all above 1 are 2 where only the first rank
-            was asked for.
+        ranks: The rank of each target, (n,), from 1; 0 for a target that is excluded; all above 1
+            are 2 where only the first rank was asked for.
         weights: How much each target counts, (n,); None where all count alike.
     """
 
@@ -92,7 +92,8 @@ def evaluate_batch(
         loss_fn: The loss; None for no loss. Losses with drawn negatives are evaluated by
             cross-entropy over all items, which does not depend on draws.
         ranked: Whether to compute exact ranks, or only whether they are 1.
-        exclude_seen: Whether to exclude the other items of a sequence from its ranking.
+        exclude_seen: Whether to exclude the items of a sequence from its ranking. A target among
+            them has no rank.
     """
     if isinstance(loss_fn, SampledItemLoss):
         loss_fn = loss_fn.full
@@ -113,8 +114,10 @@ def evaluate_batch(
     excluded = torch.zeros_like(logits, dtype=torch.bool)
     if exclude_seen:
         excluded.scatter_(1, given.tokens[row].long(), True)
+    missed = excluded.gather(1, items.unsqueeze(1)).squeeze(1)
     excluded[:, PADDING] = True
-    return Evaluated(loss, count, ranks_of(logits, items, excluded).cpu(), of_targets)
+    ranks = ranks_of(logits, items, excluded).masked_fill(missed, 0)
+    return Evaluated(loss, count, ranks.cpu(), of_targets)
 
 
 def _loss_of(loss_fn: nn.Module, logits: Tensor, items: Tensor, weights: Tensor | None) -> Tensor:

@@ -49,8 +49,8 @@ class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
         loss_params: Arguments of `CrossEntropyLoss`, of `NCELoss`, or of `SampledItemLoss`
             (`objectives.sampled_items`), such as n_negatives and seed. `fit` needs the mean: other
             reductions are for losses computed by hand, `trainer.loss_fn(logits, items)`.
-        exclude_seen: Whether ranking metrics of validation, such as "ndcg@10", exclude the other
-            items of a sequence from its ranking.
+        exclude_seen: Whether ranking metrics of validation, such as "ndcg@10", exclude the items
+            of a sequence, as in `evaluate_topk`.
         options: See `TrainerOptions`. `metrics` may be "loss", "accuracy" and ranking metrics at k;
             `monitor` is "val/accuracy" by default, and "val/loss" is steadier.
 
@@ -170,7 +170,7 @@ class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
         Args:
             data_loader: Yields (tokens, positions, time_diffs, targets).
             topKs: The Ks.
-            exclude_seen: Whether to exclude the other items of a sequence from its ranking.
+            exclude_seen: Whether to exclude the items of a sequence; a target among them is missed.
 
         Returns:
             {"hit@10": …, "ndcg@10": …, "mrr@10": …}; NaN with a warning if no sequence counts.

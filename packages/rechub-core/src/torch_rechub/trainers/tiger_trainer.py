@@ -168,7 +168,7 @@ class TigerTrainer(Trainer):
         Args:
             data_loader: A loader with the `collate_fn` of `TigerSeqDataset.get_collate_fn`.
             topKs: The Ks.
-            exclude_seen: Whether to exclude the items of a history from its ranking.
+            exclude_seen: Whether to exclude the items of a history; a target among them is missed.
             num_beams: See `BeamSearch.hits`.
 
         Returns:

@@ -51,7 +51,8 @@ class Retrieving(Sampling, Tables):
             ties: As in `samples`.
             positives: As in `samples`; filter the targets by `positives()` before.
             exclude_seen: Whether all items of the user's past are excluded, those before the last L
-                too. A relevant item among them counts as missed, with a warning.
+                too. A relevant item among them counts as missed, with a warning; trainers'
+                `evaluate_topk(exclude_seen=True)` counts it alike.
             catalog: Interactions whose items are the catalog; None means all parts of the split.
                 Unknown items are no candidates, and a warning gives the number of relevant ones.
             min_history: Users with fewer rows in their past are left out, with a warning.
