@@ -1,1 +1,12 @@
-"""Bundles: a trained model as a folder, with everything that raw rows and raw ids need."""
+"""Bundles: a trained model as a folder, with everything that raw rows and raw ids need.
+
+`save` of a trainer writes one, `load_bundle` opens it, in any process and on any device. A bundle
+holds JSON, safetensors and Arrow files; no code of a bundle is run.
+"""
+
+from .bundle import Bundle, Part
+from .errors import BundleError
+from .known import register
+from .loading import load_bundle
+
+__all__ = ["Bundle", "BundleError", "Part", "load_bundle", "register"]

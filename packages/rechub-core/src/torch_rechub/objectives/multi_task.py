@@ -15,19 +15,13 @@ from ..losses import BatchLoss
 from ..losses.binary_cross_entropy import OnLogits
 from ..metrics.monitor import Metric
 from ..models.auxiliary import auxiliary_loss
+from ..models.links import by_task, predictor_of_tasks
 from ..models.logits import logits_of
 from ..models.protocols import ChecksLabels, HasTaskTypes
 from .balancing.choice import balancing_of
 from .missing_labels import TaskLoss, check_missing, count_missing, labeled, task_losses
 from .row_kinds import check_loss_range, refuse_soft_labels
-from .task_outputs import (
-    TaskLink,
-    by_task,
-    check_outputs,
-    losses_of_tasks,
-    of_model,
-    predictor_of_tasks,
-)
+from .task_outputs import check_outputs, link_of_tasks, losses_of_tasks, of_model
 
 
 def check_task_types(task_types: Sequence[str], model: nn.Module) -> list[str]:
@@ -90,7 +84,7 @@ class Tasks:
             ValueError: The number of losses is not that of the tasks, or the model lacks logits.
         """
         loss_fns = losses_of_tasks(self.types, loss, params)
-        self.predictions_of = TaskLink(self.types, loss_fns, self.model)
+        self.predictions_of = link_of_tasks(self.types, loss_fns, self.model)
         return [loss_fn.to(device) for loss_fn in loss_fns]
 
     def check(

@@ -7,14 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..basic.layers import TaskPredictions
 from ..data.batch import Batch
 from ..losses.binary_cross_entropy import OnLogits
 from ..losses.names import make_loss
 from ..models.families import TRAINERS, family_of, form_of, name_of
-from ..models.links import Linked
+from ..models.links import TaskLink, by_task
 from ..models.logits import logits_of
-from ..models.protocols import HasTaskTypes
 from .row_kinds import link_of
 
 log = logging.getLogger("torch_rechub")
@@ -47,60 +45,31 @@ def losses_of_tasks(task_types: Sequence[str], loss: Any, params: Any) -> list[n
     ]
 
 
-class TaskLink(nn.Module):
-    """The predictions of tasks, made of their logits: σ, the logit, or what its loss makes of it.
+def link_of_tasks(
+    task_types: Sequence[str], loss_fns: Sequence[nn.Module], model: nn.Module
+) -> TaskLink:
+    """The predictions of tasks: σ, the logit, or what its loss makes of it.
 
     Args:
         task_types: "classification" or "regression" for each task.
         loss_fns: The loss of each.
-        model: The model being trained, for messages.
-
-    Shape:
-        logits: (B, T), or (B,) of a single task; returns (B, T).
+        model: The model being trained.
 
     Raises:
         ValueError: A loss makes its predictions of logits, and the model has none.
     """
-
-    def __init__(
-        self, task_types: Sequence[str], loss_fns: Sequence[nn.Module], model: nn.Module
-    ) -> None:
-        super().__init__()
-        self.by_type, self.name = TaskPredictions(task_types), name_of(model)
-        self.links = [
-            link_of(loss_fn) if kind == "regression" else None
-            for kind, loss_fn in zip(task_types, loss_fns, strict=True)
-        ]
-        self.linked = any(link is not None for link in self.links)
-        if self.linked and logits_of(model) is None:
-            i = next(i for i, link in enumerate(self.links) if link is not None)
-            raise ValueError(
-                f"{name_of(loss_fns[i])} of task {i} takes logits, and {self.name} has no method "
-                "logits(x) that its forward is made of: give it one that returns (B, T)"
-            )
-
-    def forward(self, logits: Tensor) -> Tensor:
-        """Return (B, T)."""
-        predictions: Tensor = self.by_type(by_task(logits, len(self.links), "the model's output"))
-        if not self.linked:
-            return predictions
-        columns = [
-            predictions[:, i] if link is None else link(predictions[:, i])
-            for i, link in enumerate(self.links)
-        ]
-        return torch.stack(columns, dim=1)
-
-
-def predictor_of_tasks(model: nn.Module, link: nn.Module) -> nn.Module:
-    """A module that returns the predictions of a model.
-
-    The `forward` of a model that was made for tasks gives them; that of a ranking model is a
-    sigmoid of all its logits, whatever its task.
-    """
-    linked = isinstance(link, TaskLink) and link.linked
-    if logits_of(model) is None or (isinstance(model, HasTaskTypes) and not linked):
-        return model
-    return Linked(model, link)
+    links = [
+        link_of(loss_fn) if kind == "regression" else None
+        for kind, loss_fn in zip(task_types, loss_fns, strict=True)
+    ]
+    link = TaskLink(task_types, links)
+    if link.linked and logits_of(model) is None:
+        i = next(i for i, link in enumerate(links) if link is not None)
+        raise ValueError(
+            f"{name_of(loss_fns[i])} of task {i} takes logits, and {name_of(model)} has no method "
+            "logits(x) that its forward is made of: give it one that returns (B, T)"
+        )
+    return link
 
 
 def check_outputs(
@@ -160,21 +129,6 @@ def of_model(output: Any, n_task: int, model: nn.Module) -> Tensor:
             "torch_rechub.models.multi_task"
         )
         raise ValueError(f"{error}: {remedy}") from None
-
-
-def by_task(y: Tensor, n_task: int, name: str = "y") -> Tensor:
-    """Labels or predictions as (N, T): those of a single task may be (N,).
-
-    Raises:
-        ValueError: There is not a column for each task.
-    """
-    columns = y.reshape(-1, 1) if y.dim() == 1 and n_task == 1 else y
-    if columns.dim() != 2 or columns.shape[1] != n_task:
-        raise ValueError(
-            f"{name} must have a column for each of the {n_task} tasks, shape (N, {n_task}), but "
-            f"has shape {tuple(y.shape)}"
-        )
-    return columns
 
 
 def _for_each(given: Any, n: int, name: str) -> list[Any]:

@@ -17,6 +17,7 @@ from ..objectives.row_kinds import KINDS, row_objective
 from ..training.evaluation import Predictions
 from ..training.monitoring import EvaluateFn
 from ..training.reporting.hyperparams import describe_loss
+from ..training.saving import SavesRows
 from ..training.settings import Folder, LossOptions, Settings, known_options
 from ..training.trainer import Trainer
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class CTRTrainer(Trainer):
+class CTRTrainer(SavesRows, Trainer):
     """Trains a ranking model: by default with binary cross-entropy, validated by AUC.
 
     Another `loss` trains it to predict a number, classes, or an order within groups; the metrics
@@ -66,9 +67,7 @@ class CTRTrainer(Trainer):
         ... )
         >>> fields = [SparseFeature("user", 10, embed_dim=4), SparseFeature("item", 7, embed_dim=4)]
         >>> model = DeepFM(fields, fields, {"dims": [8]})
-        >>> trainer = CTRTrainer(
-        ...     model, optimizer_params={"lr": 0.01}, n_epoch=2, model_path=tempfile.mkdtemp()
-        ... )
+        >>> trainer = CTRTrainer(model, n_epoch=2, model_path=tempfile.mkdtemp())
         >>> trainer.fit(train, val)
         >>> sorted(trainer.history[-1])
         ['epoch', 'learning_rate', 'seconds', 'train/loss', 'val/auc']

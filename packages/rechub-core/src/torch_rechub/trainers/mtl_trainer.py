@@ -14,6 +14,7 @@ from ..objectives.multi_task import Tasks
 from ..objectives.task_metrics import BY_TASK, RowsOfTasks, TaskMetrics
 from ..training.monitoring import available_needs
 from ..training.reporting.hyperparams import describe_loss
+from ..training.saving import SavesTasks
 from ..training.settings import Folder, LossOptions, Settings, known_options
 from ..training.trainer import Trainer
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class MTLTrainer(Trainer):
+class MTLTrainer(SavesTasks, Trainer):
     """Trains a multi-task model: binary cross-entropy and squared error, AUC and squared error.
 
     A ranking model is one of one task; of a regression it predicts its logit. Recorded each epoch:

@@ -25,6 +25,7 @@ from .parameter_groups import learning_rates
 from .progress import process_prepared
 from .reporting.hyperparams import describe, describe_data
 from .reporting.recorder import recorder_of
+from .saving import SavesBundles
 from .schedule import Schedule
 from .settings import Folder, Settings
 from .steps import Steps
@@ -33,7 +34,7 @@ from .task import Task, as_text
 log = logging.getLogger("torch_rechub")
 
 
-class Trainer(Task, ExportsRows):
+class Trainer(Task, SavesBundles, ExportsRows):
     """Trains a model epoch by epoch: train, validate, record, stop early, step the scheduler.
 
     Each task is a subclass that overrides methods of `Task`, and extends the recorded

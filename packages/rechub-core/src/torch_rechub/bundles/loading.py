@@ -1,0 +1,79 @@
+"""`load_bundle`: a bundle of any task from its folder."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..types import FilePath
+from .bundle import Bundle
+from .document import BundleDocument
+from .errors import BundleError
+from .folder import read_document
+from .model_form import build_model
+from .rows import RowsBundle
+from .saving import ARGUMENTS, PREPROCESSOR
+from .weights import FILE as WEIGHTS
+from .weights import put_weights, read_tensors
+
+BUNDLES: dict[str, type[Bundle]] = {"ranking": RowsBundle, "multi_task": RowsBundle}
+
+
+def load_bundle(
+    path: FilePath,
+    *,
+    device: str | torch.device = "cpu",
+    models: Sequence[Any] = (),
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+) -> Any:
+    """Load a bundle; no code of the folder is run.
+
+    Args:
+        path: The folder that `save` of a trainer wrote.
+        device: The device of the model, wherever it was trained.
+        models: Classes and functions of yours that the model is made of.
+        functions: The functions of `Numeric` columns of the preprocessor, by name.
+
+    Returns:
+        The `Bundle` of its task: with `predict` for ranking and multi-task models, with `recommend`
+        for the others.
+
+    Raises:
+        FileNotFoundError: There is no bundle.
+        BundleError: It is damaged, foreign, edited or of a newer version, or refers to a class or a
+            function that was not given.
+    """
+    folder, document = read_document(path)
+    kind = BUNDLES[document.task]
+    if WEIGHTS not in document.files:
+        raise BundleError(f"{folder} is damaged: it has no {WEIGHTS}")
+    weights = read_tensors(folder / WEIGHTS, document.aliases)
+    tensors = read_tensors(folder / ARGUMENTS) if ARGUMENTS in document.files else {}
+    model = build_model(document.model, tensors, models)
+    put_weights(model, weights, folder / WEIGHTS)
+    parts = {name: _part(kind, name, folder, document) for name in document.parts}
+    preprocessor = _preprocessor(folder, document, functions)
+    return kind(folder, document, model, preprocessor, parts, torch.device(device))
+
+
+def _part(kind: type[Bundle], name: str, folder: Path, document: BundleDocument) -> Any:
+    if name not in kind.part_types:
+        raise BundleError(f"{folder} has a part {name!r}, which no {document.task} bundle has")
+    return kind.part_types[name].read(folder, document.parts[name])
+
+
+def _preprocessor(
+    folder: Path,
+    document: BundleDocument,
+    functions: Mapping[str, Callable[..., Any]] | None,
+) -> Any:
+    if not any(name.startswith(f"{PREPROCESSOR}/") for name in document.files):
+        return None
+    # imported here, because bundles without a preprocessor need no pyarrow
+    from ..data.preprocessing import Preprocessor
+
+    try:
+        return Preprocessor.load(folder / PREPROCESSOR, functions)
+    except (ValueError, FileNotFoundError) as error:
+        raise BundleError(str(error)) from error

@@ -1,0 +1,101 @@
+"""Bundles that predict rows: of ranking and of multi-task models."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ..basic.layers.precision import widened
+from ..models.links import Link, Linked, TaskLink, predictor_of_tasks
+from .bundle import Bundle
+from .errors import BundleError
+
+LINKS: dict[str, Link] = {"exp": torch.exp, "softmax": nn.Softmax(dim=1)}
+
+
+class RowsBundle(Bundle):
+    """A bundle of a ranking or a multi-task model.
+
+    Example:
+        >>> import tempfile
+        >>> from torch_rechub.bundles import load_bundle
+        >>> from torch_rechub.data.preprocessing import Categorical, Preprocessor
+        >>> from torch_rechub.models.ranking import LR
+        >>> from torch_rechub.trainers import CTRTrainer
+        >>> log = {"city": ["b", "a", "b", "a"], "click": [1, 0, 1, 0]}
+        >>> preprocessor = Preprocessor([Categorical("city")], targets=["click"])
+        >>> train, folder = preprocessor.fit_transform(log), tempfile.mkdtemp()
+        >>> trainer = CTRTrainer(LR(preprocessor.features()), n_epoch=1, model_path=folder)
+        >>> trainer.fit(train.loader(batch_size=2))
+        >>> path = trainer.save(folder + "/bundle", preprocessor=preprocessor)
+        >>> load_bundle(path).predict([{"city": "a"}, {"city": "unknown"}]).shape
+        (2,)
+    """
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of the predicted labels."""
+        return tuple(self.document.outputs.get("targets", ()))
+
+    def predict(self, rows: Any, batch_size: int = 256) -> npt.NDArray[Any]:
+        """Return the prediction of each row, as the trainer's `predict` does.
+
+        Args:
+            rows: N raw rows; see `inputs`. Values that training did not know are unknown ones.
+            batch_size: Number of rows per batch.
+
+        Returns:
+            Shape (N,), or (N, T) of T tasks, or (N, C) of C classes: probabilities, values or
+            scores, by the loss of training.
+
+        Raises:
+            KeyError: A column is missing.
+            ValueError: A cell does not fit its column.
+        """
+        return self.predict_inputs(self.inputs(rows), batch_size)
+
+    def predict_inputs(
+        self, inputs: Mapping[str, npt.NDArray[Any]], batch_size: int = 256
+    ) -> npt.NDArray[Any]:
+        """Return the prediction of each row of encoded inputs; see `predict`."""
+        call = predictor_of(self.model, self.document.outputs)
+        n_tasks = len(self.document.outputs.get("task_types", ()))
+        classes = self.document.outputs.get("link") == "softmax"
+
+        def predicted(x: dict[str, Tensor]) -> Tensor:
+            output: Any = call(x)
+            first: Tensor = output[0] if isinstance(output, tuple | list) else output
+            rows = next(iter(x.values())).shape[0]
+            shape = (rows, n_tasks) if n_tasks else tuple(first.shape) if classes else (rows,)
+            return widened(first.reshape(shape))
+
+        found: npt.NDArray[Any] = self.infer(predicted, inputs, batch_size).numpy()
+        return found
+
+
+def predictor_of(model: nn.Module, outputs: Mapping[str, Any]) -> nn.Module:
+    """Return a module from inputs to predictions.
+
+    Args:
+        model: The model.
+        outputs: The outputs of the bundle: `link`, None for the model's own output, "logits", or
+            one of `LINKS`; of several tasks `task_types`, and a link or None for each in `links`.
+
+    Raises:
+        BundleError: A link is unknown.
+    """
+    types: Sequence[str] | None = outputs.get("task_types")
+    if types is not None:
+        return predictor_of_tasks(model, TaskLink(types, list(map(_link, outputs["links"]))))
+    link = outputs.get("link")
+    return model if link is None else Linked(model, _link(link))
+
+
+def _link(name: str | None) -> Link | None:
+    if name in (None, "logits"):
+        return None
+    if name not in LINKS:
+        raise BundleError(f"the link of the predictions is {name!r}, which is none of {[*LINKS]}")
+    return LINKS[name]

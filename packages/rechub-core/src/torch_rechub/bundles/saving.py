@@ -1,0 +1,84 @@
+"""Writing a bundle."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from ..types import FilePath
+from .bundle import Part
+from .document import FILE, BundleDocument, digest_of
+from .errors import BundleError
+from .folder import files_in, written_bundle
+from .model_form import describe_model
+from .weights import FILE as WEIGHTS
+from .weights import write_tensors
+
+if TYPE_CHECKING:
+    from ..data.preprocessing import Preprocessor
+
+ARGUMENTS = "arguments.safetensors"
+PREPROCESSOR = "preprocessor"
+
+
+def write_bundle(
+    folder: FilePath,
+    *,
+    task: str,
+    model: nn.Module,
+    outputs: Mapping[str, Any],
+    preprocessor: "Preprocessor | None" = None,
+    parts: Mapping[str, Part] | None = None,
+    others: Mapping[str, Mapping[str, Any]] | None = None,
+    write_more: Callable[[Path], object] | None = None,
+) -> Path:
+    """Write a bundle, whole or not at all; an earlier one in the folder is replaced.
+
+    Args:
+        folder: The folder.
+        task: The task, one of `document.TASKS`.
+        model: The model, with the weights to save.
+        outputs: How predictions are made of its output.
+        preprocessor: The fitted preprocessor; None where rows are the inputs of the model.
+        parts: Additional parts by name.
+        others: The entries metrics, trainer and run of the document.
+        write_more: Writes additional files to a given folder, such as an ONNX file.
+
+    Raises:
+        BundleError: The model cannot be rebuilt from its arguments, or has no sound weights.
+        FileExistsError: The folder holds other files.
+        OSError: Writing failed, as on a full disk; an earlier bundle is unchanged.
+    """
+    form, tensors = describe_model(model)
+    with written_bundle(folder) as new:
+        aliases = write_tensors(new / WEIGHTS, model.state_dict())
+        if tensors:
+            write_tensors(new / ARGUMENTS, tensors)
+        if preprocessor is not None:
+            try:
+                preprocessor.save(new / PREPROCESSOR)
+            except (TypeError, ValueError) as error:
+                raise BundleError(f"the preprocessor cannot be saved: {error}") from error
+        settings = {name: part.write(new) for name, part in (parts or {}).items()}
+        if write_more is not None:
+            write_more(new)
+        files = files_in(new)
+        document = BundleDocument(
+            task=task, model=form, outputs=dict(outputs), parts=settings, aliases=aliases,
+            data=_fingerprint(files, preprocessor), files=files,
+            **{name: dict(entry) for name, entry in (others or {}).items()},
+        )  # fmt: skip
+        (new / FILE).write_bytes(document.to_json())
+    return Path(folder)
+
+
+def _fingerprint(
+    files: Mapping[str, Mapping[str, Any]], preprocessor: "Preprocessor | None"
+) -> dict[str, Any]:
+    """The content of the vocabularies and statistics as a digest, and the number of rows."""
+    if preprocessor is None:
+        return {}
+    content = {n: f["sha256"] for n, f in files.items() if n.startswith(f"{PREPROCESSOR}/")}
+    seen = preprocessor.describe()["rows"].dropna()
+    return {"preprocessor": digest_of(content), "rows": int(seen.max()) if len(seen) else 0}

@@ -1,0 +1,160 @@
+"""`save` of trainers: the trained model as a bundle."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import nn
+
+from ..basic.tracking.plain import plain_hyperparams
+from ..losses.regression import PoissonLoss
+from ..models.arguments import unwrapped
+from ..models.links import Linked, TaskLink
+from ..types import FilePath
+
+if TYPE_CHECKING:
+    from ..bundles.bundle import Part
+    from ..data.preprocessing import Preprocessor
+
+
+class _Tasks(Protocol):
+    """The part of the tasks of a trainer that a bundle needs."""
+
+    types: Sequence[str]
+    n: int
+    predictions_of: nn.Module
+
+
+class SavesBundles:
+    """The method `save` of trainers, and the hooks that a task overrides.
+
+    Attributes:
+        bundle_task: The task of the bundle; None cannot be saved.
+        model: The model.
+        history: One dict per epoch.
+        test_metrics: The metrics of the test data.
+        monitor: The monitored metric.
+    """
+
+    bundle_task: str | None = None
+    model: nn.Module
+    history: list[dict[str, float]]
+    test_metrics: dict[str, float]
+
+    def save(
+        self, folder: FilePath, *, preprocessor: "Preprocessor | None" = None, **options: Any
+    ) -> Path:
+        """Save the model as a bundle for `load_bundle`, whole or not at all.
+
+        After `fit` the weights are those of the best epoch.
+
+        Args:
+            folder: The folder; an earlier bundle in it is replaced.
+            preprocessor: The fitted preprocessor of the raw rows; without it, the rows of the
+                bundle are the inputs of the model.
+            **options: Those of the task; see its `bundle_parts`.
+
+        Raises:
+            BundleError: The model cannot be rebuilt from its arguments, or its weights hold NaN.
+            FileExistsError: The folder holds other files.
+            ImportError: safetensors is missing (extra ``bundle``).
+            OSError: Writing failed, as on a full disk; an earlier bundle is unchanged.
+        """
+        # imported here, because training needs no bundles
+        from ..bundles.errors import BundleError
+        from ..bundles.saving import write_bundle
+
+        if self.bundle_task is None:
+            raise BundleError(f"{type(self).__name__} cannot save bundles")
+        outputs = self.bundle_outputs(preprocessor)
+        return write_bundle(
+            folder,
+            task=self.bundle_task,
+            model=unwrapped(self.model),
+            outputs=outputs,
+            preprocessor=preprocessor,
+            parts=self.bundle_parts(preprocessor, **options),
+            others={"metrics": self._best_metrics(), "trainer": self._recorded()},
+        )
+
+    def bundle_outputs(self, preprocessor: "Preprocessor | None") -> dict[str, Any]:
+        """Return how predictions are made of the model's output, as JSON-like data."""
+        return {}
+
+    def bundle_parts(self, preprocessor: "Preprocessor | None") -> "dict[str, Part]":
+        """Return the additional parts of the bundle by name; arguments are options of `save`."""
+        return {}
+
+    def _best_metrics(self) -> dict[str, float]:
+        """The finite metrics of the best epoch, and of the test data."""
+        rows = self.history or [{}]
+        monitor, sign = self.monitor, 1 if self.direction() == "max" else -1  # type: ignore[attr-defined]
+        best = max(rows, key=lambda row: _rank(row.get(monitor), sign))
+        best = best if monitor in best else rows[-1]
+        found = {k: v for k, v in {**best, **self.test_metrics}.items() if "/" in k}
+        return {name: float(value) for name, value in found.items() if math.isfinite(value)}
+
+    def _recorded(self) -> dict[str, Any]:
+        """The hyper-parameters, as trackers record them."""
+        return plain_hyperparams(self.hyperparams())  # type: ignore[attr-defined]
+
+
+class SavesRows(SavesBundles):
+    """Bundles of models of rows."""
+
+    bundle_task = "ranking"
+
+    def predictor(self, model: nn.Module) -> nn.Module:
+        """The module that returns the predictions of a model."""
+        raise NotImplementedError
+
+    def bundle_outputs(self, preprocessor: "Preprocessor | None") -> dict[str, Any]:
+        """The name of the target, and of the link from logits to predictions."""
+        names = [] if preprocessor is None else [t.label_name for t in preprocessor.targets]
+        return {"targets": names, **_links_of(self.predictor(self.model))}
+
+
+class SavesTasks(SavesRows):
+    """Bundles of multi-task models."""
+
+    bundle_task = "multi_task"
+
+    def bundle_outputs(self, preprocessor: "Preprocessor | None") -> dict[str, Any]:
+        """The names and types of the targets, and the link of each."""
+        found = super().bundle_outputs(preprocessor)
+        tasks: _Tasks = self.tasks  # type: ignore[attr-defined]
+        link = tasks.predictions_of
+        links = link.links if isinstance(link, TaskLink) else [None] * tasks.n
+        names = found["targets"] or [f"task_{i}" for i in range(tasks.n)]
+        types = {"task_types": list(tasks.types), "links": list(map(_link_name, links))}
+        return {"targets": names, **types}
+
+
+def _links_of(predictor: nn.Module) -> dict[str, Any]:
+    if not isinstance(predictor, Linked):
+        return {"link": None}
+    return {"link": "logits" if predictor.link is None else _link_name(predictor.link)}
+
+
+def _link_name(link: Any) -> str | None:
+    """The name of a link; see `torch_rechub.bundles.rows.LINKS`."""
+    from ..bundles.errors import BundleError
+
+    if link is None:
+        return None
+    if isinstance(link, nn.Softmax):
+        return "softmax"
+    if link is torch.exp or getattr(link, "__func__", None) is PoissonLoss.from_logits:
+        return "exp"
+    if isinstance(link, TaskLink):
+        return None
+    raise BundleError(
+        f"the loss makes predictions of logits by {link!r}, which a bundle cannot name: train with "
+        "a loss of torch_rechub, or let the model return the predictions"
+    )
+
+
+def _rank(value: float | None, sign: int) -> float:
+    return -math.inf if value is None or math.isnan(value) else sign * value
