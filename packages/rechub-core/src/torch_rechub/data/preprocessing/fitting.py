@@ -48,19 +48,35 @@ def encoders_of(columns: Sequence[Column], states: Mapping[str, State]) -> dict[
 
 def _vocabularies(columns: Sequence[Column], states: Mapping[str, State]) -> dict[str, Vocabulary]:
     """Return the vocabulary of each owner, in which all columns that share it are counted."""
-    counts: dict[str, list[ValueCounts]] = {}
-    owners = []
+    counts = counts_by_owner(columns, states)
+    owners = [
+        column
+        for column in columns
+        if isinstance(column, ColumnWithVocabulary) and column.shared_with is None
+    ]
+
+    def vocabulary(owner: ColumnWithVocabulary) -> Vocabulary:
+        of_all = counts[owner.owner]
+        return vocabulary_of(of_all, owner.min_count, owner.max_size, owner.own_missing)
+
+    return dict(zip((c.owner for c in owners), in_threads(vocabulary, owners), strict=True))
+
+
+def counts_by_owner(
+    columns: Sequence[Column], states: Mapping[str, State]
+) -> dict[str, ValueCounts]:
+    """Return the counts of all columns that share a vocabulary, by name of its owner."""
+    parts: dict[str, list[ValueCounts]] = {}
     for column in columns:
         if isinstance(column, ColumnWithVocabulary):
             state = states[column.input_name]
             assert isinstance(state, CountedState)
-            counts.setdefault(column.owner, []).append(state.counts)
-            owners += [column] if column.shared_with is None else []
+            parts.setdefault(column.owner, []).append(state.counts)
 
-    def vocabulary(owner: ColumnWithVocabulary) -> Vocabulary:
+    def merged_counts(of_columns: list[ValueCounts]) -> ValueCounts:
         of_all = ValueCounts()
-        for of_column in counts[owner.owner]:
-            of_all.merge(of_column)
-        return vocabulary_of(of_all, owner.min_count, owner.max_size, owner.own_missing)
+        for counts in of_columns:
+            of_all.merge(counts)
+        return of_all
 
-    return dict(zip((c.owner for c in owners), in_threads(vocabulary, owners), strict=True))
+    return dict(zip(parts, in_threads(merged_counts, parts.values()), strict=True))

@@ -2,22 +2,17 @@
 
 import copy
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
-
-import numpy.typing as npt
-import pandas as pd
 
 from ..._extras import require
 from ...types import FilePath
-from . import inspection, saved_form
 from .checks import check_columns
 from .columns import Column, Encoder
-from .columns.base import Feature
 from .encoded_table import EncodedTable
 from .encoding import Encoding, handed_out, in_memory, on_disk
+from .fitted_columns import FittedColumns
 from .fitting import States, encoders_of, merged, states_of
-from .model_features import features_of
 from .parsing import Declaration
 from .targets import Target
 
@@ -27,7 +22,7 @@ if TYPE_CHECKING:
 _FITTING = threading.Lock()  # of all preprocessors, because locks cannot be copied or sent
 
 
-class Preprocessor:
+class Preprocessor(FittedColumns):
     """Turns raw columns into ids and numbers; fitted on training data, then applied everywhere.
 
     Data are a dict of columns, a pandas, polars or Arrow table, or paths of CSV, TSV, JSON lines
@@ -100,7 +95,8 @@ class Preprocessor:
             **reading: How files are read; see `fit`.
 
         Raises:
-            RuntimeError: The preprocessor was loaded: it holds ids, no longer all counts.
+            RuntimeError: The preprocessor was loaded, grown or selected: it holds ids, no longer
+                all counts.
         """
         self._refuse_loaded()
         return self._add(self._observed(data, reading))
@@ -140,8 +136,9 @@ class Preprocessor:
     def _refuse_loaded(self) -> None:
         if self._states is None and self._encoders is not None:
             raise RuntimeError(
-                "a loaded preprocessor holds ids, not the counts of all values, so that nothing "
-                "can be added to it: fit a new one on all data"
+                "a loaded preprocessor holds ids, not the counts of all values, as a grown or "
+                "selected one does, so that nothing can be added to it: fit a new one on all data, "
+                "or append new values to its vocabularies with grown(data)"
             )
 
     @property
@@ -216,84 +213,3 @@ class Preprocessor:
         blocks = list(self._declaration.read_parsed(data, reading, required=True))
         self._states, self._encoders = states_of(self.columns, blocks), None
         return in_memory(handed_out(blocks), Encoding(self.columns, self.encoders))
-
-    def features(self, *names: str, embed_dim: int | None = None) -> list[Feature]:
-        """Return the features of inputs, for models.
-
-        Args:
-            *names: Names of columns; none means all, in the order of declaration.
-            embed_dim: Width of embeddings of columns without their own; None: that of features.
-
-        Raises:
-            KeyError: There is no column of a name.
-            NotFittedError: Nothing was fitted yet.
-
-        Example:
-            >>> from torch_rechub.data.preprocessing import Categorical, Preprocessor
-            >>> cities = Preprocessor([Categorical("city")]).fit({"city": ["a", "b"]})
-            >>> cities.features(embed_dim=8)[0].vocab_size
-            4
-        """
-        chosen = [self._encoder(name) for name in names] or list(self.encoders.values())
-        return features_of(self.columns, chosen, embed_dim)
-
-    def decode(self, name: str, ids: Any) -> npt.NDArray[Any]:
-        """Return the raw values of ids; None for padding, unknown and missing values.
-
-        Args:
-            name: Name of an input with a vocabulary.
-            ids: Ids of any shape.
-
-        Example:
-            >>> from torch_rechub.data.preprocessing import Categorical, Preprocessor
-            >>> cities = Preprocessor([Categorical("city")]).fit({"city": ["a", "b"]})
-            >>> cities.decode("city", [3, 2, 1])
-            array(['b', 'a', None], dtype=object)
-        """
-        return inspection.decode(self._encoder(name), ids)
-
-    def _encoder(self, name: str) -> Encoder:
-        if name not in self.encoders:
-            raise KeyError(f"there is no column {name!r}; there are {list(self.encoders)}")
-        return self.encoders[name]
-
-    def describe(self) -> pd.DataFrame:
-        """Return a table for people, a row for each column.
-
-        Columns: kind; rows, missing cells, distinct values; size, the number of ids; unknown share,
-        that of cells without an id of their own; low and high, the range.
-        """
-        return inspection.describe(self.columns, self.encoders)
-
-    def save(self, folder: FilePath) -> None:
-        """Save the fitted columns to a folder of JSON and Arrow files, whole or not at all.
-
-        Args:
-            folder: The folder; an earlier preprocessor in it is replaced.
-
-        Raises:
-            FileExistsError: The folder holds other files.
-            ValueError: A function has no name of its own.
-            NotFittedError: Nothing was fitted yet.
-        """
-        saved_form.write(folder, self._declaration, self.encoders)
-
-    @classmethod
-    def load(
-        cls, folder: FilePath, functions: Mapping[str, Callable[..., Any]] | None = None
-    ) -> "Preprocessor":
-        """Load a saved preprocessor; it transforms as before, and cannot be fitted further.
-
-        Args:
-            folder: The folder.
-            functions: The functions of `Numeric` columns, by name.
-
-        Raises:
-            FileNotFoundError: The folder has no preprocessor.
-            ValueError: It is damaged, of another format or a newer version, or lacks a function.
-        """
-        saved = saved_form.read(folder, functions or {})
-        declared = saved.declaration
-        loaded = cls(declared.columns, declared.targets, declared.weight)
-        loaded._encoders = saved.encoders
-        return loaded

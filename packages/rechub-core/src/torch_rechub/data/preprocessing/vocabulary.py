@@ -87,6 +87,11 @@ class Vocabulary:
         ids = rank + FIRST
         return ids if self.missing_id == UNKNOWN else ids + (ids >= self.missing_id)
 
+    def ranks_of(self, ids: Ids) -> npt.NDArray[np.int64]:
+        """Return the positions in `values` of ids that belong to a value."""
+        ranks = ids.astype(np.int64) - FIRST
+        return ranks if self.missing_id == UNKNOWN else ranks - (ids > self.missing_id)
+
     @cached_property
     def _index(self) -> KeyIndex:
         return KeyIndex(_keys_of(self.values))

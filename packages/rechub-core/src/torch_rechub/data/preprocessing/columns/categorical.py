@@ -8,9 +8,9 @@ from ...._bounds import check_choice
 from ....basic.features import SparseFeature
 from ..cells import Cells, Distinct, distinct
 from ..vocabulary import Vocabulary
-from .base import Encoder, Feature, Inputs
+from .base import Feature, Inputs
 from .saved_settings import check_saved
-from .with_vocabulary import ColumnWithVocabulary, CountedState, facts_of, unknown_ids
+from .with_vocabulary import ColumnWithVocabulary, CountedState, VocabularyEncoder, facts_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,7 +104,7 @@ class CategoricalState(CountedState):
         self.n_missing += prepared.n_missing
 
 
-class CategoricalEncoder(Encoder):
+class CategoricalEncoder(VocabularyEncoder):
     """A column with its vocabulary."""
 
     def __init__(
@@ -118,10 +118,6 @@ class CategoricalEncoder(Encoder):
         missing = self.vocabulary.missing_id if self.column.own_missing else 1
         of_value = self.vocabulary.ids_of(prepared.values)
         return {self.column.input_name: prepared.ids(of_value, missing)}
-
-    def unknown(self, inputs: Inputs) -> tuple[int, int]:
-        """Return the number of unknown ids, and that of all."""
-        return unknown_ids(inputs[self.column.input_name])
 
     def features(self, embed_dim: int | None) -> list[Feature]:
         """Return the one feature."""

@@ -11,9 +11,9 @@ from ...._bounds import check_choice, check_whole
 from ....basic.features import POOLINGS, SequenceFeature
 from ..cells import MISSING, Cells, Codes, Distinct, distinct
 from ..vocabulary import PADDING, Ids, Vocabulary
-from .base import Encoder, Feature, Inputs
+from .base import Feature, Inputs
 from .saved_settings import check_saved
-from .with_vocabulary import ColumnWithVocabulary, CountedState, facts_of, unknown_ids
+from .with_vocabulary import ColumnWithVocabulary, CountedState, VocabularyEncoder, facts_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -201,7 +201,7 @@ class ListsState(CountedState):
         self.longest = max(self.longest, other.longest)
 
 
-class ListsEncoder(Encoder):
+class ListsEncoder(VocabularyEncoder):
     """A column with its vocabulary and its length."""
 
     column: MultiCategorical
@@ -226,10 +226,6 @@ class ListsEncoder(Encoder):
     @property
     def _last(self) -> bool:
         return self.column.keep == "last"
-
-    def unknown(self, inputs: Inputs) -> tuple[int, int]:
-        """Return the number of unknown ids, and that of ids other than padding."""
-        return unknown_ids(inputs[self.column.input_name])
 
     def features(self, embed_dim: int | None) -> list[Feature]:
         """Return the one feature."""

@@ -1,5 +1,6 @@
 """The common parts of columns with a vocabulary."""
 
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -8,7 +9,7 @@ import numpy as np
 from ...._bounds import check_whole
 from ..statistics.value_counts import ValueCounts
 from ..vocabulary import PADDING, UNKNOWN, Vocabulary
-from .base import Column, ReadAs, State
+from .base import Column, Encoder, Inputs, ReadAs, State
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,39 @@ class CountedState(State):
         self.counts.merge(other.counts)
         self.n_rows += other.n_rows
         self.n_missing += other.n_missing
+
+
+class VocabularyEncoder(Encoder):
+    """A column with its vocabulary.
+
+    Attributes:
+        column: The column.
+        vocabulary: The vocabulary, which columns may share.
+        n_rows: Number of fitted rows.
+        n_missing: Number of rows without a value.
+    """
+
+    column: Any
+    vocabulary: Vocabulary
+    n_rows: int
+    n_missing: int
+
+    def grown(self, vocabulary: Vocabulary, state: Any) -> "VocabularyEncoder":
+        """Return the column with another vocabulary, and the rows of later data."""
+        found = copy(self)
+        found.vocabulary = vocabulary
+        found.n_rows, found.n_missing = self.n_rows + state.n_rows, self.n_missing + state.n_missing
+        return found
+
+    def of_column(self, column: ColumnWithVocabulary) -> "VocabularyEncoder":
+        """Return the encoder of a column with other settings."""
+        found = copy(self)
+        found.column = column
+        return found
+
+    def unknown(self, inputs: Inputs) -> tuple[int, int]:
+        """Return the number of unknown ids, and that of ids other than padding."""
+        return unknown_ids(inputs[self.column.input_name])
 
 
 def facts_of(vocabulary: Vocabulary, n_rows: int, n_missing: int) -> dict[str, Any]:
