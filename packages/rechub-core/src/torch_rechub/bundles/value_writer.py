@@ -164,7 +164,7 @@ class ValueWriter:
 
     def _from_numpy(self, value: np.ndarray[Any, Any], path: str) -> Tensor:
         try:
-            return torch.from_numpy(np.ascontiguousarray(value, value.dtype.newbyteorder("=")))
+            return torch.from_numpy(np.array(value, value.dtype.newbyteorder("="), order="C"))
         except (TypeError, ValueError):
             raise self.refusal(value, path, f"is an array of {value.dtype}, not numbers") from None
 
