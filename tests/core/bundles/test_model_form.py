@@ -1,10 +1,7 @@
-"""The forms of arguments of all kinds, and forms that were edited."""
+"""The forms of arguments of all kinds."""
 
-import copy
 import json
 import math
-import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -12,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from core.bundles.test_every_model_form import ROWS, rebuilt
+from core.bundles.test_every_model_form import rebuilt
 from torch_rechub.basic.activation import Dice
 from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
 from torch_rechub.basic.initializers import (
@@ -118,7 +115,10 @@ def test_modules_with_settings_come_back():
         params = {"dims": [8, 8], "activation": dice, "dropout": 0.0}
         model = ranking.WideDeep(field, field, params)
         x = {"user": torch.arange(10)}
-        model(x)  # a lazy Dice takes its width from the first batch
+        if dice.alpha.numel() == 1:
+            with pytest.raises(BundleError, match="has no width before the model has seen a batch"):
+                describe_model(model)
+        model(x)
         assert torch.equal(rebuilt(model).eval()(x), model.eval()(x))
     shared = nn.PReLU()
     first, second = returned([shared, {"b": shared}])
@@ -188,9 +188,7 @@ def test_classes_and_functions_of_the_user_are_given_by_the_caller():
     def cubed(x):
         return x**3
 
-    with pytest.raises(
-        BundleError, match=r"Holder cannot be saved: its argument value.f, .*cubed"
-    ):
+    with pytest.raises(BundleError, match=r"Holder cannot be saved: its argument value.f, .*form"):
         describe_model(Holder({"f": cubed}))
     register(cubed)
     assert returned(cubed) is cubed
@@ -223,130 +221,3 @@ def test_a_value_that_cannot_be_written_is_refused_with_the_remedy(value, messag
 def test_an_unknown_argument_in_place_of_a_recorded_one_is_refused():
     with pytest.raises(BundleError, match=r"LR has no arguments 'width'; it has features"):
         describe_model(ranking.LR(FIELDS), {"width": 3})
-
-
-def deep(levels):
-    form = 1
-    for _ in range(levels):
-        form = [form]
-    return form
-
-
-FORM = describe_model(ranking.DeepFM(FIELDS, FIELDS, {"dims": [4]}))[0]
-FEATURE = FORM["arguments"]["deep_features"][0]["feature"]
-EDITED = {
-    "no form": None,
-    "a list": [FORM],
-    "no class": {"arguments": {}},
-    "a module of Python": {**FORM, "class": "os.system"},
-    "a base class": {**FORM, "class": "matching.TwoTower"},
-    "a room": {**FORM, "class": "ranking.__name__"},
-    "an activation": {**FORM, "class": "torch.ReLU"},
-    "no arguments": {**FORM, "arguments": [1]},
-    "missing arguments": {**FORM, "arguments": {}},
-    "a type of weights": {**FORM, "dtype": "int8"},
-    "types of no weights": {**FORM, "dtypes": {"nothing": "float16"}},
-    "settings": {**FORM, "settings": {"forward": 1}},
-}
-ARGUMENTS = {
-    "an additional argument": {"_target_": "os.system"},
-    "a number for features": {"deep_features": 3},
-    "no features": {"deep_features": [None]},
-    "a string for parameters": {"mlp_params": "relu"},
-    "an unknown form": {"mlp_params": {"pickle": "gASVAA"}},
-    "two kinds": {"mlp_params": {"tuple": [], "dict": {}}},
-    "a tuple of no list": {"mlp_params": {"tuple": "abc"}},
-    "a class": {"mlp_params": {"dict": {"dims": [4], "activation": {"name": "builtins.eval"}}}},
-    "a tensor": {"mlp_params": {"tensor": "../weights"}},
-    "numbers": {"mlp_params": {"numbers": ["eval", "x"]}},
-    "an infinite width": {"mlp_params": {"dict": {"dims": [{"float": "inf"}]}}},
-    "a float": {"mlp_params": {"dict": {"dims": [{"float": "0x1p3"}]}}},
-    "a huge width": {"mlp_params": {"dict": {"dims": [10**12]}}},
-    "many layers": {"mlp_params": {"dict": {"dims": [1] * 10**5}}},
-    "deep nesting": {"mlp_params": deep(500)},
-    "a module of itself": {"mlp_params": {"same module": 0}},
-    "a feature of no kind": {"deep_features": [{"feature": {"type": "Feature", "name": "a"}}]},
-    "a feature of no dict": {"deep_features": [{"feature": 1}]},
-    **{
-        f"a feature with {name}={value!r:.20}": {
-            "deep_features": [{"feature": {**FEATURE, name: value}}]
-        }
-        for name, value in (
-            ("vocab_size", 10**12), ("vocab_size", -1), ("vocab_size", True), ("vocab_size", 1e3),
-            ("embed_dim", 2**62), ("embed_dim", "4"), ("name", 5), ("shared_with", ["a"]),
-            ("initializer", 7), ("initializer", {"initializer": {"type": "Pretrained"}}),
-            ("initializer", {"initializer": {"type": "RandomNormal", "std": "x"}}),
-            ("padding_idx", 10**9), ("other", 1),
-        )
-    },
-}  # fmt: skip
-EDITED |= {
-    name: {**FORM, "arguments": {**FORM["arguments"], **edit}} for name, edit in ARGUMENTS.items()
-}
-
-
-@pytest.mark.parametrize("name", EDITED)
-def test_an_edited_form_is_refused_before_memory_is_allocated(name):
-    seconds = time.process_time()
-    with pytest.raises(BundleError) as error:
-        build_model(copy.deepcopy(EDITED[name]) if name != "deep nesting" else EDITED[name], {})
-    assert len(str(error.value)) < 600
-    assert time.process_time() - seconds < 5
-
-
-def test_tensors_that_nothing_refers_to_are_refused():
-    with pytest.raises(BundleError, match="no argument refers to: left"):
-        build_model(FORM, {"left": torch.ones(1)})
-
-
-@pytest.mark.parametrize("table", [{"weights": [10**12, 8]}, {"weights": [-1]}, "/etc/hostname"])
-def test_a_table_that_weights_bring_has_a_shape_and_no_file(table):
-    form, tensors = describe_model(ROWS["HLLMModel"][0]())
-    form["arguments"]["item_embeddings"] = table
-    with pytest.raises(BundleError, match=r"item_embeddings|weights explain"):
-        build_model(form, tensors)
-
-
-def test_settings_of_t5_are_those_of_its_form():
-    form, tensors = describe_model(ROWS["TIGERModel"][0]())
-    for name, value in (
-        ("_attn_implementation", "kernels-community/x"),
-        ("vocab_size", 10**13),
-        ("num_layers", 10**9),
-    ):
-        edited = copy.deepcopy(form)
-        edited["arguments"]["config"]["t5"][name] = value
-        with pytest.raises(BundleError):
-            build_model(edited, tensors, weights_bytes=0)
-
-
-def numbers(form, found=()):
-    """The ways to all whole numbers above 0 of a form."""
-    if isinstance(form, dict | list):
-        parts = form.items() if isinstance(form, dict) else enumerate(form)
-        for key, part in parts:
-            yield from numbers(part, (*found, key))
-    elif type(form) is int and form > 0:
-        yield found
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ROWS)
-def test_any_number_of_a_form_may_be_huge(name):
-    """Each is a clear error, or of no effect on memory, such as the number of iterations."""
-    import resource
-
-    form, tensors = describe_model(ROWS[name][0]())
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for *way, last in numbers(form):
-        edited = copy.deepcopy(form)
-        part = edited
-        for key in way:
-            part = part[key]
-        part[last] = 10**12
-        try:
-            build_model(edited, tensors, weights_bytes=0)
-        except BundleError:
-            continue
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown < (300 << 10 if sys.platform == "linux" else 300 << 20)

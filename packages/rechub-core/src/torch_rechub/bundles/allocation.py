@@ -1,4 +1,4 @@
-"""A limit of the memory that the construction of a model may take."""
+"""A limit of the memory and the time that the construction of a model may take."""
 
 from math import prod
 from typing import Any
@@ -9,31 +9,30 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from .errors import BundleError
 
-# what a tensor takes at least, its Python object and the module around it among it
-_LEAST = 4096
 _SIZES = ("size", "repeats", "pad")
 _NUMBERS = ("n", "m", "row", "col", "end", "steps", "minlength", "num_classes", "output_size")
 
 
 class AllocationLimit(TorchDispatchMode):
-    """Refuses tensors of more than a number of bytes in total, before they are allocated.
+    """Refuses tensors beyond a number of bytes, or of tensors, before they are allocated.
 
     Sizes in an edited bundle can be anything. They reach torch as the sizes of new tensors, where
     this mode of the calling thread sees them.
 
     Args:
-        most_bytes: The limit.
+        most_bytes: The limit of all tensors together.
+        most_tensors: The limit of their number.
 
     Example:
-        >>> with AllocationLimit(10**6):
+        >>> with AllocationLimit(10**6, 100):
         ...     torch.nn.Embedding(10**12, 64)
         Traceback (most recent call last):
-        torch_rechub.bundles.errors.BundleError: a tensor of 64000000000000 numbers is more than ...
+        torch_rechub.bundles.errors.BundleError: a tensor of 64000000000000 numbers is larger ...
     """
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, most_tensors: int) -> None:
         super().__init__()
-        self.most_bytes = self.left = most_bytes
+        self.bytes_left, self.tensors_left = most_bytes, most_tensors
 
     def __torch_dispatch__(
         self,
@@ -50,19 +49,20 @@ class AllocationLimit(TorchDispatchMode):
         if returned and returned[0].alias_info is None:
             parts = output if isinstance(output, tuple | list) else (output,)
             tensors = [part for part in parts if isinstance(part, Tensor)]
-            self.left -= sum(max(t.numel() * t.element_size(), _LEAST) for t in tensors)
-            if self.left < 0:
-                self._refuse("its tensors are")
+            self.bytes_left -= sum(t.numel() * t.element_size() for t in tensors)
+            self.tensors_left -= len(tensors)
+            if self.bytes_left < 0 or self.tensors_left < 0:
+                self._refuse("the model is larger")
         return output
 
     def _check(self, numbers: int) -> None:
-        if numbers > self.left:  # of a byte each, at least
-            self._refuse(f"a tensor of {numbers} numbers is")
+        if numbers > self.bytes_left:  # of a byte each, at least
+            self._refuse(f"a tensor of {numbers} numbers is larger")
 
     def _refuse(self, subject: str) -> None:
         raise BundleError(
-            f"{subject} more than its weights explain ({self.most_bytes} bytes): the sizes in the "
-            "bundle were edited, or belong to other weights"
+            f"{subject} than the weights of the bundle explain: its sizes were edited, or belong "
+            "to other weights"
         )
 
 
@@ -71,6 +71,7 @@ def _numbers(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
     names = [argument.name for argument in func._schema.arguments]
     given = {**dict(zip(names, args, strict=False)), **kwargs}
     shapes = [value.shape for value in given.values() if isinstance(value, Tensor)]
+    largest: int
     try:
         largest = prod(torch.broadcast_shapes(*shapes))
     except RuntimeError:  # they are not combined element by element

@@ -50,7 +50,7 @@ def load_bundle(
         raise BundleError(f"{folder} is damaged: it has no {WEIGHTS}")
     weights = read_tensors(folder / WEIGHTS, document.aliases)
     tensors = read_tensors(folder / ARGUMENTS) if ARGUMENTS in document.files else {}
-    model = build_model(document.model, tensors, models)
+    model = build_model(document.model, tensors, models, weights=weights)
     put_weights(model, weights, folder / WEIGHTS)
     parts = {name: _part(kind, name, folder, document) for name in document.parts}
     preprocessor = _preprocessor(folder, document, functions)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from ..models import RecordsArguments, arguments_of
 from ..models.arguments import constructor, create, unwrapped
@@ -25,9 +26,9 @@ _DTYPES = {
     "float32": torch.float32,
     "float64": torch.float64,
 }
-# room for temporary tensors, and for buffers that are not among the weights
-_SPARE = 2**30
-_TIMES = 8
+# a model may have temporary tensors, and buffers that are not among the weights
+_SPARE_BYTES, _TIMES_BYTES = 2**30, 8
+_SPARE_TENSORS, _TIMES_TENSORS = 2000, 30
 
 
 def describe_model(
@@ -67,7 +68,7 @@ def build_model(
     tensors: Mapping[str, Tensor],
     models: Iterable[Any] = (),
     *,
-    weights_bytes: int | None = None,
+    weights: Mapping[str, Tensor] | None = None,
 ) -> nn.Module:
     """Construct the model of a form, without weights, on the CPU.
 
@@ -76,19 +77,18 @@ def build_model(
         tensors: The tensors among the arguments, by name.
         models: Classes and functions of the caller that the form may refer to, in addition to
             those registered with `register`.
-        weights_bytes: The size of the weights that will be loaded: a model that needs much more
-            memory is refused. None means 8 GiB.
+        weights: The weights that will be loaded: a model that needs much more memory, or has many
+            more tensors, is refused. None means 8 GiB and 100,000 tensors.
 
     Raises:
         BundleError: The form is of an unknown class, has unknown or wrong arguments, or sizes that
             the weights do not explain.
     """
-    weights = _SPARE if weights_bytes is None else weights_bytes
     reader = ValueReader(tensors, models, _build)
     with (
         torch.random.fork_rng(devices=[]),  # loading a model changes no random number
         torch.device("cpu"),
-        AllocationLimit(_SPARE + _TIMES * weights),
+        _limit(weights),
     ):
         try:
             model = _build(reader, form, "")
@@ -101,6 +101,15 @@ def build_model(
             "edited, or written by another release"
         )
     return model
+
+
+def _limit(weights: Mapping[str, Tensor] | None) -> AllocationLimit:
+    if weights is None:
+        return AllocationLimit(2**33, 100_000)
+    size = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
+    return AllocationLimit(
+        _SPARE_BYTES + _TIMES_BYTES * size, _SPARE_TENSORS + _TIMES_TENSORS * len(weights)
+    )
 
 
 def _describe(
@@ -217,6 +226,12 @@ def _floating(model: nn.Module) -> dict[str, Tensor]:
 
 def _dtypes_of(model: nn.Module) -> dict[str, Any]:
     """The types of the weights: that of most, and those of others by name."""
+    lazy = [n for n, t in _floating(model).items() if is_lazy(t)]
+    if lazy:
+        raise BundleError(
+            f"{lazy[0]} of {type(model).__name__} has no width before the model has seen a batch: "
+            "train it, or call it for a batch, before saving"
+        )
     types = {n: str(t.dtype).removeprefix("torch.") for n, t in _floating(model).items()}
     if unknown := sorted(set(types.values()) - set(_DTYPES)):
         raise BundleError(

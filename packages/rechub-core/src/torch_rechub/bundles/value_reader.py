@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from .. import _extras
+from ..basic.activation import BatchNorm
 from .errors import BundleError
 from .known import named
 from .value_writer import DEEPEST, FEATURES, RANDOM, T5_SETTINGS, LoadedTable
@@ -129,7 +130,15 @@ class ValueReader:
     def _module(self, form: Any, path: str, _: int) -> Any:
         number = len(self._modules)
         self._modules.append(None)  # numbered from the outside in, as they were written
+        width = None
+        if type(form) is dict and form.get("class") == "Dice":
+            arguments = dict(_of(dict, form.get("arguments"), path))
+            width = self.read(arguments.pop("first_batch", None), f"{path}.first_batch")
+            form = {"class": "Dice", "arguments": arguments}
         self._modules[number] = module = self.build(self, form, path)
+        if width is not None:  # its statistics are no longer lazy
+            settings = {"num_features": width, "eps": module.norm.eps, "affine": False}
+            module.norm = _made(BatchNorm, settings, path)
         return module
 
     def _same_module(self, form: Any, path: str, _: int) -> Any:

@@ -178,8 +178,7 @@ class ValueWriter:
         if isinstance(value, RecordsArguments):
             return {"module": self.describe(self, value, path)}
         if type(value) is Dice:
-            several = value.alpha.numel() if value.alpha.numel() > 1 else None
-            settings: dict[str, Any] = {"epsilon": value.norm.eps, "num_features": several}
+            settings: dict[str, Any] = {"epsilon": value.norm.eps, **_widths(value)}
         elif type(value) in ACTIVATIONS.values():
             names = inspect.signature(type(value)).parameters
             settings = {n: getattr(value, n) for n in names if hasattr(value, n)}
@@ -193,6 +192,13 @@ class ValueWriter:
     def _t5(self, config: Any, path: str) -> dict[str, Any]:
         found = {name: getattr(config, name, None) for name in T5_SETTINGS}
         return {k: self.write(v, f"{path}.{k}") for k, v in found.items() if v is not None}
+
+
+def _widths(dice: Dice) -> dict[str, int | None]:
+    """The widths of a Dice: one of α and, if that is 1 for any, the one of the first batch."""
+    if dice.alpha.numel() > 1:
+        return {"num_features": dice.alpha.numel()}
+    return {"num_features": None, "first_batch": getattr(dice.norm, "num_features", None) or None}
 
 
 def _numbers(values: Any) -> Tensor | None:
