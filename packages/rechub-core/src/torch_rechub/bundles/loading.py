@@ -12,12 +12,17 @@ from .document import BundleDocument
 from .errors import BundleError
 from .folder import read_document
 from .model_form import build_model
+from .next_item import NextItemBundle
 from .rows import RowsBundle
 from .saving import ARGUMENTS, PREPROCESSOR
 from .weights import FILE as WEIGHTS
 from .weights import put_weights, read_tensors
 
-BUNDLES: dict[str, type[Bundle]] = {"ranking": RowsBundle, "multi_task": RowsBundle}
+BUNDLES: dict[str, type[Bundle]] = {
+    "ranking": RowsBundle,
+    "multi_task": RowsBundle,
+    "next_item": NextItemBundle,
+}
 
 
 def load_bundle(

@@ -23,6 +23,7 @@ from ..objectives.next_item_metrics import (
 )
 from ..objectives.sampled_items import drawing_parts
 from ..training.checks import vocab_size_of
+from ..training.saving_sequences import SavesSequences
 from ..training.settings import Folder, Settings, TrainerOptions, known_options
 from ..training.trainer import Trainer
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
+class SeqTrainer(SavesSequences, ExportsSequences, Trainer):  # type: ignore[misc]
     """Trains a model to predict the next token at each position of a sequence.
 
     L = −(1/|P|) Σ_{(b,t) ∈ P} ln softmax(ŷ_{b,t})[token_{b,t+1}]
@@ -49,8 +50,7 @@ class SeqTrainer(ExportsSequences, Trainer):  # type: ignore[misc]
         loss_params: Arguments of `CrossEntropyLoss`, of `NCELoss`, or of `SampledItemLoss`
             (`objectives.sampled_items`), such as n_negatives and seed. `fit` needs the mean: other
             reductions are for losses computed by hand, `trainer.loss_fn(logits, items)`.
-        exclude_seen: Whether ranking metrics of validation, such as "ndcg@10", exclude the items
-            of a sequence, as in `evaluate_topk`.
+        exclude_seen: As in `evaluate_topk`, for ranking metrics of validation, such as "ndcg@10".
         options: See `TrainerOptions`. `metrics` may be "loss", "accuracy" and ranking metrics at k;
             `monitor` is "val/accuracy" by default, and "val/loss" is steadier.
 

@@ -1,0 +1,154 @@
+"""`Catalog`: the items that a bundle recommends, with raw ids, columns and popularity."""
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .._extras import require
+from .errors import BundleError
+from .frames import as_frame, keys_of, require_column
+
+Ids: TypeAlias = npt.NDArray[np.int64]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Filter: TypeAlias = Callable[[pd.DataFrame], Any] | Collection[Any] | None
+
+FOLDER = "items"
+FILE = f"{FOLDER}/items.arrow"
+POPULARITY = "rechub_popularity"
+
+
+class Catalog:
+    """N items, numbered from 0 in the order of their rows.
+
+    Args:
+        item: The column of the raw ids.
+        frame: One row for each item, with raw columns.
+        popularity: How often each item occurs, (N,), or by raw id; None counts all alike.
+
+    Raises:
+        KeyError: The frame lacks the column.
+        ValueError: An id is missing or occurs twice, or a popularity is negative or not finite.
+
+    Example:
+        >>> items = Catalog("item", {"item": ["a", "b"], "price": [3, 5]})
+        >>> items.rows_of(["b", "z"]), items.mask(lambda frame: frame.price < 4)
+        (array([ 1, -1]), array([ True, False]))
+    """
+
+    def __init__(self, item: str, frame: Any, popularity: Any = None) -> None:
+        self.item, self.frame = item, as_frame(frame, "items")
+        self.ids: npt.NDArray[Any] = require_column(self.frame, item, "items").to_numpy()
+        self._keys = keys_of(self.ids)
+        if (missing := self._keys.isna()).any():
+            raise ValueError(f"items has no id in row {int(missing.argmax())} of column {item!r}")
+        if (twice := self._keys.duplicated()).any():
+            row = int(twice.argmax())
+            raise ValueError(
+                f"items has {self.ids[row]!r} twice, again in row {row}: give one row for each item"
+            )
+        self.popularity = self._counts(popularity)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows_of(self, ids: Any) -> Ids:
+        """Return the row of each raw id, −1 for ids that are no items."""
+        found: Ids = self._keys.get_indexer(keys_of(ids)).astype(np.int64)
+        return found
+
+    def known_rows_of(self, ids: Any) -> Ids:
+        """Return the row of each raw id.
+
+        Raises:
+            KeyError: One is no item.
+        """
+        ids = [ids] if isinstance(ids, str) or not hasattr(ids, "__len__") else list(ids)
+        rows = self.rows_of(ids)
+        if (rows < 0).any():
+            wrong = ids[int((rows < 0).argmax())]
+            raise KeyError(f"{wrong!r} is not one of the {len(self)} items of the bundle")
+        return rows
+
+    def mask(self, chosen: Filter) -> Mask:
+        """Return the items that a filter allows, (N,).
+
+        Args:
+            chosen: A function of the frame of items to booleans, the allowed raw ids, or None for
+                all items.
+
+        Raises:
+            TypeError: The function returns no booleans.
+            ValueError: It does not return one for each item.
+        """
+        if chosen is None:
+            return np.ones(len(self), dtype=bool)
+        if not callable(chosen):
+            mask = np.zeros(len(self), dtype=bool)
+            rows = self.rows_of(list(chosen))
+            mask[rows[rows >= 0]] = True
+            return mask
+        found = np.asarray(chosen(self.frame))
+        if found.dtype != bool:
+            raise TypeError(f"filter must return booleans, got {found.dtype}")
+        if found.shape != (len(self),):
+            raise ValueError(
+                f"filter must return one boolean for each of {len(self)} items, got the shape "
+                f"{found.shape}"
+            )
+        return found
+
+    def _counts(self, given: Any) -> npt.NDArray[np.float64]:
+        if given is None:
+            return np.zeros(len(self))
+        if isinstance(given, Mapping):
+            counts = np.zeros(len(self))
+            rows = self.rows_of(list(given))
+            counts[rows[rows >= 0]] = np.asarray(list(given.values()), dtype=float)[rows >= 0]
+        else:
+            counts = np.asarray(given, dtype=float)
+        if counts.shape != (len(self),):
+            raise ValueError(
+                f"popularity must have one number for each of {len(self)} items, got the shape "
+                f"{counts.shape}"
+            )
+        if not (np.isfinite(counts) & (counts >= 0)).all():
+            raise ValueError("popularity must be finite and at least 0")
+        return counts
+
+    def write(self, folder: Path) -> dict[str, Any]:
+        """Write the items below a folder; return the settings to read them."""
+        require("pyarrow", "items of a bundle", "data")
+        import pyarrow as pa
+        from pyarrow import feather
+
+        if POPULARITY in self.frame.columns:
+            raise BundleError(f"items has a column {POPULARITY!r}, which is reserved: rename it")
+        try:
+            table = pa.Table.from_pandas(self.frame, preserve_index=False)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+            raise BundleError(f"the columns of items cannot be saved: {error}") from error
+        table = table.append_column(POPULARITY, pa.array(self.popularity))
+        (folder / FOLDER).mkdir(exist_ok=True)
+        feather.write_feather(table.replace_schema_metadata(None), str(folder / FILE))
+        return {"item": self.item}
+
+    @classmethod
+    def read(cls, folder: Path, settings: Mapping[str, Any]) -> "Catalog":
+        """Read the items; see `write`.
+
+        Raises:
+            BundleError: The file or a setting is not as written.
+        """
+        require("pyarrow", "items of a bundle", "data")
+        import pyarrow as pa
+        from pyarrow import feather
+
+        try:
+            frame = feather.read_table(str(folder / FILE)).to_pandas()
+            return cls(settings["item"], frame.drop(columns=POPULARITY), frame[POPULARITY])
+        except (pa.ArrowInvalid, OSError, KeyError, ValueError, TypeError) as error:
+            raise BundleError(f"{folder / FILE} is not as written: {error}") from error

@@ -1,0 +1,83 @@
+"""Raw rows of any kind as pandas frames, and raw ids by a key of their own."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def as_frame(rows: Any, name: str) -> pd.DataFrame:
+    """Return rows as a frame with rows numbered from 0.
+
+    Args:
+        rows: A pandas, polars or Arrow table, a dict of columns, or a list of dicts.
+        name: The argument, for messages.
+
+    Raises:
+        TypeError: The rows are of another type.
+        ValueError: The columns differ in length.
+
+    Example:
+        >>> as_frame([{"item": "a"}, {"item": "b"}], "items")["item"].tolist()
+        ['a', 'b']
+    """
+    frame: pd.DataFrame
+    if isinstance(rows, pd.DataFrame) or hasattr(rows, "to_pandas"):
+        frame = rows if isinstance(rows, pd.DataFrame) else rows.to_pandas()
+        frame = frame.reset_index(drop=True)
+        return frame
+    if isinstance(rows, Mapping):
+        columns = {key: list(values) for key, values in rows.items()}  # an array may have 2 axes
+        sizes = {key: len(values) for key, values in columns.items()}
+        if len(set(sizes.values())) > 1:
+            raise ValueError(f"the columns of {name} differ in length: {sizes}")
+        frame = pd.DataFrame(columns)
+        return frame
+    if isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows):
+        frame = pd.DataFrame(list(rows))
+        return frame
+    raise TypeError(
+        f"{name} must be a table, a dict of columns or a list of dicts, got {type(rows).__name__}"
+    )
+
+
+def require_column(frame: pd.DataFrame, column: str, name: str) -> pd.Series:
+    """Return a column of a frame.
+
+    Raises:
+        KeyError: There is no such column.
+    """
+    if column not in frame.columns:
+        raise KeyError(f"{name} has no column {column!r}: its columns are {list(frame.columns)}")
+    return frame[column]
+
+
+def keys_of(values: Any) -> pd.Index:
+    """Return raw ids as keys: a whole number and its decimal text are one id.
+
+    Example:
+        >>> keys_of([7, 7.0, "7", "07", None]).tolist()
+        ['7', '7', '7', '07', None]
+    """
+    array = np.asarray(values) if isinstance(values, np.ndarray) else _objects(values)
+    whole = array.dtype.kind in "iu"
+    keys = array.astype(str).tolist() if whole else [_key(value) for value in array.tolist()]
+    index: pd.Index = pd.Index(keys, dtype=object)
+    return index
+
+
+def _objects(values: Any) -> np.ndarray[Any, Any]:
+    array: np.ndarray[Any, Any] = np.empty(len(values), dtype=object)
+    array[:] = list(values)
+    return array
+
+
+def _key(value: Any) -> Any:
+    if value is None or value != value:
+        return None
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value)
+    return str(value)

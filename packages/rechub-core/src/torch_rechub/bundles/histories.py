@@ -1,0 +1,258 @@
+"""Raw users: a row for each one with a history, or a log of interactions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..data.histories import in_order
+from ..data.interactions.columns import refuse_missing, to_moments
+from .errors import BundleError
+from .frames import as_frame, keys_of, require_column
+
+Array: TypeAlias = npt.NDArray[Any]
+Ids: TypeAlias = npt.NDArray[np.int64]
+
+ROW = "row"
+"""The name of users without a column of ids: their rows are numbered from 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class RawHistories:
+    """The histories of U users, M events in all.
+
+    Attributes:
+        name: The column of the users' ids, or `ROW`.
+        users: The raw ids, (U,).
+        frame: The raw columns of users, one row for each.
+        items: The raw ids of the items, oldest first, one user after the other, (M,).
+        start: Where the history of each user begins, with M in the end, (U + 1,).
+        times: The time of each event, (M,); None where none are read.
+        per_second: How many units of time make a second.
+    """
+
+    name: str
+    users: Array
+    frame: pd.DataFrame
+    items: Array
+    start: Ids
+    times: Array | None = None
+    per_second: int = 1
+
+    def owner(self) -> Ids:
+        """Return the number of the user of each event, (M,)."""
+        return np.repeat(np.arange(len(self.users)), np.diff(self.start))
+
+
+@dataclass(frozen=True)
+class HistoryForm:
+    """The names of raw columns, and how times are read.
+
+    Args:
+        item: The column of items; histories are in `hist_<item>`.
+        user: The column of users; None numbers rows.
+        time: The column of times, in rows of users `hist_<time>`; None reads no times.
+        time_unit: The unit of times that are numbers; see `Interactions`.
+
+    Example:
+        >>> form = HistoryForm("item", "user", "time")
+        >>> log = {"user": ["u", "v", "u"], "item": ["a", "b", "c"], "time": [9, 1, 5]}
+        >>> found = form.read(log)
+        >>> found.users.tolist(), found.items.tolist(), found.start.tolist()
+        (['u', 'v'], ['c', 'a', 'b'], [0, 2, 3])
+        >>> form.read([{"user": "u", "hist_item": ["c", "a"], "hist_time": [5, 9]}]).items.tolist()
+        ['c', 'a']
+    """
+
+    item: str
+    user: str | None = None
+    time: str | None = None
+    time_unit: str = "s"
+
+    def read(self, users: Any) -> RawHistories:
+        """Read users.
+
+        Args:
+            users: Rows of users, with lists in `hist_<item>` and, if times are read, `hist_<time>`;
+                or a log with the columns of user and item, and of time, if times are read. Without
+                times the rows of a log are in the order of time.
+
+        Raises:
+            KeyError: A column is missing.
+            TypeError: A history is no list.
+            ValueError: The histories of items and times differ in length, times descend, or a log
+                lacks a value.
+        """
+        frame = as_frame(users, "users")
+        history = f"hist_{self.item}"
+        if history in frame.columns:
+            return self._of_rows(frame, history)
+        if self.item in frame.columns:
+            return self._of_log(frame)
+        raise KeyError(
+            f"users has neither {history!r}, a list of items for each user, nor {self.item!r}, as "
+            f"a log has: its columns are {list(frame.columns)}"
+        )
+
+    def _of_rows(self, frame: pd.DataFrame, history: str) -> RawHistories:
+        lists = [_list(cell, history, row) for row, cell in enumerate(frame[history])]
+        start = np.cumsum([0, *map(len, lists)])
+        known = self.user is not None and self.user in frame.columns
+        ids = frame[self.user].to_numpy() if known else np.arange(len(frame))
+        times, per_second = self._times_of_rows(frame, lists)
+        if times is not None:
+            self._check_order(times, start)
+        name = str(self.user) if known else ROW
+        return RawHistories(name, ids, frame, _flat(lists), start, times, per_second)
+
+    def _times_of_rows(
+        self, frame: pd.DataFrame, items: list[list[Any]]
+    ) -> tuple[Array | None, int]:
+        if self.time is None:
+            return None, 1
+        name = f"hist_{self.time}"
+        column = require_column(frame, name, "users")
+        lists = [_list(cell, name, row) for row, cell in enumerate(column)]
+        for row, (of_items, of_times) in enumerate(zip(items, lists, strict=True)):
+            if len(of_items) != len(of_times):
+                raise ValueError(
+                    f"row {row} of users has {len(of_items)} items, but {len(of_times)} times"
+                )
+        return self._moments(pd.Series([t for part in lists for t in part], dtype=None), name)
+
+    def _moments(self, column: pd.Series, name: str) -> tuple[Array, int]:
+        """Return times as numbers, and how many make a second."""
+        if not len(column):
+            return np.empty(0, dtype=np.int64), 1
+        refuse_missing({name: column}, [name])
+        if all(isinstance(value, str) for value in column):
+            column = pd.to_datetime(column, utc=True)  # as JSON has dates
+        moments, per_second = to_moments(column, name, self.time_unit)
+        return moments.to_numpy(), per_second
+
+    def _check_order(self, times: Array, start: Ids) -> None:
+        falls = np.diff(times) < 0
+        falls[start[1:-1][(start[1:-1] > 0) & (start[1:-1] < len(times))] - 1] = False
+        if falls.any():
+            row = int(np.searchsorted(start, int(falls.argmax()), side="right")) - 1
+            raise ValueError(
+                f"the times of hist_{self.time} descend in row {row} of users: the oldest event is "
+                "the first"
+            )
+
+    def _of_log(self, frame: pd.DataFrame) -> RawHistories:
+        if self.user is None:
+            raise KeyError(
+                f"users is a log, with one {self.item!r} in each row, but the bundle was saved "
+                "without user=, the column of users: give a list of items in each row"
+            )
+        names = [self.user, self.item, *([] if self.time is None else [self.time])]
+        columns = {name: require_column(frame, name, "users") for name in names}
+        refuse_missing(columns, names)
+        codes, values = pd.factorize(columns[self.user])
+        moments, per_second = pd.Series(np.arange(len(frame))), 1
+        if self.time is not None:
+            found, per_second = self._moments(columns[self.time], self.time)
+            moments = pd.Series(found)
+        order = in_order(codes.astype(np.int64), pd.Index(values), moments)
+        start = np.searchsorted(order.user, np.arange(len(values) + 1))
+        last = frame.iloc[order.row[start[1:] - 1]].reset_index(drop=True)
+        times = None if self.time is None else moments.to_numpy()[order.row]
+        items = columns[self.item].to_numpy()[order.row]
+        ids = last[self.user].to_numpy()
+        return RawHistories(self.user, ids, last, items, start, times, per_second)
+
+    def moments(self, now: Any, given: RawHistories) -> Array | None:
+        """Return the time of each user's request in the unit of the histories, (U,).
+
+        Args:
+            now: A time as in the data, or one for each user; None gives None.
+            given: The histories.
+
+        Raises:
+            ValueError: No times are read, or there is not one for each user.
+        """
+        if now is None:
+            return None
+        if given.times is None:
+            raise ValueError("now is a time, but the bundle was saved without time=: leave it out")
+        single = isinstance(now, str) or not hasattr(now, "__len__")
+        column = pd.Series([now] * len(given.users) if single else list(now))
+        if len(column) != len(given.users):
+            raise ValueError(f"now has {len(column)} times for {len(given.users)} users")
+        found, per_second = self._moments(column, "now")
+        if per_second == given.per_second:
+            return found
+        return np.asarray(found * (given.per_second / per_second))
+
+    def write(self, folder: Path) -> dict[str, Any]:
+        """Return the settings; there are no files."""
+        names = {"item": self.item, "user": self.user, "time": self.time}
+        return {**names, "time_unit": self.time_unit}
+
+    @classmethod
+    def read_part(cls, settings: Mapping[str, Any]) -> "HistoryForm":
+        """Return the form of saved settings.
+
+        Raises:
+            BundleError: They are not as written.
+        """
+        try:
+            return cls(**settings)
+        except TypeError as error:
+            raise BundleError(f"the settings of histories are not as written: {error}") from error
+
+
+def seen_rows(
+    given: RawHistories, rows_of: Any, exclude_seen: bool, more: Any = None
+) -> tuple[Ids, Ids]:
+    """Return the items to exclude for each user, as (indptr, rows of items).
+
+    Args:
+        given: The histories.
+        rows_of: A function of raw ids to rows of items, −1 for no item.
+        exclude_seen: Whether the items of histories are excluded.
+        more: Additional raw ids: a list for each user, or a dict of lists by raw id of the user.
+
+    Raises:
+        ValueError: There is not one list for each user.
+    """
+    n = len(given.users)
+    owner, items = (given.owner(), given.items) if exclude_seen else (np.empty(0, np.int64), [])
+    parts = [(owner, rows_of(items))]
+    if more is not None:
+        lists = _lists_of(given, more)
+        lengths = [len(part) for part in lists]
+        parts.append((np.repeat(np.arange(n), lengths), rows_of(_flat(lists))))
+    owner, rows = (np.concatenate(side) for side in zip(*parts, strict=True))
+    owner, rows = owner[rows >= 0], rows[rows >= 0]
+    order = np.argsort(owner, kind="stable")
+    return np.searchsorted(owner[order], np.arange(n + 1)), rows[order]
+
+
+def _lists_of(given: RawHistories, more: Any) -> list[list[Any]]:
+    if isinstance(more, Mapping):
+        by_key = dict(zip(keys_of(list(more)), more.values(), strict=True))
+        return [list(by_key.get(key, ())) for key in keys_of(given.users)]
+    lists = [_list(part, "seen", row) for row, part in enumerate(more)]
+    if len(lists) != len(given.users):
+        raise ValueError(f"seen has {len(lists)} lists for {len(given.users)} users")
+    return lists
+
+
+def _list(cell: Any, name: str, row: int) -> list[Any]:
+    if cell is None or (isinstance(cell, float) and cell != cell):
+        return []
+    if isinstance(cell, str | bytes | Mapping) or not hasattr(cell, "__len__"):
+        raise TypeError(f"{name} must hold lists, got {cell!r} in row {row}")
+    return list(cell)
+
+
+def _flat(lists: list[list[Any]]) -> Array:
+    values: Array = np.empty(sum(map(len, lists)), dtype=object)
+    values[:] = [value for part in lists for value in part]
+    return values

@@ -1,0 +1,113 @@
+"""Lists of recommended items as a frame of raw ids."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ..metrics.retrieval import best_of
+from .catalog import Catalog
+
+Array = npt.NDArray[Any]
+Ids = npt.NDArray[np.int64]
+Lists = tuple[Ids, Ids]  # (indptr, indices)
+
+MODEL, POPULARITY = "model", "popularity"
+
+
+@dataclass
+class Recommended:
+    """Collects the items of users, and returns them as one frame.
+
+    Args:
+        name: The column of users.
+        users: Their raw ids, (U,).
+        catalog: The items.
+    """
+
+    name: str
+    users: Array
+    catalog: Catalog
+    _parts: list[tuple[Ids, Ids, Array, str]] = field(default_factory=list)
+
+    def add(self, users: Ids, rows: Any, scores: Any, source: str = MODEL) -> None:
+        """Add the items of some users.
+
+        Args:
+            users: The numbers of the users, (B,).
+            rows: The rows of their items in the catalog, the best first, (B, K); −1 for none.
+            scores: The scores, (B, K).
+            source: The origin of the items.
+        """
+        rows, scores = np.asarray(rows), np.asarray(scores)
+        there = rows >= 0
+        owner = np.repeat(users, there.sum(axis=1))
+        self._parts.append((owner, rows[there], scores[there], source))
+
+    def add_popular(self, users: Ids, k: int, allowed: Array, seen: Lists) -> None:
+        """Add the most popular items for users of whom the model knows nothing.
+
+        Args:
+            users: The numbers of the users, (B,).
+            k: Number of items.
+            allowed: The items that may be recommended, (N,).
+            seen: The rows of items to exclude, for each of all U users.
+        """
+        for part in np.array_split(users, max(1, len(users) * len(self.catalog) // 2**24)):
+            scores = torch.from_numpy(np.where(allowed, self.catalog.popularity, -np.inf))
+            rows, found = best_rows(scores.repeat(len(part), 1), k, lists_of(seen, part))
+            self.add(part, rows, found, POPULARITY)
+
+    def frame(self) -> pd.DataFrame:
+        """Return the columns user, item, score, rank and source, in the order of users and ranks.
+
+        The columns of user and item have their raw names.
+        """
+        none = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32), MODEL)
+        parts = self._parts or [none]
+        owner, rows, scores = (np.concatenate([part[i] for part in parts]) for i in range(3))
+        source = np.repeat(np.array([p[3] for p in parts], object), [len(p[0]) for p in parts])
+        order = np.argsort(owner, kind="stable")
+        owner = owner[order]
+        first = np.searchsorted(owner, owner, side="left")
+        table: pd.DataFrame = pd.DataFrame(
+            {
+                self.name: self.users[owner],
+                self.catalog.item: self.catalog.ids[rows[order]],
+                "score": scores[order],
+                "rank": np.arange(len(owner)) - first + 1,
+                "source": source[order],
+            }
+        )
+        return table
+
+
+def best_rows(scores: Tensor, k: int, seen: Lists | None = None) -> tuple[Array, Array]:
+    """Return the K columns of the highest scores in each row, −1 for none, and their scores.
+
+    Ties are broken by the lower column.
+
+    Args:
+        scores: (B, N); −inf excludes an item. They are overwritten.
+        k: K.
+        seen: The columns to exclude in each row, as (indptr, indices).
+    """
+    best = best_of(scores, k, seen)
+    found = scores.gather(1, best.clamp(min=0))
+    return best.cpu().numpy(), found.cpu().numpy()
+
+
+def lists_of(lists: Lists, chosen: Ids) -> Lists:
+    """Return the lists of some users, as (indptr, indices).
+
+    Example:
+        >>> lists_of((np.array([0, 2, 3]), np.array([7, 8, 9])), np.array([1]))
+        (array([0, 1]), array([9]))
+    """
+    indptr, indices = lists
+    parts = [indices[indptr[i] : indptr[i + 1]] for i in chosen.tolist()]
+    return np.cumsum([0, *map(len, parts)]), np.concatenate([np.empty(0, np.int64), *parts])
