@@ -1,4 +1,4 @@
-"""The command ``rechub``: lists and compares recorded runs of all backends."""
+"""The command ``rechub``: lists and compares recorded runs of all backends; serves bundles."""
 
 import argparse
 import logging
@@ -26,12 +26,19 @@ _EXAMPLES = """examples:
   rechub compare runs/ --metric val/auc          which settings did best, over seeds
   rechub compare runs/ wandb/ --plot curves.html the curves over each other
   rechub compare runs/ --format csv > runs.csv   for a spreadsheet
+  rechub serve bundle/ --port 8000               predictions of a saved model over HTTP
 """
 _RUNS = "List runs, oldest first: how each ended, and the best and last value of a metric."
 _COMPARE = (
     "Rank runs by their best value of a metric, and show which hyper-parameters differ. Runs that "
     "differ by nothing but a hyper-parameter called seed or random_seed are one row: mean ± "
     "standard deviation over n runs."
+)
+_SERVE = (
+    "Serve a bundle, which trainer.save wrote, over HTTP: POST /predict or /recommend, POST "
+    "/reload, GET /health, /metrics, /schema and /docs. SIGHUP loads the bundle again; SIGTERM "
+    "answers the requests in progress and stops. With a token, in the environment variable "
+    "RECHUB_TOKEN or in a file, requests need the header 'Authorization: Bearer TOKEN'."
 )
 _COLORS = {"failed": "31", "interrupted": "33", "unfinished": "33"}
 
@@ -109,7 +116,32 @@ def _parser() -> argparse.ArgumentParser:
     ignore = "a hyper-parameter that does not count as a difference; may be repeated"
     comparing.add_argument("--ignore", action="append", default=[], metavar="KEY", help=ignore)
     comparing.add_argument("--plot", metavar="FILE", help="draw the curves: FILE.png or FILE.html")
+    _add_serve(commands.add_parser("serve", help="serve a bundle over HTTP", description=_SERVE))
     return parser
+
+
+def _add_serve(serving: argparse.ArgumentParser) -> None:
+    """Add the options of `rechub serve`; absent ones have the defaults of `Settings`."""
+    serving.set_defaults(run=_serve)
+    serving.argument_default = argparse.SUPPRESS
+    add = serving.add_argument
+    add("bundle", metavar="BUNDLE", help="the folder of a bundle")
+    add("--host", metavar="ADDRESS", help="where to listen; by default this machine only")
+    add("--port", type=int, metavar="N", help="8000 by default; 0 takes a free one")
+    add("--token-file", metavar="FILE", help="a file that holds the token")
+    add("--watch", action="store_true", help="load the bundle again when its folder is replaced")
+    add("--device", help="the device of the model, such as cuda; cpu by default")
+    add("--threads", type=int, metavar="N", help="threads of torch; 1 by default")
+    add("--max-batch-rows", type=int, metavar="N", help="rows computed together at most; 1024")
+    wait = "milliseconds in which an idle model waits for more requests; 0"
+    add("--max-wait-ms", type=float, metavar="MS", help=wait)
+    add("--max-body-bytes", type=int, metavar="N", help="size of a request; 8 MiB")
+    add("--max-rows", type=int, metavar="N", help="rows or users of a request; 10,000")
+    add("--max-k", type=int, metavar="N", help="recommendations per user; 1000")
+    add("--max-queue", type=int, metavar="N", help="requests in progress, then 503; 1024")
+    add("--timeout", dest="timeout_s", type=float, metavar="S", help="seconds per request; 30")
+    grace = "seconds for requests in progress after SIGTERM; 30"
+    add("--grace", dest="grace_s", type=float, metavar="S", help=grace)
 
 
 def _runs(options: argparse.Namespace) -> None:
@@ -149,6 +181,20 @@ def _compare(options: argparse.Namespace) -> None:
     if options.plot:
         plot(found, options.plot)
         sys.stderr.write(f"rechub: curves drawn in {shown(options.plot)}\n")
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from .server import Settings, serve  # needs torch, and the extra serve
+
+    given = dict(vars(options))
+    del given["run"]
+    bundle, file = given.pop("bundle"), given.pop("token_file", None)
+    token = os.environ.get("RECHUB_TOKEN") or None
+    if file is not None:
+        with open(file, encoding="utf-8") as stream:
+            token = stream.read().strip()
+    logging.getLogger("torch_rechub").setLevel(logging.INFO)
+    serve(bundle, Settings(token=token, **given))
 
 
 def _summary(found: Comparison, rows: int) -> str:

@@ -1,6 +1,7 @@
 """Bundles that predict rows: of ranking and of multi-task models."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy.typing as npt
@@ -60,6 +61,12 @@ class RowsBundle(Bundle):
         self, inputs: Mapping[str, npt.NDArray[Any]], batch_size: int = 256
     ) -> npt.NDArray[Any]:
         """Return the prediction of each row of encoded inputs; see `predict`."""
+        found: npt.NDArray[Any] = self.infer(self.predictor, inputs, batch_size).numpy()
+        return found
+
+    @cached_property
+    def predictor(self) -> Callable[[dict[str, Tensor]], Tensor]:
+        """The function from a batch of inputs, as tensors, to its predictions."""
         call = predictor_of(self.model, self.document.outputs)
         n_tasks = len(self.document.outputs.get("task_types", ()))
         classes = self.document.outputs.get("link") == "softmax"
@@ -71,8 +78,7 @@ class RowsBundle(Bundle):
             shape = (rows, n_tasks) if n_tasks else tuple(first.shape) if classes else (rows,)
             return widened(first.reshape(shape))
 
-        found: npt.NDArray[Any] = self.infer(predicted, inputs, batch_size).numpy()
-        return found
+        return predicted
 
 
 def predictor_of(model: nn.Module, outputs: Mapping[str, Any]) -> nn.Module:
@@ -97,5 +103,5 @@ def _link(name: str | None) -> Link | None:
     if name in (None, "logits"):
         return None
     if name not in LINKS:
-        raise BundleError(f"the link of the predictions is {name!r}, which is none of {[*LINKS]}")
+        raise BundleError(f"the link of the predictions is {name!r}, not one of {[*LINKS]}")
     return LINKS[name]

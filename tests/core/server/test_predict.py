@@ -1,0 +1,108 @@
+"""POST /predict: the predictions of the bundle, and errors that name row, column and value."""
+
+import asyncio
+
+import pytest
+
+
+def test_predictions_of_rows_are_those_of_the_bundle(serve, bundle_folders, bundle, rows):
+    response = serve(bundle_folders[0]).predict(rows)
+    assert response.status_code == 200
+    assert response.json() == {"targets": ["click"], "predictions": bundle.predict(rows).tolist()}
+
+
+def test_a_single_row_is_predicted_to_the_bit(serve, bundle_folders, bundle, rows):
+    client = serve(bundle_folders[0])
+    for row in rows:
+        assert client.predict(row).json()["predictions"] == bundle.predict([row]).tolist()
+
+
+def test_no_rows_have_no_predictions(serve, bundle_folders):
+    response = serve(bundle_folders[0]).predict([])
+    assert response.json() == {"targets": ["click"], "predictions": []}
+
+
+def test_requests_at_the_same_time_are_computed_together(serve, bundle_folders, bundle, rows):
+    client = serve(bundle_folders[0])
+
+    async def work(http):
+        requests = [http.post("/predict", json={"rows": [row] * 2}) for row in rows]
+        return await asyncio.gather(*requests), await http.get("/metrics")
+
+    responses, metrics = client.run(work)
+    for row, response in zip(rows, responses, strict=True):
+        expected = bundle.predict([row, row])
+        assert response.json()["predictions"] == pytest.approx(expected.tolist(), abs=1e-6)
+    assert "rechub_batch_rows_sum 24" in metrics.text
+    batches = metrics.text.split("rechub_batch_rows_count ")[1].splitlines()[0]
+    assert int(batches) < len(rows) / 2
+
+
+def test_a_bad_request_of_a_batch_fails_alone(serve, bundle_folders, bundle, rows):
+    client = serve(bundle_folders[0])
+    sent = [[row] for row in rows]
+    sent[5] = [rows[0], {"city": "a", "age": "old"}]
+
+    async def work(http):
+        return await asyncio.gather(*(http.post("/predict", json={"rows": r}) for r in sent))
+
+    responses = client.run(work)
+    assert [r.status_code for r in responses] == [200] * 5 + [422] + [200] * 6
+    for row, response in zip(rows, responses, strict=True):
+        if response.status_code == 200:
+            (found,) = response.json()["predictions"]
+            assert found == pytest.approx(bundle.predict([row])[0], abs=1e-6)
+    detail = responses[5].json()["detail"]
+    assert all(word in detail for word in ("'age'", "'old'", "row 1"))
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"rows": [{"city": "a"}]}, ["age"]),
+        ({"rows": [{"city": "a", "age": {}}]}, ["'age'"]),
+        ({"rows": [{"city": [1], "age": 1}]}, ["'city'"]),
+        ({"rows": [{"city": "a", "age": 1}, 7]}, ["rows[1]", "7"]),
+        ({"rows": 7}, ["rows must be a list of objects", "7"]),
+        ({"row": []}, ["rows"]),
+        ([{"city": "a", "age": 1}], ["rows"]),
+        ({"rows": [], "batch": 3}, ["'batch'", "known are ['rows']"]),
+    ],
+)
+def test_a_body_that_does_not_fit_the_schema_is_refused(serve, bundle_folders, body, words):
+    response = serve(bundle_folders[0])("POST", "/predict", json=body)
+    assert response.status_code == 422
+    assert all(word in response.json()["detail"] for word in words), response.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b'{"rows": [{"city": NaN}]}', b'{"rows": [Infinity]}', b"[" * 100_000, b"\xff{}"],
+)
+@pytest.mark.parametrize("library", ["as installed", "json"])
+def test_a_body_that_is_no_json_is_refused(serve, bundle_folders, monkeypatch, body, library):
+    from torch_rechub.server import exchange
+
+    if library == "json":
+        monkeypatch.setattr(exchange, "_load", exchange._load_slowly)
+    response = serve(bundle_folders[0])("POST", "/predict", content=body)
+    assert response.status_code == 400
+    assert "no valid JSON" in response.json()["detail"]
+
+
+def test_predictions_that_are_not_finite_are_an_error(serve, bundle_folders, rows):
+    client = serve(bundle_folders[0])
+    for parameter in client.app.served.loaded.bundle.model.parameters():
+        parameter.data.fill_(float("nan"))
+    response = client.predict(rows)
+    assert response.status_code == 500
+    assert "rows[0]" in response.json()["detail"]
+
+
+def test_the_path_of_another_task_and_another_method_name_the_right_ones(serve, bundle_folders):
+    client = serve(bundle_folders[0])
+    response = client("POST", "/recommend", json={"users": []})
+    assert response.status_code == 404
+    assert "POST /predict" in response.json()["detail"]
+    assert client("GET", "/predict").status_code == 405
+    assert client("GET", "/nothing").status_code == 404
