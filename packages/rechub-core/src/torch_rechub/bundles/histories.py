@@ -73,13 +73,17 @@ class HistoryForm:
     time: str | None = None
     time_unit: str = "s"
 
-    def read(self, users: Any) -> RawHistories:
+    def read(
+        self, users: Any, needs_history: bool = True, needs_times: bool = True
+    ) -> RawHistories:
         """Read users.
 
         Args:
             users: Rows of users, with lists in `hist_<item>` and, if times are read, `hist_<time>`;
                 or a log with the columns of user and item, and of time, if times are read. Without
                 times the rows of a log are in the order of time.
+            needs_history: Whether rows of users must have a history.
+            needs_times: Whether they must have its times.
 
         Raises:
             KeyError: A column is missing.
@@ -89,21 +93,23 @@ class HistoryForm:
         """
         frame = as_frame(users, "users")
         history = f"hist_{self.item}"
-        if history in frame.columns:
-            return self._of_rows(frame, history)
-        if self.item in frame.columns:
+        if history not in frame.columns and self.item in frame.columns:
             return self._of_log(frame)
+        if history in frame.columns or not needs_history:
+            return self._of_rows(frame, history, needs_times)
         raise KeyError(
             f"users has neither {history!r}, a list of items for each user, nor {self.item!r}, as "
             f"a log has: its columns are {list(frame.columns)}"
         )
 
-    def _of_rows(self, frame: pd.DataFrame, history: str) -> RawHistories:
-        lists = [_list(cell, history, row) for row, cell in enumerate(frame[history])]
+    def _of_rows(self, frame: pd.DataFrame, history: str, needs_times: bool) -> RawHistories:
+        cells = frame[history] if history in frame.columns else [()] * len(frame)
+        lists = [_list(cell, history, row) for row, cell in enumerate(cells)]
         start = np.cumsum([0, *map(len, lists)])
         known = self.user is not None and self.user in frame.columns
         ids = frame[self.user].to_numpy() if known else np.arange(len(frame))
-        times, per_second = self._times_of_rows(frame, lists)
+        needs_times |= f"hist_{self.time}" in frame.columns
+        times, per_second = self._times_of_rows(frame, lists) if needs_times else (None, 1)
         if times is not None:
             self._check_order(times, start)
         name = str(self.user) if known else ROW

@@ -13,6 +13,7 @@ from .errors import BundleError
 from .folder import read_document
 from .model_form import build_model
 from .next_item import NextItemBundle
+from .retrieval import RetrievalBundle
 from .rows import RowsBundle
 from .saving import ARGUMENTS, PREPROCESSOR
 from .weights import FILE as WEIGHTS
@@ -22,6 +23,7 @@ BUNDLES: dict[str, type[Bundle]] = {
     "ranking": RowsBundle,
     "multi_task": RowsBundle,
     "next_item": NextItemBundle,
+    "retrieval": RetrievalBundle,
 }
 
 

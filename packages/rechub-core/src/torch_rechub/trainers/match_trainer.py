@@ -23,6 +23,7 @@ from ..training.checks import check_inputs
 from ..training.monitoring import EvaluateFn
 from ..training.reporting.hyperparams import describe_loss, describe_matching
 from ..training.retrieval_validation import ValidatesRetrieval
+from ..training.saving_items import SavesTowers
 from ..training.settings import Folder, LossOptions, Settings, known_options
 from ..training.tower_inference import InfersTowers
 from ..training.trainer import Trainer
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class MatchTrainer(InfersTowers, ExportsTowers, ValidatesRetrieval, Trainer):
+class MatchTrainer(SavesTowers, InfersTowers, ExportsTowers, ValidatesRetrieval, Trainer):
     """Trains a retrieval model point-wise, pair-wise, list-wise, or with in-batch negatives.
 
     Recorded each epoch: train/loss, learning_rate, val/auc, the probability that a positive scores
