@@ -14,6 +14,7 @@ from .columns import (
 )
 from .encoded_table import EncodedTable
 from .preprocessor import Preprocessor
+from .row_encoder import RowEncoder
 from .targets import Target
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "MultiCategorical",
     "Numeric",
     "Preprocessor",
+    "RowEncoder",
     "Target",
     "Text",
     "Timestamp",

@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..reading import Block, BlockReader
 from .cells import IN_MEMORY, Cells
 from .columns import Column
+from .row_dicts import columns_of_rows, is_rows
 from .targets import Target
 
 if TYPE_CHECKING:
@@ -71,8 +72,13 @@ class Declaration:
         Raises:
             KeyError: A raw column is missing, or some but not all columns of labels and weights.
         """
-        reader = BlockReader(data, **reading)
+        rows = data if is_rows(data) else None
         wanted = self.sources
+        if rows is not None:
+            there = {name for row in rows for name in row}
+            known = [name for name in self.label_sources if name in there]
+            data = columns_of_rows(rows, dict.fromkeys([*wanted, *known]))
+        reader = BlockReader(data, **reading)
         if labels and self.label_sources:
             names = set(reader.names)
             labels = required or any(name in names for name in self.label_sources)
@@ -87,6 +93,8 @@ class Declaration:
         labels, empty = labels and bool(self.label_sources), True
         for block in reader:
             empty = False
+            if rows is not None:
+                block = replace(block, place=replace(block.place, source="the list"))
             yield block, labels
         if empty:  # rows without columns would be no rows
             import pyarrow as pa

@@ -25,10 +25,11 @@ _FITTING = threading.Lock()  # of all preprocessors, because locks cannot be cop
 class Preprocessor(FittedColumns):
     """Turns raw columns into ids and numbers; fitted on training data, then applied everywhere.
 
-    Data are a dict of columns, a pandas, polars or Arrow table, or paths of CSV, TSV, JSON lines
-    and Parquet files (a path, a glob, a list), read in blocks: memory holds vocabularies and one
-    block. Labels and weights are declared apart, so that they never become inputs; rows
-    without them can be transformed too, as in serving.
+    Data are a dict of columns, a list of dicts of cells (a key for each column, None where a value
+    is missing), a pandas, polars or Arrow table, or paths of CSV, TSV, JSON lines and Parquet files
+    (a path, a glob, a list), read in blocks: memory holds vocabularies and one block. Labels and
+    weights are declared apart, so that they never become inputs; rows without them can be
+    transformed too, as in serving; few rows at a time with little delay by `RowEncoder`.
 
     Args:
         columns: The columns: `Categorical`, `Numeric`, `MultiCategorical` and so on.

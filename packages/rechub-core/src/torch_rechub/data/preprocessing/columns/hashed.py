@@ -182,9 +182,8 @@ class Crossed(Column):
         """Return the ids of a block, shape (N,)."""
         first, second = (distinct(cells[name]) for name in self.sources)
         missing = (first.codes < 0) | (second.codes < 0)
-        # the order of the two matters: (a, b) is another pair than (b, a)
-        pair = mix(_of_cells(first) + np.uint64(1)) ^ _of_cells(second)
-        return np.where(missing, np.int32(UNKNOWN), in_buckets(mix(pair), self.buckets))
+        pair = pair_hashes(_of_cells(first), _of_cells(second))
+        return np.where(missing, np.int32(UNKNOWN), in_buckets(pair, self.buckets))
 
     def new_state(self) -> NoState:
         """Return the counts of no cells."""
@@ -203,6 +202,12 @@ class Crossed(Column):
         """Return the saved encoder."""
         check_saved(settings)
         return HashedEncoder(self, settings["rows"], settings["missing"])
+
+
+def pair_hashes(first: Hashes, second: Hashes) -> Hashes:
+    """Return the hashes of pairs, given those of both values."""
+    # the order of the two matters: (a, b) is another pair than (b, a)
+    return mix(mix(first + np.uint64(1)) ^ second)
 
 
 def _of_cells(found: Distinct) -> Hashes:

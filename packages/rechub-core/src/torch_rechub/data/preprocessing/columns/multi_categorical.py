@@ -1,6 +1,6 @@
 """Several categories a row: lists, or text with a separator."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -124,7 +124,7 @@ class MultiCategorical(ColumnWithVocabulary):
         import pyarrow as pa
 
         texts = distinct(cells)
-        lists = self.split(texts.values.cast(pa.large_string()))
+        lists = [self.tokens(text) for text in texts.values.cast(pa.large_string()).to_pylist()]
         lengths = np.fromiter(map(len, lists), np.int64, len(lists))
         flat = pa.array([token for tokens in lists for token in tokens], pa.large_string())
         # missing cells have the last list, which is empty
@@ -137,11 +137,10 @@ class MultiCategorical(ColumnWithVocabulary):
         """Whether cells of text are split."""
         return self.separator is not None
 
-    def split(self, texts: "pa.Array") -> Sequence[Sequence[str]]:
-        """Return the tokens of each text."""
-        assert self.separator is not None or not len(texts)
-        separated = (text.split(self.separator) for text in texts.to_pylist())
-        return [[token.strip() for token in tokens] for tokens in separated]
+    def tokens(self, text: str) -> list[str]:
+        """Return the tokens of a text."""
+        assert self.separator is not None
+        return [token.strip() for token in text.split(self.separator)]
 
     def new_state(self) -> "ListsState":
         """Return the counts of no cells."""

@@ -1,15 +1,10 @@
 """Free text as the ids of its words."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 from .multi_categorical import MultiCategorical
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 # kana and Han characters; these languages do not separate words by blanks
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -52,7 +47,6 @@ class Text(MultiCategorical):
         """Whether cells of text are split."""
         return True
 
-    def split(self, texts: "pa.Array") -> Sequence[Sequence[str]]:
-        """Return the words of each text."""
-        normal = (normalize("NFKC", text).lower() for text in texts.to_pylist())
-        return [_TOKEN.findall(text) for text in normal]
+    def tokens(self, text: str) -> list[str]:
+        """Return the words of a text."""
+        return _TOKEN.findall(normalize("NFKC", text).lower())

@@ -1,0 +1,58 @@
+"""Rows as dicts, such as those of a request, as columns."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def is_rows(data: Any) -> bool:
+    """Whether data are a list of dicts of cells, rather than of dicts of columns.
+
+    Example:
+        >>> is_rows([{"city": "Paris", "tags": ["x"]}]), is_rows([{"city": ["Paris", "Rome"]}])
+        (True, False)
+    """
+    return (
+        isinstance(data, Sequence)
+        and not isinstance(data, str | bytes)
+        and len(data) > 0
+        and all(isinstance(row, Mapping) for row in data)
+        and any(not _is_column(cell) for row in data for cell in row.values())
+    )
+
+
+def _is_column(cell: Any) -> bool:
+    return hasattr(cell, "__len__") and not isinstance(cell, str | bytes)
+
+
+def columns_of_rows(rows: Rows, names: Iterable[str]) -> dict[str, list[Any]]:
+    """Return the columns of some names.
+
+    Args:
+        rows: The rows; keys of other names are ignored.
+        names: The names.
+
+    Raises:
+        KeyError: A row lacks a key.
+        TypeError: A row is no dict.
+
+    Example:
+        >>> columns_of_rows([{"city": "Paris", "id": 1}, {"city": None}], ["city"])
+        {'city': ['Paris', None]}
+    """
+    try:
+        return {name: [row[name] for row in rows] for name in names}
+    except (KeyError, TypeError, IndexError):
+        for number, row in enumerate(rows):
+            if not isinstance(row, Mapping):
+                raise TypeError(
+                    f"row {number} of the list is {type(row).__name__}, not a dict of cells"
+                ) from None
+            for name in names:
+                if name not in row:
+                    raise KeyError(
+                        f"row {number} of the list has no {name!r}, its keys are {list(row)[:20]}: "
+                        "give None where a value is missing"
+                    ) from None
+        raise
