@@ -11,6 +11,7 @@ from .bundle import Bundle
 from .document import BundleDocument
 from .errors import BundleError
 from .folder import read_document
+from .generative import GenerativeBundle
 from .model_form import build_model
 from .next_item import NextItemBundle
 from .retrieval import RetrievalBundle
@@ -24,6 +25,7 @@ BUNDLES: dict[str, type[Bundle]] = {
     "multi_task": RowsBundle,
     "next_item": NextItemBundle,
     "retrieval": RetrievalBundle,
+    "generative": GenerativeBundle,
 }
 
 

@@ -107,6 +107,10 @@ class TigerSeqDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         return self.inter_data[index]
 
+    def item_tokens(self) -> list[tuple[Any, list[str]]]:
+        """Return each item, as named in `indices_json`, and its tokens."""
+        return list(zip(self._names, self.indices.values(), strict=True))
+
     def get_new_tokens(self) -> list[str]:
         """Return all tokens of semantic ids, sorted, to add them to a tokenizer."""
         return sorted({token for tokens in self.indices.values() for token in tokens})

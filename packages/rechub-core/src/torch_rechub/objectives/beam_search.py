@@ -21,12 +21,16 @@ class BeamSearch:
         data: Any part of the data, with the tokens of all items.
         tokenizer: The tokenizer of the batches.
 
+    Attributes:
+        data, tokenizer: The arguments.
+
     Raises:
         ValueError: The tokenizer does not know a token of the items.
     """
 
     def __init__(self, model: nn.Module, data: "TigerSeqDataset", tokenizer: Any) -> None:
         self.model: Any = model
+        self.data, self.tokenizer = data, tokenizer
         self.allowed = data.get_prefix_allowed_tokens_fn(tokenizer)
         self.items = data.get_items_fn(tokenizer)
         ids = list(data.indices.values())

@@ -15,6 +15,7 @@ from ..metrics.monitor import Metric, Needs, metric_named
 from ..metrics.ranking import top_ks
 from ..objectives.beam_search import BeamSearch, lists_of
 from ..objectives.next_item_metrics import SEQUENCE_METRICS
+from ..training.saving_codes import SavesGenerative
 from ..training.settings import Folder, Settings, TrainerOptions, known_options
 from ..training.trainer import Trainer
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 IGNORED = -100  # the label that torch's cross-entropy ignores
 
 
-class TigerTrainer(Trainer):
+class TigerTrainer(SavesGenerative, Trainer):
     """Trains a TIGER on histories and next items, and recommends by beam search.
 
     L = −(1/|P|) Σ_{m ∈ P} ln softmax(ŷ_m / τ)[y_m],  P: the tokens of the labels of a batch
@@ -120,9 +121,8 @@ class TigerTrainer(Trainer):
     def measure(self, model: nn.Module, data_loader: Iterable[Any]) -> dict[str, float]:
         """The metrics of the model, by name; `model` must be the one being trained."""
         ranking = [m for m in self.metrics if m.name != "loss"]
-        values = {}
-        if len(ranking) < len(self.metrics):
-            values["loss"] = self.evaluate(data_loader)
+        has_loss = len(ranking) < len(self.metrics)
+        values = {"loss": self.evaluate(data_loader)} if has_loss else {}
         if ranking:
             values |= self._ranked(data_loader, ranking, **self.ranking)
         return {metric.name: values[metric.name] for metric in self.metrics}
