@@ -1,8 +1,6 @@
 """Forms of models that were edited: each is refused, and takes neither memory nor time."""
 
 import copy
-import resource
-import sys
 import time
 
 import pytest
@@ -128,7 +126,6 @@ def numbers(form, found=()):
 def test_any_number_of_a_form_may_be_huge(name):
     """Each is a clear error, or of no effect on memory, such as the number of iterations."""
     form, tensors = describe_model(ROWS[name][0]())
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for *way, last in numbers(form):
         edited = copy.deepcopy(form)
         part = edited
@@ -136,8 +133,7 @@ def test_any_number_of_a_form_may_be_huge(name):
             part = part[key]
         part[last] = 10**12
         try:
-            build_model(edited, tensors, weights={})
+            model = build_model(edited, tensors, weights={})
         except BundleError:
             continue
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown < (300 << 10 if sys.platform == "linux" else 300 << 20)
+        assert sum(p.numel() for p in model.state_dict().values()) < 10**5

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from .._bounds import check_whole
+from .._errors import UnknownChoiceError
 from ..data.as_loader import as_loader, is_table
+from ..data.loader import rows_at_once
 from .document import BundleDocument
+from .onnx_session import OnnxModel
 
 if TYPE_CHECKING:
     from ..data.preprocessing import Preprocessor
@@ -67,6 +70,7 @@ class Bundle:
         self.path, self.document = path, document
         self.device, self.model = device, model.to(device).eval()
         self.preprocessor, self.parts = preprocessor, dict(parts)
+        self._sessions: dict[str, OnnxModel] = {}
 
     def __repr__(self) -> str:
         model, by = type(self.model).__name__, self.document.versions.get("rechub-core")
@@ -106,17 +110,41 @@ class Bundle:
             )
         return {str(name): np.asarray(rows[name]) for name in rows}
 
-    def batches(self, inputs: Mapping[str, Array], batch_size: int) -> Iterator[dict[str, Tensor]]:
-        """Iterate over batches of inputs on the device of the model."""
+    def onnx_model(self, engine: str, file: str = "model.onnx") -> OnnxModel | None:
+        """Return the ONNX file that computes in place of the model; None for torch.
+
+        Args:
+            engine: "torch" or "onnx".
+            file: The name of the file in the bundle.
+
+        Raises:
+            UnknownChoiceError: The engine is unknown.
+            BundleError: The bundle has no such file.
+        """
+        if engine == "torch":
+            return None
+        if engine != "onnx":
+            raise UnknownChoiceError(f"unknown engine {engine!r}; give 'torch' or 'onnx'")
+        if file not in self._sessions:
+            self._sessions[file] = OnnxModel(self.path, self.document, file)
+        return self._sessions[file]
+
+    def batches(
+        self, inputs: Mapping[str, Array], batch_size: int | None
+    ) -> Iterator[dict[str, Tensor]]:
+        """Iterate over batches of inputs on the device of the model; None is as trainers do."""
         check_whole(1, batch_size=batch_size)
-        for batch in as_loader(dict(inputs), batch_size):
+        loader: Any = as_loader(dict(inputs), batch_size or 1)
+        if batch_size is None:
+            loader = loader.with_batch_size(rows_at_once(loader.width))
+        for batch in loader:
             yield {name: values.to(self.device) for name, values in batch.items()}
 
     def infer(
         self,
         call: Callable[[dict[str, Tensor]], Tensor],
         inputs: Mapping[str, Array],
-        batch_size: int,
+        batch_size: int | None,
     ) -> Tensor:
         """Return the concatenated results of `call` for batches of inputs, on the CPU."""
         with torch.inference_mode():

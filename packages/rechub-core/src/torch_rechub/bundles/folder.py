@@ -55,7 +55,7 @@ def files_in(folder: Path) -> dict[str, dict[str, Any]]:
     """Return the size and the checksum of the files of a bundle that is being written."""
     names = sorted(_names(folder))
     return {
-        name: {"sha256": _sha256(folder / name), "bytes": (folder / name).stat().st_size}
+        name: {"sha256": file_digest(folder / name), "bytes": (folder / name).stat().st_size}
         for name in names
         if name != FILE
     }
@@ -100,7 +100,7 @@ def _check_files(folder: Path, files: Mapping[str, Any]) -> None:
         raise BundleError(f"{folder} is damaged or was changed: {name} {problem}; {_SOUND_COPY}")
     for name, entry in files.items():
         size = (folder / name).stat().st_size
-        if size != entry["bytes"] or _sha256(folder / name) != entry["sha256"]:
+        if size != entry["bytes"] or file_digest(folder / name) != entry["sha256"]:
             raise BundleError(
                 f"{folder / name} is damaged or was changed: it is not the file that was written; "
                 f"{_SOUND_COPY}"
@@ -152,7 +152,8 @@ def _sync(folder: Path) -> None:
             os.fsync(file.fileno())
 
 
-def _sha256(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):

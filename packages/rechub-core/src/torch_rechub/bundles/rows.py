@@ -40,12 +40,16 @@ class RowsBundle(Bundle):
         """The names of the predicted labels."""
         return tuple(self.document.outputs.get("targets", ()))
 
-    def predict(self, rows: Any, batch_size: int = 256) -> npt.NDArray[Any]:
+    def predict(
+        self, rows: Any, batch_size: int | None = None, *, engine: str = "torch"
+    ) -> npt.NDArray[Any]:
         """Return the prediction of each row, as the trainer's `predict` does.
 
         Args:
             rows: N raw rows; see `inputs`. Values that training did not know are unknown ones.
-            batch_size: Number of rows per batch.
+            batch_size: Number of rows per batch; None means that of the trainer's `predict`, 4096
+                rows, or fewer if these have more than half a million values.
+            engine: "torch", or "onnx": ONNX Runtime with the file of ``save(..., onnx=True)``.
 
         Returns:
             Shape (N,), or (N, T) of T tasks, or (N, C) of C classes: probabilities, values or
@@ -55,19 +59,28 @@ class RowsBundle(Bundle):
             KeyError: A column is missing.
             ValueError: A cell does not fit its column.
         """
-        return self.predict_inputs(self.inputs(rows), batch_size)
+        return self.predict_inputs(self.inputs(rows), batch_size, engine=engine)
 
     def predict_inputs(
-        self, inputs: Mapping[str, npt.NDArray[Any]], batch_size: int = 256
+        self,
+        inputs: Mapping[str, npt.NDArray[Any]],
+        batch_size: int | None = None,
+        *,
+        engine: str = "torch",
     ) -> npt.NDArray[Any]:
         """Return the prediction of each row of encoded inputs; see `predict`."""
-        found: npt.NDArray[Any] = self.infer(self.predictor, inputs, batch_size).numpy()
+        onnx = self.onnx_model(engine)
+        call = self.predictor if onnx is None else self._shaped(onnx)
+        found: npt.NDArray[Any] = self.infer(call, inputs, batch_size).numpy()
         return found
 
     @cached_property
     def predictor(self) -> Callable[[dict[str, Tensor]], Tensor]:
         """The function from a batch of inputs, as tensors, to its predictions."""
-        call = predictor_of(self.model, self.document.outputs)
+        return self._shaped(predictor_of(self.model, self.document.outputs))
+
+    def _shaped(self, call: Callable[..., Any]) -> Callable[[dict[str, Tensor]], Tensor]:
+        """The first output of a call, as (N,), (N, T) or (N, C)."""
         n_tasks = len(self.document.outputs.get("task_types", ()))
         classes = self.document.outputs.get("link") == "softmax"
 

@@ -32,6 +32,7 @@ def write_bundle(
     parts: Mapping[str, Part] | None = None,
     others: Mapping[str, Mapping[str, Any]] | None = None,
     write_more: Callable[[Path], object] | None = None,
+    arguments: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a bundle, whole or not at all; an earlier one in the folder is replaced.
 
@@ -44,13 +45,14 @@ def write_bundle(
         parts: Additional parts by name.
         others: The entries metrics, trainer and run of the document.
         write_more: Writes additional files to a given folder, such as an ONNX file.
+        arguments: Constructor arguments by name, in place of those that cannot be written.
 
     Raises:
         BundleError: The model cannot be rebuilt from its arguments, or has no sound weights.
         FileExistsError: The folder holds other files.
         OSError: Writing failed, as on a full disk; an earlier bundle is unchanged.
     """
-    form, tensors = describe_model(model)
+    form, tensors = describe_model(model, arguments)
     with written_bundle(folder) as new:
         aliases = write_tensors(new / WEIGHTS, model.state_dict())
         if tensors:

@@ -13,6 +13,19 @@ from .table import PredictDataset, TorchDataset
 from .table_position import TablePosition
 
 
+def rows_at_once(width: int) -> int:
+    """Return how many rows of so many values are evaluated at once, if no number is given.
+
+    Trainers and bundles share it, so that their predictions agree to the last bit: the order of a
+    sum may depend on the number of rows.
+
+    Example:
+        >>> rows_at_once(39), rows_at_once(1000)
+        (4096, 524)
+    """
+    return max(1, min(4096, 2**19 // width))
+
+
 class BatchIndices(Sampler[Any]):
     """Sampler of the row indices of batches: slices in order, or tensors in a random order.
 

@@ -14,7 +14,7 @@ from ..basic.layers.inputs import tensor_of
 from ..basic.layers.precision import for_device, is_double
 from ..data.as_loader import as_loader, refuse_without_batches
 from ..data.batch import Batch, map_tensors, to_device
-from ..data.loader import TableLoader
+from ..data.loader import TableLoader, rows_at_once
 from ..data.row_order import in_row_order, with_every_row
 from ..data.streaming import StreamingLoader
 from ..data.table_weights import check_table_weights
@@ -163,7 +163,7 @@ class DeviceLoader:
         if not isinstance(data_loader, TableLoader) or data_loader.shuffle:
             return data_loader
         if rows is None:
-            rows = max(data_loader.batch_size or 1, min(4096, 2**19 // data_loader.width))
+            rows = max(data_loader.batch_size or 1, rows_at_once(data_loader.width))
         return data_loader.with_batch_size(rows)
 
     def __call__(

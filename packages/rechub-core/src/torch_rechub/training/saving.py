@@ -1,7 +1,7 @@
 """`save` of trainers: the trained model as a bundle."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -44,7 +44,13 @@ class SavesBundles:
     test_metrics: dict[str, float]
 
     def save(
-        self, folder: FilePath, *, preprocessor: "Preprocessor | None" = None, **options: Any
+        self,
+        folder: FilePath,
+        *,
+        preprocessor: "Preprocessor | None" = None,
+        onnx: bool = False,
+        arguments: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> Path:
         """Save the model as a bundle for `load_bundle`, whole or not at all.
 
@@ -54,12 +60,15 @@ class SavesBundles:
             folder: The folder; an earlier bundle in it is replaced.
             preprocessor: The fitted preprocessor of the raw rows; without it, the rows of the
                 bundle are the inputs of the model.
+            onnx: Whether the bundle has ONNX files as well.
+            arguments: Arguments of the model's constructor by name, for the bundle only, in place
+                of values that have no form in a file, such as a lambda.
             **options: Those of the task; see its `bundle_parts`.
 
         Raises:
             BundleError: The model cannot be rebuilt from its arguments, or its weights hold NaN.
             FileExistsError: The folder holds other files.
-            ImportError: safetensors is missing (extra ``bundle``).
+            ImportError: safetensors is missing (extra ``bundle``), or onnx (extra ``onnx``).
             OSError: Writing failed, as on a full disk; an earlier bundle is unchanged.
         """
         # imported here, because training needs no bundles
@@ -77,6 +86,8 @@ class SavesBundles:
             preprocessor=preprocessor,
             parts=self.bundle_parts(preprocessor, **options),
             others={"metrics": self._best_metrics(), "trainer": self._recorded()},
+            write_more=self.write_onnx if onnx else None,
+            arguments=arguments,
         )
 
     def bundle_outputs(self, preprocessor: "Preprocessor | None") -> dict[str, Any]:
@@ -86,6 +97,14 @@ class SavesBundles:
     def bundle_parts(self, preprocessor: "Preprocessor | None") -> "dict[str, Part]":
         """Return the additional parts of the bundle by name; arguments are options of `save`."""
         return {}
+
+    def write_onnx(self, folder: Path) -> None:
+        """Write the ONNX files of the bundle.
+
+        Raises:
+            RuntimeError: The model cannot be exported.
+        """
+        self.export_onnx(folder / "model.onnx")  # type: ignore[attr-defined]
 
     def _best_metrics(self) -> dict[str, float]:
         """The finite metrics of the best epoch, and of the test data."""
