@@ -245,3 +245,10 @@ def test_a_list_of_dicts_of_columns_is_a_list_of_blocks():
         3,
         3,
     ]
+
+
+def test_rows_of_lists_alone_are_rows_where_the_column_holds_lists():
+    preprocessor = fit([MultiCategorical("tags", max_length=2)], tags=[["a", "b"]])
+    assert preprocessor.transform([{"tags": ["b", "z"]}])["tags"].tolist() == [[3, 1]]
+    block = {"tags": [["b", "z"], None]}
+    assert preprocessor.transform([block])["tags"].tolist() == [[3, 1], [0, 0]]

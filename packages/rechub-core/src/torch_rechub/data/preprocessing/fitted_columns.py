@@ -13,6 +13,7 @@ from .columns.base import Feature
 from .growth import grown_encoders
 from .model_features import features_of
 from .parsing import Declaration
+from .schema import schema_of
 from .selection import selected
 from .targets import Target
 from .vocabulary import Ids
@@ -114,6 +115,23 @@ class FittedColumns(ABC):
         that of cells without an id of their own; low and high, the range.
         """
         return inspection.describe(self.columns, self.encoders)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of the raw rows that are encoded, without labels and weights.
+
+        Each raw column has the types of JSON that it accepts, "null" where it may be missing, and
+        as annotations its `kinds` and the `inputs` of a model that it becomes.
+
+        Raises:
+            NotFittedError: Nothing was fitted yet.
+
+        Example:
+            >>> from torch_rechub.data.preprocessing import Numeric, Preprocessor
+            >>> schema = Preprocessor([Numeric("age", missing="error")]).fit({"age": [3]}).schema()
+            >>> schema["properties"]["age"]
+            {'type': ['string', 'number'], 'kinds': ['Numeric'], 'inputs': ['age']}
+        """
+        return schema_of(self.columns, self.encoders)
 
     def select(self, *names: str) -> "Self":
         """Return a fitted preprocessor of some inputs, without labels and weights.

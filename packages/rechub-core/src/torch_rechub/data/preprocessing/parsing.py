@@ -72,7 +72,7 @@ class Declaration:
         Raises:
             KeyError: A raw column is missing, or some but not all columns of labels and weights.
         """
-        rows = data if is_rows(data) else None
+        rows = data if is_rows(data, [c.column for c in self.columns if c.has_lists]) else None
         wanted = self.sources
         if rows is not None:
             there = {name for row in rows for name in row}

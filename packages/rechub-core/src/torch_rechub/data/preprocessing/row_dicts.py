@@ -1,29 +1,43 @@
 """Rows as dicts, such as those of a request, as columns."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 Rows = Sequence[Mapping[str, Any]]
 
 
-def is_rows(data: Any) -> bool:
+def is_rows(data: Any, of_lists: Collection[str] = ()) -> bool:
     """Whether data are a list of dicts of cells, rather than of dicts of columns.
+
+    Args:
+        data: Any data.
+        of_lists: The columns whose cells are lists.
 
     Example:
         >>> is_rows([{"city": "Paris", "tags": ["x"]}]), is_rows([{"city": ["Paris", "Rome"]}])
         (True, False)
+        >>> is_rows([{"tags": ["x", "y"]}], of_lists=["tags"])
+        True
     """
     return (
         isinstance(data, Sequence)
         and not isinstance(data, str | bytes)
         and len(data) > 0
         and all(isinstance(row, Mapping) for row in data)
-        and any(not _is_column(cell) for row in data for cell in row.values())
+        and any(
+            not _is_list(cell) or (name in of_lists and not all(map(_is_list_or_missing, cell)))
+            for row in data
+            for name, cell in row.items()
+        )
     )
 
 
-def _is_column(cell: Any) -> bool:
+def _is_list(cell: Any) -> bool:
     return hasattr(cell, "__len__") and not isinstance(cell, str | bytes)
+
+
+def _is_list_or_missing(cell: Any) -> bool:
+    return _is_list(cell) or cell is None or cell != cell
 
 
 def columns_of_rows(rows: Rows, names: Iterable[str]) -> dict[str, list[Any]]:

@@ -100,6 +100,11 @@ class Column(ABC):
         """Names of the raw columns that are read."""
         return (self.column,)
 
+    @property
+    def has_lists(self) -> bool:
+        """Whether all cells are lists."""
+        return False
+
     @abstractmethod
     def prepare(self, cells: Mapping[str, Cells]) -> Any:
         """Parse the cells of a block, by raw column; the part that fitting and encoding share."""

@@ -66,6 +66,11 @@ class Embedding(Column):
         """Whether cells are ids."""
         return self.vectors is not None
 
+    @property
+    def has_lists(self) -> bool:
+        """Whether all cells are lists."""
+        return not self.is_of_ids
+
     def prepare(self, cells: Mapping[str, Cells]) -> Distinct | Vectors:
         """Parse the cells of a block."""
         own = cells[self.column]

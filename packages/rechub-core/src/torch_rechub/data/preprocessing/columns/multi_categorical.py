@@ -137,6 +137,11 @@ class MultiCategorical(ColumnWithVocabulary):
         """Whether cells of text are split."""
         return self.separator is not None
 
+    @property
+    def has_lists(self) -> bool:
+        """Whether all cells are lists."""
+        return not self.splits_text
+
     def tokens(self, text: str) -> list[str]:
         """Return the tokens of a text."""
         assert self.separator is not None
