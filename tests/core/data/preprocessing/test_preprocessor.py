@@ -128,7 +128,7 @@ def test_no_rows_give_empty_inputs_of_the_right_shape(fitted, log, tmp_path):
         for name in found:
             assert found[name].shape == (0, *expected[name].shape[1:])
             assert found[name].dtype == expected[name].dtype
-    with pytest.raises(ValueError, match="no rows to fit on"):
+    with pytest.raises(ValueError, match=r"no rows to fit on: .*empty\.csv is empty"):
         Preprocessor(COLUMNS).fit(path)
     (tmp_path / "nothing.csv").write_bytes(b"")
     with pytest.raises(ValueError, match=r"nothing\.csv"):
@@ -168,12 +168,18 @@ class TestUnknown:
         assert "column 'c': all 100 values are unknown to the vocabulary" in caplog.text
         assert len(caplog.records) == 1
 
+    def test_a_vocabulary_that_min_count_leaves_empty_is_warned_of_as_such(self, caplog):
+        with caplog.at_level("WARNING", "torch_rechub.data"):
+            Preprocessor([Categorical("c", min_count=2)]).fit_transform({"c": range(100)})
+        assert "since its vocabulary is empty: fewer than min_count rows" in caplog.text
+
 
 def test_shards_hold_what_memory_holds(log, fitted, tmp_path):
     expected = fitted.transform(log)
     path = write(log, tmp_path, "csv")
     sharded = fitted.transform(path, out=tmp_path / "shards", block_rows=70)
     assert len(sharded) == len(log)
+    assert sharded.unknown == expected.unknown != {}
     assert sharded.inputs == tuple(expected)
     assert (sharded.labels, sharded.weight) == (("click",), "weight")
     batches = list(sharded.loader(batch_size=128))

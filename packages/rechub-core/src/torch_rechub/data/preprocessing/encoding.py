@@ -10,6 +10,7 @@ import numpy as np
 from ...types import FilePath
 from .columns import Column, Encoder
 from .columns.base import Inputs
+from .columns.with_vocabulary import VocabularyEncoder
 from .encoded_table import Array, EncodedTable
 from .parsing import Declaration, Parsed, in_threads
 
@@ -54,13 +55,27 @@ class Encoding:
     def warn(self) -> None:
         """Warn of columns whose values are all unknown."""
         for name, unknown in self.unknown.items():
-            if unknown == self._seen[name] >= _FEW_VALUES:
+            if unknown != self._seen[name] or unknown < _FEW_VALUES:
+                continue
+            if self._is_empty(name):
                 log.warning(
-                    "column %r: all %d values are unknown to the vocabulary; is it the column that "
-                    "the preprocessor was fitted on, in the same form?",
+                    "column %r: all %d values are unknown, since its vocabulary is empty: fewer "
+                    "than min_count rows have any value; lower min_count, or leave the column out",
                     name,
                     unknown,
                 )
+                continue
+            log.warning(
+                "column %r: all %d values are unknown to the vocabulary; is it the column that "
+                "the preprocessor was fitted on, in the same form?",
+                name,
+                unknown,
+            )
+
+    def _is_empty(self, name: str) -> bool:
+        """Whether a column has a vocabulary without values."""
+        encoder = self.encoders[self.names.index(name)]
+        return isinstance(encoder, VocabularyEncoder) and not len(encoder.vocabulary.values)
 
 
 def in_memory(blocks: Iterable[Parsed], encoding: Encoding) -> EncodedTable:
@@ -115,7 +130,9 @@ def on_disk(
     if writer is None:
         raise ValueError("there are no rows to encode: the data are empty")
     encoding.warn()
-    return ShardedTable(out)
+    table = ShardedTable(out)
+    table.unknown = encoding.unknown
+    return table
 
 
 def _as_table(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from .cells import IN_MEMORY
 from .columns import Column, ColumnWithVocabulary, Encoder, State
 from .columns.with_vocabulary import CountedState
 from .parsing import Parsed, in_threads
@@ -18,12 +19,14 @@ def states_of(columns: Sequence[Column], blocks: Iterable[Parsed]) -> States:
         ValueError: There are no rows.
     """
     states, n_rows = {column.input_name: column.new_state() for column in columns}, 0
+    source = ""
     for parsed in blocks:
         pairs = zip(states.values(), parsed.prepared, strict=True)
         in_threads(lambda pair: pair[0].observe(pair[1]), pairs)
-        n_rows += parsed.n_rows
+        n_rows, source = n_rows + parsed.n_rows, parsed.source
     if not n_rows:
-        raise ValueError("there are no rows to fit on: the data are empty")
+        empty = "the data are empty" if source in ("", IN_MEMORY.source) else f"{source} is empty"
+        raise ValueError(f"there are no rows to fit on: {empty}")
     return states
 
 

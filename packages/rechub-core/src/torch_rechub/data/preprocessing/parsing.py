@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ..reading import Block, BlockReader
+from ..reading import Block, BlockReader, Place
+from ..reading.paths import is_path
 from .cells import IN_MEMORY, Cells
 from .columns import Column
 from .row_dicts import columns_of_rows, is_rows
@@ -99,7 +100,8 @@ class Declaration:
         if empty:  # rows without columns would be no rows
             import pyarrow as pa
 
-            yield Block(pa.table({name: pa.nulls(0) for name in wanted}), IN_MEMORY), labels
+            place = Place(str(data)) if is_path(data) else IN_MEMORY
+            yield Block(pa.table({name: pa.nulls(0) for name in wanted}), place), labels
 
     def read_parsed(
         self, data: Any, reading: Mapping[str, Any], required: bool = False
@@ -136,17 +138,18 @@ class Declaration:
             y = found[0] if len(found) == 1 else np.column_stack(found)
         if labels and self.weight:
             weights = Target(self.weight).labels(cells_of(block, self.weight))
-        return Parsed(prepared, y, weights, block.table.num_rows)
+        return Parsed(prepared, y, weights, block.table.num_rows, block.place.source)
 
 
 @dataclass(frozen=True, eq=False)
 class Parsed:
-    """The parsed cells of a block by column, labels and weights."""
+    """The parsed cells of a block by column, labels and weights, and where they come from."""
 
     prepared: list[Any]
     y: Array | None
     weights: Array | None
     n_rows: int
+    source: str
 
 
 def cells_of(block: Block, name: str) -> Cells:

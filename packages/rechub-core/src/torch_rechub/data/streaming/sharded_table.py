@@ -22,6 +22,8 @@ class ShardedTable:
         inputs: The columns of inputs.
         labels: The columns of labels.
         weight: The column of weights, or None.
+        unknown: Number of unknown values of each input that has some, where `Preprocessor` has just
+            written the table; not kept in the folder.
 
     Raises:
         ImportError: pyarrow is missing.
@@ -47,6 +49,7 @@ class ShardedTable:
         manifest = Manifest.read(self.folder)
         open_source(self.folder)
         self.inputs, self.labels, self.weight = manifest.inputs, manifest.labels, manifest.weight
+        self.unknown: dict[str, int] = {}
         self._rows = manifest.rows
 
     def __len__(self) -> int:
