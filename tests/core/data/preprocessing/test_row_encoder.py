@@ -214,7 +214,7 @@ def test_a_missing_key_is_an_error_and_none_a_missing_value(take):
     preprocessor = fit([Categorical("city"), Numeric("age")], city=["a", "b"], age=[1, 3])
     call = preprocessor.transform if take == "transform" else RowEncoder(preprocessor).encode
     assert call([{"city": None, "age": None, "other": [1]}])["age"].tolist() == [2]
-    with pytest.raises(KeyError, match=r"row 1 of the list has no 'age', its keys are \['city'\]"):
+    with pytest.raises(KeyError, match=r"row 1 has no 'age', its keys are \['city'\]"):
         call([{"city": "a", "age": 1}, {"city": "a"}])
     with pytest.raises(ValueError, match=r"'age'.* row 1 of the"):
         call([{"city": "a", "age": 1}, {"city": "a", "age": "x"}])
@@ -232,7 +232,7 @@ def test_labels_of_rows_are_read_where_all_rows_have_them():
     assert found.y.tolist() == [1, 0]
     assert found.weights.tolist() == [2, 3]
     assert preprocessor.transform([{"city": "a"}]).y is None
-    with pytest.raises(KeyError, match="row 1 of the list has no 'click'"):
+    with pytest.raises(KeyError, match="row 1 has no 'click'"):
         preprocessor.transform([rows[0], {"city": "a", "w": 1}])
     with pytest.raises(KeyError, match="no column 'click'"):
         preprocessor.fit_transform([{"city": "a"}])

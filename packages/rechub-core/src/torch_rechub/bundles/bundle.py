@@ -1,6 +1,7 @@
 """`Bundle`: a loaded model with everything that raw rows need."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
@@ -17,10 +18,13 @@ from .document import BundleDocument
 from .onnx_session import OnnxModel
 
 if TYPE_CHECKING:
-    from ..data.preprocessing import Preprocessor
+    from ..data.preprocessing import Preprocessor, RowEncoder
 
 Array = npt.NDArray[Any]
 P = TypeVar("P", bound="Part")
+
+FEW_ROWS = 1000
+"""Up to so many dicts are encoded by `RowEncoder`."""
 
 
 class Part(Protocol):
@@ -101,6 +105,8 @@ class Bundle:
         if isinstance(rows, Mapping) and rows and not any(map(_is_column, rows.values())):
             rows = [rows]
         if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
+            if self.preprocessor is not None and len(rows) <= FEW_ROWS:
+                return self._row_encoder.encode(rows)
             rows = _columns_of(rows)
         if self.preprocessor is not None:
             return self.preprocessor.transform(rows)
@@ -128,6 +134,14 @@ class Bundle:
         if file not in self._sessions:
             self._sessions[file] = OnnxModel(self.path, self.document, file)
         return self._sessions[file]
+
+    @cached_property
+    def _row_encoder(self) -> "RowEncoder":
+        """The encoder of few rows, whose dicts of vocabularies are made on first use."""
+        from ..data.preprocessing import RowEncoder
+
+        assert self.preprocessor is not None
+        return RowEncoder(self.preprocessor)
 
     def batches(
         self, inputs: Mapping[str, Array], batch_size: int | None

@@ -66,7 +66,7 @@ def columns_of_rows(rows: Rows, names: Iterable[str]) -> dict[str, list[Any]]:
             for name in names:
                 if name not in row:
                     raise KeyError(
-                        f"row {number} of the list has no {name!r}, its keys are {list(row)[:20]}: "
+                        f"row {number} has no {name!r}, its keys are {list(row)[:20]}: "
                         "give None where a value is missing"
                     ) from None
         raise
