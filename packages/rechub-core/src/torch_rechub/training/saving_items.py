@@ -107,4 +107,5 @@ def _features_of_users(model: nn.Module) -> list[Any]:
             f"{type(model).__name__} was made without a column of items to embed: give it one, as "
             "item_feature=SparseFeature(...)"
         )
-    return list(model.user_inputs)  # type: ignore[attr-defined]
+    users: Any = model.user_inputs
+    return list(users)
