@@ -149,3 +149,26 @@ def test_nobody_to_evaluate(caplog):
     found = evaluate_retrieval(torch.ones(2, 3), torch.ones(4, 3), [[], []])
     assert math.isnan(found["hit@10"])
     assert "No user has a relevant item" in caplog.text
+
+
+@pytest.mark.parametrize("n_items", [4096, 4100, 9_000])
+@pytest.mark.parametrize("interests", [None, 3])
+def test_the_best_of_many_items_are_those_of_a_full_sort(n_items, interests):
+    """Whole numbers, so that scores are exact and most of them tie."""
+    rng = np.random.default_rng(0)
+    shape = (70, 4) if interests is None else (70, interests, 4)
+    users, items = rng.integers(-3, 4, shape), rng.integers(-3, 4, (n_items, 4))
+    scores = users @ items.T
+    scores = (scores if interests is None else scores.max(axis=1)).astype(float)
+    seen = [rng.choice(n_items, size, replace=False) for size in rng.integers(0, 300, 70)]
+    seen[3] = np.arange(n_items - 5)  # all but five items
+    for user, excluded in enumerate(seen):
+        scores[user, excluded] = -np.inf
+    k = 20
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    best = np.take_along_axis(scores, expected, axis=1)
+    found_scores, found = top_k(
+        torch.from_numpy(users).float(), torch.from_numpy(items).float(), k, seen, block_size=32
+    )
+    np.testing.assert_array_equal(found_scores.numpy(), best)
+    np.testing.assert_array_equal(found.numpy(), np.where(np.isinf(best), -1, expected))

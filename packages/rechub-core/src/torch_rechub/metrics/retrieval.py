@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .._bounds import check_whole
+from .exact_search import best_items, first_k
 from .ranking import ranking_metrics_from_hits, top_ks
-
-_ITEMS_PER_USER = 64  # ratio of items to users in a block
 
 
 def top_k(
@@ -32,7 +31,7 @@ def top_k(
         k: K, limited to N.
         seen: Items to exclude: a sequence of item indices for each user, or these sequences as a
             tuple (indptr, indices) or as a SciPy CSR matrix.
-        block_size: Number of users per block; a block has 64 times as many items.
+        block_size: Number of users per block.
 
     Returns:
         Scores and item indices, shape (U, min(K, N)) each. Rows with fewer unseen items are
@@ -51,13 +50,13 @@ def top_k(
     users, items = _embeddings(user_embeddings, item_embeddings)
     check_whole(1, k=k, block_size=block_size)
     indptr, indices = _lists(seen, len(users), len(items), "seen", items.device)
-    found = [
-        _of_users(block, items, k, _within(indptr, indices, start, len(block)), block_size)
-        for start, block in zip(range(0, len(users), block_size), users.split(block_size))
-    ]
-    empty = torch.empty(0, min(k, len(items)), device=items.device)
-    scores, best = zip(*found) if found else ([empty.to(items.dtype)], [empty.long()])
-    return torch.cat(list(scores)), torch.cat(list(best))
+    scores = users.new_empty(len(users), min(k, len(items)))
+    best = torch.empty(scores.shape, dtype=torch.long, device=users.device)
+    for start in range(0, len(users) if len(items) else 0, block_size):
+        block = slice(start, start + block_size)
+        pairs = _within(indptr, indices, start, len(users[block]))
+        scores[block], best[block] = best_items(users[block], items, k, pairs)
+    return scores, best.masked_fill_(scores.isneginf(), -1)
 
 
 def evaluate_retrieval(
@@ -138,7 +137,7 @@ def best_of(scores: Tensor, k: int, seen: Any = None) -> Tensor:
     indptr, indices = _lists(seen, len(scores), scores.shape[1], "seen", scores.device)
     row, item = _within(indptr, indices, 0, len(scores))
     scores[row, item] = -torch.inf
-    best, index = _first_k(scores, k)
+    best, index = first_k(scores, k)
     return index.masked_fill(best.isneginf(), -1)
 
 
@@ -150,49 +149,6 @@ def check_lists(lists: Any, n_users: int, n_items: int, name: str) -> None:
         IndexError: An item is not in the catalog.
     """
     _lists(lists, n_users, n_items, name, torch.device("cpu"))
-
-
-def _of_users(
-    users: Tensor, items: Tensor, k: int, seen: tuple[Tensor, Tensor], block_size: int
-) -> tuple[Tensor, Tensor]:
-    """Return the best items of a block of users, by iterating over blocks of items."""
-    best = torch.empty(len(users), 0, dtype=users.dtype, device=users.device)
-    index = torch.empty(len(users), 0, dtype=torch.long, device=users.device)
-    width = block_size * _ITEMS_PER_USER
-    for start in range(0, len(items), width):
-        block = items[start : start + width]
-        scores = users @ block.T
-        scores = scores.amax(dim=1) if scores.dim() == 3 else scores
-        row, item = seen
-        here = (item >= start) & (item < start + width)
-        scores[row[here], item[here] - start] = -torch.inf
-        numbers = torch.arange(start, start + len(block), device=users.device)
-        # earlier items come first, so that ties stay in the order of indices
-        best, place = _first_k(torch.cat([best, scores], dim=1), k)
-        index = torch.cat([index, numbers.expand(len(users), -1)], dim=1).gather(1, place)
-    return best, index.masked_fill(best.isneginf(), -1)
-
-
-def _first_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the K highest values of each row (U, M) and their columns; ties go to the left."""
-    k = min(k, scores.shape[1])
-    best, column = scores.topk(min(k + 1, scores.shape[1]), dim=1)
-    if best.shape[1] > k:
-        cut = (best[:, k - 1] == best[:, k]).nonzero().squeeze(1)  # ties at the threshold decide
-        best, column = best[:, :k], column[:, :k].clone()
-        if len(cut):
-            column[cut] = _leftmost(scores[cut], best[cut, -1:], k)
-    column = column.sort(dim=1).values
-    best, order = scores.gather(1, column).sort(dim=1, descending=True, stable=True)
-    return best, column.gather(1, order)
-
-
-def _leftmost(scores: Tensor, threshold: Tensor, k: int) -> Tensor:
-    """Return the columns of scores above a row's threshold, and the leftmost equal ones: (U, K)."""
-    above, equal = scores > threshold, scores == threshold
-    room = k - above.sum(dim=1, keepdim=True)
-    chosen = above | (equal & (equal.cumsum(dim=1) <= room))
-    return chosen.nonzero()[:, 1].reshape(-1, k)
 
 
 def _embeddings(users: Any, items: Any) -> tuple[Tensor, Tensor]:
