@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from torch_rechub.bundles.diversity import maximal_marginal_relevance, unit_interval
+from torch_rechub.bundles.diversity import (
+    Diversity,
+    maximal_marginal_relevance,
+    unit_interval,
+)
 
 
 def _naive(relevance, vectors, k, trade_off):
@@ -84,3 +88,22 @@ def test_scores_are_scaled_by_user():
     assert scaled[0].tolist() == [1.0, 0.0, 0.5]
     assert scaled[1].tolist() == [1.0, 1.0, -torch.inf]
     assert scaled[2].isneginf().all()
+
+
+def test_similarity_of_categories_is_the_share_of_equal_ones():
+    """A one-hot vector for each of two categories has half the cosine for each equal one."""
+    rng = np.random.default_rng(0)
+    relevance = rng.random((9, 12))
+    categories = rng.integers(0, 3, (9, 12, 2))
+    one_hot = np.concatenate([np.eye(3)[categories[..., i]] for i in range(2)], axis=2)
+    found = maximal_marginal_relevance(relevance, categories, 6, trade_off=0.4, categorical=True)
+    assert (
+        found.tolist() == maximal_marginal_relevance(relevance, one_hot, 6, trade_off=0.4).tolist()
+    )
+
+
+def test_settings_of_re_ranking_are_checked():
+    with pytest.raises(ValueError, match="trade_off must be at least 0"):
+        Diversity(-1)
+    with pytest.raises(TypeError, match=r"columns must be a list, such as \['kind'\]"):
+        Diversity(columns="kind")

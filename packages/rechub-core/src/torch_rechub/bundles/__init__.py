@@ -5,8 +5,10 @@ holds JSON, safetensors and Arrow files; no code of a bundle is run.
 """
 
 from .bundle import Bundle, Part
+from .diversity import Diversity
 from .errors import BundleError
 from .known import register
 from .loading import load_bundle
+from .pipeline import Pipeline
 
-__all__ = ["Bundle", "BundleError", "Part", "load_bundle", "register"]
+__all__ = ["Bundle", "BundleError", "Diversity", "Part", "Pipeline", "load_bundle", "register"]

@@ -59,6 +59,11 @@ class ItemCodes:
     codes: Ids
     form: HistoryTokens
 
+    @property
+    def histories(self) -> HistoryForm:
+        """The names of raw columns."""
+        return self.form.histories
+
     def of(self, row: int) -> Code:
         """Return the tokens of an item; () if it has none."""
         return tuple(number for number in self.codes[row].tolist() if number != NO_TOKEN)

@@ -105,6 +105,12 @@ class NextItemBundle(Bundle):
         order = np.argsort(self._tokens, kind="stable")
         return order[self._tokens[order] > (self.preprocessor is not None)]
 
+    @property
+    def known_items(self) -> Array:
+        """The raw ids of the items that the model knows."""
+        known: Array = self.items.ids[self._candidates]
+        return known
+
     def _encode(self, ids: Any) -> Ids:
         """Return the tokens of raw ids."""
         vocab_size = getattr(self.model, "vocab_size", None)
