@@ -1,5 +1,6 @@
 """`Bundle`: a loaded model with everything that raw rows need."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -142,6 +143,12 @@ class Bundle:
 
         assert self.preprocessor is not None
         return RowEncoder(self.preprocessor)
+
+    def copy_onnx(self, folder: Path) -> None:
+        """Copy the ONNX files of the bundle to another folder."""
+        for name in self.document.files:
+            if ".onnx" in name:
+                shutil.copyfile(self.path / name, folder / name)
 
     def batches(
         self, inputs: Mapping[str, Array], batch_size: int | None

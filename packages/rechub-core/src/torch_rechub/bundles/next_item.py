@@ -18,7 +18,7 @@ from .errors import BundleError
 from .histories import HistoryForm, RawHistories, seen_rows
 from .recommended import Lists, Recommended, best_rows, lists_of
 from .similar import similar_rows
-from .token_sequences import SequenceForm, item_table, last_states, next_scores
+from .token_sequences import SequenceForm, at_the_end, item_table, last_states, next_scores
 from .vocabularies import encode
 
 if TYPE_CHECKING:
@@ -126,6 +126,7 @@ class NextItemBundle(Bundle):
         filter: Filter = None,
         now: Any = None,
         batch_size: int = 1024,
+        engine: str = "torch",
     ) -> "pd.DataFrame":
         """Return the k items with the highest scores after each user's history.
 
@@ -146,6 +147,7 @@ class NextItemBundle(Bundle):
             now: The time of the requests, one or one for each user, for models with
                 `time_reference="request"`; None means right after the last event.
             batch_size: Number of users per batch.
+            engine: "torch", or "onnx": ONNX Runtime with the file of ``save(..., onnx=True)``.
 
         Returns:
             Columns: user, item, under their raw names, score, rank from 1, and source, "model" or
@@ -166,7 +168,7 @@ class NextItemBundle(Bundle):
         step = max(1, min(batch_size, _MOST_SCORES // max(1, len(self.items))))
         for start in range(0, len(chosen), step):
             part = chosen[start : start + step]
-            scores = self._scores(tokens[part], seconds[part], allowed)
+            scores = self._scores(tokens[part], seconds[part], allowed, engine)
             columns, values = best_rows(scores, k, self._columns(lists_of(seen_of, part)))
             rows = np.append(self._candidates, -1)[columns]
             found.add(part, rows, values)
@@ -234,12 +236,20 @@ class NextItemBundle(Bundle):
         with torch.inference_mode():
             return call(self.model, *sequences)
 
-    def _scores(self, tokens: Ids, seconds: Ids, allowed: Array) -> Tensor:
+    def _scores(self, tokens: Ids, seconds: Ids, allowed: Array, engine: str) -> Tensor:
         """Return the scores of candidates, (B, M); −inf where a filter excludes one."""
-        logits = self._on_device(next_scores, tokens, seconds)
+        logits = self._logits(tokens, seconds, engine)
         columns = torch.from_numpy(self._tokens[self._candidates]).to(self.device)
         excluded = torch.from_numpy(~allowed[self._candidates]).to(self.device)
         return logits[:, columns].masked_fill_(excluded, -torch.inf)
+
+    def _logits(self, tokens: Ids, seconds: Ids, engine: str) -> Tensor:
+        onnx = self.onnx_model(engine)
+        if onnx is None:
+            return self._on_device(next_scores, tokens, seconds)
+        given = torch.from_numpy(tokens), torch.from_numpy(seconds)
+        logits = onnx(dict(zip(("seq_tokens", "seq_time_diffs"), given, strict=True)))
+        return at_the_end(logits, given[0]).to(self.device)
 
     def _states(self, tokens: Ids, seconds: Ids) -> Array:
         return self._on_device(last_states, tokens, seconds).float().cpu().numpy()

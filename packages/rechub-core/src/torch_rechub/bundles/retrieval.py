@@ -32,7 +32,6 @@ Ids = npt.NDArray[np.int64]
 Best = tuple[Array, Array]  # rows of items and their scores
 
 _PAIRS = 2**20  # scores of users and items that a model without towers computes at a time
-_BATCH_SIZE = 256
 
 
 class RetrievalBundle(Bundle):
@@ -87,7 +86,7 @@ class RetrievalBundle(Bundle):
         exclude_seen: bool = True,
         seen: Any = None,
         filter: Filter = None,
-        batch_size: int = _BATCH_SIZE,
+        batch_size: int | None = None,
     ) -> pd.DataFrame:
         """Return the k items with the highest scores for each user, after the last event.
 
@@ -149,14 +148,20 @@ class RetrievalBundle(Bundle):
         return similar_rows(self.items, lambda of: vectors[of], rows, candidates, k, filter)
 
     def embed(
-        self, users: Any = None, items: Any = None, *, batch_size: int = _BATCH_SIZE
+        self,
+        users: Any = None,
+        items: Any = None,
+        *,
+        batch_size: int | None = None,
+        engine: str = "torch",
     ) -> Array:
         """Return the embeddings of users or items, (N, D), or (N, K, D) of K interests of users.
 
         Args:
             users: As in `recommend`.
             items: Raw ids of items of the bundle, or raw rows of items, new ones among them.
-            batch_size: Number of rows per batch.
+            batch_size: Number of rows per batch; None means that of the trainer's evaluation.
+            engine: "torch", or "onnx": ONNX Runtime with the files of ``save(..., onnx=True)``.
 
         Raises:
             KeyError: An id is no item, or a column is missing.
@@ -165,9 +170,13 @@ class RetrievalBundle(Bundle):
         if (users is None) == (items is None):
             raise ValueError("embed takes users= or items=, one of them")
         if users is not None:
-            vectors = self._of_tower("user", self._inputs(self._inputs.read(users)), batch_size)
+            inputs = self._inputs(self._inputs.read(users))
+            vectors = self._of_tower("user", inputs, batch_size, engine)
         elif _are_rows(items):
-            vectors = self._embedded(as_frame(items, "items"))
+            vectors = self._embedded(as_frame(items, "items"), engine)
+        elif engine != "torch":
+            frame = self.items.frame.iloc[self.items.known_rows_of(items)]
+            vectors = self._embedded(frame, engine)
         else:
             vectors = self._vectors()[self.items.known_rows_of(items)]
         found: Array = vectors.numpy()
@@ -236,6 +245,7 @@ class RetrievalBundle(Bundle):
             folder, task=self.task, model=self.model, outputs=self.document.outputs,
             preprocessor=self.preprocessor, parts=self.parts,
             others={name: getattr(self.document, name) for name in names},
+            write_more=self.copy_onnx,
         )  # fmt: skip
 
     def _use(self, items: Catalog, embeddings: Embeddings | None) -> None:
@@ -247,7 +257,12 @@ class RetrievalBundle(Bundle):
     # scores
 
     def _best(
-        self, inputs: Mapping[str, Array], k: int, seen: Lists, allowed: Array, batch_size: int
+        self,
+        inputs: Mapping[str, Array],
+        k: int,
+        seen: Lists,
+        allowed: Array,
+        batch_size: int | None,
     ) -> Best:
         if not isinstance(self.model, HasTowers):
             return self._best_of_pairs(inputs, k, seen, allowed)
@@ -280,13 +295,22 @@ class RetrievalBundle(Bundle):
             raise ValueError(f"{type(self.model).__name__} has no embeddings of items")
         return embeddings.vectors
 
-    def _embedded(self, frame: pd.DataFrame) -> Tensor:
+    def _embedded(self, frame: pd.DataFrame, engine: str = "torch") -> Tensor:
         inputs = item_inputs(self.model, self._raw, frame, self.items.item)
-        return self._of_tower("item", inputs, _BATCH_SIZE)
+        return self._of_tower("item", inputs, None, engine)
 
-    def _of_tower(self, tower: str, inputs: Mapping[str, Array], batch_size: int) -> Tensor:
+    def _of_tower(
+        self,
+        tower: str,
+        inputs: Mapping[str, Array],
+        batch_size: int | None,
+        engine: str = "torch",
+    ) -> Tensor:
         if not isinstance(self.model, HasTowers):
             raise ValueError(f"{type(self.model).__name__} has no embeddings of {tower}s")
+        onnx = self.onnx_model(engine, f"{tower}.onnx")
+        if onnx is not None:
+            return self.infer(onnx, inputs, batch_size)
         with one_tower(self.model, tower):
             return self.infer(partial(prediction, self.model), inputs, batch_size)
 

@@ -94,7 +94,7 @@ def last_states(model: nn.Module, tokens: Tensor, seconds: Tensor) -> Tensor:
         tokens: (B, L), padded with 0 at either end; each row has an event.
         seconds: Time differences (B, L).
     """
-    return _at_the_end(model.encode(tokens, seconds), tokens)  # type: ignore[operator]
+    return at_the_end(model.encode(tokens, seconds), tokens)  # type: ignore[operator]
 
 
 @torch.no_grad()
@@ -118,7 +118,7 @@ def next_scores(model: nn.Module, tokens: Tensor, seconds: Tensor) -> Tensor:
     if forward_has(model, "encode") and forward_has(model, "score"):
         scores: Tensor = model.score(last_states(model, tokens, seconds))  # type: ignore[operator]
         return scores
-    return _at_the_end(model(tokens, seconds), tokens)
+    return at_the_end(model(tokens, seconds), tokens)
 
 
 def item_table(model: nn.Module) -> Tensor:
@@ -140,7 +140,7 @@ def item_table(model: nn.Module) -> Tensor:
     )
 
 
-def _at_the_end(states: Tensor, tokens: Tensor) -> Tensor:
+def at_the_end(states: Tensor, tokens: Tensor) -> Tensor:
     """Return the state (B, …) at the last token of each row."""
     valid = tokens != 0
     last = valid & (valid.flip(1).cumsum(dim=1).flip(1) == 1)

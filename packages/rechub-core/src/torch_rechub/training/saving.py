@@ -104,7 +104,11 @@ class SavesBundles:
         Raises:
             RuntimeError: The model cannot be exported.
         """
-        self.export_onnx(folder / "model.onnx")  # type: ignore[attr-defined]
+        export = getattr(self, "export_onnx", None)
+        if export is None:
+            name, why = type(self.model).__name__, getattr(self.model, "why_no_onnx", "it has none")
+            raise RuntimeError(f"{name} cannot be exported to ONNX: {why}")
+        export(folder / "model.onnx")
 
     def _best_metrics(self) -> dict[str, float]:
         """The finite metrics of the best epoch, and of the test data."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,6 +93,14 @@ class SavesTowers(SavesBundles):
                     self.evaluation.predictions(self.model, inputs, call).scores
                 )
         return parts
+
+    def write_onnx(self, folder: Path) -> None:
+        """Write a file of each tower; of a model without towers, one of the model."""
+        if not isinstance(self.model, HasTowers):
+            return super().write_onnx(folder)
+        for tower in ("user", "item"):
+            self.export_onnx(folder / f"{tower}.onnx", mode=tower)  # type: ignore[attr-defined]
+        return None
 
 
 def _features_of_users(model: nn.Module) -> list[Any]:
