@@ -63,7 +63,7 @@ def saved(name, folder, preprocessor, items, **options):
     row = MODELS[name]
     model = ModelContract().randomize(row.make())
     trainer = MatchTrainer(model, row.mode, model_path=folder)
-    torch.save(model.state_dict(), folder / "model.pth")  # of which inference_embedding is made
+    torch.save(model.state_dict(), folder / "model.pth")  # which inference_embedding loads
     trainer.save(
         folder / "bundle", preprocessor=preprocessor, items=items, item="item", user="user",
         length=L, histories={"history": "item"}, **options,

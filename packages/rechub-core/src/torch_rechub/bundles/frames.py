@@ -81,3 +81,9 @@ def _key(value: Any) -> Any:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         value = int(value)
     return str(value)
+
+
+def are_rows(items: Any) -> bool:
+    """Return whether items are raw rows, not raw ids."""
+    first = items[0] if isinstance(items, list) and items else None
+    return isinstance(items, Mapping) or hasattr(items, "columns") or isinstance(first, Mapping)

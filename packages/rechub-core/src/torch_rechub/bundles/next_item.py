@@ -16,7 +16,7 @@ from .bundle import Bundle
 from .catalog import Catalog, Filter
 from .errors import BundleError
 from .histories import HistoryForm, RawHistories, seen_rows
-from .recommended import Lists, Recommended, best_rows, lists_of
+from .recommended import Lists, Recommended, best_rows, lists_of, within
 from .similar import similar_rows
 from .token_sequences import SequenceForm, at_the_end, item_table, last_states, next_scores
 from .vocabularies import encode
@@ -258,10 +258,7 @@ class NextItemBundle(Bundle):
         """Return lists of rows of items as lists of columns of the candidates."""
         column = np.full(len(self.items), -1)
         column[self._candidates] = np.arange(len(self._candidates))
-        indptr, rows = seen
-        there = column[rows] >= 0
-        before = np.concatenate([[0], np.cumsum(there)])
-        return before[indptr], column[rows][there]
+        return within(seen, column)
 
     def _known(self, ids: Any) -> Ids:
         rows = self.items.known_rows_of(ids)

@@ -1,5 +1,6 @@
 """Lists of recommended items as a frame of raw ids."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +16,10 @@ from .catalog import Catalog
 Array = npt.NDArray[Any]
 Ids = npt.NDArray[np.int64]
 Lists = tuple[Ids, Ids]  # (indptr, indices)
+Best = tuple[Array, Array]  # rows of items and their scores
 
 MODEL, POPULARITY = "model", "popularity"
+_PAIRS = 2**20  # scores of users and items at a time
 
 
 @dataclass
@@ -111,3 +114,49 @@ def lists_of(lists: Lists, chosen: Ids) -> Lists:
     indptr, indices = lists
     parts = [indices[indptr[i] : indptr[i + 1]] for i in chosen.tolist()]
     return np.cumsum([0, *map(len, parts)]), np.concatenate([np.empty(0, np.int64), *parts])
+
+
+def within(lists: Lists, column: Ids) -> Lists:
+    """Return lists of rows of items as lists of columns, without those that have none.
+
+    Args:
+        lists: The lists, as (indptr, indices).
+        column: The column of each row, (N,); −1 for none.
+
+    Example:
+        >>> within((np.array([0, 2, 3]), np.array([2, 0, 1])), np.array([-1, 0, 1]))
+        (array([0, 1, 2]), array([1, 0]))
+    """
+    indptr, rows = lists
+    there = column[rows] >= 0
+    before = np.concatenate([[0], np.cumsum(there)])
+    return before[indptr], column[rows][there]
+
+
+def best_of_pairs(
+    score: Callable[[Mapping[str, Array]], Tensor],
+    users: Mapping[str, Array],
+    items: Mapping[str, Array],
+    k: int,
+    seen: Lists,
+    allowed: Array,
+) -> Best:
+    """Return the best items of users by the scores of all pairs, in blocks of users.
+
+    Args:
+        score: Returns the scores of pairs, (M,), from their inputs.
+        users: The inputs of U users.
+        items: The inputs of N items.
+        k: The number of items.
+        seen: The items to exclude for each user.
+        allowed: The items that may be recommended, (N,).
+    """
+    n, n_users = len(allowed), len(next(iter(users.values())))
+    excluded, found = torch.from_numpy(~allowed), []
+    for part in np.array_split(np.arange(n_users), max(1, n_users * n // _PAIRS)):
+        pairs = {name: np.repeat(values[part], n, axis=0) for name, values in users.items()}
+        pairs |= {name: np.tile(values, len(part)) for name, values in items.items()}
+        scores = score(pairs).reshape(len(part), n).masked_fill(excluded, -torch.inf)
+        found.append(best_rows(scores, k, lists_of(seen, part)))
+    best, values = (np.concatenate(side) for side in zip(*found, strict=True))
+    return best, values

@@ -18,20 +18,17 @@ from ..models.towers import one_tower, prediction
 from ..types import FilePath
 from .bundle import Bundle
 from .catalog import Catalog, Filter
-from .frames import as_frame
+from .frames import are_rows, as_frame
 from .histories import seen_rows
 from .item_inputs import Embeddings, EncodedItems, item_inputs
 from .raw import RawColumns
-from .recommended import Lists, Recommended, best_rows, lists_of
+from .recommended import Best, Lists, Recommended, best_of_pairs, lists_of, within
 from .saving import write_bundle
 from .similar import similar_rows
 from .user_inputs import UserForm, UserInputs
 
 Array = npt.NDArray[Any]
 Ids = npt.NDArray[np.int64]
-Best = tuple[Array, Array]  # rows of items and their scores
-
-_PAIRS = 2**20  # scores of users and items that a model without towers computes at a time
 
 
 class RetrievalBundle(Bundle):
@@ -172,7 +169,7 @@ class RetrievalBundle(Bundle):
         if users is not None:
             inputs = self._inputs(self._inputs.read(users))
             vectors = self._of_tower("user", inputs, batch_size, engine)
-        elif _are_rows(items):
+        elif are_rows(items):
             vectors = self._embedded(as_frame(items, "items"), engine)
         elif engine != "torch":
             frame = self.items.frame.iloc[self.items.known_rows_of(items)]
@@ -265,29 +262,15 @@ class RetrievalBundle(Bundle):
         batch_size: int | None,
     ) -> Best:
         if not isinstance(self.model, HasTowers):
-            return self._best_of_pairs(inputs, k, seen, allowed)
+            items = item_inputs(self.model, self._raw, self.items.frame, self.items.item)
+            score = partial(self.infer, partial(prediction, self.model), batch_size=2**14)
+            return best_of_pairs(score, inputs, items, k, seen, allowed)
         users = self._of_tower("user", inputs, batch_size)
         rows = np.flatnonzero(allowed)
         column = np.full(len(allowed), -1)
         column[rows] = np.arange(len(rows))
-        scores, best = top_k(users, self._vectors()[rows], k, _within(seen, column))
+        scores, best = top_k(users, self._vectors()[rows], k, within(seen, column))
         return np.append(rows, -1)[best.numpy()], scores.numpy()
-
-    def _best_of_pairs(
-        self, inputs: Mapping[str, Array], k: int, seen: Lists, allowed: Array
-    ) -> Best:
-        """Score all pairs of users and items, in blocks of users."""
-        n, n_users = len(self.items), len(next(iter(inputs.values())))
-        items = item_inputs(self.model, self._raw, self.items.frame, self.items.item)
-        excluded, found = torch.from_numpy(~allowed), []
-        for part in np.array_split(np.arange(n_users), max(1, n_users * n // _PAIRS)):
-            pairs = {name: np.repeat(values[part], n, axis=0) for name, values in inputs.items()}
-            pairs |= {name: np.tile(values, len(part)) for name, values in items.items()}
-            scores = self.infer(partial(prediction, self.model), pairs, 2**14)
-            scores = scores.reshape(len(part), n).masked_fill(excluded, -torch.inf)
-            found.append(best_rows(scores, k, lists_of(seen, part)))
-        best, values = (np.concatenate(side) for side in zip(*found, strict=True))
-        return best, values
 
     def _vectors(self) -> Tensor:
         embeddings: Embeddings | None = self.parts.get("embeddings")
@@ -313,17 +296,3 @@ class RetrievalBundle(Bundle):
             return self.infer(onnx, inputs, batch_size)
         with one_tower(self.model, tower):
             return self.infer(partial(prediction, self.model), inputs, batch_size)
-
-
-def _within(lists: Lists, column: Ids) -> Lists:
-    """Return lists of rows of items as lists of columns, without those that have none."""
-    indptr, rows = lists
-    there = column[rows] >= 0
-    before = np.concatenate([[0], np.cumsum(there)])
-    return before[indptr], column[rows][there]
-
-
-def _are_rows(items: Any) -> bool:
-    """Whether items are raw rows, not raw ids."""
-    first = items[0] if isinstance(items, list) and items else None
-    return isinstance(items, Mapping) or hasattr(items, "columns") or isinstance(first, Mapping)
