@@ -58,10 +58,12 @@ class Bundle:
         model: The model.
         preprocessor: Encodes raw rows; None where rows are the inputs of the model.
         parts: The additional parts by name.
+        part_types: Their classes, of which only `optional_parts` may be missing.
         device: The device of the model.
     """
 
     part_types: ClassVar[Mapping[str, type[Any]]] = {}
+    optional_parts: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
         self,

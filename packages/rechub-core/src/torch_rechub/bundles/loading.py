@@ -55,21 +55,27 @@ def load_bundle(
     """
     folder, document = read_document(path)
     kind = BUNDLES[document.task]
+    _check_parts(kind, folder, document)
     if WEIGHTS not in document.files:
         raise BundleError(f"{folder} is damaged: it has no {WEIGHTS}")
     weights = read_tensors(folder / WEIGHTS, document.aliases)
     tensors = read_tensors(folder / ARGUMENTS) if ARGUMENTS in document.files else {}
     model = build_model(document.model, tensors, models, weights=weights)
     put_weights(model, weights, folder / WEIGHTS)
-    parts = {name: _part(kind, name, folder, document) for name in document.parts}
+    parts = {n: kind.part_types[n].read(folder, entry) for n, entry in document.parts.items()}
     preprocessor = _preprocessor(folder, document, functions)
     return kind(folder, document, model, preprocessor, parts, torch.device(device))
 
 
-def _part(kind: type[Bundle], name: str, folder: Path, document: BundleDocument) -> Any:
-    if name not in kind.part_types:
-        raise BundleError(f"{folder} has a part {name!r}, which no {document.task} bundle has")
-    return kind.part_types[name].read(folder, document.parts[name])
+def _check_parts(kind: type[Bundle], folder: Path, document: BundleDocument) -> None:
+    """Refuse missing, additional and empty parts."""
+    for name, entry in document.parts.items():
+        if name not in kind.part_types:
+            raise BundleError(f"{folder} has a part {name!r}, which no {document.task} bundle has")
+        if not isinstance(entry, dict):
+            raise BundleError(f"{folder} is damaged: the settings of {name!r} are not as written")
+    if missing := kind.part_types.keys() - document.parts.keys() - kind.optional_parts:
+        raise BundleError(f"{folder} has no part {min(missing)!r}, as a {document.task} bundle has")
 
 
 def _preprocessor(

@@ -119,15 +119,22 @@ def _describe(
     name = name_of(kind)
     if name is None:
         raise BundleError(f"{kind!r} has no name: define the class of the model with class")
-    assert isinstance(model, RecordsArguments)
-    arguments = arguments_of(model)
+    if not isinstance(model, RecordsArguments) and not others:
+        raise BundleError(
+            f"{kind.__name__} has no record of its arguments: give save(..., arguments={{…}}) "
+            f"those of its constructor, or define it as class {kind.__name__}(RecordsArguments, "
+            "torch.nn.Module), with RecordsArguments of torch_rechub.models"
+        )
+    recorded = isinstance(model, RecordsArguments)
+    arguments = arguments_of(model) if recorded else dict(others or {})
     if unknown := sorted(set(others or ()) - set(arguments)):
         raise BundleError(
             f"{kind.__name__} has no arguments {', '.join(map(repr, unknown))}; it has "
             f"{', '.join(arguments)}"
         )
     arguments.update(others or {})
-    held = {n for n in model.held_arguments if isinstance(arguments.get(n), Tensor)}
+    held_by_model = getattr(model, "held_arguments", ())
+    held = {n for n in held_by_model if isinstance(arguments.get(n), Tensor)}
     form: dict[str, Any] = {
         "class": name,
         "arguments": {
@@ -135,8 +142,8 @@ def _describe(
             for n, value in arguments.items()
         },
     }
-    if model.later_settings:
-        values = {n: getattr(model, n) for n in model.later_settings}
+    if later := getattr(model, "later_settings", ()):
+        values = {n: getattr(model, n) for n in later}
         form["settings"] = {n: writer.write(v, f"{path}{n}") for n, v in values.items()}
     return form
 

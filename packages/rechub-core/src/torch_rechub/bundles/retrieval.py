@@ -18,6 +18,7 @@ from ..models.towers import one_tower, prediction
 from ..types import FilePath
 from .bundle import Bundle
 from .catalog import Catalog, Filter
+from .errors import BundleError
 from .frames import are_rows, as_frame
 from .histories import seen_rows
 from .item_inputs import Embeddings, EncodedItems, item_inputs
@@ -64,8 +65,16 @@ class RetrievalBundle(Bundle):
         "embeddings": Embeddings,
     }
 
+    optional_parts = frozenset({"embeddings"})  # models without towers have none
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        vectors = self.parts.get("embeddings")
+        if vectors is not None and len(vectors.vectors) != len(self.items):
+            raise BundleError(
+                f"{self.path} has embeddings of {len(vectors.vectors)} items, but "
+                f"{len(self.items)} items"
+            )
         self._raw = RawColumns(self.preprocessor)
         self._use(self.parts["items"], self.parts.get("embeddings"))
 

@@ -35,6 +35,10 @@ class RowsBundle(Bundle):
         (2,)
     """
 
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        _ = self.predictor  # raises what the outputs of the document are not
+
     @property
     def targets(self) -> tuple[str, ...]:
         """The names of the predicted labels."""
@@ -103,8 +107,17 @@ def predictor_of(model: nn.Module, outputs: Mapping[str, Any]) -> nn.Module:
             one of `LINKS`; of several tasks `task_types`, and a link or None for each in `links`.
 
     Raises:
-        BundleError: A link is unknown.
+        BundleError: They are not as written.
     """
+    try:
+        return _linked(model, outputs)
+    except BundleError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"the outputs of the bundle are not as written: {error!r}") from error
+
+
+def _linked(model: nn.Module, outputs: Mapping[str, Any]) -> nn.Module:
     types: Sequence[str] | None = outputs.get("task_types")
     if types is not None:
         return predictor_of_tasks(model, TaskLink(types, list(map(_link, outputs["links"]))))

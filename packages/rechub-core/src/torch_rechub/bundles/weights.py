@@ -27,6 +27,7 @@ def write_tensors(file: Path, tensors: Mapping[str, Any]) -> dict[str, str]:
         BundleError: A value is no tensor, or not finite.
     """
     require("safetensors", "a bundle", "bundle")
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     owners: dict[Any, str] = {}
@@ -46,7 +47,10 @@ def write_tensors(file: Path, tensors: Mapping[str, Any]) -> dict[str, str]:
             aliases[name] = owner
         else:
             written[name] = value.cpu().contiguous().clone()
-    save_file(written, file)
+    try:
+        save_file(written, file)
+    except SafetensorError as error:  # such as a full disk
+        raise OSError(f"{file} cannot be written: {error}") from error
     return aliases
 
 
