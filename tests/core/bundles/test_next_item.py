@@ -295,3 +295,28 @@ def test_a_vocabulary_of_other_data_is_refused(tmp_path, hstu):
     other = Preprocessor([Categorical("product")]).fit({"product": [f"q{i}" for i in range(99)]})
     with pytest.raises(ValueError, match="has 101 ids, but the model has"):
         hstu.trainer.save(tmp_path / "b", preprocessor=other, item="product")
+
+
+def test_items_are_added_removed_and_updated(tmp_path, hstu):
+    past, _ = hstu.past()
+    bundle = load_bundle(hstu.path)
+    bundle.add_items([{"product": "brand new", "kind": "odd"}], popularity=[10**6])
+    bundle.remove_items(["p1", "p2"])
+    bundle.update_items([{"product": "p3", "kind": "special"}])
+    for changed in (bundle, load_bundle(bundle.save(tmp_path / "b"))):
+        found = changed.recommend(past, k=50)
+        expected = hstu.bundle.recommend(
+            past, k=50, filter=lambda x: ~x["product"].isin(["p1", "p2"])
+        )
+        pd.testing.assert_frame_equal(found, expected)
+        new = changed.recommend([{"hist_product": [], "hist_time": []}], k=1)
+        assert new["product"].tolist() == ["brand new"]
+        special = changed.recommend(past, filter=lambda x: x.kind == "special")
+        assert set(special["product"]) == {"p3"}
+    for change, error in (
+        (lambda: bundle.add_items([{"product": "p3", "kind": "odd"}]), "twice"),
+        (lambda: bundle.remove_items(["p1"]), "'p1' is not one of"),
+        (lambda: bundle.update_items([{"product": "p4"}]), "no column 'kind'"),
+    ):
+        with pytest.raises((KeyError, ValueError), match=error):
+            change()

@@ -1,6 +1,7 @@
 """Bundles of models that generate the semantic id of the next item."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -8,10 +9,11 @@ import numpy.typing as npt
 import torch
 
 from .._bounds import check_whole
-from .bundle import Bundle
 from .catalog import Catalog, Filter
+from .errors import BundleError
 from .histories import RawHistories, seen_rows
-from .item_codes import ItemCodes
+from .item_changes import ChangesItems, added_to
+from .item_codes import ItemCodes, codes_of
 from .recommended import Recommended, lists_of
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ Ids = npt.NDArray[np.int64]
 _LEAST = -1e8
 
 
-class GenerativeBundle(Bundle):
+class GenerativeBundle(ChangesItems):
     """A bundle of a TIGER; see `TigerTrainer.save`.
 
     Example:
@@ -49,11 +51,12 @@ class GenerativeBundle(Bundle):
 
     part_types: ClassVar[Mapping[str, type[Any]]] = {"items": Catalog, "codes": ItemCodes}
 
-    @property
-    def items(self) -> Catalog:
-        """The items."""
-        catalog: Catalog = self.parts["items"]
-        return catalog
+    def __init__(self, path: Path, *args: Any) -> None:
+        super().__init__(path, *args)
+        model: Any = self.model
+        codes = self.codes.codes
+        if len(codes) != len(self.items) or codes.max(initial=-1) >= model.config.vocab_size:
+            raise BundleError(f"{path} is damaged or was edited: its codes are of other items")
 
     @property
     def codes(self) -> ItemCodes:
@@ -117,6 +120,35 @@ class GenerativeBundle(Bundle):
             found.add(part, *_table([pairs[:k] for pairs in lists]))
         found.add_popular(np.flatnonzero(~known), k, allowed, seen_of)
         return found.frame()
+
+    def add_items(
+        self, items: Any, popularity: Any = None, *, semantic_ids: Sequence[Sequence[str]] = ()
+    ) -> None:
+        """Add items; those with a semantic id can be generated, others are popular items only.
+
+        Args:
+            items: Raw rows with all columns of the bundle's items.
+            popularity: The count of each; None means 0.
+            semantic_ids: The tokens of each, such as `SemanticIdsBundle.semantic_ids` returns.
+
+        Raises:
+            KeyError: A column is missing.
+            ValueError: An id is an item already, or occurs twice, or a token is unknown.
+        """
+        catalog = added_to(self.items, items, popularity)
+        n = len(catalog) - len(self.items)
+        tokens = [list(of_item) for of_item in semantic_ids] or [[]] * n
+        if len(tokens) != n:
+            raise ValueError(f"semantic_ids has the tokens of {len(tokens)} items, not of {n}")
+        self._codes_of_added = codes_of(tokens, self.codes.form.numbers)
+        self._use(catalog)
+
+    def _use(self, items: Catalog) -> None:
+        """Use other items, with the codes of those of before."""
+        rows = self.items.rows_of(items.ids)
+        codes = self.codes.with_rows(rows, self.__dict__.pop("_codes_of_added", None))
+        super()._use(items)
+        self.parts["codes"] = codes
 
     def _histories(self, given: RawHistories) -> list[list[int]]:
         """Return the rows of the items with a semantic id of each history."""

@@ -68,6 +68,20 @@ class ItemCodes:
         """Return the tokens of an item; () if it has none."""
         return tuple(number for number in self.codes[row].tolist() if number != NO_TOKEN)
 
+    def with_rows(self, rows: Ids, added: Ids | None = None) -> "ItemCodes":
+        """Return the codes of other items.
+
+        Args:
+            rows: The row here of each item, (N,); −1 for added ones.
+            added: The codes of those, in their order; None where they have none.
+        """
+        widths = (self.codes.shape[1], 0 if added is None else added.shape[1])
+        codes = np.full((len(rows), max(widths)), NO_TOKEN, dtype=np.int64)
+        codes[rows >= 0, : widths[0]] = self.codes[rows[rows >= 0]]
+        if added is not None:
+            codes[rows < 0, : widths[1]] = added
+        return ItemCodes(codes, self.form)
+
     @cached_property
     def rows(self) -> dict[Code, int]:
         """The row of each semantic id; the last one of those that share it."""

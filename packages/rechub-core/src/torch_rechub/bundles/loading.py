@@ -17,6 +17,7 @@ from .next_item import NextItemBundle
 from .retrieval import RetrievalBundle
 from .rows import RowsBundle
 from .saving import ARGUMENTS, PREPROCESSOR
+from .semantic_ids import SemanticIdsBundle
 from .weights import FILE as WEIGHTS
 from .weights import put_weights, read_tensors
 
@@ -26,6 +27,7 @@ BUNDLES: dict[str, type[Bundle]] = {
     "next_item": NextItemBundle,
     "retrieval": RetrievalBundle,
     "generative": GenerativeBundle,
+    "semantic_ids": SemanticIdsBundle,
 }
 
 

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from .._bounds import check_whole
-from .bundle import Bundle
 from .catalog import Catalog, Filter
 from .errors import BundleError
 from .histories import HistoryForm, RawHistories, seen_rows
+from .item_changes import ChangesItems
 from .recommended import Lists, Recommended, best_rows, lists_of, within
 from .similar import similar_rows
 from .token_sequences import SequenceForm, at_the_end, item_table, last_states, next_scores
@@ -56,7 +56,7 @@ class SequencePart:
             raise BundleError(f"the settings of sequences are not as written: {error}") from error
 
 
-class NextItemBundle(Bundle):
+class NextItemBundle(ChangesItems):
     """A bundle of a model from tokens and times to the next token; see `SeqTrainer.save`.
 
     Example:
@@ -82,11 +82,14 @@ class NextItemBundle(Bundle):
 
     part_types: ClassVar[Mapping[str, type[Any]]] = {"items": Catalog, "sequences": SequencePart}
 
-    @property
-    def items(self) -> Catalog:
-        """The items."""
-        catalog: Catalog = self.parts["items"]
-        return catalog
+    def __init__(self, path: Path, *args: Any) -> None:
+        super().__init__(path, *args)
+        size, most = getattr(self.model, "vocab_size", None), self._tokens.max(initial=0)
+        if size is not None and most >= size:
+            raise BundleError(
+                f"{path} is damaged or was edited: its items have ids up to {most}, and the model "
+                f"{size} tokens"
+            )
 
     @property
     def sequences(self) -> SequencePart:
@@ -104,6 +107,11 @@ class NextItemBundle(Bundle):
         """The rows of the items with a token of their own, in the order of tokens, (M,)."""
         order = np.argsort(self._tokens, kind="stable")
         return order[self._tokens[order] > (self.preprocessor is not None)]
+
+    def _use(self, items: Catalog) -> None:
+        super()._use(items)
+        for name in ("_tokens", "_candidates"):
+            self.__dict__.pop(name, None)
 
     @property
     def known_items(self) -> Array:

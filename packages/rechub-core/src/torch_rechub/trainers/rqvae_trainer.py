@@ -16,13 +16,14 @@ from ..models.generative.rqvae import RQVAEModel
 from ..training import trainer
 from ..training.checkpoints.weights import save_weights
 from ..training.finite import non_finite_weights
+from ..training.saving_codes import SavesCodes
 from ..training.settings import Folder, Settings, TrainerOptions, known_options
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class Trainer(ExportsCodes, trainer.Trainer):
+class Trainer(SavesCodes, ExportsCodes, trainer.Trainer):
     """Trains an RQ-VAE on embeddings of items, and computes the collision rate of their codes.
 
     Every `eval_step` epochs, and after the last one, it computes the collision rate: the share of

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from ..data.semantic_ids import TigerSeqDataset
 
 
+class SavesCodes(SavesBundles):
+    """Bundles of models of semantic ids."""
+
+    bundle_task = "semantic_ids"
+
+
 class SavesGenerative(SavesBundles):
     """Bundles of models that generate semantic ids."""
 
