@@ -91,6 +91,26 @@ def test_a_raw_file_becomes_a_tested_model_in_few_lines_that_stand_alone(task, m
     assert read - stored - imported <= set(dir(builtins))
 
 
+@pytest.mark.slow
+def test_the_requests_of_the_page_on_serving_are_answered():
+    from fastapi.testclient import TestClient
+
+    from torch_rechub.server import make_app
+
+    page = REPOSITORY / "docs/en/deliver.md"
+    run_page(page)
+    curl = re.compile(r"curl -s localhost:8000(/\w+) [^\n]* -d '(.*?)'", re.DOTALL)
+    requests = curl.findall(page.read_text(encoding="utf-8"))
+    bundles = {"/predict": "bundles/ranking", "/recommend": "bundles/candidates"}
+    assert [path for path, _ in requests] == list(bundles)
+    for path, body in requests:
+        with TestClient(make_app(bundles[path])) as http:
+            answer = http.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 200, answer.text
+        kind = "predictions" if path == "/predict" else "recommendations"
+        assert len(answer.json()[kind]) == (2 if path == "/predict" else 3)
+
+
 def test_both_languages_have_the_same_pages_with_the_same_code():
     english = {p.name: p for p in (REPOSITORY / "docs/en").glob("*.md")}
     chinese = {p.name: p for p in (REPOSITORY / "docs/zh").glob("*.md")}

@@ -128,7 +128,7 @@ def test_cells_of_every_form_are_encoded_as_by_transform(case):
     preprocessor, cells = CASES[case]
     encoder = RowEncoder(preprocessor)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=40, deadline=None)
     @given(lists_of(cells))
     def compare(column):
         expected = outcome(preprocessor.transform, {"x": column})
