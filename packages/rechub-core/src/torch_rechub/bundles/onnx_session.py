@@ -13,6 +13,7 @@ from .errors import BundleError
 from .folder import file_digest
 
 _OUTSIDE = re.compile(r"ids_of_(.+)_outside_0_to_(\d+)")
+_NOT_WHOLE = re.compile(r"ids_of_(.+)_not_whole")
 
 
 class OnnxModel:
@@ -52,17 +53,24 @@ class OnnxModel:
         Raises:
             IndexError: An id is outside its vocabulary.
             KeyError: An input is missing.
+            ValueError: An id is no whole number.
         """
         given = {name: _typed(x[name], kind).numpy() for name, kind in self.inputs.items()}
         try:
             return torch.from_numpy(self._session.run(["output"], given)[0])
         except Exception as error:
-            found = _OUTSIDE.search(str(error))
-            if found is None:
+            if (of_ids := _of_ids(str(error))) is None:
                 raise
-            raise IndexError(
-                f"feature {found[1]!r} has an id outside its vocabulary, 0 to {found[2]}"
-            ) from error
+            raise of_ids from error
+
+
+def _of_ids(message: str) -> Exception | None:
+    """The error of torch for ids that the graph refuses; None of other messages."""
+    if found := _OUTSIDE.search(message):
+        return IndexError(f"feature {found[1]!r} has an id outside its vocabulary, 0 to {found[2]}")
+    if found := _NOT_WHOLE.search(message):
+        return ValueError(f"feature {found[1]!r} has a value that is no whole number, or NaN")
+    return None
 
 
 def _typed(column: Tensor, kind: str) -> Tensor:

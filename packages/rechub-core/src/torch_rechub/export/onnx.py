@@ -104,7 +104,8 @@ class ONNXExporter:
 
         Raises:
             ImportError: onnx or onnxscript is missing.
-            ValueError: The inputs of the model are unknown, or `dummy_input` does not match them.
+            ValueError: The inputs of the model are unknown, `dummy_input` does not match them, or
+                its type rounds ids.
             RuntimeError: The model cannot be exported.
         """
         if mode is None and (reason := getattr(self.model, "why_no_onnx", None)):

@@ -7,6 +7,7 @@ from .._extras import require
 from .._files import naming
 from .._paths import local_path
 from ..types import FilePath
+from .bounds import refuse_half_precision
 
 _WEIGHTS = {"qint8": "QInt8", "quint8": "QUInt8"}
 
@@ -49,7 +50,8 @@ def quantize_model(
     Raises:
         ImportError: onnxruntime or onnx is missing.
         FileNotFoundError: The input file does not exist.
-        ValueError: `mode` or `weight_type` is unknown.
+        ValueError: `mode` or `weight_type` is unknown, or fp16: the file has ids as floats, which
+            half precision would round.
     """
     if mode not in ("int8", "dynamic_int8", "fp16"):
         raise ValueError(f"mode must be 'int8', 'dynamic_int8' or 'fp16', got {mode!r}")
@@ -64,6 +66,7 @@ def quantize_model(
     if mode == "fp16":
         float16 = require("onnxruntime.transformers.float16", "quantize_model", "onnx")
         model = onnx.load(str(input_path))
+        refuse_half_precision(onnx, model.graph)
         model = float16.convert_float_to_float16(model, keep_io_types=keep_io_types)
         with naming(output_path):
             onnx.save(model, str(output_path))
