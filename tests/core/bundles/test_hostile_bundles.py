@@ -85,7 +85,7 @@ class Mark:
 
 
 def refused(folder, *messages):
-    """The bundle is refused with the messages, and nothing was written beside it."""
+    """The bundle is refused with the messages, and nothing was written in other places."""
     around = sorted(folder.parent.parent.rglob("*"))
     with pytest.raises(BundleError) as caught:
         load_bundle(folder)

@@ -58,7 +58,7 @@ class Bundle:
         model: The model.
         preprocessor: Encodes raw rows; None where rows are the inputs of the model.
         parts: The additional parts by name.
-        part_types: Their classes, of which only `optional_parts` may be missing.
+        part_types: Their classes, only those of `optional_parts` may be missing.
         device: The device of the model.
     """
 
