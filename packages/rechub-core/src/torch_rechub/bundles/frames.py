@@ -61,8 +61,12 @@ def keys_of(values: Any) -> pd.Index:
         ['7', '7', '7', '07', None]
     """
     array = np.asarray(values) if isinstance(values, np.ndarray) else _objects(values)
-    whole = array.dtype.kind in "iu"
-    keys = array.astype(str).tolist() if whole else [_key(value) for value in array.tolist()]
+    if array.dtype.kind in "iu":
+        keys: Any = array.astype(str).tolist()
+    elif array.dtype == object and pd.api.types.infer_dtype(array, skipna=False) == "string":
+        keys = array  # the text itself, without a look at each
+    else:
+        keys = [_key(value) for value in array.tolist()]
     index: pd.Index = pd.Index(keys, dtype=object)
     return index
 
