@@ -15,6 +15,7 @@ from warm_python import run_script
         (lambda: builder_factory("annoy", d=8), "AnnoyBuilder", "annoy", "annoy"),
         (lambda: builder_factory("faiss"), "FaissBuilder", "faiss", "faiss"),
         (lambda: builder_factory("milvus", d=8), "MilvusBuilder", "pymilvus", "milvus"),
+        (lambda: builder_factory("usearch"), "UsearchBuilder", "usearch", "usearch"),
         (Annoy, "Annoy", "annoy", "annoy"),
         (lambda: Faiss(8), "Faiss", "faiss", "faiss"),
         (Milvus, "Milvus", "pymilvus", "milvus"),
@@ -30,7 +31,7 @@ def test_each_names_the_command_that_installs_its_library(make, name, library, e
 def test_importing_loads_no_library():
     code = """
 import sys, torch_rechub.serving, torch_rechub.utils.match
-print([name for name in ("annoy", "faiss", "pymilvus") if name in sys.modules])
+print([name for name in ("annoy", "faiss", "pymilvus", "usearch") if name in sys.modules])
 """
     done = run_script(["-c", code])
     assert done.stdout.strip() == "[]", done.stderr

@@ -1,21 +1,25 @@
 """Nearest-neighbor search over item embeddings, with libraries that extras install.
 
-Exact search needs no extra: `torch_rechub.metrics.retrieval`.
+Exact search needs no extra: `ExactBuilder`.
 """
 
 from typing import Any
 
 from .annoy import AnnoyBuilder
 from .base import BaseBuilder, BaseIndexer
+from .exact import ExactBuilder
 from .faiss import FaissBuilder
 from .milvus import MilvusBuilder
+from .usearch import UsearchBuilder
 
 __all__ = [
     "AnnoyBuilder",
     "BaseBuilder",
     "BaseIndexer",
+    "ExactBuilder",
     "FaissBuilder",
     "MilvusBuilder",
+    "UsearchBuilder",
     "builder_factory",
 ]
 
@@ -23,6 +27,8 @@ _BUILDERS: dict[str, type[BaseBuilder]] = {
     "faiss": FaissBuilder,
     "milvus": MilvusBuilder,
     "annoy": AnnoyBuilder,
+    "usearch": UsearchBuilder,
+    "exact": ExactBuilder,
 }
 
 
@@ -30,7 +36,8 @@ def builder_factory(model: str, **builder_config: Any) -> BaseBuilder:
     """Create a builder by name.
 
     Args:
-        model: "faiss", "milvus" or "annoy" (compiled on installation).
+        model: "faiss", "milvus", "annoy" (compiled on installation), "usearch" or "exact" (needs no
+            extra).
         builder_config: Arguments of the builder.
 
     Raises:

@@ -3,53 +3,79 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from .._extras import require
 from ..types import FilePath
-from .base import (
-    BaseBuilder,
-    BaseIndexer,
-    answer,
-    as_vectors,
-    check_choice,
-    check_positive,
-    items_to_index,
-)
-from .index_files import verify_index, write_index
+from .base import Vectors, check_choice, check_positive, items_to_index
+from .index_files import read_ids, verify_index, write_index
+from .item_ids import Found, ItemIds, Rows
+from .rows import FileBuilder, Nearest, RowsIndexer, filled
 
 METRICS = ("angular", "euclidean", "manhattan", "hamming", "dot")
 
 
-class AnnoyIndexer(BaseIndexer):
+class AnnoyIndexer(RowsIndexer):
     """An open Annoy index, created by `AnnoyBuilder`.
+
+    Annoy's trees cannot be changed: adding and updating items builds them again.
 
     Args:
         index: A built `annoy.AnnoyIndex`.
         searchk: Nodes that a query inspects; −1 means n_trees · K.
         metric: One of `METRICS`, if it is known.
+        items: The ids of its rows; None means that items are known by row numbers.
+        rebuild: Builds an index of embeddings; None means that it cannot be changed.
     """
 
-    def __init__(self, index: Any, searchk: int, *, metric: str | None = None) -> None:
-        self.index, self.searchk, self.metric = index, searchk, metric
+    def __init__(
+        self,
+        index: Any,
+        searchk: int,
+        *,
+        metric: str | None = None,
+        items: ItemIds | None = None,
+        rebuild: Callable[[Vectors], Any] | None = None,
+    ) -> None:
+        items = ItemIds(index.get_n_items()) if items is None else items
+        super().__init__(index.f, items, similarity=metric == "dot")
+        self.index, self.searchk, self.metric, self._rebuild = index, searchk, metric, rebuild
 
-    def query(self, embeddings: Any, top_k: int) -> tuple[Tensor, Tensor]:
+    def query(self, embeddings: Any, top_k: int, *, exclude: Any = None) -> tuple[Found, Tensor]:
         """See `BaseIndexer`. Fewer than K items are found if too few nodes are inspected."""
-        check_positive(top_k=top_k)
-        queries = as_vectors(embeddings, self.index.f).tolist()
-        rows = [self.index.get_nns_by_vector(q, top_k, self.searchk, True) for q in queries]
-        return answer(rows, top_k, similarity=self.metric == "dot")
+        return super().query(embeddings, top_k, exclude=exclude)
 
     def save(self, file_path: FilePath) -> None:
         """See `BaseIndexer`."""
-        write_index(file_path, self.index.save, width=self.index.f, metric=self.metric)
+        ids, facts = self.items.as_json(), {"width": self.width, "metric": self.metric}
+        write_index(file_path, self._write, ids, **facts)
+
+    def _write(self, file: str) -> None:
+        self.index.save(file)
+
+    def _search(self, vectors: Vectors, k: int) -> Nearest:
+        found = [self.index.get_nns_by_vector(q, k, self.searchk, True) for q in vectors.tolist()]
+        return filled(found, k, self.similarity)
+
+    def _vectors(self, rows: Rows) -> Vectors:
+        found = [self.index.get_item_vector(row) for row in rows.tolist()]
+        return np.array(found, dtype=np.float32).reshape(-1, self.width)
+
+    def _append(self, vectors: Vectors) -> None:
+        before = self._vectors(np.arange(self.items.n_rows))
+        self._replace(np.concatenate([before, vectors]))
+
+    def _replace(self, vectors: Vectors) -> None:
+        if self._rebuild is None:
+            raise NotImplementedError("this index was not made by AnnoyBuilder: build it again")
+        self.index = self._rebuild(vectors)
 
 
-class AnnoyBuilder(BaseBuilder):
+class AnnoyBuilder(FileBuilder):
     """Builds indexes of random projection trees, which are memory-mapped files and load fast.
 
     Args:
@@ -89,14 +115,14 @@ class AnnoyBuilder(BaseBuilder):
         self.d, self.metric = d, check_choice("metric", metric, METRICS)
         self.n_trees, self.threads, self.searchk = n_trees, threads, searchk
 
-    @contextmanager
-    def from_embeddings(self, embeddings: Any) -> Iterator[AnnoyIndexer]:
-        """See `BaseBuilder`."""
-        yield self.build(embeddings)
+    def build(self, embeddings: Any, *, ids: Any = None) -> AnnoyIndexer:
+        """See `FileBuilder`."""
+        vectors = items_to_index(embeddings, self.d)
+        items = ItemIds(len(vectors), ids)
+        return self._indexer(self._trees(vectors), items)
 
-    @contextmanager
-    def from_index_file(self, index_file: FilePath) -> Iterator[AnnoyIndexer]:
-        """See `BaseBuilder`.
+    def load(self, index_file: FilePath) -> AnnoyIndexer:
+        """See `FileBuilder`.
 
         Raises:
             ValueError: The file is damaged, or holds an index of another width or metric.
@@ -105,15 +131,19 @@ class AnnoyBuilder(BaseBuilder):
             self._try(index_file)
         index = self._annoy.AnnoyIndex(self.d, self.metric)
         index.load(os.fspath(index_file))
-        yield AnnoyIndexer(index, self.searchk, metric=self.metric)
+        return self._indexer(index, read_ids(index_file, index.get_n_items()))
 
-    def build(self, embeddings: Any) -> AnnoyIndexer:
-        """Build as `from_embeddings`, without a `with` statement."""
+    def _indexer(self, index: Any, items: ItemIds) -> AnnoyIndexer:
+        return AnnoyIndexer(
+            index, self.searchk, metric=self.metric, items=items, rebuild=self._trees
+        )
+
+    def _trees(self, vectors: Vectors) -> Any:
         index = self._annoy.AnnoyIndex(self.d, self.metric)
-        for i, vector in enumerate(items_to_index(embeddings, self.d).tolist()):
+        for i, vector in enumerate(vectors.tolist()):
             index.add_item(i, vector)
         index.build(self.n_trees, self.threads)
-        return AnnoyIndexer(index, self.searchk, metric=self.metric)
+        return index
 
     def _try(self, index_file: FilePath) -> None:
         """Search a file without a checksum in a subprocess, which a damaged file may crash.

@@ -16,39 +16,99 @@ Vectors = NDArray[np.float32]
 
 
 class BaseIndexer(ABC):
-    """An open index that answers queries and can be saved."""
+    """An open index that answers queries and can be changed and saved, by one thread at a time."""
 
     @abstractmethod
-    def query(self, embeddings: Any, top_k: int) -> tuple[Tensor, Tensor]:
+    def query(self, embeddings: Any, top_k: int, *, exclude: Any = None) -> tuple[Any, Tensor]:
         """Find the nearest items of each embedding, nearest first.
 
         Args:
             embeddings: Shape (B, D), or (D,) for one.
             top_k: K.
+            exclude: For each embedding, a sequence of item ids that are left out; K others are
+                found. Ids that are not in the index are ignored.
 
         Returns:
-            Item indices (B, K), int64, and distances (B, K), float32, in the metric of the index:
-            small distances are near, or large ones if the metric is a similarity. Rows with fewer
-            than K results are filled with index −1 and infinite distance.
+            Item ids (B, K) and distances (B, K), float32, in the metric of the index: small
+            distances are near, or large ones if the metric is a similarity. Ids are an array of
+            int64, or of strings (dtype object); a tensor of row numbers if the index was built
+            without ids. Rows with fewer than K results are filled with id −1, or None for strings,
+            and infinite distance.
 
         Raises:
-            ValueError: Embeddings have another width or are not finite, or K is below 1.
+            ValueError: Embeddings have another width or are not finite, K is below 1, or there is
+                not one list of excluded ids for each embedding.
         """
+
+    def add(self, embeddings: Any, ids: Any = None) -> None:
+        """Add items.
+
+        Args:
+            embeddings: Shape (N, D).
+            ids: Their ids; None if the index was built without ids: they are numbered on.
+
+        Raises:
+            ValueError: Embeddings do not fit, an id is in the index already or occurs twice.
+            NotImplementedError: The index cannot be changed.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot add items: build the index again")
+
+    def remove(self, ids: Any) -> None:
+        """Remove items.
+
+        Args:
+            ids: Their ids, or row numbers if the index was built without ids.
+
+        Raises:
+            KeyError: An item is not in the index.
+            NotImplementedError: The index cannot be changed.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} cannot remove items: build the index again"
+        )
+
+    def update(self, embeddings: Any, ids: Any) -> None:
+        """Replace the embeddings of items.
+
+        Args:
+            embeddings: Shape (N, D).
+            ids: Their ids, or row numbers if the index was built without ids.
+
+        Raises:
+            KeyError: An item is not in the index.
+            ValueError: Embeddings do not fit, or an id occurs twice.
+            NotImplementedError: The index cannot be changed.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} cannot update items: build the index again"
+        )
 
     @abstractmethod
     def save(self, file_path: FilePath) -> None:
-        """Save the index to a file for `from_index_file`; the folder is created."""
+        """Save the index to a file for `from_index_file`; the folder is created.
+
+        A checksum is written to ``<file_path>.json``, and ids to ``<file_path>.ids.json``.
+        """
 
 
 class BaseBuilder(ABC):
     """Builds indexes of item embeddings; both methods are context managers."""
 
     @abstractmethod
-    def from_embeddings(self, embeddings: Any) -> AbstractContextManager[BaseIndexer]:
-        """Build an index of embeddings (N, D); item i is row i.
+    def from_embeddings(
+        self, embeddings: Any, *, ids: Any = None
+    ) -> AbstractContextManager[BaseIndexer]:
+        """Build an index of embeddings (N, D).
+
+        Args:
+            embeddings: Shape (N, D).
+            ids: The id of each item, unique: integers of at least 0, or strings. None means that
+                item i is row i.
 
         Raises:
-            ValueError: Embeddings have another shape or are not finite.
+            ValueError: Embeddings have another shape or are not finite, there is not one id for
+                each, or an id occurs twice.
+            TypeError: Ids are neither all integers nor all strings.
         """
 
     @abstractmethod
@@ -87,18 +147,6 @@ def items_to_index(values: Any, width: int | None = None) -> Vectors:
     if len(found) == 0:
         raise ValueError("there are no embeddings to index")
     return found
-
-
-def answer(
-    rows: list[tuple[list[int], list[float]]], top_k: int, similarity: bool
-) -> tuple[Tensor, Tensor]:
-    """Convert items and distances of queries to tensors (B, K), filled if there are fewer."""
-    ids = torch.full((len(rows), top_k), -1)
-    distances = torch.full((len(rows), top_k), -torch.inf if similarity else torch.inf)
-    for row, (found, far) in enumerate(rows):
-        ids[row, : len(found)] = torch.as_tensor(found, dtype=torch.int64)
-        distances[row, : len(far)] = torch.as_tensor(far, dtype=torch.float32)
-    return ids, distances
 
 
 def check_choice(argument: str, value: str, known: tuple[str, ...]) -> str:

@@ -1,56 +1,66 @@
 """Indexes with Faiss: exact, HNSW graphs, inverted lists."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from .._extras import require
 from ..types import FilePath
-from .base import (
-    BaseBuilder,
-    BaseIndexer,
-    as_vectors,
-    check_choice,
-    check_positive,
-    items_to_index,
-)
-from .index_files import verify_index, write_index
+from .base import Vectors, check_choice, check_positive, items_to_index
+from .index_files import read_ids, verify_index, write_index
+from .item_ids import Found, ItemIds, Rows
+from .rows import FileBuilder, Nearest, RowsIndexer, widened
 
 TYPES = ("Flat", "HNSW", "IVF")
 METRICS = ("L2", "IP")
 
 
-class FaissIndexer(BaseIndexer):
+class FaissIndexer(RowsIndexer):
     """An open Faiss index, created by `FaissBuilder`.
 
     Args:
         index: A `faiss.Index`.
+        items: The ids of its rows; None means that items are known by row numbers.
     """
 
-    def __init__(self, index: Any) -> None:
+    def __init__(self, index: Any, *, items: ItemIds | None = None) -> None:
+        # 0 is METRIC_INNER_PRODUCT
+        similarity = index.metric_type == 0
+        items = ItemIds(index.ntotal) if items is None else items
+        super().__init__(index.d, items, similarity=similarity)
         self.index = index
 
-    def query(self, embeddings: Any, top_k: int) -> tuple[Tensor, Tensor]:
+    def query(self, embeddings: Any, top_k: int, *, exclude: Any = None) -> tuple[Found, Tensor]:
         """See `BaseIndexer`. "L2" distances are squared; larger "IP" distances are nearer."""
-        check_positive(top_k=top_k)
-        distances, ids = self.index.search(as_vectors(embeddings, self.index.d), top_k)
-        ids, distances = torch.from_numpy(ids), torch.from_numpy(distances)
-        # 0 is METRIC_INNER_PRODUCT
-        nothing = -torch.inf if self.index.metric_type == 0 else torch.inf
-        return ids, distances.masked_fill(ids < 0, nothing)
+        return super().query(embeddings, top_k, exclude=exclude)
 
     def save(self, file_path: FilePath) -> None:
         """See `BaseIndexer`."""
         faiss = require("faiss", "FaissIndexer", "faiss")
-        write_index(file_path, partial(faiss.write_index, self.index), width=self.index.d)
+        write = partial(faiss.write_index, self.index)
+        write_index(file_path, write, self.items.as_json(), width=self.width)
+
+    def _search(self, vectors: Vectors, k: int) -> Nearest:
+        distances, rows = self.index.search(vectors, k)
+        return widened(rows, distances, k, self.similarity)
+
+    def _vectors(self, rows: Rows) -> Vectors:
+        if hasattr(self.index, "make_direct_map"):
+            self.index.make_direct_map()
+        found: Vectors = self.index.reconstruct_batch(rows)
+        return found
+
+    def _append(self, vectors: Vectors) -> None:
+        self.index.add(vectors)
+
+    def _replace(self, vectors: Vectors) -> None:
+        self.index.reset()
+        self.index.add(vectors)
 
 
-class FaissBuilder(BaseBuilder):
+class FaissBuilder(FileBuilder):
     """Builds Faiss indexes.
 
     Args:
@@ -93,26 +103,12 @@ class FaissBuilder(BaseBuilder):
         self.metric = check_choice("metric", metric, METRICS)
         self.m, self.nlists, self.efSearch, self.nprobe = m, nlists, efSearch, nprobe
 
-    @contextmanager
-    def from_embeddings(self, embeddings: Any) -> Iterator[FaissIndexer]:
-        """See `BaseBuilder`.
+    def build(self, embeddings: Any, *, ids: Any = None) -> FaissIndexer:
+        """See `FileBuilder`.
 
         Raises:
             ValueError: There are fewer embeddings than lists.
         """
-        yield self.build(embeddings)
-
-    @contextmanager
-    def from_index_file(self, index_file: FilePath) -> Iterator[FaissIndexer]:
-        """See `BaseBuilder`.
-
-        Raises:
-            ValueError: The file is damaged, or holds an index of another type or metric.
-        """
-        yield self.load(index_file)
-
-    def build(self, embeddings: Any) -> FaissIndexer:
-        """Build as `from_embeddings`, without a `with` statement."""
         items = items_to_index(embeddings)
         if self.index_type == "IVF" and len(items) < self.nlists:
             raise ValueError(
@@ -120,14 +116,15 @@ class FaissBuilder(BaseBuilder):
                 "nlists lower, to about √N"
             )
         sizes = {"Flat": "Flat", "HNSW": f"HNSW{self.m},Flat", "IVF": f"IVF{self.nlists},Flat"}
+        known = ItemIds(len(items), ids)
         kind = sizes[self.index_type]
         index = self._faiss.index_factory(items.shape[1], kind, self._metric_type())
         index.train(items)
         index.add(items)
-        return self._tuned(index)
+        return self._tuned(index, known)
 
     def load(self, index_file: FilePath) -> FaissIndexer:
-        """Load as `from_index_file`, without a `with` statement."""
+        """See `FileBuilder`."""
         verify_index(index_file)
         try:
             index = self._faiss.read_index(os.fspath(index_file))
@@ -145,16 +142,16 @@ class FaissBuilder(BaseBuilder):
                 f"{str(index_file)!r} holds an index of type {found!r} and metric {metric!r}, not "
                 f"{self.index_type!r} and {self.metric!r}"
             )
-        return self._tuned(index)
+        return self._tuned(index, read_ids(index_file, index.ntotal))
 
     def _metric_type(self) -> int:
         faiss = self._faiss
         found: int = faiss.METRIC_L2 if self.metric == "L2" else faiss.METRIC_INNER_PRODUCT
         return found
 
-    def _tuned(self, index: Any) -> FaissIndexer:
+    def _tuned(self, index: Any, items: ItemIds) -> FaissIndexer:
         tune(index, self.nprobe, self.efSearch)
-        return FaissIndexer(index)
+        return FaissIndexer(index, items=items)
 
 
 def tune(index: Any, nprobe: int | None, ef_search: int | None) -> None:

@@ -1,4 +1,4 @@
-"""Index files: written atomically with a checksum file, and verified before they are loaded.
+"""Index files: written atomically with ids and a checksum, and verified before they are loaded.
 
 The libraries do not verify the files: with a damaged file, Annoy crashes the process or returns
 wrong items.
@@ -15,40 +15,53 @@ from typing import Any
 from .._files import naming
 from .._paths import local_path
 from ..types import FilePath
+from .item_ids import ItemIds
 
 log = logging.getLogger("torch_rechub")
 
 
-def write_index(path: FilePath, write: Callable[[str], object], **facts: Any) -> None:
+def write_index(
+    path: FilePath, write: Callable[[str], object], ids: Any = None, **facts: Any
+) -> None:
     """Write an index to a file atomically, and its checksum to ``<path>.json``.
 
     Args:
         path: The file; its folder is created.
         write: Writes the index to a given file.
+        ids: The ids in JSON, which are written to ``<path>.ids.json``; None means that there are
+            none.
         facts: Properties that `verify_index` compares, such as the width; None means unknown.
 
     Raises:
         OSError: Writing failed; an existing file is unchanged.
     """
     path = local_path("path", path)
-    checksum = checksum_file(path)
+    checksum, named = checksum_file(path), ids_file(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # a folder for this writer only, removed with all its contents
     folder = path.parent / f".{path.name}.{os.urandom(6).hex()}"
     folder.mkdir(mode=0o700)
-    new, told = folder / "index", folder / "json"
+    new, new_ids, told = folder / "index", folder / "ids", folder / "json"
     try:
         with naming(path):
             _run(write, str(new))
             record = {"sha256": _sha256(new), "bytes": new.stat().st_size, **facts}
+            if ids is not None:
+                new_ids.write_text(json.dumps(ids), encoding="utf-8")
+                record["ids"] = {"sha256": _sha256(new_ids), "bytes": new_ids.stat().st_size}
             told.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
             # checksum last: a crash leaves an index without a checksum, never one with a wrong
-            # checksum
+            # checksum. Ids without a checksum are refused, so they come before the index and stay
+            # until it is replaced: a crash never pairs an index with the ids of another.
             checksum.unlink(missing_ok=True)
+            if ids is not None:
+                os.replace(new_ids, named)
             os.replace(new, path)
+            if ids is None:
+                named.unlink(missing_ok=True)
             os.replace(told, checksum)
     finally:
-        for file in (new, told):
+        for file in (new, new_ids, told):
             file.unlink(missing_ok=True)
         folder.rmdir()
 
@@ -79,6 +92,11 @@ def verify_index(path: FilePath, **facts: Any) -> bool:
     if not path.is_file():
         raise FileNotFoundError(f"there is no index file {str(path)!r}")
     if not checksum.exists():
+        if ids_file(path).exists():
+            raise ValueError(
+                f"{path} has ids in {ids_file(path).name} but no checksum in {checksum.name}: "
+                f"{_REMEDY}"
+            )
         log.warning(
             "%s has no checksum in %s, so damage cannot be detected: save the index again.",
             path,
@@ -94,6 +112,7 @@ def verify_index(path: FilePath, **facts: Any) -> bool:
         raise ValueError(
             f"{path} is damaged: its checksum is not that in {checksum.name}: {_REMEDY}"
         )
+    _verify_ids(path, record.get("ids"))
     for name, value in facts.items():
         if record.get(name) not in (None, value):
             raise ValueError(
@@ -103,12 +122,49 @@ def verify_index(path: FilePath, **facts: Any) -> bool:
     return True
 
 
+def _verify_ids(path: Path, expected: Any) -> None:
+    named = ids_file(path)
+    if expected is None:
+        if named.exists():
+            raise ValueError(f"{named} is not of the index in {path.name}: {_REMEDY}")
+        return
+    if not named.is_file():
+        raise ValueError(f"the ids of {path} are missing: there is no {named.name}: {_REMEDY}")
+    if not isinstance(expected, dict) or expected.get("bytes") != named.stat().st_size:
+        raise ValueError(f"{named} is damaged: its size is not that in the checksum: {_REMEDY}")
+    if _sha256(named) != expected.get("sha256"):
+        raise ValueError(
+            f"{named} is damaged: its checksum is not that in {checksum_file(path).name}: {_REMEDY}"
+        )
+
+
+def read_ids(path: FilePath, n: int) -> ItemIds:
+    """Return the ids of an index of n rows, after `verify_index`.
+
+    Raises:
+        ValueError: The ids are not those of an index of n rows.
+    """
+    named = ids_file(path)
+    if not named.exists():
+        return ItemIds(n)
+    try:
+        record = json.loads(named.read_text(encoding="utf-8"))
+        return ItemIds.from_json(n, record)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{named} is damaged ({error}): {_REMEDY}") from error
+
+
+def ids_file(path: FilePath) -> Path:
+    """The path of the ids of an index file."""
+    return Path(f"{os.fspath(path)}.ids.json")
+
+
 def checksum_file(path: FilePath) -> Path:
     """The path of the checksum of an index file."""
     return Path(f"{os.fspath(path)}.json")
 
 
-_REMEDY = "build the index again, or copy both files again"
+_REMEDY = "build the index again, or copy all its files again"
 
 
 def _sha256(path: Path) -> str:

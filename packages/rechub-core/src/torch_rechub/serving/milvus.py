@@ -9,19 +9,14 @@ from torch import Tensor
 
 from .._extras import require
 from ..types import FilePath
-from .base import (
-    BaseBuilder,
-    BaseIndexer,
-    Vectors,
-    answer,
-    as_vectors,
-    check_choice,
-    check_positive,
-    items_to_index,
-)
+from .base import BaseBuilder, Vectors, check_choice, check_positive, items_to_index
+from .item_ids import Found, ItemIds, Rows
+from .rows import Nearest, RowsIndexer, filled
 
 TYPES = ("FLAT", "HNSW", "IVF_FLAT")
 METRICS = ("COSINE", "IP", "L2")
+_DELETED_A_CALL = 10_000
+_MOST = 16_384  # a server returns no more items for a query
 _NUMBERS_A_CALL = 2**20  # a server accepts messages of up to 64 MiB
 
 
@@ -52,10 +47,19 @@ class Collection:
         self.client.create_collection(
             self.name, schema=schema, index_params=index, consistency_level="Strong"
         )
+        self.insert(items, 0)
+
+    def insert(self, items: Vectors, first: int) -> None:
+        """Insert items, numbered from `first`."""
         rows = max(1, _NUMBERS_A_CALL // self.d)
         for start in range(0, len(items), rows):
-            block = enumerate(items[start : start + rows].tolist(), start)
+            block = enumerate(items[start : start + rows].tolist(), first + start)
             self.client.insert(self.name, [{"id": i, "embedding": v} for i, v in block])
+
+    def delete(self, numbers: list[int]) -> None:
+        """Delete items by number."""
+        for start in range(0, len(numbers), _DELETED_A_CALL):
+            self.client.delete(self.name, ids=numbers[start : start + _DELETED_A_CALL])
 
     def search(self, queries: Vectors, n: int, params: Mapping[str, int]) -> Any:
         """Return the hits of each query, nearest first: mappings with `id` and `distance`."""
@@ -67,27 +71,65 @@ class Collection:
         self.client.drop_collection(self.name)
 
 
-class MilvusIndexer(BaseIndexer):
+class MilvusIndexer(RowsIndexer):
     """A Milvus collection during its lifetime, created by `MilvusBuilder`.
+
+    Items are removed from the collection itself.
 
     Args:
         collection: A `Collection`.
         query_params: Options of each query, such as {"nprobe": 16}.
+        items: The ids of its rows; None means that there are no items yet.
     """
 
-    def __init__(self, collection: Collection, query_params: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        collection: Collection,
+        query_params: Mapping[str, int],
+        *,
+        items: ItemIds | None = None,
+    ) -> None:
+        similarity = collection.metric != "L2"
+        items = ItemIds(0) if items is None else items
+        super().__init__(collection.d, items, similarity=similarity)
         self.collection, self.query_params = collection, dict(query_params)
 
-    def query(self, embeddings: Any, top_k: int) -> tuple[Tensor, Tensor]:
-        """See `BaseIndexer`. Larger distances are nearer, except for "L2", which is squared."""
-        check_positive(top_k=top_k)
-        found = as_vectors(embeddings, self.collection.d)
-        rows = [lists_of(hits) for hits in self.collection.search(found, top_k, self.query_params)]
-        return answer(rows, top_k, self.collection.metric != "L2")
+    def query(self, embeddings: Any, top_k: int, *, exclude: Any = None) -> tuple[Found, Tensor]:
+        """See `BaseIndexer`. Larger distances are nearer, except for "L2", which is squared.
+
+        Raises:
+            ValueError: Together with excluded items, more than 16,384 are needed, the most that
+                Milvus finds for a query.
+        """
+        return super().query(embeddings, top_k, exclude=exclude)
 
     def save(self, file_path: FilePath) -> NoReturn:
         """Raise NotImplementedError: Milvus stores its collections itself."""
         raise NotImplementedError("Milvus keeps its collections itself: there is no index file")
+
+    def _search(self, vectors: Vectors, k: int) -> Nearest:
+        if k > _MOST:
+            raise ValueError(
+                f"Milvus finds {_MOST} items at most for a query, {k} are needed: exclude fewer "
+                "items, or lower top_k"
+            )
+        found = [lists_of(hits) for hits in self.collection.search(vectors, k, self.query_params)]
+        return filled(found, k, self.similarity)
+
+    def _hidden(self) -> int:
+        return 0
+
+    def _tidy(self, removed: Rows) -> None:
+        self.collection.delete(removed.tolist())
+
+    def _append(self, vectors: Vectors) -> None:
+        self.collection.insert(vectors, self.items.n_rows)
+
+    def _vectors(self, rows: Rows) -> NoReturn:
+        raise NotImplementedError("Milvus keeps its embeddings")
+
+    def _replace(self, vectors: Vectors) -> NoReturn:
+        raise NotImplementedError("Milvus deletes items itself")
 
 
 class MilvusBuilder(BaseBuilder):
@@ -152,20 +194,21 @@ class MilvusBuilder(BaseBuilder):
         }
 
     @contextmanager
-    def from_embeddings(self, embeddings: Any) -> Iterator[MilvusIndexer]:
+    def from_embeddings(self, embeddings: Any, *, ids: Any = None) -> Iterator[MilvusIndexer]:
         """See `BaseBuilder`.
 
         Raises:
             MilvusException: The server does not answer.
         """
         items = items_to_index(embeddings, self.d)
+        known = ItemIds(len(items), ids)
         client = connect(self.uri)
         try:
             unique = f"{self.name}_{uuid.uuid4().hex}"
             collection = Collection(client, unique, self.d, self.metric)
             try:
                 collection.fill(items, self.index_type, self.index_params)
-                yield MilvusIndexer(collection, self.query_params)
+                yield MilvusIndexer(collection, self.query_params, items=known)
             finally:
                 collection.drop()
         finally:

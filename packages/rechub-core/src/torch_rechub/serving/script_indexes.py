@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .._extras import require
@@ -9,6 +10,7 @@ from ..types import FilePath
 from .annoy import METRICS, AnnoyBuilder, AnnoyIndexer
 from .base import as_vectors, check_choice, check_positive, items_to_index
 from .faiss import FaissBuilder, FaissIndexer, tune
+from .item_ids import Found
 from .milvus import Collection, address, connect, lists_of
 
 Nested = tuple[list[list[int]], list[list[float]]]
@@ -212,9 +214,9 @@ def _fitted(index: Any, of: object) -> Any:
     return index
 
 
-def _lists(found: tuple[Tensor, Tensor]) -> Nested:
+def _lists(found: tuple[Found, Tensor]) -> Nested:
     """Convert tensors (B, K) to lists, without fill values."""
-    ids, distances = found
+    ids, distances = torch.as_tensor(found[0]), found[1]
     n = (ids >= 0).sum(dim=1).tolist()
     return (
         [row[:k] for row, k in zip(ids.tolist(), n)],
