@@ -148,7 +148,8 @@ class Catalog:
         from pyarrow import feather
 
         try:
-            frame = feather.read_table(str(folder / FILE)).to_pandas()
+            table = feather.read_table(str(folder / FILE)).replace_schema_metadata(None)
+            frame = table.to_pandas()
             return cls(settings["item"], frame.drop(columns=POPULARITY), frame[POPULARITY])
-        except (pa.ArrowInvalid, OSError, KeyError, ValueError, TypeError) as error:
+        except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
             raise BundleError(f"{folder / FILE} is not as written: {error}") from error

@@ -16,7 +16,7 @@ from .catalog import Catalog, Filter
 from .errors import BundleError
 from .histories import HistoryForm, RawHistories, seen_rows
 from .item_changes import ChangesItems
-from .recommended import Lists, Recommended, best_rows, lists_of, within
+from .recommended import Recommended, best_rows, lists_of, within
 from .similar import similar_rows
 from .token_sequences import SequenceForm, at_the_end, item_table, last_states, next_scores
 from .vocabularies import encode
@@ -173,13 +173,13 @@ class NextItemBundle(ChangesItems):
         known = (tokens > (self.preprocessor is not None)).any(axis=1)
         found = Recommended(given.name, given.users, self.items)
         chosen = np.flatnonzero(known)
+        token_of, row_of = self._token_of_row(), self._row_of_token()
         step = max(1, min(batch_size, _MOST_SCORES // max(1, len(self.items))))
         for start in range(0, len(chosen), step):
             part = chosen[start : start + step]
             scores = self._scores(tokens[part], seconds[part], allowed, engine)
-            columns, values = best_rows(scores, k, self._columns(lists_of(seen_of, part)))
-            rows = np.append(self._candidates, -1)[columns]
-            found.add(part, rows, values)
+            found_tokens, values = best_rows(scores, k, within(lists_of(seen_of, part), token_of))
+            found.add(part, row_of[found_tokens], values)
         found.add_popular(np.flatnonzero(~known), k, allowed, seen_of)
         return found.frame()
 
@@ -241,15 +241,15 @@ class NextItemBundle(ChangesItems):
 
     def _on_device(self, call: Callable[..., Tensor], tokens: Ids, seconds: Ids) -> Tensor:
         sequences = (torch.from_numpy(part).to(self.device) for part in (tokens, seconds))
-        with torch.inference_mode():
+        with torch.no_grad():  # scores are overwritten, which inference_mode forbids
             return call(self.model, *sequences)
 
     def _scores(self, tokens: Ids, seconds: Ids, allowed: Array, engine: str) -> Tensor:
-        """Return the scores of candidates, (B, M); −inf where a filter excludes one."""
+        """Return the scores of all tokens, (B, V); −inf for those that are not recommended."""
         logits = self._logits(tokens, seconds, engine)
-        columns = torch.from_numpy(self._tokens[self._candidates]).to(self.device)
-        excluded = torch.from_numpy(~allowed[self._candidates]).to(self.device)
-        return logits[:, columns].masked_fill_(excluded, -torch.inf)
+        excluded = np.ones(logits.shape[1], dtype=bool)
+        excluded[self._tokens[self._candidates[allowed[self._candidates]]]] = False
+        return logits.masked_fill_(torch.from_numpy(excluded).to(self.device), -torch.inf)
 
     def _logits(self, tokens: Ids, seconds: Ids, engine: str) -> Tensor:
         onnx = self.onnx_model(engine)
@@ -262,11 +262,17 @@ class NextItemBundle(ChangesItems):
     def _states(self, tokens: Ids, seconds: Ids) -> Array:
         return self._on_device(last_states, tokens, seconds).float().cpu().numpy()
 
-    def _columns(self, seen: Lists) -> Lists:
-        """Return lists of rows of items as lists of columns of the candidates."""
-        column = np.full(len(self.items), -1)
-        column[self._candidates] = np.arange(len(self._candidates))
-        return within(seen, column)
+    def _token_of_row(self) -> Ids:
+        """The token of each candidate, −1 for other items, (N,)."""
+        token_of = np.full(len(self.items), -1)
+        token_of[self._candidates] = self._tokens[self._candidates]
+        return token_of
+
+    def _row_of_token(self) -> Ids:
+        """The row of each candidate by its token, −1 for other tokens and in the end."""
+        row_of = np.full(self._tokens.max(initial=0) + 2, -1)
+        row_of[self._tokens[self._candidates]] = self._candidates
+        return row_of
 
     def _known(self, ids: Any) -> Ids:
         rows = self.items.known_rows_of(ids)
