@@ -11,6 +11,8 @@ from torch import Tensor
 
 from .._extras import require
 from ..types import FilePath
+from .base import BaseBuilder as BaseBuilder  # scripts for 0.9 import both from here
+from .base import BaseIndexer as BaseIndexer
 from .base import Vectors, check_choice, check_positive, items_to_index
 from .index_files import read_ids, verify_index, write_index
 from .item_ids import Found, ItemIds, Rows

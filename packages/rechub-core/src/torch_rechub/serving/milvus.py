@@ -10,6 +10,7 @@ from torch import Tensor
 from .._extras import require
 from ..types import FilePath
 from .base import BaseBuilder, Vectors, check_choice, check_positive, items_to_index
+from .base import BaseIndexer as BaseIndexer  # scripts for 0.9 import it from here
 from .item_ids import Found, ItemIds, Rows
 from .rows import Nearest, RowsIndexer, filled
 
