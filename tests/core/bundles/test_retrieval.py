@@ -226,7 +226,7 @@ def test_no_users_give_no_rows(bundle):
 
 def test_items_must_be_there_once(shop, tmp_path):
     twice = pd.concat([shop.items, shop.items.tail(1)])
-    settings = {"preprocessor": shop.preprocessor, "item": "product"}
+    settings = {"preprocessor": shop.preprocessor, "item": "product", "length": 8}
     with pytest.raises(ValueError, match=r"items has 'p\d+' twice, again in row 30"):
         shop.trainer.save(tmp_path / "b", items=twice, **settings)
     with pytest.raises(KeyError, match="items has no column 'category'"):

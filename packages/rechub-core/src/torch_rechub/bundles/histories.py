@@ -33,6 +33,8 @@ class RawHistories:
         start: Where the history of each user begins, with M in the end, (U + 1,).
         times: The time of each event, (M,); None where none are read.
         per_second: How many units of time make a second.
+        log: The log that histories were read of; None for rows of users.
+        row: The row of each event in it, (M,).
     """
 
     name: str
@@ -42,6 +44,33 @@ class RawHistories:
     start: Ids
     times: Array | None = None
     per_second: int = 1
+    log: pd.DataFrame | None = None
+    row: Ids | None = None
+
+    def of_events(self, name: str) -> Array | None:
+        """Return a column of events, (M,): of the log, or of the lists in `hist_<name>`.
+
+        Args:
+            name: The raw column; None is returned where there is no such column.
+
+        Raises:
+            TypeError: A cell is no list.
+            ValueError: A list is not as long as that of the items.
+        """
+        if self.log is not None:
+            return self.log[name].to_numpy()[self.row] if name in self.log.columns else None
+        if f"hist_{name}" not in self.frame.columns:
+            return None
+        cells = self.frame[f"hist_{name}"]
+        lists = [_list(cell, f"hist_{name}", row) for row, cell in enumerate(cells)]
+        wrong = np.array([len(part) for part in lists], dtype=np.int64) != np.diff(self.start)
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise ValueError(
+                f"row {row} of users has {self.start[row + 1] - self.start[row]} items, but "
+                f"{len(lists[row])} values in hist_{name}"
+            )
+        return _flat(lists)
 
     def owner(self) -> Ids:
         """Return the number of the user of each event, (M,)."""
@@ -170,7 +199,7 @@ class HistoryForm:
         times = None if self.time is None else moments.to_numpy()[order.row]
         items = columns[self.item].to_numpy()[order.row]
         ids = last[self.user].to_numpy()
-        return RawHistories(self.user, ids, last, items, start, times, per_second)
+        return RawHistories(self.user, ids, last, items, start, times, per_second, frame, order.row)
 
     def moments(self, now: Any, given: RawHistories) -> Array | None:
         """Return the time of each user's request in the unit of the histories, (U,).

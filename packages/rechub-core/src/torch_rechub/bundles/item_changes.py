@@ -9,19 +9,12 @@ import pandas as pd
 from ..types import FilePath
 from .bundle import Bundle
 from .catalog import Catalog
-from .document import BundleDocument
-from .errors import BundleError
 from .frames import as_frame, require_column
 from .saving import write_bundle
 
 
 class ChangesItems(Bundle):
     """A bundle whose items can be added, removed and updated in memory."""
-
-    def __init__(self, path: Path, document: BundleDocument, *args: Any) -> None:
-        super().__init__(path, document, *args)
-        if lacking := [name for name in self.part_types if name not in self.parts]:
-            raise BundleError(f"{path} is damaged or was edited: it has no part {lacking[0]!r}")
 
     @property
     def items(self) -> Catalog:
@@ -88,6 +81,7 @@ class ChangesItems(Bundle):
             folder, task=self.task, model=self.model, outputs=self.document.outputs,
             preprocessor=self.preprocessor, parts=self.parts,
             others={name: getattr(self.document, name) for name in names},
+            write_more=self.copy_onnx,
         )  # fmt: skip
 
     def _use(self, items: Catalog) -> None:

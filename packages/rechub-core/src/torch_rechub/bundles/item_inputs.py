@@ -1,23 +1,21 @@
-"""The inputs of items that a retrieval model reads, and their embeddings."""
+"""The inputs of items that a retrieval model reads, and the vectors of its tower."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+import torch
 from torch import Tensor, nn
 
+from ..data.as_loader import as_loader
+from ..data.loader import rows_at_once
 from ..models.protocols import HasTowers
-from .catalog import FOLDER, Catalog
-from .errors import BundleError
+from .catalog import Catalog
 from .raw import RawColumns
-from .weights import read_tensors, write_tensors
 
 Array = npt.NDArray[Any]
-
-FILE = f"{FOLDER}/embeddings.safetensors"
+Ids = npt.NDArray[np.int64]
 
 
 class EncodedItems:
@@ -38,62 +36,94 @@ class EncodedItems:
             self._columns |= self.raw.encode([name], self.catalog.frame, "items")
         return self._columns[name]
 
+    @property
+    def ids(self) -> Array | None:
+        """The ids of the items, (N,); None if no input has their vocabulary."""
+        name = self.raw.input_of(self.catalog.item)
+        return None if name is None else self[name]
 
-class Embeddings:
-    """The embeddings of items, as a part of a bundle.
-
-    Args:
-        vectors: The embeddings, (N, D), in the order of the items.
-    """
-
-    def __init__(self, vectors: Tensor) -> None:
-        self.vectors = vectors
-
-    def write(self, folder: Path) -> dict[str, Any]:
-        """Write the file; return the settings to read it."""
-        (folder / FOLDER).mkdir(exist_ok=True)
-        write_tensors(folder / FILE, {"embeddings": self.vectors})
-        return {"shape": list(self.vectors.shape)}
-
-    @classmethod
-    def read(cls, folder: Path, settings: Mapping[str, Any]) -> "Embeddings":
-        """Read the file.
+    def inputs(self, model: nn.Module) -> dict[str, Array]:
+        """Return the inputs of items that a model reads, (N,) or (N, G).
 
         Raises:
-            BundleError: It is not as written.
+            KeyError: A column is missing.
         """
+        ids, frame = self.raw.input_of(self.catalog.item), self.catalog.frame
+        found = {}
+        for name in item_features(model, str(ids)):
+            there = self.raw.preprocessor is not None or name in frame.columns
+            if name == ids or (self.raw.has(name) and there):
+                found[name] = self[name]
+            elif ids is None:
+                raise KeyError(f"items has no column {name!r}, which the model reads")
+            else:  # the positives of SASRec, for example, are sequences of items without a column
+                found[name] = self[ids][:, None]
+        return found
+
+    def rows_of(
+        self, others: "EncodedItems", inputs: Mapping[str, Array], own: Mapping[str, Array]
+    ) -> Ids:
+        """Return the row of each of M others with the same id and the same inputs, −1 for none.
+
+        Args:
+            others: Other items.
+            inputs: Their inputs.
+            own: The inputs of these items.
+        """
+        rows = self.catalog.rows_of(others.catalog.ids)
+        for name, values in inputs.items():
+            if own[name].shape[1:] != values.shape[1:]:
+                return np.full(len(rows), -1)
+            same = (own[name][rows] == values).reshape(len(rows), -1).all(axis=1)
+            rows = np.where(same, rows, -1)
+        return rows
+
+    def candidates(self, model: nn.Module) -> Ids:
+        """Return the rows of the items that a model can score, in the order of their ids, (M,).
+
+        Items outside the vocabulary share an id, so that a model of ids alone cannot score them.
+        """
+        ids = self.ids
+        if ids is None:
+            return np.arange(len(self.catalog))
+        order = np.argsort(ids, kind="stable")
+        name = str(self.raw.input_of(self.catalog.item))
+        own = [f for f in item_features(model, name) if self.raw.has(f)]
+        if self.raw.preprocessor is None or set(own) - {name}:
+            return order
+        return order[ids[order] > 1]
+
+    def vectors(self, model: nn.Module, device: torch.device) -> Tensor:
+        """Return the vectors of the item tower in evaluation mode, (N, D), on the device.
+
+        Args:
+            model: The model with towers.
+            device: The device of the model.
+        """
+        tower: Any = model
+        training = model.training
+        model.eval()
         try:
-            found = read_tensors(folder / FILE)["embeddings"]
-        except (KeyError, OSError) as error:
-            raise BundleError(f"{folder / FILE} is not as written: {error}") from error
-        if list(found.shape) != settings.get("shape") or found.dim() != 2:
-            raise BundleError(f"{folder / FILE} has the shape {tuple(found.shape)}")
-        return cls(found)
+            with torch.no_grad():
+                if not item_features(model, ""):  # a model of sessions scores its vocabulary
+                    ids = torch.from_numpy(np.asarray(self.ids, dtype=np.int64))
+                    table: Tensor = tower.all_items()
+                    return table[ids.to(device)].clone()
+                return torch.cat(
+                    [tower.item_tower(x) for x in _batches(self.inputs(model), device)]
+                )
+        finally:
+            model.train(training)
 
 
-def item_inputs(
-    model: nn.Module, raw: RawColumns, frame: pd.DataFrame, item: str
-) -> dict[str, Array]:
-    """Return the inputs of the item tower, or the id of the item for a model without towers.
-
-    Args:
-        model: The model.
-        raw: Encodes raw columns.
-        frame: The raw columns of items.
-        item: The raw column of item ids.
-
-    Raises:
-        KeyError: A column is missing.
-    """
-    ids = raw.input_of(item)
-    towers = isinstance(model, HasTowers)
-    names = [f.name for f in getattr(model, "item_inputs", None) or ()] if towers else [ids]
-    # the positives of SASRec, for example, are sequences of items, which have no column
-    own = [name for name in names if name == ids or (raw.has(name) and _there(raw, name, frame))]
-    found = raw.encode(own, frame, "items")
-    others = {name: raw.encode([ids], frame, "items")[ids] for name in names if name not in own}
-    return found | {name: np.asarray(values)[:, None] for name, values in others.items()}
+def item_features(model: nn.Module, item: str) -> list[str]:
+    """Return the names of the inputs of items; of a model without towers, the item's id."""
+    if not isinstance(model, HasTowers):
+        return [item]
+    return [feature.name for feature in getattr(model, "item_inputs", None) or ()]
 
 
-def _there(raw: RawColumns, name: str, frame: pd.DataFrame) -> bool:
-    return raw.preprocessor is not None or name in frame.columns
+def _batches(inputs: Mapping[str, Array], device: torch.device) -> Any:
+    loader: Any = as_loader(dict(inputs), 1)
+    for batch in loader.with_batch_size(rows_at_once(loader.width)):
+        yield {name: values.to(device) for name, values in batch.items()}

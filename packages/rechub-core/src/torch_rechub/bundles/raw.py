@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .errors import BundleError
 from .frames import require_column
 
 if TYPE_CHECKING:
@@ -40,19 +39,15 @@ class RawColumns:
             return (name,)
         return self._raw_of[self._input_of[name]]
 
-    def input_of(self, raw: str) -> str:
-        """Return the name of the input with a vocabulary that is made of a raw column.
-
-        Raises:
-            BundleError: There is none.
-        """
+    def input_of(self, raw: str) -> str | None:
+        """Return the name of the input with a vocabulary that is made of a raw column; or None."""
         if self.preprocessor is None:
             return raw
         for column in self.preprocessor.columns:
             vocabulary = getattr(self.preprocessor.encoders[column.input_name], "vocabulary", None)
             if column.sources == (raw,) and vocabulary is not None:
                 return column.input_name
-        raise BundleError(f"the preprocessor has no column {raw!r} with a vocabulary of its own")
+        return None
 
     def encode(self, names: Iterable[str], rows: pd.DataFrame, owner: str) -> dict[str, Array]:
         """Return inputs of raw rows.
@@ -70,7 +65,7 @@ class RawColumns:
         raws = dict.fromkeys(raw for name in wanted for raw in self.sources(name))
         columns = {raw: require_column(rows, raw, owner) for raw in raws}
         if self.preprocessor is None:
-            return {name: _stacked(column.to_numpy()) for name, column in columns.items()}
+            return {name: _numbers(column, name, owner) for name, column in columns.items()}
         if not wanted:
             return {}
         chosen = tuple(dict.fromkeys(self._input_of[name] for name in wanted))
@@ -80,8 +75,20 @@ class RawColumns:
         return {name: found[name] for name in wanted}
 
 
-def _stacked(values: Array) -> Array:
-    """A column of vectors as a matrix; other columns as they are."""
-    if values.dtype == object and len(values) and hasattr(values[0], "__len__"):
-        return np.stack([np.asarray(value) for value in values])
+def _numbers(column: pd.Series, name: str, owner: str) -> Array:
+    """Return a column of inputs as they are: numbers, or lists of one length.
+
+    Raises:
+        ValueError: It holds other values.
+    """
+    if not len(column):
+        return np.empty(0, dtype=np.int64)
+    values = column.to_numpy()
+    if values.dtype == object and len({np.shape(value) for value in values}) == 1:
+        values = np.stack([np.asarray(value) for value in values])
+    if values.dtype.kind not in "biuf":
+        raise ValueError(
+            f"column {name!r} of {owner} must hold ids or numbers, as the bundle has no "
+            f"preprocessor, got {column.iloc[0]!r}"
+        )
     return values

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,19 +11,17 @@ import torch
 from torch import Tensor
 
 from .._bounds import check_whole
-from ..metrics.retrieval import top_k
 from ..models.protocols import HasTowers
-from ..models.towers import one_tower, prediction
-from ..types import FilePath
-from .bundle import Bundle
+from ..models.towers import prediction
 from .catalog import Catalog, Filter
 from .errors import BundleError
 from .frames import are_rows, as_frame
 from .histories import seen_rows
-from .item_inputs import Embeddings, EncodedItems, item_inputs
+from .item_changes import ChangesItems, chosen_of
+from .item_inputs import EncodedItems
+from .item_search import ItemSearch, columns_in
 from .raw import RawColumns
 from .recommended import Best, Lists, Recommended, best_of_pairs, lists_of, within
-from .saving import write_bundle
 from .similar import similar_rows
 from .user_inputs import UserForm, UserInputs
 
@@ -32,7 +29,7 @@ Array = npt.NDArray[Any]
 Ids = npt.NDArray[np.int64]
 
 
-class RetrievalBundle(Bundle):
+class RetrievalBundle(ChangesItems):
     """A bundle of a retrieval model, with its items; see `MatchTrainer.save`.
 
     Example:
@@ -62,27 +59,26 @@ class RetrievalBundle(Bundle):
     part_types: ClassVar[Mapping[str, type[Any]]] = {
         "items": Catalog,
         "users": UserForm,
-        "embeddings": Embeddings,
+        "embeddings": ItemSearch,
     }
-
     optional_parts = frozenset({"embeddings"})  # models without towers have none
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        vectors = self.parts.get("embeddings")
-        if vectors is not None and len(vectors.vectors) != len(self.items):
+        search = self._search()
+        if search is None and isinstance(self.model, HasTowers):
+            raise BundleError(f"{self.path} is damaged: it has no embeddings of items")
+        if search is not None and len(search.vectors) != len(self.items):
             raise BundleError(
-                f"{self.path} has embeddings of {len(vectors.vectors)} items, but "
-                f"{len(self.items)} items"
+                f"{self.path} has embeddings of {len(search.vectors)} items, but "
+                f"{len(self.items)} items: save the bundle again"
             )
-        self._raw = RawColumns(self.preprocessor)
-        self._use(self.parts["items"], self.parts.get("embeddings"))
+        self._encoded = EncodedItems(self.items, RawColumns(self.preprocessor))
+        self._set(self._encoded, None if search is None else search.to(self.device))
 
-    @property
-    def items(self) -> Catalog:
-        """The items."""
-        catalog: Catalog = self.parts["items"]
-        return catalog
+    def _search(self) -> ItemSearch | None:
+        found: ItemSearch | None = self.parts.get("embeddings")
+        return found
 
     def recommend(
         self,
@@ -96,19 +92,23 @@ class RetrievalBundle(Bundle):
     ) -> pd.DataFrame:
         """Return the k items with the highest scores for each user, after the last event.
 
-        Ties are broken by the order of items. Users that the model knows nothing of receive the
-        most popular items.
+        Scores are those of `metrics.retrieval.top_k`, as in `MatchTrainer.evaluate_retrieval`, or
+        the predictions of a model without towers; ties are broken by the lower id. Users that the
+        model knows nothing of receive the most popular items. Items outside the vocabulary are
+        scored if the model reads more of them than the id.
 
         Args:
             users: One row for each user, with a list of raw item ids, oldest first, in
                 `hist_<item>` and the other raw columns that the model reads; or a log with the
-                columns of user, item and time, in any order. See `HistoryForm.read`.
+                columns of user, item and time, in any order. See `HistoryForm.read`. Histories of
+                other columns of items are those of the log or of `hist_<column>`, or else repeat
+                the columns of the bundle's items.
             k: The number of items; fewer, if fewer remain.
-            exclude_seen: Whether all items of a history are excluded.
+            exclude_seen: Whether all items of a history are excluded, those before the last L too.
             seen: Additional raw ids to exclude: a list for each user, or a dict by user.
             filter: The items that may be recommended: a function of the frame of items to booleans,
                 or raw ids.
-            batch_size: Number of users per batch.
+            batch_size: Number of users per batch; None means that of the trainer's evaluation.
 
         Returns:
             Columns: user, item, under their raw names, score, rank from 1, and source, "model" or
@@ -120,14 +120,15 @@ class RetrievalBundle(Bundle):
             ValueError: An argument is out of range, or a cell does not fit its column.
         """
         check_whole(1, k=k, batch_size=batch_size)
-        given = self._inputs.read(users)
+        given, allowed = self._inputs.read(users), self.items.mask(filter)
+        found = Recommended(given.name, given.users, self.items)
+        if not len(given.users):
+            return found.frame()
         inputs = self._inputs(given)
         seen_of = seen_rows(given, self.items.rows_of, exclude_seen, seen)
-        allowed = self.items.mask(filter)
-        unknown = self._inputs.unknown(given, inputs)
-        found = Recommended(given.name, given.users, self.items)
+        unknown = self._inputs.unknown(inputs)
         known = np.flatnonzero(~unknown)
-        if len(known):
+        if len(known) and allowed[self._candidates].any():
             chosen = {name: values[known] for name, values in inputs.items()}
             found.add(known, *self._best(chosen, k, lists_of(seen_of, known), allowed, batch_size))
         found.add_popular(np.flatnonzero(unknown), k, allowed, seen_of)
@@ -145,13 +146,14 @@ class RetrievalBundle(Bundle):
             Columns: item, under its raw name, similar, score, rank.
 
         Raises:
-            KeyError: An id is no item.
+            KeyError: An id is no item, or one that the model does not know.
             ValueError: The model has no embeddings.
         """
         check_whole(1, k=k)
-        rows, vectors = self.items.known_rows_of(item_ids), self._vectors()
-        candidates = np.arange(len(self.items))
-        return similar_rows(self.items, lambda of: vectors[of], rows, candidates, k, filter)
+        vectors, rows = self._vectors(), self._known(item_ids)
+        return similar_rows(
+            self.items, lambda of: vectors[torch.from_numpy(of)], rows, self._candidates, k, filter
+        )
 
     def embed(
         self,
@@ -175,92 +177,41 @@ class RetrievalBundle(Bundle):
         """
         if (users is None) == (items is None):
             raise ValueError("embed takes users= or items=, one of them")
+        vectors = self._vectors()
         if users is not None:
-            inputs = self._inputs(self._inputs.read(users))
-            vectors = self._of_tower("user", inputs, batch_size, engine)
+            given = self._inputs.read(users)
+            if not len(given.users):
+                return np.empty((0, vectors.shape[1]), dtype=np.float32)
+            vectors = self._of_users(self._inputs(given), batch_size, engine)
         elif are_rows(items):
-            vectors = self._embedded(as_frame(items, "items"), engine)
+            vectors = self._of_items(Catalog(self.items.item, as_frame(items, "items")), engine)
         elif engine != "torch":
-            frame = self.items.frame.iloc[self.items.known_rows_of(items)]
-            vectors = self._embedded(frame, engine)
+            vectors = self._of_items(chosen_of(self.items, self.items.known_rows_of(items)), engine)
         else:
-            vectors = self._vectors()[self.items.known_rows_of(items)]
-        found: Array = vectors.numpy()
-        return found
+            vectors = vectors[torch.from_numpy(self.items.known_rows_of(items))]
+        return vectors.float().cpu().numpy()
 
-    # changes of the items
+    def _use(self, items: Catalog) -> None:
+        """Use other items; the embeddings of those whose inputs are the same stay."""
+        before, search = self._encoded, self._search()
+        encoded = EncodedItems(items, before.raw)
+        inputs = encoded.inputs(self.model)  # raises errors of cells
+        if search is not None:
+            rows = before.rows_of(encoded, inputs, before.inputs(self.model))
+            vectors = search.vectors[torch.from_numpy(np.maximum(rows, 0))]
+            if (new := np.flatnonzero(rows < 0)).size:
+                of_new = EncodedItems(chosen_of(items, new), before.raw)
+                vectors[torch.from_numpy(new)] = of_new.vectors(self.model, self.device)
+            search = search.of(vectors)
+        self._set(encoded, search)
 
-    def add_items(self, items: Any, popularity: Any = None) -> None:
-        """Add items, embedded from their raw columns; a new id is the unknown one.
-
-        Args:
-            items: Raw rows with all columns of the bundle's items.
-            popularity: The count of each; None means 0.
-
-        Raises:
-            KeyError: A column is missing.
-            ValueError: An id is an item already, or occurs twice.
-        """
-        frame, before = as_frame(items, "items"), self.items
-        if missing := [name for name in before.frame if name not in frame.columns]:
-            raise KeyError(f"items has no column {missing[0]!r}, which those of the bundle have")
-        added = Catalog(before.item, frame[list(before.frame)], popularity)
-        rows = pd.concat([before.frame, added.frame], ignore_index=True)
-        counts = np.concatenate([before.popularity, added.popularity])
-        catalog, embeddings = Catalog(before.item, rows, counts), None
-        if isinstance(self.model, HasTowers):
-            embeddings = Embeddings(torch.cat([self._vectors(), self._embedded(added.frame)]))
-        self._use(catalog, embeddings)
-
-    def remove_items(self, item_ids: Any) -> None:
-        """Remove items by raw id.
-
-        Raises:
-            KeyError: An id is no item.
-        """
-        kept = np.setdiff1d(np.arange(len(self.items)), self.items.known_rows_of(item_ids))
-        before = self.items
-        catalog = Catalog(before.item, before.frame.iloc[kept], before.popularity[kept])
-        towers = isinstance(self.model, HasTowers)
-        self._use(catalog, Embeddings(self._vectors()[kept]) if towers else None)
-
-    def update_items(self, items: Any, popularity: Any = None) -> None:
-        """Replace items by raw rows of the same ids, whose other columns have changed.
-
-        Args:
-            items: Raw rows; see `add_items`.
-            popularity: The count of each; None keeps those of before.
-
-        Raises:
-            KeyError: An id is no item, or a column is missing.
-        """
-        frame, before = as_frame(items, "items"), (self.items, self.parts.get("embeddings"))
-        rows = self.items.known_rows_of(frame[self.items.item])
-        counts = self.items.popularity[rows] if popularity is None else popularity
-        self.remove_items(frame[self.items.item])
-        try:
-            self.add_items(frame, counts)
-        except (KeyError, ValueError):
-            self._use(*before)
-            raise
-
-    def save(self, folder: FilePath) -> Path:
-        """Save the bundle with its changed items; see `MatchTrainer.save`."""
-        names = ("metrics", "trainer", "run")
-        return write_bundle(
-            folder, task=self.task, model=self.model, outputs=self.document.outputs,
-            preprocessor=self.preprocessor, parts=self.parts,
-            others={name: getattr(self.document, name) for name in names},
-            write_more=self.copy_onnx,
-        )  # fmt: skip
-
-    def _use(self, items: Catalog, embeddings: Embeddings | None) -> None:
-        self.parts["items"] = items
-        if embeddings is not None:
-            self.parts["embeddings"] = embeddings
-        self._inputs = UserInputs(self.parts["users"], EncodedItems(items, self._raw))
-
-    # scores
+    def _set(self, encoded: EncodedItems, search: ItemSearch | None) -> None:
+        candidates = encoded.candidates(self.model)
+        if search is not None:
+            self.parts["embeddings"] = search.build(candidates)
+        super()._use(encoded.catalog)
+        self._encoded, self._candidates = encoded, candidates
+        self._inputs = UserInputs(self.parts["users"], encoded)
 
     def _best(
         self,
@@ -270,38 +221,45 @@ class RetrievalBundle(Bundle):
         allowed: Array,
         batch_size: int | None,
     ) -> Best:
-        if not isinstance(self.model, HasTowers):
-            items = item_inputs(self.model, self._raw, self.items.frame, self.items.item)
-            score = partial(self.infer, partial(prediction, self.model), batch_size=2**14)
-            return best_of_pairs(score, inputs, items, k, seen, allowed)
-        users = self._of_tower("user", inputs, batch_size)
-        rows = np.flatnonzero(allowed)
-        column = np.full(len(allowed), -1)
-        column[rows] = np.arange(len(rows))
-        scores, best = top_k(users, self._vectors()[rows], k, within(seen, column))
-        return np.append(rows, -1)[best.numpy()], scores.numpy()
+        """Return the rows of the best candidates of users, and their scores."""
+        search = self._search()
+        if search is not None:
+            users = self._of_users(inputs, batch_size)
+            return search.best(users, self._candidates, allowed, k, seen)
+        rows = self._candidates[allowed[self._candidates]]
+        items = {n: v[rows] for n, v in self._encoded.inputs(self.model).items()}
+        score = partial(self.infer, partial(prediction, self.model), batch_size=2**14)
+        lists = within(seen, columns_in(rows, len(allowed)))
+        best, scores = best_of_pairs(score, inputs, items, k, lists, allowed[rows])
+        return np.append(rows, -1)[best], scores
+
+    def _of_users(
+        self, inputs: Mapping[str, Array], batch_size: int | None, engine: str = "torch"
+    ) -> Tensor:
+        tower: Any = self.model  # not its mode, which other threads would see
+        call = self.onnx_model(engine, "user.onnx") or tower.user_tower
+        return self.infer(call, inputs, batch_size)
+
+    def _of_items(self, items: Catalog, engine: str) -> Tensor:
+        encoded, onnx = EncodedItems(items, self._encoded.raw), self.onnx_model(engine, "item.onnx")
+        if onnx is not None:
+            return self.infer(onnx, encoded.inputs(self.model), None)
+        return encoded.vectors(self.model, self.device)
 
     def _vectors(self) -> Tensor:
-        embeddings: Embeddings | None = self.parts.get("embeddings")
-        if embeddings is None:
-            raise ValueError(f"{type(self.model).__name__} has no embeddings of items")
-        return embeddings.vectors
+        search = self._search()
+        if search is None:
+            raise ValueError(
+                f"{type(self.model).__name__} scores pairs of user and item, and has no embeddings "
+                "of either: recommend is possible, and nothing else"
+            )
+        return search.vectors
 
-    def _embedded(self, frame: pd.DataFrame, engine: str = "torch") -> Tensor:
-        inputs = item_inputs(self.model, self._raw, frame, self.items.item)
-        return self._of_tower("item", inputs, None, engine)
-
-    def _of_tower(
-        self,
-        tower: str,
-        inputs: Mapping[str, Array],
-        batch_size: int | None,
-        engine: str = "torch",
-    ) -> Tensor:
-        if not isinstance(self.model, HasTowers):
-            raise ValueError(f"{type(self.model).__name__} has no embeddings of {tower}s")
-        onnx = self.onnx_model(engine, f"{tower}.onnx")
-        if onnx is not None:
-            return self.infer(onnx, inputs, batch_size)
-        with one_tower(self.model, tower):
-            return self.infer(partial(prediction, self.model), inputs, batch_size)
+    def _known(self, ids: Any) -> Ids:
+        """Return the rows of raw ids, which the model must know."""
+        rows = self.items.known_rows_of(ids)
+        lacking = ~np.isin(rows, self._candidates)
+        if lacking.any():
+            wrong = self.items.ids[rows[int(lacking.argmax())]]
+            raise KeyError(f"the model does not know {wrong!r}: it was not among its training data")
+        return rows

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from .._bounds import check_whole
-from ..data.histories import padded
+from ..data.histories import padded, stretches
 from .errors import BundleError
 from .histories import HistoryForm, RawHistories
 from .item_inputs import EncodedItems
@@ -31,21 +32,30 @@ class UserForm:
         histories: The names of raw columns.
         inputs: The inputs of the model.
         repeats: For each of them that is a history, the input of items that it repeats.
-        length: Length L of histories.
+        length: Length L of histories; None where the model reads none.
+        size: Number of item ids; without a preprocessor, others are padding in histories.
     """
 
     histories: HistoryForm
     inputs: Sequence[str]
     repeats: Mapping[str, str]
-    length: int
+    length: int | None = None
+    size: int | None = None
 
     def __post_init__(self) -> None:
-        check_whole(1, length=self.length)
+        check_whole(1, length=self.length, size=self.size)
+        if self.repeats and self.length is None:
+            raise ValueError("save needs length=, that of histories in training")
 
     def write(self, folder: Path) -> dict[str, Any]:
         """Return the settings; there are no files."""
-        form = {"inputs": list(self.inputs), "repeats": dict(self.repeats), "length": self.length}
-        return {**form, "histories": self.histories.write(folder)}
+        return {
+            "histories": self.histories.write(folder),
+            "inputs": list(self.inputs),
+            "repeats": dict(self.repeats),
+            "length": self.length,
+            "size": self.size,
+        }
 
     @classmethod
     def read(cls, folder: Path, settings: Mapping[str, Any]) -> "UserForm":
@@ -57,7 +67,7 @@ class UserForm:
         try:
             histories = HistoryForm.read_part(settings["histories"])
             inputs, repeats = list(settings["inputs"]), dict(settings["repeats"])
-            return cls(histories, inputs, repeats, settings["length"])
+            return cls(histories, inputs, repeats, settings["length"], settings["size"])
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"the settings of users are not as written: {error}") from error
 
@@ -73,8 +83,7 @@ class UserInputs:
     def __init__(self, form: UserForm, items: EncodedItems) -> None:
         self.form, self.items, self.raw = form, items, items.raw
         self.others = [name for name in form.inputs if name not in form.repeats]
-        user = form.histories.user
-        self.of_user = [name for name in self.others if self.raw.sources(name) == (user,)]
+        self.user = form.histories.user
         self.item = self.raw.input_of(items.catalog.item)
 
     def read(self, users: Any) -> RawHistories:
@@ -82,40 +91,64 @@ class UserInputs:
         return self.form.histories.read(users, bool(self.form.repeats), needs_times=False)
 
     def __call__(self, users: RawHistories) -> dict[str, Array]:
-        """Return the inputs of U users: histories (U, L), padded on the left, and other columns."""
-        found = self.raw.encode(self.others, users.frame, "users")
+        """Return the inputs of U users: histories (U, L), padded on the left, and other columns.
+
+        Raises:
+            KeyError: A column is missing.
+            ValueError: A cell does not fit its column.
+        """
+        frame, history = users.frame, PREFIX + self.items.catalog.item
+        if users.log is not None and any(self.raw.sources(n) == (history,) for n in self.others):
+            lists = stretches(users.items, users.start[:-1], users.start[1:])
+            frame = frame.assign(**{history: lists})
+        found = self.raw.encode(self.others, frame, "users")
         return found | {name: self._history(users, of) for name, of in self.form.repeats.items()}
 
-    def unknown(self, users: RawHistories, inputs: Mapping[str, Array]) -> npt.NDArray[np.bool_]:
+    def unknown(self, inputs: Mapping[str, Array]) -> npt.NDArray[np.bool_]:
         """Return the mask of users that the model knows nothing of, (U,).
 
-        They have an unknown id, no known item in their history, and the model reads no more.
+        They have an unknown id, nothing known in their history, and the model reads no more.
         """
-        mask = np.full(len(users.users), len(self.of_user) == len(self.others))
+        n_users = len(next(iter(inputs.values())))
+        history = (PREFIX + self.items.catalog.item,)
+        more = [n for n in self.others if self.raw.sources(n) not in ((self.user,), history)]
+        if more:
+            return np.zeros(n_users, dtype=bool)
         least = 0 if self.raw.preprocessor is None else UNKNOWN
-        if self.form.repeats and mask.any():
-            mask &= ~(self._last(users, self._codes(users)) > least).any(axis=1)
-        for name in self.of_user:
-            mask &= np.asarray(inputs[name]) == UNKNOWN if least else False
-        return mask
+        known = [(np.asarray(v).reshape(n_users, -1) > least).any(axis=1) for v in inputs.values()]
+        unknown: npt.NDArray[np.bool_] = ~np.any(known, axis=0)
+        return unknown
 
     def _history(self, users: RawHistories, of: str) -> Array:
         if of == self.item:
-            return self._last(users, self._codes(users))
-        column = self.items[of]
-        if column.ndim != 1:
+            return self._last(
+                users, encode(self.raw.preprocessor, self.item, users.items, self.form.size)
+            )
+        sources = self.raw.sources(of)
+        own = {name: users.of_events(name) for name in sources}
+        if any(values is None for values in own.values()):
+            rows = self.items.catalog.rows_of(users.items)
+            least = 0 if self.raw.preprocessor is None else UNKNOWN
+            column = self.items[of]
+            values = (
+                np.where(rows < 0, least, np.append(column, 0)[rows]) if _flat(column) else column
+            )
+        else:  # as training had them, where they change over time
+            values = self.raw.encode([of], pd.DataFrame(own), "users")[of]
+        if not _flat(values):
             raise ValueError(
                 f"histories of {of!r}, with several values per item, are not supported"
             )
-        rows = self.items.catalog.rows_of(users.items)
-        return self._last(users, np.where(rows < 0, UNKNOWN, np.append(column, 0)[rows]))
-
-    def _codes(self, users: RawHistories) -> Ids:
-        return encode(self.raw.preprocessor, self.item, users.items)
+        return self._last(users, values)
 
     def _last(self, users: RawHistories, values: Array) -> Array:
-        length = np.minimum(np.diff(users.start), self.form.length)
-        return padded(values, users.start[1:] - length, length, self.form.length)
+        width = int(self.form.length or 0)
+        length = np.minimum(np.diff(users.start), width)
+        return padded(values, users.start[1:] - length, length, width)
+
+
+def _flat(values: Array) -> bool:
+    return values.ndim == 1
 
 
 def repeated_inputs(
@@ -131,9 +164,12 @@ def repeated_inputs(
     Raises:
         ValueError: A sequence is neither a column of the preprocessor nor a history of one.
     """
-    found = dict(given or {})
+    tables = {f.name: getattr(f, "shared_with", None) for f in features}
+    found = {name: of for name, of in (given or {}).items() if name in tables}
     for feature in features:
-        name, shared = feature.name, getattr(feature, "shared_with", None)
+        name, shared = feature.name, tables[feature.name]
+        while shared in tables and not raw.has(str(shared)) and shared != name:
+            shared = tables[shared]
         if name in found or not hasattr(feature, "pooling"):
             continue
         if name.startswith(PREFIX) and raw.has(name.removeprefix(PREFIX)):

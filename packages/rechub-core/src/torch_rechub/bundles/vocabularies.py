@@ -1,12 +1,15 @@
 """Raw values as ids of a preprocessor's vocabulary."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from ..data.preprocessing import Preprocessor
+    from ..data.preprocessing import Categorical, Preprocessor
 
 Ids = npt.NDArray[np.int64]
 
@@ -50,3 +53,47 @@ def counts_of(preprocessor: "Preprocessor", name: str) -> dict[Any, int]:
     values = vocabulary.raw(np.arange(vocabulary.size))
     known = [value for value in values if value is not None]
     return dict(zip(known, vocabulary.counts.tolist(), strict=True))
+
+
+def preprocessor_of(vocabularies: Mapping[str, Any]) -> "Preprocessor":
+    """Return the preprocessor that encodes as an `Interactions` or a `Split` did.
+
+    Args:
+        vocabularies: The values of each column in the order of their ids; see
+            `Interactions.vocabularies`.
+
+    Raises:
+        ValueError: There are none.
+
+    Example:
+        >>> preprocessor_of({"item": np.array([9, 7])}).encode("item", [7, 9, 8]).tolist()
+        [3, 2, 1]
+    """
+    from ..data.preprocessing import Categorical, Preprocessor
+
+    if not vocabularies:
+        raise ValueError(
+            "the split has no vocabularies of its own: give the preprocessor that it was encoded by"
+        )
+    columns = [Categorical(name, missing="unknown") for name in vocabularies]
+    encoders = {column.input_name: _encoder_of(column, vocabularies) for column in columns}
+    return Preprocessor.of_encoders(columns, encoders)
+
+
+def _encoder_of(column: "Categorical", vocabularies: Mapping[str, Any]) -> Any:
+    """Return the encoder of values in a given order; it does not know how often each occurs."""
+    from ..data.preprocessing import Preprocessor
+
+    name = column.column
+    values = np.asarray(vocabularies[name]).astype(object)
+    fitted = Preprocessor([column]).fit({name: values})
+    by_value = fitted.encode(name, values) - 2
+    if len(np.unique(by_value)) != len(values):
+        raise ValueError(f"the values of column {name!r} hold a number and its text, which are one")
+    encoder: Any = fitted.encoders[name]
+    vocabulary = replace(
+        encoder.vocabulary,
+        values=encoder.vocabulary.values.take(by_value),
+        counts=np.zeros(len(values), dtype=np.int64),
+    )
+    return column.fitted(SimpleNamespace(n_rows=0, n_missing=0), vocabulary)

@@ -1,7 +1,7 @@
 """Uses of fitted columns other than encoding rows: features, raw values, parts, growth, files."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
@@ -45,6 +45,16 @@ class FittedColumns(ABC):
         made = cls(declaration.columns, declaration.targets, declaration.weight)
         made._encoders = dict(encoders)
         return made
+
+    @classmethod
+    def of_encoders(cls, columns: Sequence[Column], encoders: Mapping[str, Encoder]) -> "Self":
+        """Return a preprocessor of fitted columns, without labels and weights.
+
+        Args:
+            columns: The columns.
+            encoders: The fitted columns by name of the input.
+        """
+        return cls._of(Declaration(tuple(columns), (), None), encoders)
 
     def _encoder(self, name: str) -> Encoder:
         if name not in self.encoders:
