@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from torch_rechub.basic.features import SparseFeature
+from torch_rechub.models import arguments_of
 from torch_rechub.models.matching import LightGCN
 from torch_rechub.trainers import MatchTrainer
 
@@ -208,3 +209,14 @@ def test_a_step_moves_whoever_is_near_a_batch_whatever_the_update(update, random
     }
     # up to two steps from user 0 and the items; user 2 and item 1 are alone, user 3 is too far
     assert moved == {"user": [True, True, False, False], "item": [True, False, True, True, True]}
+
+
+def test_the_graph_is_read_back_from_the_layer_whatever_becomes_of_the_arrays():
+    users, items = torch.tensor(USERS), torch.tensor(ITEMS)
+    model = make((users, items))
+    users.zero_()
+    found = arguments_of(model)["interactions"]
+    assert sorted(zip(*(ids.tolist() for ids in found))) == sorted({*zip(USERS, ITEMS)})
+    twin = make(found).convolve
+    for name, buffer in model.convolve.named_buffers():
+        assert torch.equal(twin.get_buffer(name), buffer)

@@ -35,9 +35,7 @@ class OnnxModel:
             raise BundleError(f"{folder} has no {name}: save it anew, by save(..., onnx=True)")
         file = folder / name
         if not file.is_file() or file_digest(file) != document.files[name]["sha256"]:
-            raise BundleError(
-                f"{file} is another file than when the bundle was loaded: load it anew"
-            )
+            raise BundleError(f"{file} was replaced since the bundle was loaded: load it anew")
         options = runtime.SessionOptions()
         options.log_severity_level = 4  # ids that are refused are raised, and not also logged
         providers = ["CPUExecutionProvider"]

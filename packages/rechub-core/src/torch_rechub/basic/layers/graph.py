@@ -66,6 +66,7 @@ class LightGraphConvolution(nn.Module):
         check_whole(0, num_layers=num_layers)
         self.num_layers = num_layers
         n_users, n_items = user_feature.vocab_size, item_feature.vocab_size
+        self.n_users = n_users
         users, items = _ids(interactions, user_feature, item_feature)
         edges = torch.unique(users * n_items + items)
         u, i = edges // n_items, edges % n_items + n_users
@@ -77,6 +78,14 @@ class LightGraphConvolution(nn.Module):
         self.register_buffer("ends", F.pad(degrees.cumsum(0), (1, 0)), persistent=False)
         self.register_buffer("neighbors", columns, persistent=False)
         self.register_buffer("weights", weights.to(torch.get_default_dtype()), persistent=False)
+
+    @property
+    def interactions(self) -> tuple[Tensor, Tensor]:
+        """The edges as (users, items), each pair once, in the order of users and items."""
+        rows = torch.arange(self.n_users, device=self.ends.device)
+        degrees = self.ends.diff()[: self.n_users]
+        items = self.neighbors[: self.ends[self.n_users]] - self.n_users
+        return rows.repeat_interleave(degrees), items
 
     def forward(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
         """Return E, split into users and items."""

@@ -1,7 +1,7 @@
 """LightGCN: graph convolution on the graph of user-item interactions."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from numpy.typing import ArrayLike
@@ -55,6 +55,9 @@ class LightGCN(Factorization):
         He et al., LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation,
         SIGIR 2020, arXiv 2002.02126.
     """
+
+    # the graph is in the layer, whatever becomes of the arrays that it was given
+    held_arguments: ClassVar = {"interactions": "convolve.interactions"}
 
     def __init__(
         self,
