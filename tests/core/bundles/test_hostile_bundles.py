@@ -283,7 +283,11 @@ def test_an_edited_document(ranking):
         ({"task": "next_item"}, ""),
         ({"parts": {"items": {"item": "item"}}}, "'items', which no ranking bundle has"),
         ({"outputs": {"targets": [], "link": "eval"}}, "eval"),
-        ({"outputs": {"task_types": ["regression"], "links": ["os.system"]}}, "os.system"),
+        ({"task": "multi_task"}, "the outputs of a multi_task bundle are not as written"),
+        (
+            {"outputs": {"task_types": ["regression"], "links": ["os.system"]}},
+            "outputs of a ranking",
+        ),
         ({"aliases": {"other.weight": "no such weight"}}, "no such weight"),
     ],
 )
@@ -336,6 +340,9 @@ def test_embeddings_of_other_items(retrieval):
     "part",
     [
         {"users": {}},
+        {"users": {"inputs": [], "repeats": {}, "length": None, "histories": {"item": "item"}}},
+        {"users": {"inputs": [], "repeats": {}, "length": 3, "histories": {"item": ""}}},
+        {"users": {"inputs": ["x"], "repeats": {}, "length": 3, "histories": {"item": "item"}}},
         {"users": {"inputs": 1, "repeats": {}, "length": 3, "histories": {"item": "item"}}},
         {"users": {"inputs": ["x"], "repeats": {}, "length": -1, "histories": {"item": "item"}}},
         {"items": {}},

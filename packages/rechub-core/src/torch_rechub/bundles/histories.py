@@ -102,6 +102,11 @@ class HistoryForm:
     time: str | None = None
     time_unit: str = "s"
 
+    def __post_init__(self) -> None:
+        for name, column in (("item", self.item), ("user", self.user), ("time", self.time)):
+            if (name == "item" or column is not None) and not (isinstance(column, str) and column):
+                raise ValueError(f"{name} must be the name of a column, got {column!r}")
+
     def read(
         self, users: Any, needs_history: bool = True, needs_times: bool = True
     ) -> RawHistories:
@@ -238,7 +243,7 @@ class HistoryForm:
         """
         try:
             return cls(**settings)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise BundleError(f"the settings of histories are not as written: {error}") from error
 
 

@@ -63,10 +63,18 @@ def load_bundle(
     weights = read_tensors(folder / WEIGHTS, document.aliases)
     tensors = read_tensors(folder / ARGUMENTS) if ARGUMENTS in document.files else {}
     model = build_model(document.model, tensors, models, weights=weights)
-    put_weights(model, weights, folder / WEIGHTS)
-    parts = {n: kind.part_types[n].read(folder, entry) for n, entry in document.parts.items()}
-    preprocessor = _preprocessor(folder, document, functions)
-    return kind(folder, document, model, preprocessor, parts, torch.device(device))
+    preprocessor, where = _preprocessor(folder, document, functions), torch.device(device)
+    try:
+        put_weights(model, weights, folder / WEIGHTS)
+        parts = {n: kind.part_types[n].read(folder, entry) for n, entry in document.parts.items()}
+        return kind(folder, document, model, preprocessor, parts, where)
+    except BundleError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"{folder} was edited, or written by another release: its parts, outputs and model do "
+            f"not fit together ({error!r})"
+        ) from error
 
 
 def _check_parts(kind: type[Bundle], folder: Path, document: BundleDocument) -> None:

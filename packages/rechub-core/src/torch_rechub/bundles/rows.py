@@ -37,6 +37,8 @@ class RowsBundle(Bundle):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        if (self.task == "multi_task") != ("task_types" in self.document.outputs):
+            raise BundleError(f"the outputs of a {self.task} bundle are not as written")
         _ = self.predictor  # raises what the outputs of the document are not
 
     @property

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from .._bounds import check_choice, check_whole
+from .._bounds import check_choice, check_whole, refuse_none
 from ..data.histories import padded
 from ..models.logits import forward_has
 
@@ -35,6 +35,7 @@ class SequenceForm:
     reference: str = "last"
 
     def __post_init__(self) -> None:
+        refuse_none(length=self.length)
         check_whole(1, length=self.length)
         check_choice(REFERENCES, reference=self.reference)
 

@@ -83,6 +83,8 @@ class UserInputs:
     def __init__(self, form: UserForm, items: EncodedItems) -> None:
         self.form, self.items, self.raw = form, items, items.raw
         self.others = [name for name in form.inputs if name not in form.repeats]
+        for repeated in form.repeats.values():
+            self.raw.sources(repeated)  # raises if there is no such input
         self.user = form.histories.user
         self.item = self.raw.input_of(items.catalog.item)
 
