@@ -11,7 +11,8 @@ def as_frame(rows: Any, name: str) -> pd.DataFrame:
     """Return rows as a frame with rows numbered from 0.
 
     Args:
-        rows: A pandas, polars or Arrow table, a dict of columns, or a list of dicts.
+        rows: A pandas, polars or Arrow table, a dict of columns, a list of dicts, or one dict of
+            single values.
         name: The argument, for messages.
 
     Raises:
@@ -27,6 +28,8 @@ def as_frame(rows: Any, name: str) -> pd.DataFrame:
         frame = rows if isinstance(rows, pd.DataFrame) else rows.to_pandas()
         frame = frame.reset_index(drop=True)
         return frame
+    if isinstance(rows, Mapping) and any(map(_is_single, rows.values())):
+        rows = [rows]
     if isinstance(rows, Mapping):
         columns = {key: list(values) for key, values in rows.items()}  # an array may have 2 axes
         sizes = {key: len(values) for key, values in columns.items()}
@@ -40,6 +43,10 @@ def as_frame(rows: Any, name: str) -> pd.DataFrame:
     raise TypeError(
         f"{name} must be a table, a dict of columns or a list of dicts, got {type(rows).__name__}"
     )
+
+
+def _is_single(value: Any) -> bool:
+    return isinstance(value, str | bytes) or not hasattr(value, "__iter__")
 
 
 def require_column(frame: pd.DataFrame, column: str, name: str) -> pd.Series:

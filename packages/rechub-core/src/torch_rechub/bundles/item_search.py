@@ -24,7 +24,11 @@ Mask = npt.NDArray[np.bool_]
 EXACT = "exact"
 VECTORS, INDEX = f"{FOLDER}/embeddings.safetensors", f"{FOLDER}/index"
 # scores are inner products
-_DEFAULTS: dict[str, dict[str, Any]] = {"faiss": {"metric": "IP"}, "annoy": {"metric": "dot"}}
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "faiss": {"metric": "IP"},
+    "usearch": {"metric": "IP"},
+    "annoy": {"metric": "dot"},
+}
 _NEEDS_WIDTH = ("annoy",)
 _MOST_GATHERED = 2**25  # numbers in memory at a time
 
@@ -37,7 +41,7 @@ class ItemSearch:
 
     Args:
         vectors: (N, D), in the order of the catalog.
-        kind: "exact", or the name of an index in `torch_rechub.serving`.
+        kind: "exact", or an index of `torch_rechub.serving`: "faiss", "usearch" or "annoy".
         params: Arguments of its builder.
 
     Raises:
@@ -61,7 +65,7 @@ class ItemSearch:
             self._builder()  # an unknown argument or a missing library is an error here
         self._open = ExitStack()
         self._file: Path | None = None
-        self._index: tuple[Ids, Any] | None = None
+        self._index: Any = None
 
     def _builder(self) -> Any:
         width = {"d": self.vectors.shape[1]} if self.kind in _NEEDS_WIDTH else {}
@@ -77,17 +81,25 @@ class ItemSearch:
         return self
 
     def build(self, candidates: Ids) -> "ItemSearch":
-        """Build the index of the candidates' vectors, (M,), if it is not there yet."""
-        same = self._index is not None and np.array_equal(self._index[0], candidates)
-        if self.kind != EXACT and len(candidates) and not same:
-            builder = self._builder()
-            if self._file is not None:
-                index = self._open.enter_context(builder.from_index_file(self._file))
-                self._file = None
-            else:
-                vectors = self.vectors[torch.from_numpy(candidates)].cpu()
-                index = self._open.enter_context(builder.from_embeddings(vectors))
-            self._index = candidates, index
+        """Open the saved index of the candidates' vectors, (M,), or build it.
+
+        Raises:
+            BundleError: The saved one cannot be opened.
+        """
+        if self.kind == EXACT or not len(candidates):
+            return self
+        builder, file = self._builder(), self._file
+        try:
+            made = (
+                builder.from_embeddings(self.vectors[torch.from_numpy(candidates)].cpu())
+                if file is None
+                else builder.from_index_file(file)
+            )
+            self._index = self._open.enter_context(made)
+        except ValueError as error:
+            if file is None:
+                raise
+            raise BundleError(f"{file} is not as written: {error}") from error
         return self
 
     def best(
@@ -110,7 +122,8 @@ class ItemSearch:
         """
         if self.kind == EXACT:
             return self._exact(users, candidates[allowed[candidates]], k, seen)
-        assert self.build(candidates)._index is not None or not len(candidates)
+        if self._index is None:
+            self.build(candidates)
         rows: Ids = np.full((len(users), min(k, len(candidates))), -1)
         scores = np.full(rows.shape, -np.inf, dtype=np.float32)
         short = []
@@ -152,9 +165,8 @@ class ItemSearch:
 
     def _proposed(self, users: Tensor, candidates: Ids, fetch: int) -> Ids:
         """Return the rows of the items that the index proposes, (U, C), −1 for none."""
-        assert self._index is not None
         flat = users.reshape(-1, users.shape[-1]).float().cpu()
-        ids = self._index[1].query(flat, fetch)[0].numpy().reshape(len(users), -1)
+        ids = np.asarray(self._index.query(flat, fetch)[0]).reshape(len(users), -1)
         return np.append(candidates, -1)[np.where(ids < len(candidates), ids, -1)]
 
     def _ranked(
@@ -185,7 +197,7 @@ class ItemSearch:
         (folder / FOLDER).mkdir(exist_ok=True)
         write_tensors(folder / VECTORS, {"embeddings": self.vectors})
         if self._index is not None:
-            self._index[1].save(folder / INDEX)
+            self._index.save(folder / INDEX)
         form = {"index": self.kind, "params": self.params}
         return {"shape": list(self.vectors.shape), **form}
 

@@ -89,6 +89,7 @@ class RetrievalBundle(ChangesItems):
         seen: Any = None,
         filter: Filter = None,
         batch_size: int | None = None,
+        engine: str = "torch",
     ) -> pd.DataFrame:
         """Return the k items with the highest scores for each user, after the last event.
 
@@ -109,6 +110,7 @@ class RetrievalBundle(ChangesItems):
             filter: The items that may be recommended: a function of the frame of items to booleans,
                 or raw ids.
             batch_size: Number of users per batch; None means that of the trainer's evaluation.
+            engine: "torch", or "onnx": users by ONNX Runtime, with ``save(..., onnx=True)``.
 
         Returns:
             Columns: user, item, under their raw names, score, rank from 1, and source, "model" or
@@ -130,7 +132,8 @@ class RetrievalBundle(ChangesItems):
         known = np.flatnonzero(~unknown)
         if len(known) and allowed[self._candidates].any():
             chosen = {name: values[known] for name, values in inputs.items()}
-            found.add(known, *self._best(chosen, k, lists_of(seen_of, known), allowed, batch_size))
+            lists, call = lists_of(seen_of, known), (batch_size, engine)
+            found.add(known, *self._best(chosen, k, lists, allowed, *call))
         found.add_popular(np.flatnonzero(unknown), k, allowed, seen_of)
         return found.frame()
 
@@ -220,15 +223,17 @@ class RetrievalBundle(ChangesItems):
         seen: Lists,
         allowed: Array,
         batch_size: int | None,
+        engine: str,
     ) -> Best:
         """Return the rows of the best candidates of users, and their scores."""
         search = self._search()
         if search is not None:
-            users = self._of_users(inputs, batch_size)
+            users = self._of_users(inputs, batch_size, engine)
             return search.best(users, self._candidates, allowed, k, seen)
         rows = self._candidates[allowed[self._candidates]]
         items = {n: v[rows] for n, v in self._encoded.inputs(self.model).items()}
-        score = partial(self.infer, partial(prediction, self.model), batch_size=2**14)
+        call = self.onnx_model(engine) or partial(prediction, self.model)
+        score = partial(self.infer, call, batch_size=2**14)
         lists = within(seen, columns_in(rows, len(allowed)))
         best, scores = best_of_pairs(score, inputs, items, k, lists, allowed[rows])
         return np.append(rows, -1)[best], scores

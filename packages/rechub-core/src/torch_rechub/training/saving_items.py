@@ -79,8 +79,8 @@ class SavesTowers(SavesBundles):
                 called ``hist_<input>`` are known.
             popularity: How often each item occurs, by row of `items` or raw id, for users of whom
                 nothing is known; None takes `item_frequency`, or the counts of the vocabulary.
-            index: "exact"; or "faiss" or "annoy", an index that proposes items, which are then
-                scored exactly.
+            index: "exact"; or "faiss", "usearch" or "annoy", an index that proposes items, which
+                are then scored exactly.
             index_params: Arguments of its builder, such as {"index_type": "HNSW"}.
 
         Raises:
@@ -115,6 +115,8 @@ class SavesTowers(SavesBundles):
         if isinstance(model, HasTowers):
             search = ItemSearch(encoded.vectors(model, self.device), index, index_params)
             parts["embeddings"] = search.build(encoded.candidates(model))
+        elif index != "exact":
+            raise ValueError(f"{type(model).__name__} has no embeddings to index: leave out index=")
         return parts
 
     def write_onnx(self, folder: Path) -> None:
