@@ -54,9 +54,11 @@ class GenerativeBundle(ChangesItems):
     def __init__(self, path: Path, *args: Any) -> None:
         super().__init__(path, *args)
         model: Any = self.model
-        codes = self.codes.codes
-        if len(codes) != len(self.items) or codes.max(initial=-1) >= model.config.vocab_size:
+        codes, size = self.codes, model.config.vocab_size
+        if len(codes.codes) != len(self.items):
             raise BundleError(f"{path} is damaged or was edited: its codes are of other items")
+        if max(codes.form.highest, codes.codes.max(initial=0)) >= size:
+            raise BundleError(f"{path} is damaged or was edited: a token is not of {size} tokens")
 
     @property
     def codes(self) -> ItemCodes:

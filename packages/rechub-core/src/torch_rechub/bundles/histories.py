@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .._bounds import check_choice
 from ..data.histories import in_order
-from ..data.interactions.columns import refuse_missing, to_moments
+from ..data.interactions.columns import PER_SECOND, refuse_missing, to_moments
 from .errors import BundleError
 from .frames import as_frame, keys_of, require_column
 
@@ -106,6 +107,7 @@ class HistoryForm:
         for name, column in (("item", self.item), ("user", self.user), ("time", self.time)):
             if (name == "item" or column is not None) and not (isinstance(column, str) and column):
                 raise ValueError(f"{name} must be the name of a column, got {column!r}")
+        check_choice(PER_SECOND, time_unit=self.time_unit)
 
     def read(
         self, users: Any, needs_history: bool = True, needs_times: bool = True

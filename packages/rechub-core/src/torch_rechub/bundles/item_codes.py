@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from .._bounds import check_whole
 from .errors import BundleError
 from .histories import HistoryForm
 from .weights import read_tensors, write_tensors
@@ -44,6 +45,17 @@ class HistoryTokens:
     end: int
     padding: int
     numbers: dict[str, int]
+
+    def __post_init__(self) -> None:
+        values = {f"numbers[{token!r}]": number for token, number in self.numbers.items()}
+        for name in ("before", "after"):
+            values |= {f"{name}[{i}]": number for i, number in enumerate(getattr(self, name))}
+        check_whole(0, length=self.length, end=self.end, padding=self.padding, **values)
+
+    @property
+    def highest(self) -> int:
+        """The highest number of a token."""
+        return max(*self.before, *self.after, self.end, self.padding, *self.numbers.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +180,7 @@ class ItemCodes:
             if codes.dim() != 2 or codes.dtype != torch.int64:
                 raise ValueError(f"codes has the shape {tuple(codes.shape)} and {codes.dtype}")
             return cls(codes.numpy(), HistoryTokens(**names))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BundleError(f"the codes of items are not as written: {error}") from error
 
 
