@@ -78,7 +78,12 @@ class Load:
         self.threads = [threading.Thread(target=self.work) for _ in range(clients)]
         for thread in self.threads:
             thread.start()
-        while len(self.results) < 20:
+        self.wait_for(20)
+
+    def wait_for(self, responses, seconds=20):
+        end = time.monotonic() + seconds
+        while len(self.results) < responses:
+            assert time.monotonic() < end, self.lost
             time.sleep(0.005)
 
     def work(self):
@@ -121,9 +126,7 @@ def test_sighup_loads_a_new_bundle_under_load(start, bundle_folders, folder):
     shutil.copytree(bundle_folders[1], folder)
     server.signal(signal.SIGHUP)
     (digest,) = server.logged(r"loaded \S+ again: (\w+)")
-    seen = len(load.results)
-    while len(load.results) < seen + 20:
-        time.sleep(0.005)
+    load.wait_for(len(load.results) + 20)
     load.end()
     assert (load.lost, {status for status, _, _ in load.results}) == ([], {200})
     expected = [load_bundle(one).predict([ROW])[0] for one in bundle_folders[:2]]
@@ -180,8 +183,8 @@ def test_a_missing_bundle_and_a_wrong_limit_are_errors_of_the_command(
 def test_without_its_libraries_the_command_says_how_to_install_them(
     bundle_folders, monkeypatch, library
 ):
-    for name in ("torch_rechub.server.app", "torch_rechub.server.running"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in ("app", "running", "one_write"):
+        monkeypatch.delitem(sys.modules, f"torch_rechub.server.{name}", raising=False)
     monkeypatch.setitem(sys.modules, library, None)  # as if it were not installed
     with pytest.raises(ImportError, match=rf'needs {library}: pip install "rechub-core\[serve\]"'):
-        serve(bundle_folders[0], Settings())
+        serve(bundle_folders[0].parent / "none", Settings())  # were it found, it would be served

@@ -1,6 +1,7 @@
 """Constructor arguments from JSON, as `value_writer` wrote them. Nothing in them is trusted."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -33,6 +34,7 @@ class ValueReader:
         self.tensors, self.models, self.build = tensors, models, build
         self.used: set[str] = set()
         self._modules: list[Any] = []
+        self._features: dict[str, Any] = {}
         self._kinds: dict[str, Callable[[Any, str, int], Any]] = {
             "array": lambda form, path, _: self._tensor(form, path).numpy(),
             "dict": self._dict,
@@ -103,6 +105,13 @@ class ValueReader:
 
     def _feature(self, form: Any, path: str, depth: int) -> Any:
         settings = dict(_of(dict, form, path))
+        # equal features are one object, which models need not compare in every batch
+        key = json.dumps(settings, sort_keys=True)
+        if key not in self._features:
+            self._features[key] = self._read_feature(settings, path, depth)
+        return self._features[key]
+
+    def _read_feature(self, settings: dict[str, Any], path: str, depth: int) -> Any:
         kind = FEATURES[self._one_of(settings.pop("type", None), FEATURES, path)]
         names = {f.name for f in dataclasses.fields(kind)}
         if unknown := sorted(set(settings) - names):

@@ -112,7 +112,11 @@ def _fast_predict(bundle: Any) -> Callable[[Rows, int], npt.NDArray[Any]]:
     on_cpu = device.type == "cpu"
 
     def predict(rows: Rows, most: int) -> npt.NDArray[Any]:
-        x = {name: torch.from_numpy(values) for name, values in encode(rows).items()}
+        # models read ids as int64, several times
+        x = {
+            name: torch.from_numpy(values.astype(np.int64) if values.dtype == np.int32 else values)
+            for name, values in encode(rows).items()
+        }
         if not on_cpu:
             x = {name: values.to(device) for name, values in x.items()}
         with torch.inference_mode():

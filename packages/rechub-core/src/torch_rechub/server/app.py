@@ -46,6 +46,7 @@ class ServingApp(FastAPI):
         settings: Limits, batching and the token.
 
     Attributes:
+        batcher: Joins requests.
         stopping: The server stops: each response closes its connection.
     """
 
@@ -55,7 +56,7 @@ class ServingApp(FastAPI):
         self.server_metrics, self.stopping = ServerMetrics(), False
         answering = served.loaded.answering
         self._hot = answering.path
-        self._batcher: Batcher[Any, Any] = Batcher(
+        self.batcher: Batcher[Any, Any] = Batcher(
             served.answer,
             answering.size,
             settings.max_batch_rows,
@@ -108,7 +109,7 @@ class ServingApp(FastAPI):
         limits = self.settings
         body = await read_body(scope, receive, limits.max_body_bytes, limits.timeout_s)
         request = self.served.loaded.answering.read(load_json(body))
-        answer, digest = await self._batcher.submit(request, limits.timeout_s)
+        answer, digest = await self.batcher.submit(request, limits.timeout_s)
         headers = self._headers((b"rechub-bundle", digest.encode()))
         await respond(send, 200, dump_json(answer), headers)
 
@@ -147,7 +148,7 @@ class ServingApp(FastAPI):
         """Return the metrics in Prometheus's text format."""
         description = self.served.loaded.description()
         shown = {name: description[name] for name in ("digest", "task", "model", "version")}
-        text = self.server_metrics.text(len(self._batcher), shown)
+        text = self.server_metrics.text(len(self.batcher), shown)
         return Response(text, media_type=TEXT)
 
     async def schema(self) -> dict[str, Any]:
@@ -178,4 +179,4 @@ class ServingApp(FastAPI):
 
     def close(self) -> None:
         """Release the thread of the model."""
-        self._batcher.close()
+        self.batcher.close()

@@ -17,7 +17,7 @@ A = TypeVar("A")
 
 _Job = tuple[Q, "asyncio.Future[A]", int]  # a request, its answer, its rows
 
-# A batch is computed in the event loop if the last ones took less: a thread would wait for the
+# A batch is computed in the event loop if one of the last took less: a thread would wait for the
 # interpreter's lock after each operation of torch while the loop is busy. Longer ones go to a
 # thread, so that the loop still answers other requests.
 _QUICK_S = 0.05
@@ -35,6 +35,10 @@ class Batcher(Generic[Q, A]):
         most_rows: Rows of a batch at most; a single request may have more.
         wait_s: Time that an idle model waits for more requests.
         observe: Called with the requests, and rows, of each batch.
+
+    Attributes:
+        is_alone: Says whether a request is the only one in progress, so that no other can join it;
+            the server knows those that it has read and not yet begun.
     """
 
     def __init__(
@@ -51,7 +55,8 @@ class Batcher(Generic[Q, A]):
         self._rows = 0  # of the queue
         self._timer: asyncio.Handle | None = None
         self._computes = False
-        self._last: deque[float] = deque(maxlen=4)  # CPU seconds of batches
+        self._last: deque[float] = deque(maxlen=4)  # seconds of batches
+        self.is_alone: Callable[[], bool] = lambda: False
         self._thread = ThreadPoolExecutor(1, "batches")
 
     def __len__(self) -> int:
@@ -65,9 +70,15 @@ class Batcher(Generic[Q, A]):
             Refused: There was none in time (503).
             Exception: That of `answer` for the request alone.
         """
+        rows = self._size(request)
+        if self._is_quick() and not (self._queue or self._computes) and self.is_alone():
+            self._observe(1, rows)
+            (answer,) = self._answers([request])
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
         loop = asyncio.get_running_loop()
         future: asyncio.Future[A] = loop.create_future()
-        rows = self._size(request)
         self._queue.append((request, future, rows))
         self._rows += rows
         self._start(loop)
@@ -102,11 +113,14 @@ class Batcher(Generic[Q, A]):
         self._observe(len(batch), sum(rows for _, _, rows in batch))
         requests = [request for request, _, _ in batch]
         self._computes = True
-        if self._last and max(self._last) < _QUICK_S:
+        if self._is_quick():
             self._deliver(batch, self._answers(requests), loop)
             return
         done = loop.run_in_executor(self._thread, self._answers, requests)
         done.add_done_callback(lambda done: self._deliver(batch, done.result(), loop))
+
+    def _is_quick(self) -> bool:
+        return bool(self._last) and min(self._last) < _QUICK_S
 
     def _take(self) -> list["_Job[Q, A]"]:
         """Remove the requests of the next batch from the queue."""
@@ -122,7 +136,7 @@ class Batcher(Generic[Q, A]):
 
     def _answers(self, requests: Sequence[Q]) -> Sequence[A | Exception]:
         """Return answers, and the errors of the requests that have one."""
-        started = time.thread_time()
+        started = time.perf_counter()
         try:
             answers = self._answer(requests)
             if len(answers) != len(requests):
@@ -134,7 +148,7 @@ class Batcher(Generic[Q, A]):
             half = len(requests) // 2  # halves, so that one bad request costs its batch little
             return [*self._answers(requests[:half]), *self._answers(requests[half:])]
         finally:
-            self._last.append(time.thread_time() - started)
+            self._last.append(time.perf_counter() - started)
 
     def _deliver(
         self,

@@ -5,5 +5,6 @@ from typing import Any
 
 def row_schema(bundle: Any) -> dict[str, Any]:
     """Return the JSON schema of a raw row of a bundle."""
-    names = [column.name for column in bundle.preprocessor.columns] if bundle.preprocessor else []
+    columns = bundle.preprocessor.columns if bundle.preprocessor else ()
+    names = dict.fromkeys(source for column in columns for source in column.sources)
     return {"type": "object", "properties": {name: {} for name in names}}

@@ -16,13 +16,13 @@ from .._extras import require
 from ..types import FilePath
 from .app import ServingApp
 from .exchange import Refused
+from .one_write import OneWriteProtocol
 from .served import Served
 from .settings import Settings
 
 log = logging.getLogger("torch_rechub")
 
 uvicorn: Any = require("uvicorn", "rechub serve", "serve")
-require("httptools", "rechub serve", "serve")
 
 _POLL_S, _LINGER_S = 1.0, 1.0
 
@@ -41,12 +41,13 @@ class Server(uvicorn.Server):  # type: ignore[misc]
     def __init__(self, app: ServingApp, settings: Settings) -> None:
         self.app = app
         self._tasks: set[asyncio.Task[None]] = set()
+        app.batcher.is_alone = lambda: len(self.server_state.tasks) == 1
         super().__init__(
             uvicorn.Config(
                 app,
                 host=settings.host,
                 port=settings.port,
-                http="httptools",
+                http=OneWriteProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,
