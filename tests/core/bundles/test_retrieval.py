@@ -1,7 +1,5 @@
 """Bundles of retrieval models: raw users in, the items that evaluation ranks first out."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +12,6 @@ from torch_rechub.data.preprocessing import Categorical, Preprocessor
 from torch_rechub.metrics.retrieval import top_k
 from torch_rechub.models.matching import DSSM
 from torch_rechub.trainers import MatchTrainer, RetrievalData
-from warm_python import run_script
 
 SETTINGS = {"max_length": 8, "attributes": ["category"]}
 
@@ -232,17 +229,3 @@ def test_items_must_be_there_once(shop, tmp_path):
     with pytest.raises(KeyError, match="items has no column 'category'"):
         shop.trainer.save(tmp_path / "b", **settings)
     assert not (tmp_path / "b").exists()
-
-
-def test_a_new_process_recommends_in_five_lines(shop):
-    code = f"""
-from torch_rechub.bundles import load_bundle
-bundle = load_bundle({str(shop.folder)!r})
-users = [{{"hist_product": ["p1", "p9"]}}, {{"hist_product": ["unknown"]}}]
-print(bundle.recommend(users, k=2)["product"].tolist())
-"""
-    done = run_script(["-c", code], imported=("torch",))
-    assert done.returncode == 0, done.stderr
-    users = [{"hist_product": ["p1", "p9"]}, {"hist_product": ["unknown"]}]
-    expected = load_bundle(shop.folder).recommend(users, k=2)["product"].tolist()
-    assert json.loads(done.stdout.replace("'", '"')) == expected
