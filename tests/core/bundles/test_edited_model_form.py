@@ -122,7 +122,7 @@ def numbers(form, found=()):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", [name for name in ROWS if "," not in name])
 def test_any_number_of_a_form_may_be_huge(name):
     """Each is a clear error, or of no effect on memory, such as the number of iterations."""
     form, tensors = describe_model(ROWS[name][0]())

@@ -8,11 +8,12 @@ import torch
 from core.models import matching_table, test_every_generative_model
 from torch_rechub.bundles import BundleError, load_bundle
 from torch_rechub.data.preprocessing import Categorical, Preprocessor
-from torch_rechub.models.generative import HLLMModel, HSTUModel
+from torch_rechub.models.generative import HSTUModel
 from torch_rechub.models.matching import BPRMF
 from torch_rechub.models.ranking import LR
 from torch_rechub.testing import ModelContract
 from torch_rechub.trainers import CTRTrainer, MatchTrainer, SeqTrainer
+from torch_rechub.trainers.rqvae_trainer import Trainer as RQVAETrainer
 
 LOG = {
     "user": [f"u{i % 7}" for i in range(60)],
@@ -38,15 +39,10 @@ def linear(tmp_path_factory, preprocessor):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["hstu", "hllm"])
-def test_onnx_runtime_recommends_the_next_items_of_torch(kind, tmp_path, preprocessor):
+def test_onnx_runtime_recommends_the_next_items_of_torch(tmp_path, preprocessor):
     size = preprocessor.features("item")[0].vocab_size
     sizes = {"d_model": 8, "n_heads": 2, "n_layers": 1, "max_seq_len": 6}
-    model = (
-        HSTUModel(size, **sizes, dqk=4, dv=4)
-        if kind == "hstu"
-        else HLLMModel(torch.randn(size, 8), size, **sizes)
-    )
+    model = HSTUModel(size, **sizes, dqk=4, dv=4)
     trainer = SeqTrainer(ModelContract().randomize(model), model_path=tmp_path)
     names = {"item": "item", "user": "user", "time": "time"}
     trainer.save(tmp_path / "bundle", preprocessor=preprocessor, onnx=True, **names)
@@ -57,6 +53,16 @@ def test_onnx_runtime_recommends_the_next_items_of_torch(kind, tmp_path, preproc
     found, expected = (bundle.recommend(users, k=4, engine=e) for e in ("onnx", "torch"))
     assert found["item"].tolist() == expected["item"].tolist()
     np.testing.assert_allclose(found["score"], expected["score"], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_onnx_runtime_gives_the_codes_of_torch(tmp_path):
+    trainer = RQVAETrainer(test_every_generative_model.rqvae(), model_path=tmp_path)
+    bundle = load_bundle(trainer.save(tmp_path / "bundle", onnx=True))
+    embeddings = torch.randn(40, 6)
+    expected = bundle.codes(embeddings)
+    assert len({*map(tuple, expected.tolist())}) > 1
+    assert bundle.codes(embeddings, engine="onnx", batch_size=16).tolist() == expected.tolist()
 
 
 def test_a_model_without_a_file_says_why_and_writes_no_bundle(tmp_path):

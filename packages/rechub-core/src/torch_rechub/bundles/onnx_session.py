@@ -42,11 +42,12 @@ class OnnxModel:
         self._session = runtime.InferenceSession(str(file), options, providers=providers)
         self.inputs: dict[str, str] = {i.name: i.type for i in self._session.get_inputs()}
 
-    def __call__(self, x: Mapping[str, Tensor]) -> Tensor:
-        """Return the first output.
+    def __call__(self, x: Mapping[str, Tensor], output: str = "output") -> Tensor:
+        """Return an output, by default the first.
 
         Args:
             x: The inputs by name; additional ones are ignored.
+            output: The name of the output.
 
         Raises:
             IndexError: An id is outside its vocabulary.
@@ -55,7 +56,7 @@ class OnnxModel:
         """
         given = {name: _typed(x[name], kind).numpy() for name, kind in self.inputs.items()}
         try:
-            return torch.from_numpy(self._session.run(["output"], given)[0])
+            return torch.from_numpy(self._session.run([output], given)[0])
         except Exception as error:
             if (of_ids := _of_ids(str(error))) is None:
                 raise

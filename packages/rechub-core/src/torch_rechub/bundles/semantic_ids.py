@@ -33,21 +33,25 @@ class SemanticIdsBundle(Bundle):
         2
     """
 
-    def codes(self, embeddings: Any, *, batch_size: int = 1024) -> Ids:
+    def codes(self, embeddings: Any, *, batch_size: int = 1024, engine: str = "torch") -> Ids:
         """Return the codes of items, (N, M); items with similar embeddings may share them.
 
         Args:
             embeddings: (N, in_dim).
             batch_size: Number of rows per batch.
+            engine: "torch", or "onnx": ONNX Runtime with the file of ``save(..., onnx=True)``.
 
         Raises:
             ValueError: The embeddings have another width, or are not finite.
         """
         check_whole(1, batch_size=batch_size)
         model: Any = self.model
+        onnx = self.onnx_model(engine)
         with torch.inference_mode():
             parts = [
                 model.get_indices(rows.to(self.device)).cpu()
+                if onnx is None
+                else onnx({"embeddings": rows}, output="output_2")
                 for rows in _checked(embeddings, model.in_dim).split(batch_size)
             ]
         return np.asarray(torch.cat(parts).numpy())
