@@ -290,7 +290,7 @@ def _list(cell: Any, name: str, row: int) -> list[Any]:
     if cell is None or (isinstance(cell, float) and cell != cell):
         return []
     if isinstance(cell, str | bytes | Mapping) or not hasattr(cell, "__len__"):
-        raise TypeError(f"{name} must hold lists, got {cell!r} in row {row}")
+        raise TypeError(f"{name} must hold lists, got {cell!r} in row {row} of users")
     return list(cell)
 
 

@@ -174,10 +174,10 @@ def repeated_inputs(
             shared = tables[shared]
         if name in found or not hasattr(feature, "pooling"):
             continue
+        if raw.preprocessor is not None and raw.has(name):
+            continue
         if name.startswith(PREFIX) and raw.has(name.removeprefix(PREFIX)):
             found[name] = name.removeprefix(PREFIX)
-        elif raw.preprocessor is not None and raw.has(name):
-            continue
         elif shared is not None and raw.has(shared):
             found[name] = shared
         else:
