@@ -395,6 +395,31 @@ def test_metrics_of_the_first_k_are_those_of_a_sorted_list(make, exclude_seen, t
     assert all(type(value) is float for value in found.values())
 
 
+@pytest.mark.parametrize("pad", ["left", "right"])
+def test_predictions_are_the_scores_after_the_last_token(make, make_hstu, pad):
+    """Those of a model without encoder and output layer, and of one with both."""
+    tokens, positions, times, targets = tables(pad=pad)
+    kept = (tokens != 0).any(dim=1)
+    columns = [column[kept] for column in (tokens, positions, times, targets)]
+    for model in (Bigram(torch.randn(V, V)), make_hstu()):
+        trainer = make(model)
+        found = trainer.predict(trainer.model, loader(*columns, batch_size=5))
+        assert found.shape == (int(kept.sum()), V)
+        assert found[:, 0].isneginf().all()
+        with torch.no_grad():
+            logits = trainer.model.eval()(columns[0], columns[2])
+        for row, its, scores in zip(columns[0].tolist(), logits, found, strict=True):
+            last = max(t for t, token in enumerate(row) if token)
+            torch.testing.assert_close(scores[1:], its[last, 1:])
+
+
+def test_sequences_without_tokens_have_no_predictions(make):
+    trainer = make(Bigram())
+    zeros = torch.zeros(2, 3, dtype=torch.long)
+    with pytest.raises(ValueError, match="a sequence has no token"):
+        trainer.predict(trainer.model, loader(zeros, zeros, zeros, torch.ones(2).long()))
+
+
 def test_the_first_of_the_first_k_is_the_accuracy(make, loaders):
     trainer = make()
     assert trainer.evaluate_topk(loaders[1], [1])["hit@1"] == trainer.evaluate(loaders[1])[1]

@@ -24,6 +24,7 @@ from ..objectives.next_item_metrics import (
 from ..objectives.sampled_items import drawing_parts
 from ..training.checks import vocab_size_of
 from ..training.saving_sequences import SavesSequences
+from ..training.sequence_inference import InfersSequences
 from ..training.settings import Folder, Settings, TrainerOptions, known_options
 from ..training.trainer import Trainer
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class SeqTrainer(SavesSequences, ExportsSequences, Trainer):  # type: ignore[misc]
+class SeqTrainer(SavesSequences, InfersSequences, ExportsSequences, Trainer):  # type: ignore[misc]
     """Trains a model to predict the next token at each position of a sequence.
 
     L = −(1/|P|) Σ_{(b,t) ∈ P} ln softmax(ŷ_{b,t})[token_{b,t+1}]
@@ -66,8 +67,7 @@ class SeqTrainer(SavesSequences, ExportsSequences, Trainer):  # type: ignore[mis
         >>> train, val, test = data.generate_dataloader(10, split_ratio=(0.6, 0.2, 0.2))
         >>> model = HSTUModel(20, d_model=8, n_heads=2, n_layers=1, dqk=4, dv=4, max_seq_len=6)
         >>> trainer = SeqTrainer(model, n_epoch=2, model_path=tempfile.mkdtemp())
-        >>> sorted(trainer.fit(train, val))
-        ['train_loss', 'val_accuracy', 'val_loss']
+        >>> losses = trainer.fit(train, val)["train_loss"]
         >>> sorted(trainer.evaluate_topk(test, topKs=[5]))
         ['hit@5', 'mrr@5', 'ndcg@5']
     """

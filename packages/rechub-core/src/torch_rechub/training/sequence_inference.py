@@ -1,0 +1,44 @@
+"""Predictions of a trainer of next-item models."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .evaluation import Evaluation
+
+
+class InfersSequences:
+    """The method `predict` of a trainer of next-item models.
+
+    Attributes:
+        evaluation: The evaluation loop.
+    """
+
+    evaluation: Evaluation
+
+    def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> Tensor:
+        """Return the scores of all tokens after each sequence, (N, V); −inf for padding.
+
+        Raw histories are those of a bundle, which `save` writes.
+
+        Args:
+            model: The model.
+            data_loader: Yields (tokens, positions, time_diffs, targets); targets are ignored.
+
+        Raises:
+            ValueError: A sequence has no token.
+        """
+        # imported here, because training needs no bundles
+        from ..bundles.token_sequences import next_scores
+
+        def scores(x: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+            tokens, _, time_diffs = x
+            if not (tokens != 0).any(dim=1).all():
+                raise ValueError("a sequence has no token to predict from: leave such rows out")
+            found = next_scores(model, tokens, time_diffs)
+            found[:, 0] = -torch.inf
+            return found
+
+        return self.evaluation.predictions(model, data_loader, scores).scores
