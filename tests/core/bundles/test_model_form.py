@@ -107,6 +107,13 @@ def test_activations_come_back_as_classes_and_as_modules(name):
         assert found is kind if value is kind else repr(found) == repr(made)
 
 
+@pytest.mark.parametrize(
+    "function", [torch.tanh, torch.relu, nn.functional.relu, nn.functional.gelu]
+)
+def test_activation_functions_of_torch_come_back(function):
+    assert returned(function) is function
+
+
 def test_modules_with_settings_come_back():
     for module in (nn.LeakyReLU(0.3), nn.PReLU(3, 0.1), nn.Softmax(dim=-1), nn.Softplus(2, 10)):
         assert repr(returned(module)) == repr(module)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any, TypeVar
 
+import torch
 from torch import nn
 
 from ..basic.activation import Dice
@@ -35,6 +36,13 @@ _OF_TORCH = (
     "Identity", "LeakyReLU", "LogSigmoid", "Mish", "PReLU", "ReLU", "ReLU6", "SELU", "SiLU",
     "Sigmoid", "Softmax", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink", "Threshold",
 )  # fmt: skip
+_FUNCTIONS: dict[str, Any] = {
+    **{f"torch.{n}": getattr(torch, n) for n in ("relu", "sigmoid", "tanh")},
+    **{
+        f"torch.nn.functional.{n}": getattr(nn.functional, n)
+        for n in ("elu", "gelu", "leaky_relu", "mish", "relu", "selu", "silu", "softplus")
+    },
+}
 ACTIVATIONS: dict[str, type[nn.Module]] = {f"torch.{n}": getattr(nn, n) for n in _OF_TORCH}
 
 _registered: dict[str, Any] = {}
@@ -79,7 +87,7 @@ def name_of(known: Any) -> str | None:
         ours = short in package.__all__ and module.startswith(package.__name__)
         if ours and getattr(package, str(short)) is known:
             return f"{room}.{short}"
-    for name, kind in {**_OTHERS, **ACTIVATIONS}.items():
+    for name, kind in {**_OTHERS, **ACTIVATIONS, **_FUNCTIONS}.items():
         if kind is known:
             return name
     own = _own_name(known)
@@ -101,7 +109,7 @@ def named(name: str, given: Iterable[Any] = ()) -> Any:
     room, _, of_room = name.partition(".")
     if room in _ROOMS and of_room in _ROOMS[room].__all__:
         return getattr(_ROOMS[room], of_room)
-    known = {**_OTHERS, **ACTIVATIONS}
+    known = {**_OTHERS, **ACTIVATIONS, **_FUNCTIONS}
     if name in known:
         return known[name]
     if not name.startswith(OWN):
