@@ -44,6 +44,28 @@ def test_a_slow_body_is_refused():
     assert refused.value.status == 408
 
 
+def test_a_body_that_never_comes_is_refused_and_the_task_goes_on():
+    async def main():
+        with pytest.raises(Refused, match="did not arrive"):
+            await read_body({"headers": []}, asyncio.Event().wait, 100, 0.02)
+        await asyncio.sleep(0)  # a task that were still canceled would end here
+        return "alive"
+
+    assert asyncio.run(main()) == "alive"
+
+
+def test_a_canceled_task_is_not_taken_for_a_slow_body():
+    async def main():
+        read = read_body({"headers": []}, asyncio.Event().wait, 100, 5)
+        task = asyncio.ensure_future(read)
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(main())
+
+
 def test_a_client_that_leaves_has_no_body():
     async def receive():
         return {"type": "http.disconnect"}

@@ -106,3 +106,28 @@ def test_the_path_of_another_task_and_another_method_name_the_right_ones(serve, 
     assert "POST /predict" in response.json()["detail"]
     assert client("GET", "/predict").status_code == 405
     assert client("GET", "/nothing").status_code == 404
+
+
+def test_the_schema_of_a_row_is_that_of_the_preprocessor(serve, bundle_folders, bundle):
+    client = serve(bundle_folders[0])
+    schema = bundle.preprocessor.schema()
+    assert client("GET", "/schema").json() == schema
+    body = client("GET", "/openapi.json").json()["paths"]["/predict"]["post"]["requestBody"]
+    rows = body["content"]["application/json"]["schema"]["properties"]["rows"]
+    assert rows == {"oneOf": [{"type": "array", "items": schema}, schema]}
+
+
+def test_more_rows_than_a_batch_has_are_predicted_in_parts(serve, bundle_folders, bundle, rows):
+    response = serve(bundle_folders[0], max_batch_rows=5).predict(rows)
+    expected = bundle.predict(rows).tolist()
+    assert response.json()["predictions"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_lone_request_is_answered_without_waiting(serve, bundle_folders, bundle, rows):
+    client = serve(bundle_folders[0], max_wait_ms=60_000)
+    client.app.batcher.is_alone = lambda: True
+    client.app.batcher._last.append(0.0)  # as after a quick batch
+    response = client.predict(rows)
+    assert response.json()["predictions"] == bundle.predict(rows).tolist()
+    refused = client.predict({"city": "a", "age": "old"})
+    assert refused.status_code == 422

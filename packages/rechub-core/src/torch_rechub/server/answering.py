@@ -14,6 +14,8 @@ from .settings import Settings
 
 Rows = list[dict[str, Any]]
 
+_IDS = (str, int, float, bool)  # types of JSON that raw ids may have
+
 
 def checked_rows(body: Any, name: str, most: int) -> Rows:
     """Return the rows of a request's body, an object with the key `name`.
@@ -170,6 +172,9 @@ class Recommending:
             raise Refused(422, f"exclude_seen must be true or false, got {_shown(seen)}")
         if allowed is not None and not isinstance(allowed, list):
             raise Refused(422, f"filter must be a list of item ids, got {_shown(allowed)}")
+        for i, item in enumerate(allowed or ()):
+            if type(item) not in _IDS:
+                raise Refused(422, f"filter[{i}] must be an item id, got {_shown(item)}")
         return Wanted(users, k, seen, allowed)
 
     @staticmethod

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from .._extras import require
-from . import description
+from . import describe
 from .access import check_access
 from .answering import Predicting, Recommending
 from .batching import Batcher
@@ -152,8 +152,8 @@ class ServingApp(FastAPI):
         return Response(text, media_type=TEXT)
 
     async def schema(self) -> dict[str, Any]:
-        """Return the JSON schema of a row."""
-        return description.row_schema(self.served.loaded.bundle)
+        """Return the JSON schema of a row, or of a user."""
+        return describe.row_schema(self.served.loaded.bundle)
 
     async def reload(self, response: Response) -> dict[str, Any]:
         """Load the bundle again; requests go on with the earlier one until it is loaded."""
@@ -176,6 +176,12 @@ class ServingApp(FastAPI):
             self.server_metrics.reloaded(False)
             raise
         self.server_metrics.reloaded(True)
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the description of all endpoints, for ``/docs``."""
+        found = dict(super().openapi())
+        operation = describe.operation(self.served.loaded.bundle, self._hot)
+        return found | {"paths": {self._hot: {"post": operation}, **found["paths"]}}
 
     def close(self) -> None:
         """Release the thread of the model."""

@@ -79,33 +79,41 @@ async def read_body(scope: Scope, receive: Receive, most: int, seconds: float) -
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > most:
             raise _too_large(most)
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise Disconnected
-    body: bytes = message.get("body", b"")
-    if message.get("more_body", False):
-        try:
-            body = await asyncio.wait_for(_rest(body, receive, most), seconds)
-        except asyncio.TimeoutError:
-            text = f"the body did not arrive within {seconds:g} s"
+    parts, size, more = [], 0, True
+    with _Deadline(seconds):
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            part: bytes = message.get("body", b"")
+            parts.append(part)
+            size, more = size + len(part), message.get("more_body", False)
+            if size > most:
+                raise _too_large(most)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class _Deadline:
+    """Refuses a request that takes longer; `asyncio.wait_for` would make a task for each."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._expired = seconds, False
+
+    def __enter__(self) -> None:
+        self._task: Any = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._task.cancel()
+
+    def __exit__(self, kind: "type[BaseException] | None", *_: object) -> None:
+        self._timer.cancel()
+        if self._expired and kind is asyncio.CancelledError:
+            if hasattr(self._task, "uncancel"):  # from Python 3.11
+                self._task.uncancel()
+            text = f"the body did not arrive within {self._seconds:g} s"
             raise Refused(408, text, (b"connection", b"close")) from None
-    if len(body) > most:
-        raise _too_large(most)
-    return body
-
-
-async def _rest(first: bytes, receive: Receive, most: int) -> bytes:
-    parts, size, more = [first], len(first), True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        part = message.get("body", b"")
-        parts.append(part)
-        size, more = size + len(part), message.get("more_body", False)
-        if size > most:
-            raise _too_large(most)
-    return b"".join(parts)
 
 
 def _too_large(most: int) -> Refused:
