@@ -60,10 +60,18 @@ class Recommended:
             allowed: The items that may be recommended, (N,).
             seen: The rows of items to exclude, for each of all U users.
         """
-        for part in np.array_split(users, max(1, len(users) * len(self.catalog) // 2**24)):
-            scores = torch.from_numpy(np.where(allowed, self.catalog.popularity, -np.inf))
-            rows, found = best_rows(scores.repeat(len(part), 1), k, lists_of(seen, part))
-            self.add(part, rows, found, POPULARITY)
+        indptr, rows = lists_of(seen, users)
+        most = k + int(np.diff(indptr).max(initial=0))  # the first k that are left are among these
+        popularity = self.catalog.popularity
+        popular = np.flatnonzero(allowed)
+        popular = popular[np.argsort(-popularity[popular], kind="stable")][:most]
+        owner = np.repeat(np.arange(len(users)), np.diff(indptr))
+        pairs = owner * len(allowed) + rows
+        for part in np.array_split(np.arange(len(users)), max(1, len(users) * most // _PAIRS)):
+            is_seen = np.isin(part[:, None] * len(allowed) + popular, pairs)
+            first = np.argsort(is_seen, axis=1, kind="stable")[:, :k]
+            found = np.where(np.take_along_axis(is_seen, first, axis=1), -1, popular[first])
+            self.add(users[part], found, popularity[found], POPULARITY)
 
     def frame(self) -> pd.DataFrame:
         """Return the columns user, item, score, rank and source, in the order of users and ranks.
