@@ -155,3 +155,15 @@ print(bundle.predict([{"city": "a", "age": 1.0}, {"city": "unknown", "age": None
     assert done.returncode == 0, done.stderr
     x = preprocessor.transform({"city": ["a", "unknown"], "age": [1.0, None]})
     assert json.loads(done.stdout) == trainer.predict(trainer.model, x.loader(2))
+
+
+def test_of_several_processes_the_first_one_writes(tmp_path, log, monkeypatch):
+    preprocessor, _ = encoded(log, "click")
+    trainer = CTRTrainer(deepfm(preprocessor), n_epoch=1, model_path=tmp_path)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert trainer.save(tmp_path / "bundle", preprocessor=preprocessor) == tmp_path / "bundle"
+    assert not (tmp_path / "bundle").exists()
+    monkeypatch.setenv("RANK", "0")
+    trainer.save(tmp_path / "bundle", preprocessor=preprocessor)
+    assert (tmp_path / "bundle" / "bundle.json").exists()

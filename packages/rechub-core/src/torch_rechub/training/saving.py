@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ..basic.tracking.plain import plain_hyperparams
+from ..distributed import process_rank
 from ..losses.regression import PoissonLoss
 from ..models.arguments import unwrapped
 from ..models.links import Linked, TaskLink
@@ -54,7 +55,7 @@ class SavesBundles:
     ) -> Path:
         """Save the model as a bundle for `load_bundle`, whole or not at all.
 
-        After `fit` the weights are those of the best epoch.
+        After `fit` the weights are those of the best epoch. Of several processes, the first writes.
 
         Args:
             folder: The folder; an earlier bundle in it is replaced.
@@ -77,6 +78,8 @@ class SavesBundles:
 
         if self.bundle_task is None:
             raise BundleError(f"{type(self).__name__} cannot save bundles")
+        if process_rank() > 0:  # as with checkpoints, one process writes
+            return Path(folder)
         outputs = self.bundle_outputs(preprocessor)
         return write_bundle(
             folder,
