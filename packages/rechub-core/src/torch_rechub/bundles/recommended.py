@@ -81,17 +81,18 @@ class Recommended:
         none = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32), MODEL)
         parts = self._parts or [none]
         owner, rows, scores = (np.concatenate([part[i] for part in parts]) for i in range(3))
-        source = np.repeat(np.array([p[3] for p in parts], object), [len(p[0]) for p in parts])
+        known = np.repeat([part[3] == MODEL for part in parts], [len(part[0]) for part in parts])
         order = np.argsort(owner, kind="stable")
-        owner = owner[order]
-        first = np.searchsorted(owner, owner, side="left")
+        owner, rows = owner[order], rows[order]
+        count = np.bincount(owner, minlength=len(self.users))
         table: pd.DataFrame = pd.DataFrame(
             {
-                self.name: self.users[owner],
-                self.catalog.item: self.catalog.ids[rows[order]],
+                # taken from short columns, because pandas inspects each cell of an array of objects
+                self.name: pd.Series(self.users).array.take(owner),
+                self.catalog.item: pd.Series(self.catalog.ids).array.take(rows),
                 "score": scores[order],
-                "rank": np.arange(len(owner)) - first + 1,
-                "source": source[order],
+                "rank": np.arange(len(owner)) - (np.cumsum(count) - count)[owner] + 1,
+                "source": pd.Series([POPULARITY, MODEL]).array.take(known[order].astype(np.int64)),
             }
         )
         return table
