@@ -43,6 +43,8 @@ def test_rooms_are_loaded_when_first_used():
         run(code)
     code = "import torch_rechub; print(torch_rechub.trainers.CTRTrainer.__name__)"
     assert run_script(["-c", code], imported=("torch",)).stdout == "CTRTrainer\n"
+    code = "import torch_rechub; print(torch_rechub.bundles.load_bundle.__name__)"
+    assert run_script(["-c", code], imported=("torch",)).stdout == "load_bundle\n"
 
 
 def test_an_unknown_name_is_an_attribute_error():

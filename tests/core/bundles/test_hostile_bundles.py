@@ -242,6 +242,8 @@ def test_a_folder_without_a_document(ranking):
         (b"[1, 2]", "holds a list"),
         (b'{"format": "x", "format": "y"}', "the key 'format' occurs twice"),
         (b'{"format": NaN}', "NaN is no number"),
+        (b'{"format": 1e999}', "1e999 is beyond the range of numbers"),
+        (b'{"format": ' + b"9" * 5000 + b"}", "damaged, or no bundle"),
         (b"[" * 100_000, "damaged, or no bundle"),
         (b'{"a":' * 100_000, "damaged, or no bundle"),
         (b'{"format": "a zoo"}', "is of format 'a zoo'"),
@@ -289,6 +291,12 @@ def test_an_edited_document(ranking):
             "outputs of a ranking",
         ),
         ({"aliases": {"other.weight": "no such weight"}}, "no such weight"),
+        ({"aliases": {"other.weight": []}}, "'aliases' is missing or not as written"),
+        ({"metrics": {"val/auc": "high"}}, "'metrics' is missing or not as written"),
+        ({"metrics": {"val/auc": True}}, "'metrics' is missing or not as written"),
+        ({"versions": {"torch": [1]}}, "'versions' is missing or not as written"),
+        ({"outputs": {"targets": 5, "link": None}}, "targets of the bundle are not as written"),
+        ({"outputs": {"targets": "abc", "link": None}}, "targets of the bundle are not as written"),
     ],
 )
 def test_documents_with_a_sound_digest_and_another_content(ranking, changes, message):
@@ -309,6 +317,22 @@ def test_sizes_of_a_model_beyond_its_weights(ranking):
     )
     rewrite(ranking, json.loads(text))
     refused(ranking)
+
+
+def test_a_preprocessor_that_was_taken_away(ranking):
+    shutil.rmtree(ranking / "preprocessor")
+    refused(ranking, "preprocessor/preprocessor.json is missing")
+    relist(ranking)
+    refused(ranking, "its preprocessor is missing")
+
+
+def test_tensors_that_overlap(ranking):
+    entries = [{"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}] * 2
+    header = json.dumps(dict(zip("ab", entries, strict=True))).encode()
+    content = struct.pack("<Q", len(header)) + header + bytes(4)
+    (ranking / "weights.safetensors").write_bytes(content)
+    relist(ranking)
+    refused(ranking, "no sound file of safetensors")
 
 
 @pytest.mark.parametrize("file", ["preprocessor/preprocessor.json", "preprocessor/table-0.arrow"])

@@ -15,6 +15,7 @@ from .._bounds import check_whole
 from .._errors import UnknownChoiceError
 from ..data.as_loader import as_loader, is_table
 from ..data.loader import rows_at_once
+from .description import described
 from .document import BundleDocument
 from .onnx_session import OnnxModel
 
@@ -83,6 +84,10 @@ class Bundle:
         model, by = type(self.model).__name__, self.document.versions.get("rechub-core")
         metrics = "".join(f", {name} {value:.4g}" for name, value in self.metrics.items())
         return f"{type(self).__name__}({model}, {self.task}{metrics}; rechub-core {by})"
+
+    def describe(self) -> str:
+        """Return a text of some lines: the model, inputs, metrics, data, run and versions."""
+        return described(type(self).__name__, self.document, self.model, self.preprocessor)
 
     @property
     def task(self) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -15,6 +16,9 @@ FILE = "bundle.json"
 MOST_BYTES = 64 * 2**20
 
 TASKS = ("ranking", "multi_task", "retrieval", "next_item", "generative", "semantic_ids")
+
+# the type of the values of entries that are flat
+_VALUES: dict[str, Any] = {"metrics": int | float, "versions": str, "aliases": str}
 
 
 def versions() -> dict[str, str]:
@@ -80,6 +84,7 @@ class BundleDocument:
         del found["format"], found["version"]
         kinds = {f.name: str if f.name == "task" else dict for f in fields(cls)}
         wrong = [n for n, kind in kinds.items() if not isinstance(found.get(n), kind)]
+        wrong += [n for n, kind in _VALUES.items() if n not in wrong and not _all(found[n], kind)]
         if wrong or found.keys() != kinds.keys():
             name = wrong[0] if wrong else min(found.keys() - kinds.keys())
             raise BundleError(f"{path} is damaged: its entry {name!r} is missing or not as written")
@@ -99,10 +104,13 @@ def parsed(text: bytes, path: Any) -> dict[str, Any]:
     """Parse JSON strictly.
 
     Raises:
-        BundleError: It is no JSON object, is too deep, or has NaN or a key twice.
+        BundleError: It is no JSON object, is too deep, has a key twice, or a number that is not
+            finite.
     """
     try:
-        found = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        found = json.loads(
+            text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique
+        )
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{path} is damaged, or no bundle: {error}") from error
     if not isinstance(found, dict):
@@ -130,6 +138,17 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"the key {twice!r} occurs twice")
+    return found
+
+
+def _all(values: Mapping[str, Any], kind: Any) -> bool:
+    return all(isinstance(v, kind) and not isinstance(v, bool) for v in values.values())
+
+
+def _finite(number: str) -> float:
+    """Parse a number; Python reads 1e999 as infinity, which no document may have."""
+    if not math.isfinite(found := float(number)):
+        raise ValueError(f"{number[:20]} is beyond the range of numbers")
     return found
 
 

@@ -94,6 +94,11 @@ def _preprocessor(
     functions: Mapping[str, Callable[..., Any]] | None,
 ) -> Any:
     if not any(name.startswith(f"{PREPROCESSOR}/") for name in document.files):
+        if "preprocessor" in document.data:
+            raise BundleError(
+                f"{folder} is damaged or was changed: its {PREPROCESSOR} is missing; copy the "
+                "bundle again, or save it again"
+            )
         return None
     # imported here, because bundles without a preprocessor need no pyarrow
     from ..data.preprocessing import Preprocessor

@@ -39,6 +39,7 @@ class RowsBundle(Bundle):
         super().__init__(*args)
         if (self.task == "multi_task") != ("task_types" in self.document.outputs):
             raise BundleError(f"the outputs of a {self.task} bundle are not as written")
+        _check_targets(self.document.outputs)
         _ = self.predictor  # raises what the outputs of the document are not
 
     @property
@@ -98,6 +99,14 @@ class RowsBundle(Bundle):
             return widened(first.reshape(shape))
 
         return predicted
+
+
+def _check_targets(outputs: Mapping[str, Any]) -> None:
+    """Refuse names of targets that are no texts, or of other tasks than the model has."""
+    names, types = outputs.get("targets", []), outputs.get("task_types")
+    texts = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not texts or (types is not None and len(names) != len(types)):
+        raise BundleError(f"the targets of the bundle are not as written: {names!r}")
 
 
 def predictor_of(model: nn.Module, outputs: Mapping[str, Any]) -> nn.Module:

@@ -138,8 +138,7 @@ class SavesRows(SavesBundles):
 
     def bundle_outputs(self, preprocessor: "Preprocessor | None") -> dict[str, Any]:
         """The name of the target, and of the link from logits to predictions."""
-        names = [] if preprocessor is None else [t.label_name for t in preprocessor.targets]
-        return {"targets": names, **_links_of(self.predictor(self.model))}
+        return {"targets": _names_of(preprocessor, 1), **_links_of(self.predictor(self.model))}
 
 
 class SavesTasks(SavesRows):
@@ -149,13 +148,29 @@ class SavesTasks(SavesRows):
 
     def bundle_outputs(self, preprocessor: "Preprocessor | None") -> dict[str, Any]:
         """The names and types of the targets, and the link of each."""
-        found = super().bundle_outputs(preprocessor)
         tasks: _Tasks = self.tasks  # type: ignore[attr-defined]
         link = tasks.predictions_of
         links = link.links if isinstance(link, TaskLink) else [None] * tasks.n
-        names = found["targets"] or [f"task_{i}" for i in range(tasks.n)]
+        names = _names_of(preprocessor, tasks.n) or [f"task_{i}" for i in range(tasks.n)]
         types = {"task_types": list(tasks.types), "links": list(map(_link_name, links))}
         return {"targets": names, **types}
+
+
+def _names_of(preprocessor: "Preprocessor | None", n: int) -> list[str]:
+    """The names of the targets, which must be as many as the predictions of the model.
+
+    Raises:
+        BundleError: They are more, or fewer but not none.
+    """
+    from ..bundles.errors import BundleError
+
+    names = [] if preprocessor is None else [t.label_name for t in preprocessor.targets]
+    if names and len(names) != n:
+        raise BundleError(
+            f"the preprocessor has {len(names)} targets ({', '.join(names)}), but the model "
+            f"predicts {n}: save it with preprocessor.select(...) of the inputs, without targets"
+        )
+    return names
 
 
 def _links_of(predictor: nn.Module) -> dict[str, Any]:
