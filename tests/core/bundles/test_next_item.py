@@ -11,6 +11,7 @@ import torch
 from torch_rechub.bundles import load_bundle
 from torch_rechub.data.interactions import Interactions
 from torch_rechub.data.preprocessing import Categorical, Preprocessor
+from torch_rechub.models import RecordsArguments
 from torch_rechub.models.generative import HLLMModel, HSTUModel
 from torch_rechub.trainers import SeqTrainer
 
@@ -320,3 +321,41 @@ def test_items_are_added_removed_and_updated(tmp_path, hstu):
     ):
         with pytest.raises((KeyError, ValueError), match=error):
             change()
+
+
+class Bigram(RecordsArguments, torch.nn.Module):
+    """A model of the caller, of the last token alone, without an encoder of its own."""
+
+    def __init__(self, vocab_size):
+        super().__init__()
+        self.table = torch.nn.Embedding(vocab_size, vocab_size)
+
+    def forward(self, tokens, time_diffs):
+        return self.table(tokens)
+
+
+def test_a_model_of_the_caller_recommends_to_sequences_of_encoded_ids(tmp_path):
+    """Without a preprocessor raw ids are tokens; unknown ones are left out of histories."""
+    torch.manual_seed(0)
+    trainer = SeqTrainer(Bigram(9), model_path=tmp_path / "model")
+    with pytest.raises(ValueError, match="save needs length="):
+        trainer.save(tmp_path / "b", item="item", items={"item": range(1, 9)})
+    with pytest.raises(ValueError, match="save needs items="):
+        trainer.save(tmp_path / "b", item="item", length=3)
+    items = {"item": [8, 3, 5, 1, 2]}
+    trainer.save(tmp_path / "b", item="item", items=items, length=3, popularity={5: 2, 8: 1})
+    bundle = load_bundle(tmp_path / "b", models=[Bigram])
+    histories = [[3, 5], [4], [99, "text"], [2, 77]]
+    found = bundle.recommend({"hist_item": histories}, k=3)
+
+    def ranked(last, seen):
+        scores = trainer.model.table.weight[last].tolist()
+        return sorted((i for i in items["item"] if i not in seen), key=lambda i: -scores[i])[:3]
+
+    assert found["item"][found.row == 0].tolist() == ranked(5, {3, 5})
+    assert found["item"][found.row == 1].tolist() == ranked(4, set())
+    assert found["item"][found.row == 2].tolist() == [5, 8, 3]
+    assert found["item"][found.row == 3].tolist() == ranked(2, {2})
+    assert found.source[found.row == 2].tolist() == ["popularity"] * 3
+    with pytest.raises(ValueError, match="Bigram has no table of items"):
+        bundle.similar_items(3)

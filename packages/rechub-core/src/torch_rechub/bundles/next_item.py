@@ -110,7 +110,7 @@ class NextItemBundle(ChangesItems):
 
     def _use(self, items: Catalog) -> None:
         super()._use(items)
-        for name in ("_tokens", "_candidates"):
+        for name in ("_vocab_size", "_tokens", "_candidates"):
             self.__dict__.pop(name, None)
 
     @property
@@ -121,8 +121,15 @@ class NextItemBundle(ChangesItems):
 
     def _encode(self, ids: Any) -> Ids:
         """Return the tokens of raw ids."""
-        vocab_size = getattr(self.model, "vocab_size", None)
-        return encode(self.preprocessor, self.items.item, ids, vocab_size)
+        return encode(self.preprocessor, self.items.item, ids, self._vocab_size)
+
+    @cached_property
+    def _vocab_size(self) -> int | None:
+        """The number of tokens, as far as it is known; None where a preprocessor limits ids."""
+        size: int | None = getattr(self.model, "vocab_size", None)
+        if size is None and self.preprocessor is None:  # the highest item is known to be a token
+            size = 1 + int(encode(None, self.items.item, self.items.ids).max(initial=0))
+        return size
 
     def recommend(
         self,
