@@ -199,3 +199,8 @@ def test_wrong_arguments_are_refused(case):
     with pytest.raises(ValueError, match="the model does not know the token '<z>' of item 1"):
         codes_of([["<a>"], ["<a>", "<z>"]], {"<a>": 3})
     assert np.array_equal(codes_of([[], ["<a>"]], {"<a>": 3}), [[-1], [3]])
+
+
+def test_nobody_and_nothing_have_empty_frames(case):
+    assert len(case.bundle.recommend({"user": [], "hist_film": []})) == 0
+    assert len(case.bundle.recommend(_users(), filter=[])) == 0

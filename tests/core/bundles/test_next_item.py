@@ -359,3 +359,19 @@ def test_a_model_of_the_caller_recommends_to_sequences_of_encoded_ids(tmp_path):
     assert found.source[found.row == 2].tolist() == ["popularity"] * 3
     with pytest.raises(ValueError, match="Bigram has no table of items"):
         bundle.similar_items(3)
+    with pytest.raises(ValueError, match="Bigram has no states of users"):
+        bundle.embed(users={"hist_item": [[3]]})
+
+
+def test_nobody_and_nothing_have_empty_frames(hstu):
+    nobody = {"hist_product": [], "hist_time": []}
+    assert len(hstu.bundle.recommend(nobody)) == 0
+    assert len(hstu.bundle.similar_items([])) == 0
+    assert len(hstu.bundle.embed(users=nobody)) == 0
+    assert hstu.bundle.embed(items=[]).shape == (0, 8)
+    nothing = hstu.bundle.recommend(hstu.past()[0], filter=[])
+    assert len(nothing) == 0
+    with pytest.raises(ValueError, match="one of them"):
+        hstu.bundle.embed()
+    with pytest.raises(ValueError, match="user 0 has no history"):
+        hstu.bundle.embed(users={"hist_product": [[]], "hist_time": [[]]})

@@ -222,6 +222,7 @@ class NextItemBundle(ChangesItems):
             ValueError: Neither or both are given, a user has no known item, or the model has no
                 such vectors.
         """
+        check_whole(1, batch_size=batch_size)
         if (users is None) == (items is None):
             raise ValueError("embed takes users= or items=, one of them")
         if items is not None:
@@ -232,7 +233,7 @@ class NextItemBundle(ChangesItems):
             raise ValueError(f"user {row} has no history, so that there is no state to return")
         parts = [self._states(tokens[i : i + batch_size], seconds[i : i + batch_size])
                  for i in range(0, len(tokens), batch_size)]  # fmt: skip
-        return np.concatenate(parts)
+        return np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
 
     def _sequences(self, given: RawHistories, now: Any) -> tuple[Ids, Ids]:
         form = self.sequences.form

@@ -94,7 +94,15 @@ def last_states(model: nn.Module, tokens: Tensor, seconds: Tensor) -> Tensor:
         model: A model that `EncodesSequences`.
         tokens: (B, L), padded with 0 at either end; each row has an event.
         seconds: Time differences (B, L).
+
+    Raises:
+        ValueError: The model has no encoder.
     """
+    if not forward_has(model, "encode"):
+        raise ValueError(
+            f"{type(model).__name__} has no states of users: they need a method encode, as in "
+            "models.protocols.EncodesSequences"
+        )
     return at_the_end(model.encode(tokens, seconds), tokens)  # type: ignore[operator]
 
 
