@@ -83,6 +83,16 @@ def test_targets_must_be_as_many_as_the_predictions(tmp_path):
     assert load_bundle(path).targets == ()
 
 
+def test_the_preprocessor_must_be_that_of_the_model(tmp_path):
+    of_cities = trainer(fitted(LOG), tmp_path)
+    more = fitted({**LOG, "city": [*"abcdea"]})
+    with pytest.raises(BundleError, match="column 'city' has ids 0 to 6, the model 0 to 4"):
+        of_cities.save(tmp_path / "b", preprocessor=more)
+    with pytest.raises(BundleError, match="no column 'age', which the model reads"):
+        of_cities.save(tmp_path / "b", preprocessor=fitted(LOG).select("city"))
+    assert not (tmp_path / "b").exists()
+
+
 def test_a_bundle_describes_itself(tmp_path):
     preprocessor = fitted(LOG)
     fit = trainer(preprocessor, tmp_path)

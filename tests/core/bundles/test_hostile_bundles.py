@@ -319,6 +319,24 @@ def test_sizes_of_a_model_beyond_its_weights(ranking):
     refused(ranking)
 
 
+def test_settings_of_a_preprocessor_of_many_megabytes_are_not_read(ranking):
+    content = document(ranking)
+    with open(ranking / "preprocessor" / "preprocessor.json", "rb+") as file:
+        file.truncate(2**31)  # a sparse file
+    content["files"]["preprocessor/preprocessor.json"]["bytes"] = 2**31
+    rewrite(ranking, content)
+    refused(ranking, "preprocessor.json has 2147483648 bytes, at most")
+
+
+def test_a_sound_preprocessor_of_another_model(ranking):
+    log = {**LOG, "user": ["u", "v", "w", "x"]}
+    columns = [Categorical("user"), Categorical("item"), Numeric("age")]
+    shutil.rmtree(ranking / "preprocessor")
+    Preprocessor(columns, targets=["click"]).fit(log).save(ranking / "preprocessor")
+    relist(ranking)
+    refused(ranking, "column 'user' has ids 0 to 5, the model 0 to 4")
+
+
 def test_a_preprocessor_that_was_taken_away(ranking):
     shutil.rmtree(ranking / "preprocessor")
     refused(ranking, "preprocessor/preprocessor.json is missing")

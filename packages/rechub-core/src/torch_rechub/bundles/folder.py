@@ -100,6 +100,10 @@ def _check_files(folder: Path, files: Mapping[str, Any]) -> None:
         raise BundleError(f"{folder} is damaged or was changed: {name} {problem}; {_SOUND_COPY}")
     for name, entry in files.items():
         size = (folder / name).stat().st_size
+        if name.endswith(".json") and size > MOST_BYTES:
+            raise BundleError(
+                f"{folder / name} has {size} bytes, at most {MOST_BYTES} are expected of JSON"
+            )
         if size != entry["bytes"] or file_digest(folder / name) != entry["sha256"]:
             raise BundleError(
                 f"{folder / name} is damaged or was changed: it is not the file that was written; "

@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from ..basic.layers.embedding import input_columns
 from ..basic.layers.precision import widened
 from ..models.links import Link, Linked, TaskLink, predictor_of_tasks
 from .bundle import Bundle
 from .errors import BundleError
+
+if TYPE_CHECKING:
+    from ..data.preprocessing import Preprocessor
 
 LINKS: dict[str, Link] = {"exp": torch.exp, "softmax": nn.Softmax(dim=1)}
 
@@ -40,6 +44,7 @@ class RowsBundle(Bundle):
         if (self.task == "multi_task") != ("task_types" in self.document.outputs):
             raise BundleError(f"the outputs of a {self.task} bundle are not as written")
         _check_targets(self.document.outputs)
+        refuse_other_columns(self.model, self.preprocessor)
         _ = self.predictor  # raises what the outputs of the document are not
 
     @property
@@ -99,6 +104,29 @@ class RowsBundle(Bundle):
             return widened(first.reshape(shape))
 
         return predicted
+
+
+def refuse_other_columns(model: nn.Module, preprocessor: "Preprocessor | None") -> None:
+    """Refuse a preprocessor that lacks inputs of the model, or has ids beyond its tables.
+
+    Raises:
+        BundleError: The preprocessor is of another model.
+    """
+    if preprocessor is None:
+        return
+    given = {feature.name: feature for feature in preprocessor.features()}
+    for name, (_, rows) in input_columns(model).items():
+        size = getattr(given.get(name), "vocab_size", None)
+        if name not in given:
+            problem = f"it has no column {name!r}, which the model reads"
+        elif None not in (rows, size) and size > rows:
+            problem = f"column {name!r} has ids 0 to {size - 1}, the model 0 to {rows - 1}"
+        else:
+            continue
+        raise BundleError(
+            f"the preprocessor is not that of the model: {problem}. Give the one that encoded the "
+            "training data"
+        )
 
 
 def _check_targets(outputs: Mapping[str, Any]) -> None:

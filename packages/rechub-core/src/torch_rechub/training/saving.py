@@ -138,6 +138,7 @@ class SavesRows(SavesBundles):
 
     def bundle_outputs(self, preprocessor: "Preprocessor | None") -> dict[str, Any]:
         """The name of the target, and of the link from logits to predictions."""
+        _refuse_other_columns(self.model, preprocessor)
         return {"targets": _names_of(preprocessor, 1), **_links_of(self.predictor(self.model))}
 
 
@@ -148,12 +149,19 @@ class SavesTasks(SavesRows):
 
     def bundle_outputs(self, preprocessor: "Preprocessor | None") -> dict[str, Any]:
         """The names and types of the targets, and the link of each."""
+        _refuse_other_columns(self.model, preprocessor)
         tasks: _Tasks = self.tasks  # type: ignore[attr-defined]
         link = tasks.predictions_of
         links = link.links if isinstance(link, TaskLink) else [None] * tasks.n
         names = _names_of(preprocessor, tasks.n) or [f"task_{i}" for i in range(tasks.n)]
         types = {"task_types": list(tasks.types), "links": list(map(_link_name, links))}
         return {"targets": names, **types}
+
+
+def _refuse_other_columns(model: nn.Module, preprocessor: "Preprocessor | None") -> None:
+    from ..bundles.rows import refuse_other_columns
+
+    refuse_other_columns(unwrapped(model), preprocessor)
 
 
 def _names_of(preprocessor: "Preprocessor | None", n: int) -> list[str]:
