@@ -116,10 +116,10 @@ def refuse_other_columns(model: nn.Module, preprocessor: "Preprocessor | None") 
         return
     given = {feature.name: feature for feature in preprocessor.features()}
     for name, (_, rows) in input_columns(model).items():
-        size = getattr(given.get(name), "vocab_size", None)
+        size: int | None = getattr(given.get(name), "vocab_size", None)
         if name not in given:
             problem = f"it has no column {name!r}, which the model reads"
-        elif None not in (rows, size) and size > rows:
+        elif rows is not None and size is not None and size > rows:
             problem = f"column {name!r} has ids 0 to {size - 1}, the model 0 to {rows - 1}"
         else:
             continue
