@@ -379,22 +379,36 @@ def test_embeddings_of_other_items(retrieval):
 
 
 @pytest.mark.parametrize(
-    "part",
+    ("part", "change"),
     [
-        {"users": {}},
-        {"users": {"inputs": [], "repeats": {}, "length": None, "histories": {"item": "item"}}},
-        {"users": {"inputs": [], "repeats": {}, "length": 3, "histories": {"item": ""}}},
-        {"users": {"inputs": ["x"], "repeats": {}, "length": 3, "histories": {"item": "item"}}},
-        {"users": {"inputs": 1, "repeats": {}, "length": 3, "histories": {"item": "item"}}},
-        {"users": {"inputs": ["x"], "repeats": {}, "length": -1, "histories": {"item": "item"}}},
-        {"items": {}},
-        {"items": {"item": "price"}},
-        {"embeddings": {"shape": "big"}},
+        ("users", {"length": None}),
+        ("users", {"length": -1}),
+        ("users", {"length": 2**40}),
+        ("users", {"histories": {"item": ""}}),
+        ("users", {"histories": {}}),
+        ("users", {"inputs": []}),
+        ("users", {"inputs": 1}),
+        ("users", {"inputs": ["hist_item", "x"]}),
+        ("users", {"repeats": {"hist_item": "x"}}),
+        ("users", {"size": "all"}),
+        ("items", {"item": None}),
+        ("items", {"item": "price"}),
+        ("embeddings", {"shape": "big"}),
+        ("embeddings", {"index": "best"}),
+        ("embeddings", {"index": "faiss"}),
+        ("embeddings", {"index": "faiss", "params": {"colour": "red"}}),
+        ("embeddings", {"index": "faiss", "params": [1]}),
     ],
 )
-def test_settings_of_parts_that_are_none(retrieval, part):
+def test_settings_of_parts_that_are_none(retrieval, part, change):
     parts = document(retrieval)["parts"]
-    relist(retrieval, parts={**parts, **part})
+    relist(retrieval, parts={**parts, part: {**parts[part], **change}})
+    refused(retrieval)
+
+
+@pytest.mark.parametrize("part", ["users", "items", "embeddings"])
+def test_settings_of_parts_that_are_empty(retrieval, part):
+    relist(retrieval, parts={**document(retrieval)["parts"], part: {}})
     refused(retrieval)
 
 

@@ -198,7 +198,8 @@ class ItemSearch:
         write_tensors(folder / VECTORS, {"embeddings": self.vectors})
         if self._index is not None:
             self._index.save(folder / INDEX)
-        form = {"index": self.kind, "params": self.params}
+        kind = EXACT if self._index is None else self.kind  # without candidates there is no index
+        form = {"index": kind, "params": self.params if kind != EXACT else {}}
         return {"shape": list(self.vectors.shape), **form}
 
     @classmethod
@@ -218,7 +219,10 @@ class ItemSearch:
             found = cls(vectors, settings.get("index", EXACT), settings.get("params"))
         except (TypeError, ValueError) as error:
             raise BundleError(f"the settings of the index are not as written: {error}") from error
-        found._file = folder / INDEX if (folder / INDEX).exists() else None
+        if found.kind != EXACT:
+            found._file = folder / INDEX
+            if not found._file.exists():
+                raise BundleError(f"{folder} is damaged: it has no {INDEX}")
         return found
 
 

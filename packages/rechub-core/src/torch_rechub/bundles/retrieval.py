@@ -65,16 +65,27 @@ class RetrievalBundle(ChangesItems):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        search = self._search()
-        if search is None and isinstance(self.model, HasTowers):
-            raise BundleError(f"{self.path} is damaged: it has no embeddings of items")
-        if search is not None and len(search.vectors) != len(self.items):
-            raise BundleError(
-                f"{self.path} has embeddings of {len(search.vectors)} items, but "
-                f"{len(self.items)} items: save the bundle again"
-            )
         self._encoded = EncodedItems(self.items, RawColumns(self.preprocessor))
+        search = self._search()
+        self._check(self.parts["users"], search)
         self._set(self._encoded, None if search is None else search.to(self.device))
+
+    def _check(self, form: UserForm, search: ItemSearch | None) -> None:
+        """Refuse parts that are not those of the model."""
+        names = [feature.name for feature in getattr(self.model, "user_inputs", None) or ()]
+        if lacking := [name for name in names if name not in form.inputs]:
+            raise BundleError(f"{self.path} is damaged: its users have no {lacking[0]!r}")
+        if search is None:
+            if isinstance(self.model, HasTowers):
+                raise BundleError(f"{self.path} is damaged: it has no embeddings of items")
+            return
+        first = EncodedItems(chosen_of(self.items, np.arange(1)), self._encoded.raw)
+        width = first.vectors(self.model, self.device).shape[1]
+        if search.vectors.shape != (len(self.items), width):
+            raise BundleError(
+                f"{self.path} has embeddings of the shape {tuple(search.vectors.shape)}, but "
+                f"{len(self.items)} items of width {width}: save the bundle again"
+            )
 
     def _search(self) -> ItemSearch | None:
         found: ItemSearch | None = self.parts.get("embeddings")

@@ -22,6 +22,7 @@ Ids = npt.NDArray[np.int64]
 
 PREFIX = "hist_"
 UNKNOWN = 1
+_LONGEST = 2**20  # a larger number is an edited one, and would exhaust memory
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class UserForm:
         check_whole(1, length=self.length, size=self.size)
         if self.repeats and self.length is None:
             raise ValueError("save needs length=, that of histories in training")
+        if self.length is not None and self.length > _LONGEST:
+            raise ValueError(f"length must be at most {_LONGEST}, got {self.length}")
 
     def write(self, folder: Path) -> dict[str, Any]:
         """Return the settings; there are no files."""
@@ -78,13 +81,17 @@ class UserInputs:
     Args:
         form: The form of users.
         items: The encoded items.
+
+    Raises:
+        BundleError: The form has an input that the preprocessor lacks.
     """
 
     def __init__(self, form: UserForm, items: EncodedItems) -> None:
         self.form, self.items, self.raw = form, items, items.raw
         self.others = [name for name in form.inputs if name not in form.repeats]
-        for repeated in form.repeats.values():
-            self.raw.sources(repeated)  # raises if there is no such input
+        wanted = [*self.others, *form.repeats.values()]
+        if unknown := [name for name in wanted if not self.raw.has(name)]:
+            raise BundleError(f"the preprocessor has no input {unknown[0]!r}, which users have")
         self.user = form.histories.user
         self.item = self.raw.input_of(items.catalog.item)
 
