@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from torch_rechub.bundles import BundleError, load_bundle
@@ -91,6 +92,29 @@ def test_the_preprocessor_must_be_that_of_the_model(tmp_path):
     with pytest.raises(BundleError, match="no column 'age', which the model reads"):
         of_cities.save(tmp_path / "b", preprocessor=fitted(LOG).select("city"))
     assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"click": [1, 0]},
+        {"click": ["?", "-"], "buy": [0, 1]},
+        {"click": [1, 0], "weight": ["-", 1]},
+    ],
+)
+def test_labels_and_weights_among_the_rows_are_not_read(tmp_path, labels):
+    columns = [Categorical("city"), Numeric("age")]
+    log = {**LOG, "weight": [1.0] * 6}
+    preprocessor = Preprocessor(columns, targets=["click", "buy"], weight="weight").fit(log)
+    tasks = ["classification"] * 2
+    model = SharedBottom(preprocessor.features(), tasks, {"dims": [4]}, [{"dims": [4]}] * 2)
+    fit = MTLTrainer(model, tasks, model_path=tmp_path)
+    bundle = load_bundle(fit.save(tmp_path / "b", preprocessor=preprocessor))
+    rows = {"city": ["a", "new"], "age": [1.0, 2.0]}
+    expected = fit.predict(model, preprocessor.transform(rows).loader(2))
+    frame = pd.DataFrame({**rows, **labels})
+    for given in ({**rows, **labels}, frame, frame.to_dict("records")):
+        assert bundle.predict(given).tolist() == expected
 
 
 def test_a_bundle_describes_itself(tmp_path):

@@ -100,7 +100,7 @@ class Bundle:
         return self.document.metrics
 
     def inputs(self, rows: Any) -> Mapping[str, Array]:
-        """Return the inputs of the model for raw rows.
+        """Return the inputs of the model for raw rows; columns of labels and weights are not read.
 
         Args:
             rows: A dict of columns, a table, a list of dicts, or one dict of single values; without
@@ -117,7 +117,7 @@ class Bundle:
                 return self._row_encoder.encode(rows)
             rows = _columns_of(rows)
         if self.preprocessor is not None:
-            return self.preprocessor.transform(rows)
+            return self._columns.transform(rows)
         if not is_table(rows):
             raise TypeError(
                 f"rows must be a dict of columns, a table or a list of dicts, got {type(rows)}"
@@ -142,6 +142,13 @@ class Bundle:
         if file not in self._sessions:
             self._sessions[file] = OnnxModel(self.path, self.document, file)
         return self._sessions[file]
+
+    @cached_property
+    def _columns(self) -> "Preprocessor":
+        """The preprocessor without labels and weights: a log may have some, and of any form."""
+        assert self.preprocessor is not None
+        names = [column.input_name for column in self.preprocessor.columns]
+        return self.preprocessor.select(*names)
 
     @cached_property
     def _row_encoder(self) -> "RowEncoder":
