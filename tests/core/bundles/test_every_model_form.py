@@ -72,6 +72,7 @@ def test_a_rebuilt_model_computes_the_same_to_the_last_bit(name):
         assert torch.equal(found, right)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", complexity_table.CASES)
 def test_models_of_other_sizes_have_the_same_form(case):
     sizes, make, _ = complexity_table.CASES[case]

@@ -42,7 +42,7 @@ def forms(model):
     return {name: (value.shape, value.dtype) for name, value in model.state_dict().items()}
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", [name for name in EVERY if "," not in name])
 def test_a_model_of_the_recorded_arguments_has_the_same_form(name):
     model = EVERY[name]()
     arguments = arguments_of(model)
