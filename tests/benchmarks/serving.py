@@ -110,11 +110,18 @@ class Server:
         return subprocess.Popen(script, stdout=subprocess.PIPE)
 
     def measure(self, *arguments: Any) -> dict[str, Any]:
-        """Run clients to their end, and return their report."""
+        """Run clients to their end, and return their report, with the CPU ms of a request."""
+        before = self.cpu_seconds()
         found = report(self.load(*arguments))
+        found["cpu"] = (self.cpu_seconds() - before) / found["requests"] * 1000
         if found["lost"] or set(found["statuses"]) != {"200"}:
             raise RuntimeError(f"{self.name} failed: {found}")
         return found
+
+    def cpu_seconds(self) -> float:
+        """The CPU time of the server so far."""
+        times = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return sum(map(int, times[11:13])) / os.sysconf("SC_CLK_TCK")
 
     def memory(self) -> float:
         """The resident memory in MiB."""
@@ -171,24 +178,26 @@ def measure_speed(
                 speed = one["requests"] / one["seconds"]
                 found.append(
                     {"server": server.name, "rows": rows, "clients": clients, "round": turn,
-                     "requests/s": speed, "p50": one["p50"], "p99": one["p99"]}
+                     "requests/s": speed, **{key: one[key] for key in ("p50", "p99", "cpu")}}
                 )  # fmt: skip
     return found
 
 
 def table(found: Sequence[dict[str, Any]]) -> str:
     """The medians over rounds as Markdown, and the ratio to the faster endpoint by hand."""
-    head = "| rows | clients | server | requests/s | rows/s | p50, ms | p99, ms | ratio |"
-    lines = [head, "| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: |"]
+    head = "| rows | clients | server | requests/s | rows/s | p50, ms | p99, ms | CPU, ms | ratio |"
+    lines = [head, "| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
     for point in dict.fromkeys((one["rows"], one["clients"]) for one in found):
         here = [one for one in found if (one["rows"], one["clients"]) == point]
         for name in dict.fromkeys(one["server"] for one in here):
             mine = [one for one in here if one["server"] == name]
-            speed, p50, p99 = (
-                statistics.median(one[key] for one in mine) for key in ("requests/s", "p50", "p99")
+            speed, *times = (
+                statistics.median(one[key] for one in mine)
+                for key in ("requests/s", "p50", "p99", "cpu")
             )
-            shown = [*point, name, f"{speed:,.0f}", f"{speed * point[0]:,.0f}", f"{p50:.2f}"]
-            lines.append(f"| {' | '.join(map(str, shown))} | {p99:.2f} | {_ratio(mine, here)} |")
+            shown = [*point, name, f"{speed:,.0f}", f"{speed * point[0]:,.0f}"]
+            shown += [*(f"{time_:.2f}" for time_ in times), _ratio(mine, here)]
+            lines.append(f"| {' | '.join(map(str, shown))} |")
     return "\n".join(lines)
 
 

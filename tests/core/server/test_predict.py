@@ -2,7 +2,13 @@
 
 import asyncio
 
+import numpy as np
 import pytest
+
+from torch_rechub.basic.features import SparseFeature
+from torch_rechub.bundles import load_bundle
+from torch_rechub.models.ranking import LR
+from torch_rechub.trainers import CTRTrainer
 
 
 def test_predictions_of_rows_are_those_of_the_bundle(serve, bundle_folders, bundle, rows):
@@ -131,3 +137,17 @@ def test_a_lone_request_is_answered_without_waiting(serve, bundle_folders, bundl
     assert response.json()["predictions"] == bundle.predict(rows).tolist()
     refused = client.predict({"city": "a", "age": "old"})
     assert refused.status_code == 422
+
+
+def test_a_bundle_without_a_preprocessor_predicts_encoded_rows(serve, tmp_path):
+    feature = SparseFeature("city", 5, embed_dim=4)
+    trainer = CTRTrainer(LR([feature]), model_path=tmp_path)
+    bundle = load_bundle(trainer.save(tmp_path / "bundle"))
+    client = serve(tmp_path / "bundle")
+    found = client.predict([{"city": 4}, {"city": 1}]).json()["predictions"]
+    assert found == bundle.predict({"city": np.array([4, 1])}).tolist()
+    for wrong, words in ((5, "city"), (-1, "city"), ("a", "city"), (None, ""), (0.5, "city")):
+        response = client.predict([{"city": 4}, {"city": wrong}])
+        assert response.status_code == 422, response.text
+        assert words in response.json()["detail"]
+    assert client("GET", "/schema").json()["type"] == "object"

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sys
 import threading
 import time
@@ -177,6 +178,13 @@ def test_a_missing_bundle_and_a_wrong_limit_are_errors_of_the_command(
     assert "none" in capsys.readouterr().err
     assert main(["serve", str(bundle_folders[0]), "--max-k", "0"]) == 1
     assert "max_k must be at least 1, got 0" in capsys.readouterr().err
+
+
+def test_a_port_in_use_is_an_error_of_the_command(bundle_folders, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["serve", str(bundle_folders[0]), "--port", port]) == 1
+    assert f"127.0.0.1:{port} cannot be listened at" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("library", ["fastapi", "uvicorn", "httptools"])

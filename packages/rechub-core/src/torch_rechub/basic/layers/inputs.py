@@ -29,19 +29,23 @@ def column(x: Mapping[str, Tensor], feature: Feature) -> Tensor:
     if isinstance(feature, DenseFeature):
         values = values if values.is_floating_point() else values.to(torch.get_default_dtype())
         values = values.unsqueeze(1) if values.dim() == 1 else values
-        expected = f"(batch, {feature.embed_dim})"
         right = values.dim() == 2 and values.shape[1] == feature.embed_dim
     else:
-        values = as_ids(values, feature.name, _ROWS_OF)
-        sparse = isinstance(feature, SparseFeature)
-        expected = "(batch,)" if sparse else "(batch, length)"
-        right = values.dim() == (1 if sparse else 2)
+        if values.dtype != torch.int64:
+            values = as_ids(values, feature.name, _ROWS_OF)
+        right = values.dim() == (1 if isinstance(feature, SparseFeature) else 2)
     if not right:
         raise ValueError(
             f"column {feature.name!r} has shape {tuple(x[feature.name].shape)}, but a "
-            f"{type(feature).__name__} takes {expected}"
+            f"{type(feature).__name__} takes {_shape_of(feature)}"
         )
     return values
+
+
+def _shape_of(feature: Feature) -> str:
+    if isinstance(feature, DenseFeature):
+        return f"(batch, {feature.embed_dim})"
+    return "(batch,)" if isinstance(feature, SparseFeature) else "(batch, length)"
 
 
 def tensor_of(x: Mapping[str, Any], name: str) -> Tensor:
