@@ -58,7 +58,10 @@ def test_the_run_is_that_of_a_training_run_without_a_break(backend, record, stop
         steps = [step for step, _ in resumed.metrics["train/loss_step"]]
         assert steps == list(range(1, EPOCHS * STEPS + 1))
     assert (resumed.status, resumed.error) == ("finished", None)
-    assert resumed.hyperparams == whole.hyperparams
+    if stops_at >= STEPS:  # there was a checkpoint, which has the id
+        assert resumed.run_id == broken.run_id is not None
+    assert resumed.run_id != whole.run_id
+    assert {**resumed.hyperparams, "run_id": ""} == {**whole.hyperparams, "run_id": ""}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

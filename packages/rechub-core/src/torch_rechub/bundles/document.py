@@ -57,10 +57,17 @@ class BundleDocument:
     aliases: dict[str, str] = field(default_factory=dict)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    @property
+    def digest(self) -> str:
+        """The digest of the content, which names the bundle: it covers the checksums of files."""
+        return digest_of(self._content())
+
+    def _content(self) -> dict[str, Any]:
+        return {"format": FORMAT, "version": VERSION, **asdict(self)}
+
     def to_json(self) -> bytes:
         """Return the document as JSON, with its digest."""
-        content = {"format": FORMAT, "version": VERSION, **asdict(self)}
-        whole = {**content, "digest": digest_of(content)}
+        whole = {**self._content(), "digest": self.digest}
         return (json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
     @classmethod

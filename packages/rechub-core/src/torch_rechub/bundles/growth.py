@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from .._bounds import check_whole
-from ..basic.features import SequenceFeature, SparseFeature
+from ..basic.features import IdFeature, SequenceFeature, SparseFeature
 from ..basic.initializers import Pretrained
 from ..models import RecordsArguments
 from ..models.arguments import arguments_of, create, unwrapped
@@ -81,6 +81,17 @@ def grown_model(
     return new.train(model.training)
 
 
+def features_in(value: Any) -> Iterator[IdFeature]:
+    """Iterate over the features of ids in an argument, those of models in it included."""
+    if isinstance(value, SparseFeature | SequenceFeature):
+        yield value
+    elif isinstance(value, RecordsArguments) and isinstance(value, nn.Module):
+        yield from features_in(arguments_of(value))
+    elif isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from features_in(part)
+
+
 class _Growth:
     """Constructor arguments with features of larger vocabularies.
 
@@ -100,7 +111,10 @@ class _Growth:
 
     def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of a model with its features grown."""
-        self._find_owners(given)
+        for feature in features_in(given):
+            self._owners.setdefault(feature.name, feature.shared_with or feature.name)
+            ids = self._ids.get(feature.name, feature.vocab_size)
+            self._ids[feature.name] = min(ids, feature.vocab_size)
         found = {name: self._grown(value) for name, value in given.items()}
         for name, value in found.items():
             if name in self.sizes and isinstance(value, int) and not isinstance(value, bool):
@@ -118,19 +132,6 @@ class _Growth:
     def owners_of(self, like: Attributes) -> dict[str, npt.ArrayLike]:
         """Return attributes by the name of the feature that owns the table."""
         return {self._owner(name): value for name, value in like.items()}
-
-    def _find_owners(self, value: Any) -> None:
-        if isinstance(value, SparseFeature | SequenceFeature):
-            self._owners.setdefault(value.name, value.shared_with or value.name)
-            least = self._ids.get(value.name, value.vocab_size)
-            self._ids[value.name] = min(least, value.vocab_size)
-        elif isinstance(value, Mapping):
-            self._find_owners(list(value.values()))
-        elif isinstance(value, RecordsArguments) and isinstance(value, nn.Module):
-            self._find_owners(arguments_of(value))
-        elif isinstance(value, list | tuple):
-            for part in value:
-                self._find_owners(part)
 
     def _owner(self, name: str) -> str:
         seen: set[str] = set()

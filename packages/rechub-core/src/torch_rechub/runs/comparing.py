@@ -18,6 +18,9 @@ SEED_KEYS = ("seed", "random_seed", "torch_seed")
 """Hyper-parameters that make a run a repetition of another, at any depth; trainers record the last,
 which is shown where a run has no other."""
 
+IDENTITY_KEYS = frozenset({"run_id", "parent_run_id", "parent_digest"})
+"""Hyper-parameters that identify a run, and that no comparison counts."""
+
 
 def compare(
     runs: AnyPath | Iterable[AnyPath] | Sequence[Run],
@@ -53,7 +56,7 @@ def compare(
             f"they have: {names_of_metrics(found)}"
         )
     mode = mode or direction(metric, have)
-    ignored = frozenset(ignore)
+    ignored = IDENTITY_KEYS | frozenset(ignore)
     params = [{n: v for n, v in flat(run.hyperparams) if n not in ignored} for run in have]
     signatures = [{n: signature(v) for n, v in given.items()} for given in params]
     differing = _differing(signatures)

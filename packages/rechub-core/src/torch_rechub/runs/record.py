@@ -56,6 +56,16 @@ class Run:
         return None if self.status == "unfinished" else self.status != "finished"
 
     @property
+    def run_id(self) -> str | None:
+        """The id of the training run; None if it was recorded without one."""
+        return _text(self.hyperparams.get("run_id"))
+
+    @property
+    def parent(self) -> str | None:
+        """The id of the run that it continues with newer data, if any."""
+        return _text(self.hyperparams.get("parent_run_id"))
+
+    @property
     def epochs(self) -> int:
         """The number of distinct steps with records."""
         return len({step for pairs in self.metrics.values() for step, _ in pairs})
@@ -78,6 +88,10 @@ class Run:
         columns = {in_utf8(name): pd.Series(dict(pairs)) for name, pairs in self.metrics.items()}
         frame: pd.DataFrame = pd.DataFrame(columns).sort_index().rename_axis("step")
         return frame
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

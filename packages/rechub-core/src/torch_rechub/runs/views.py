@@ -19,10 +19,13 @@ def run_table(records: Sequence[dict[str, Any]], metric: str | None) -> Table:
     """Return a table of runs with their status and, if a metric is given, its values."""
     header = ["name", "backend", "project", "status", "started", "epochs"]
     header += [_best(metric), "at", "last"] if metric else []
+    chained = any(record["parent"] for record in records)
+    header[1:1] = ["run", "parent"] if chained else []
     rows = [
         tuple(
             [
                 cell(record["name"]),
+                *(cell(record[key] or "") for key in ("run_id", "parent") if chained),
                 cell(record["backend"]),
                 cell(record["project"] or ""),
                 cell(record["status"]),
@@ -33,7 +36,7 @@ def run_table(records: Sequence[dict[str, Any]], metric: str | None) -> Table:
         )
         for record in records
     ]
-    table = Table(tuple(header), tuple(rows), frozenset(header[5:]))
+    table = Table(tuple(header), tuple(rows), frozenset(header[header.index("epochs") :]))
     return table if any(record["project"] for record in records) else table.without("project")
 
 
@@ -102,6 +105,8 @@ def _run_record(run: Run, metric: str | None, mode: Mode) -> dict[str, Any]:
         "best": best[1] if best else None,
         "best_step": best[0] if best else None,
         "last": last[1] if last else None,
+        "run_id": run.run_id,
+        "parent": run.parent,
         "path": run.path,
     }
 

@@ -88,7 +88,11 @@ class SavesBundles:
             outputs=outputs,
             preprocessor=preprocessor,
             parts=self.bundle_parts(preprocessor, **options),
-            others={"metrics": self._best_metrics(), "trainer": self._recorded()},
+            others={
+                "metrics": self._best_metrics(),
+                "trainer": self._recorded(),
+                "run": self.bundle_run(),
+            },
             write_more=self.write_onnx if onnx else None,
             arguments=arguments,
         )
@@ -99,6 +103,10 @@ class SavesBundles:
 
     def bundle_parts(self, preprocessor: "Preprocessor | None") -> "dict[str, Part]":
         """Return the additional parts of the bundle by name; arguments are options of `save`."""
+        return {}
+
+    def bundle_run(self) -> dict[str, Any]:
+        """Return the identity of the training run, as JSON-like data."""
         return {}
 
     def write_onnx(self, folder: Path) -> None:

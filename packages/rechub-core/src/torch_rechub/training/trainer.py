@@ -17,15 +17,15 @@ from .checkpoints.resume import TrainingState
 from .checkpoints.weights import prepare_folder
 from .checkpoints.within_epoch import WithinEpoch
 from .checks import check_moments
+from .continuing import ContinuesBundles
 from .device_loader import DeviceLoader
 from .evaluation import Evaluation
 from .mean_loss import MeanLosses
 from .optimizers import make_optimizer
 from .parameter_groups import learning_rates
 from .progress import process_prepared
-from .reporting.hyperparams import describe, describe_data
+from .reporting.hyperparams import describe
 from .reporting.recorder import recorder_of
-from .saving import SavesBundles
 from .schedule import Schedule
 from .settings import Folder, Settings
 from .steps import Steps
@@ -34,13 +34,12 @@ from .task import Task, as_text
 log = logging.getLogger("torch_rechub")
 
 
-class Trainer(Task, SavesBundles, ExportsRows):
+class Trainer(Task, ContinuesBundles, ExportsRows):
     """Trains a model epoch by epoch: train, validate, record, stop early, step the scheduler.
 
     Each task is a subclass that overrides methods of `Task`, and extends the recorded
     hyper-parameters (`recorded`) and the checkpoint (`stateful`). When `fit` ends, also by an
-    error, `model` and the file hold the weights of the best epoch, or without validation the last
-    ones.
+    error, `model` and the file hold the weights of the best epoch; without validation the last.
 
     Attributes:
         model: The model being trained.
@@ -165,16 +164,17 @@ class Trainer(Task, SavesBundles, ExportsRows):
         path = prepare_folder(self._folder) / self.weights_file
         direction, self.history, self.test_metrics, self.steps.count = self.direction(), [], {}, 0
         self.best.reset(path, self.monitor, direction)
+        self.run = self.run.next()
         self.schedule.reset(direction if self.validates(val) else "min", train, self.n_epoch)
         check_moments(self.model, self.optimizer)
         state = TrainingState(
-            self.model, self.optimizer, self.scheduler, self.early_stopper, self.steps,
+            self.model, self.optimizer, self.scheduler, self.early_stopper, self.steps, self.run,
             self.stateful, self.loss_names, path.with_suffix(".checkpoint"), self.settings.on_nan,
         )  # fmt: skip
         self.history, over = state.restore() if resume else ([], False)
         self.within_epoch.reset(state, self.history, train, resume)
         started = (self.history, self.steps.count, self.loss_names, resume)
-        self.recorder.begin(lambda: {**self.hyperparams(), **describe_data(train)}, *started)
+        self.recorder.begin(partial(self.describe_run, train), *started)
         return state, self.n_epoch if over else len(self.history)
 
     def _run_epoch(self, epoch: int, train: Any, val: Any) -> dict[str, float]:

@@ -9,6 +9,7 @@ from torch import nn
 
 from ..._files import CheckpointError
 from ..finite import end_or_warn, nan_moments, non_finite_weights, not_saved
+from ..lineage import TrainingRun
 from ..steps import Steps
 from .early_stopping import EarlyStopper
 from .form import REMEDY as _REMEDY
@@ -35,6 +36,7 @@ class TrainingState:
         scheduler: Its learning-rate schedule, or None.
         early_stopper: The early stopper.
         steps: The counter of steps.
+        run: The training run, whose id a continued run keeps.
         parts: The stateful parts of the task, by name.
         loss_names: The names of the recorded losses.
         path: The file of the checkpoint.
@@ -53,14 +55,15 @@ class TrainingState:
         scheduler: Any,
         early_stopper: EarlyStopper,
         steps: Steps,
+        run: TrainingRun,
         parts: Mapping[str, Any],
         loss_names: Sequence[str],
         path: Path,
         on_nan: str = "raise",
     ) -> None:
         self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
-        self.early_stopper, self.steps, self.parts = early_stopper, steps, parts
-        self.loss_names, self.path, self.on_nan = loss_names, path, on_nan
+        self.early_stopper, self.steps, self.run = early_stopper, steps, run
+        self.parts, self.loss_names, self.path, self.on_nan = parts, loss_names, path, on_nan
         self._classes = classes_of(optimizer, scheduler)
         self.within_epoch: dict[str, Any] | None = None
 
@@ -98,6 +101,7 @@ class TrainingState:
             },
             "history": list(history),
             "steps": self.steps.count,
+            "run": self.run.recorded(),
             "task": {name: part.state_dict() for name, part in self.parts.items()},
             "random": random_state(),
         }
@@ -138,6 +142,7 @@ class TrainingState:
         stopper, saved = self.early_stopper, state["early_stopper"]
         stopper.best_auc, stopper.trial_counter = saved["best_auc"], saved["trial_counter"]
         stopper.best_weights, self.steps.count = saved["best_weights"], state["steps"]
+        vars(self.run).update(state.get("run", {}))
         if (within := state.get("within_epoch")) is not None:
             known = {"epoch": len(state["history"]), "random": state["random"]}
             self.within_epoch = {**within, **known}
@@ -157,6 +162,9 @@ class TrainingState:
         if min(state["steps"], state["early_stopper"]["trial_counter"]) < 0:
             raise CheckpointError(f"{path} is damaged: it counts below 0: {_REMEDY}")
         check_history(path, state["history"], self.loss_names)
+        if "run" in state:  # checkpoints of earlier releases have none
+            _check_entries(path, state, {"run": dict})
+            _check_entries(path, state["run"], {"run_id": str})
         if "within_epoch" in state:
             _check_entries(path, state, {"within_epoch": dict})
             _check_entries(path, state["within_epoch"], _WITHIN_EPOCH)

@@ -1,0 +1,82 @@
+"""`Continued`: the trainer of a bundle's model, with the vocabularies of newer data."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..types import FilePath
+
+if TYPE_CHECKING:
+    from ..bundles.bundle import Bundle
+    from ..data.preprocessing import EncodedTable, Preprocessor
+
+
+class Continued:
+    """A trainer whose model is that of a bundle with rows for new ids; made by `continue_from`.
+
+    Args:
+        trainer: The trainer, before `fit`.
+        preprocessor: The preprocessor of the bundle with the new values.
+        data: The newer raw rows.
+        parent: The bundle.
+
+    Attributes:
+        data: The newer rows, encoded.
+    """
+
+    def __init__(
+        self, trainer: Any, preprocessor: "Preprocessor", data: Any, parent: "Bundle"
+    ) -> None:
+        self.trainer, self.preprocessor, self.parent = trainer, preprocessor, parent
+        self.data: EncodedTable = preprocessor.transform(data)
+
+    def __repr__(self) -> str:
+        name, run = type(self.trainer).__name__, self.trainer.run
+        return f"Continued({name}, {self.data!r}, parent_run_id={run.parent_run_id!r})"
+
+    def fit(
+        self,
+        batch_size: int = 256,
+        *,
+        shuffle: bool = True,
+        validation: Any = None,
+        test: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Train on the newer rows; return what `fit` of the trainer returns.
+
+        Args:
+            batch_size: Number of rows per batch.
+            shuffle: Whether to shuffle the rows in each epoch.
+            validation: Raw rows for validation; None means none, so that all epochs count.
+            test: Raw rows for the test at the end.
+            **options: Further arguments of `fit` of the trainer.
+        """
+        loader = self.data.loader(batch_size, shuffle=shuffle)
+        val, tested = self._loader(validation, batch_size), self._loader(test, batch_size)
+        return self.trainer.fit(loader, val, test_dataloader=tested, **options)
+
+    def predict(self, rows: Any, batch_size: int = 256) -> npt.NDArray[Any]:
+        """Return the predictions of raw rows, as the saved bundle will make them.
+
+        Args:
+            rows: Raw rows: a dict of columns, or a table.
+            batch_size: Number of rows per batch.
+        """
+        loader = self.preprocessor.transform(rows).loader(batch_size)
+        return np.asarray(self.trainer.predict(self.trainer.model, loader), dtype=np.float32)
+
+    def save(self, folder: FilePath, **options: Any) -> Path:
+        """Save a bundle with the grown preprocessor; see `save` of the trainer.
+
+        Args:
+            folder: The folder.
+            **options: Further arguments of `save`, such as the items of a retrieval model.
+        """
+        path: Path = self.trainer.save(folder, preprocessor=self.preprocessor, **options)
+        return path
+
+    def _loader(self, rows: Any, batch_size: int) -> Any:
+        return None if rows is None else self.preprocessor.transform(rows).loader(batch_size)
