@@ -10,5 +10,17 @@ from .errors import BundleError
 from .known import register
 from .loading import load_bundle
 from .pipeline import Pipeline
+from .promotion import Promotion, compare_on, promote_if
 
-__all__ = ["Bundle", "BundleError", "Diversity", "Part", "Pipeline", "load_bundle", "register"]
+__all__ = [
+    "Bundle",
+    "BundleError",
+    "Diversity",
+    "Part",
+    "Pipeline",
+    "Promotion",
+    "compare_on",
+    "load_bundle",
+    "promote_if",
+    "register",
+]

@@ -99,7 +99,7 @@ class ContinuesBundles(SavesBundles):
         parent = checked_bundle(bundle, cls.bundle_task, cls.__name__)
         settings = read(parent.document.trainer.get("arguments"), options, cls.__name__)
         model, preprocessor = grow(parent, new_frame, like or {}, arguments)
-        trainer = cls(model, **settings)  # type: ignore[call-arg]
+        trainer = cls(model, **settings)
         trainer.run.parent_run_id = parent.document.run.get("id")
         trainer.run.parent_digest = parent.document.digest
         return Continued(trainer, preprocessor, new_frame, parent)

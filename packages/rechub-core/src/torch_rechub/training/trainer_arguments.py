@@ -70,10 +70,12 @@ def _written(value: Any) -> Any:
         return {type(value).__name__: [_written(part) for part in value]}
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {"dict": {key: _written(part) for key, part in value.items()}}
+    if not isinstance(value, type):
+        return {"object": getattr(value, "__name__", type(value).__name__)}
     for room, module in _ROOMS.items():
-        if isinstance(value, type) and getattr(module, value.__name__, None) is value:
+        if getattr(module, value.__name__, None) is value:
             return {"class": [room, value.__name__]}
-    return {"object": getattr(value, "__name__", type(value).__name__)}
+    return {"object": value.__name__}
 
 
 def _read(form: Any, name: str, trainer: str) -> Any:
