@@ -100,7 +100,7 @@ def compare_on(
                 as_metrics(list(metrics)), labels[:, task], scores[:, task], weights=weights
             ).items()
         }
-    table = pd.DataFrame(found)
+    table: pd.DataFrame = pd.DataFrame(found)
     signs = [{"max": 1.0, "min": -1.0}.get(direction_of(n) or "", np.nan) for n in table.index]
     table["gain"] = (table["new"] - table["old"]) * signs
     return table

@@ -52,7 +52,7 @@ class Continued:
             shuffle: Whether to shuffle the rows in each epoch.
             validation: Raw rows for validation; None means none, so that all epochs count.
             test: Raw rows for the test at the end.
-            **options: Further arguments of `fit` of the trainer.
+            **options: Additional arguments of `fit` of the trainer.
         """
         loader = self.data.loader(batch_size, shuffle=shuffle)
         val, tested = self._loader(validation, batch_size), self._loader(test, batch_size)
@@ -73,7 +73,7 @@ class Continued:
 
         Args:
             folder: The folder.
-            **options: Further arguments of `save`, such as the items of a retrieval model.
+            **options: Additional arguments of `save`, such as the items of a retrieval model.
         """
         path: Path = self.trainer.save(folder, preprocessor=self.preprocessor, **options)
         return path

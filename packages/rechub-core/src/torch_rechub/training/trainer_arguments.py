@@ -65,17 +65,15 @@ def _written(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
-        return {"float": repr(value)} if value in (np.inf, -np.inf) else value
+        return value if np.isfinite(value) else {"float": repr(value)}
     if isinstance(value, list | tuple):
-        return {type(value).__name__: [_written(part) for part in value]}
+        kind = "list" if isinstance(value, list) else "tuple"
+        return {kind: [_written(part) for part in value]}
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {"dict": {key: _written(part) for key, part in value.items()}}
-    if not isinstance(value, type):
-        return {"object": getattr(value, "__name__", type(value).__name__)}
-    for room, module in _ROOMS.items():
-        if getattr(module, value.__name__, None) is value:
-            return {"class": [room, value.__name__]}
-    return {"object": value.__name__}
+    name = str(getattr(value, "__name__", type(value).__name__))
+    rooms = [room for room, module in _ROOMS.items() if vars(module).get(name) is value]
+    return {"class": [rooms[0], name]} if rooms else {"object": name}
 
 
 def _read(form: Any, name: str, trainer: str) -> Any:
