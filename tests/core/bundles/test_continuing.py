@@ -105,7 +105,7 @@ def test_the_settings_are_those_of_the_bundle_unless_others_are_given(day, tmp_p
 
 def test_settings_without_a_form_have_to_be_given_again(tmp_path):
     _, bundle = trained(tmp_path, n_epoch=1, loss=FocalLoss(gamma=3.0))
-    with pytest.raises(ValueError, match="cannot restore the argument loss of CTRT.*'Focal"):
+    with pytest.raises(ValueError, match=r"cannot restore the argument loss of CTRT.*'Focal"):
         CTRTrainer.continue_from(bundle, NEW, model_path=tmp_path)
     given = CTRTrainer.continue_from(bundle, NEW, loss=None, model_path=tmp_path)
     assert given.trainer.settings.loss is None
