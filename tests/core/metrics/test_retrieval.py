@@ -107,6 +107,96 @@ def test_what_cannot_be_is_refused(args, error, message):
         top_k(*args)
 
 
+# Pruned search: many users and items on a CPU
+
+
+def full_sort(users, items, k, seen):
+    """The best unseen items of exact scores, ties by index."""
+    scores = (users @ items.T if users.ndim == 2 else (users @ items.T).max(axis=1)).astype(float)
+    for user, excluded in enumerate(seen):
+        scores[user, excluded] = -np.inf
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    values = np.take_along_axis(scores, best, axis=1)
+    return values, np.where(np.isinf(values), -1, best)
+
+
+def catalogs():
+    """Catalogs whose orders and ties make bounds of a sample wrong, in whole numbers."""
+    rng = np.random.default_rng(0)
+    n = 17_000
+    wide = rng.integers(-1000, 1000, (n, 4))
+    return {
+        "any order": wide,
+        "ascending": wide[np.argsort(wide.sum(axis=1))],
+        "descending": wide[np.argsort(-wide.sum(axis=1))],
+        "periodic": np.where(np.arange(n)[:, None] % 5 == 1, 50 * wide, wide),
+        "many ties": rng.integers(-3, 4, (n, 4)),
+        "all equal": np.ones((n, 4), dtype=int),
+        "groups of equals": np.repeat(wide[: n // 50], 50, axis=0),
+        "one block of good ones": np.where(np.arange(n)[:, None] // 1000 == 7, 50 * wide, wide),
+    }
+
+
+@pytest.mark.parametrize("order", catalogs())
+@pytest.mark.parametrize("threads", [1, 2])
+def test_pruned_search_is_a_full_sort(order, threads):
+    rng, items = np.random.default_rng(1), catalogs()[order]
+    users = rng.integers(-50, 50, (70, 4))
+    seen = [rng.choice(len(items), size, replace=False) for size in rng.integers(0, 99, 70)]
+    good = full_sort(users[:30], items, 60, [[]] * 30)[1]
+    seen[:30] = list(good)  # the best ones
+    seen[3] = np.arange(len(items) - 5)  # all but five items
+    seen[4] = np.arange(len(items))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        floats = torch.from_numpy(users).float(), torch.from_numpy(items).float()
+        scores, index = top_k(*floats, 40, seen, block_size=50)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    expected = full_sort(users, items, 40, seen)
+    np.testing.assert_array_equal(scores.numpy(), expected[0])
+    np.testing.assert_array_equal(index.numpy(), expected[1])
+
+
+@pytest.mark.parametrize("k", [1, 250])
+def test_pruned_search_of_interests_in_double_precision(k):
+    rng, items = np.random.default_rng(2), catalogs()["any order"]
+    users = rng.integers(-50, 50, (64, 3, 4))
+    seen = [rng.choice(len(items), 20, replace=False) for _ in range(64)]
+    scores, index = top_k(users.astype(float), items.astype(float), k, seen)
+    expected = full_sort(users, items, k, seen)
+    np.testing.assert_array_equal(scores.numpy(), expected[0])
+    np.testing.assert_array_equal(index.numpy(), expected[1])
+
+
+def test_few_users_need_a_second_search():
+    from torch_rechub.metrics import pruned_search
+
+    rng = np.random.default_rng(3)
+    users, items = (torch.from_numpy(rng.standard_normal((n, 8))) for n in (500, 20_000))
+    found = pruned_search._Candidates(500, 50, users.dtype)
+    nothing = torch.empty(0, dtype=torch.long)
+    pruned_search.PrunedSearch(items, 50)._collect(users, (nothing, nothing), found)
+    assert found.first(50)[2].sum() >= 490
+    # 24 bytes a candidate: far fewer than items
+    assert found.room < len(items) / 20
+
+
+def test_an_error_in_a_thread_is_raised():
+    from torch_rechub.metrics.pruned_search import in_threads
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            in_threads(lambda value: 1 // value, [1, 0, 2])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 # Metrics
 
 

@@ -1,6 +1,7 @@
 """Exact retrieval: the top items of users by inner product, and their metrics."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from .._bounds import check_whole
 from .exact_search import best_items, first_k
+from .pruned_search import PrunedSearch, in_threads, is_worthwhile
 from .ranking import ranking_metrics_from_hits, top_ks
 
 
@@ -52,10 +54,21 @@ def top_k(
     indptr, indices = _lists(seen, len(users), len(items), "seen", items.device)
     scores = users.new_empty(len(users), min(k, len(items)))
     best = torch.empty(scores.shape, dtype=torch.long, device=users.device)
-    for start in range(0, len(users) if len(items) else 0, block_size):
-        block = slice(start, start + block_size)
+    pruned = is_worthwhile(users, items, k)
+    search = PrunedSearch(items, k) if pruned else partial(best_items, items=items, k=k)
+    size = min(block_size, -(-len(users) // torch.get_num_threads())) if pruned else block_size
+
+    def fill(start: int) -> None:
+        block = slice(start, start + size)
         pairs = _within(indptr, indices, start, len(users[block]))
-        scores[block], best[block] = best_items(users[block], items, k, pairs)
+        scores[block], best[block] = search(users[block], seen=pairs)
+
+    starts = range(0, len(users) if len(items) else 0, size)
+    if pruned:
+        in_threads(fill, starts)
+    else:
+        for start in starts:
+            fill(start)
     return scores, best.masked_fill_(scores.isneginf(), -1)
 
 
