@@ -62,14 +62,14 @@ def rows():
 class Client:
     """Sends requests to an application in this process."""
 
-    def __init__(self, path, **settings):
-        self.app = make_app(path, Settings(**settings))
+    def __init__(self, path, address="127.0.0.1", **settings):
+        self.app, self.address = make_app(path, Settings(**settings)), address
 
     def run(self, work):
         """Run the coroutine of an HTTP client."""
 
         async def main():
-            transport = httpx.ASGITransport(self.app)
+            transport = httpx.ASGITransport(self.app, client=(self.address, 7))
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
                 return await work(http)
 
@@ -84,13 +84,5 @@ class Client:
 
 @pytest.fixture
 def serve():
-    """Makes clients of bundles; they end with the test."""
-    clients = []
-
-    def make(path, **settings):
-        clients.append(Client(path, **settings))
-        return clients[-1]
-
-    yield make
-    for client in clients:
-        client.app.close()
+    """Makes clients of bundles."""
+    return Client

@@ -47,6 +47,13 @@ def test_pages_of_other_hosts_cannot_use_a_server_without_a_token(
     assert client("POST", "/reload", headers={"origin": origin}).status_code == status
 
 
+@pytest.mark.parametrize(("address", "status"), [("::1", 200), ("10.0.0.7", 403), ("", 403)])
+def test_without_a_token_only_this_machine_may_reload(serve, bundle_folders, address, status):
+    client = serve(bundle_folders[0], address=address)
+    assert client("POST", "/reload").status_code == status
+    assert client.predict({"city": "a", "age": 1}).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("host", "expected"),
     [

@@ -24,10 +24,7 @@ def run(batcher, numbers, timeout=5):
         tasks = [batcher.submit(n, timeout) for n in numbers]
         return await asyncio.gather(*tasks, return_exceptions=True)
 
-    try:
-        return asyncio.run(main())
-    finally:
-        batcher.close()
+    return asyncio.run(main())
 
 
 def test_each_request_gets_its_own_answer():
@@ -71,7 +68,6 @@ def test_requests_that_arrive_during_a_computation_are_the_next_batch():
 
     assert asyncio.run(main()) == [1, 4, 9]
     assert batches == [[1], [2, 3]]
-    batcher.close()
 
 
 def test_quick_batches_are_computed_without_a_thread():
@@ -97,7 +93,6 @@ def test_an_idle_model_waits_for_more_requests_only_if_configured():
         batches = []
         batcher = Batcher(squares(batches), lambda n: 1, 100, wait_s)
         asyncio.run(main(batcher))
-        batcher.close()
         assert batches == expected
 
 
@@ -124,7 +119,6 @@ def test_a_request_without_an_answer_in_time_is_refused_and_not_computed():
         return await tasks[0], found
 
     first, others = asyncio.run(main())
-    batcher.close()
     assert first == 0
     assert all(isinstance(error, Refused) and error.status == 503 for error in others)
     assert batches == [[0]]

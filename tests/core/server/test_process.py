@@ -26,8 +26,10 @@ ROW = {"city": "a", "age": 1}
 class Server:
     """The command in a process of its own."""
 
-    def __init__(self, *arguments, **env):
-        self.script = Script(["-c", COMMAND, "serve", *arguments], env={**os.environ, **env})
+    def __init__(self, *arguments, before="", **env):
+        self.script = Script(
+            ["-c", before + COMMAND, "serve", *arguments], env={**os.environ, **env}
+        )
         self.pid = self.script.process.pid
         (address,) = self.logged(r"at http://\S+:(\d+)")
         self.port = int(address)
@@ -167,6 +169,17 @@ def test_an_open_address_without_a_token_is_warned_of(start, bundle_folders):
     connection.putheader("content-length", str(10**12))
     connection.endheaders()
     assert connection.getresponse().status == 413  # before a byte of the body
+    server.signal(signal.SIGTERM)
+    assert server.end().returncode == 0
+
+
+def test_a_computation_without_an_end_is_given_up_after_the_grace(start, bundle_folders):
+    sleeps = "from torch_rechub.server.answering import Predicting; import time; "
+    sleeps += "Predicting.answer = lambda self, requests: time.sleep(600); "
+    server = start(bundle_folders[0], "--grace", "1", before=sleeps)
+    connection = server.connect()
+    connection.request("POST", "/predict", json.dumps({"rows": ROW}))
+    time.sleep(0.2)
     server.signal(signal.SIGTERM)
     assert server.end().returncode == 0
 

@@ -13,8 +13,8 @@ OPEN = ("/health",)
 def check_access(scope: Scope, token: str | None) -> None:
     """Check a request.
 
-    With a token, all paths but ``/health`` need it. Without one, a request that a web page of
-    another host makes the user's browser send is refused.
+    With a token, all paths but ``/health`` need it. Without one, only this machine may reload the
+    bundle, and a request that a web page of another host makes the user's browser send is refused.
 
     Raises:
         Refused: The token is missing or wrong (401), or the origin is foreign (403).
@@ -27,7 +27,10 @@ def check_access(scope: Scope, token: str | None) -> None:
         if not hmac.compare_digest(given, f"Bearer {token}".encode()):
             text = "this server needs the header 'Authorization: Bearer TOKEN' with its token"
             raise Refused(401, text, (b"www-authenticate", b"Bearer"))
-    elif (origin := headers.get(b"origin")) is not None:
+        return
+    if scope["path"] == "/reload" and not is_loopback((scope.get("client") or ("",))[0]):
+        raise Refused(403, "without a token, only clients on the server's machine may reload")
+    if (origin := headers.get(b"origin")) is not None:
         host = urlsplit(origin.decode("latin-1")).hostname or ""
         if not is_loopback(host):
             raise Refused(403, "requests of web pages of other hosts are refused without a token")

@@ -182,7 +182,3 @@ class ServingApp(FastAPI):
         found = dict(super().openapi())
         operation = describe.operation(self.served.loaded.bundle, self._hot)
         return found | {"paths": {self._hot: {"post": operation}, **found["paths"]}}
-
-    def close(self) -> None:
-        """Release the thread of the model."""
-        self.batcher.close()

@@ -5,7 +5,8 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Thread
 from typing import Any, Generic, TypeVar
 
 from .exchange import Refused
@@ -57,7 +58,6 @@ class Batcher(Generic[Q, A]):
         self._computes = False
         self._last: deque[float] = deque(maxlen=4)  # seconds of batches
         self.is_alone: Callable[[], bool] = lambda: False
-        self._thread = ThreadPoolExecutor(1, "batches")
 
     def __len__(self) -> int:
         """The number of requests that wait."""
@@ -88,10 +88,6 @@ class Batcher(Generic[Q, A]):
         finally:
             timer.cancel()
 
-    def close(self) -> None:
-        """Release the thread; a batch in it is given up."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._computes or not self._queue:
             return
@@ -116,8 +112,15 @@ class Batcher(Generic[Q, A]):
         if self._is_quick():
             self._deliver(batch, self._answers(requests), loop)
             return
-        done = loop.run_in_executor(self._thread, self._answers, requests)
-        done.add_done_callback(lambda done: self._deliver(batch, done.result(), loop))
+        # a daemon, which does not keep a process alive that has stopped serving
+        Thread(target=self._compute_aside, args=(batch, requests, loop), daemon=True).start()
+
+    def _compute_aside(
+        self, batch: list["_Job[Q, A]"], requests: list[Q], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        answers = self._answers(requests)
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(self._deliver, batch, answers, loop)
 
     def _is_quick(self) -> bool:
         return bool(self._last) and min(self._last) < _QUICK_S

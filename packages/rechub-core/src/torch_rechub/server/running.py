@@ -100,7 +100,6 @@ class Server(uvicorn.Server):  # type: ignore[misc]
         for task in self._tasks:
             task.cancel()
         await super().shutdown(sockets=sockets)
-        self.app.close()
         log.info("stopped")
 
     def _stop(self) -> None:
