@@ -21,8 +21,8 @@ def refuse_ids(onnx: Any, graph: Any, sizes: Mapping[str, int]) -> None:
     Every reader of an input x of ids 0 to V − 1 reads c + [0][|x − c|], c = clip(x, 0, V − 1),
     instead: an index other than 0 into [0] is an error of the runtime. The error names the node,
     which is called ``ids_of_user_outside_0_to_8``; for an id of a floating-point column that is no
-    whole number it is ``ids_of_user_not_whole``. In a runtime that does not check indices, no row
-    of another feature is read.
+    whole number it is ``ids_of_user_not_whole``. A runtime that returns 0 for
+    such an index reads the nearest id of the column, and no row of another feature.
 
     Args:
         onnx: The onnx package.
