@@ -92,6 +92,25 @@ def test_orders_in_a_raw_file_lead_to_better_recommendations_than_popularity(
     assert hit > 2 * popular_hit > 0
 
 
+@pytest.mark.slow
+def test_each_day_of_continued_training_is_better_on_that_day_and_linked_to_the_last(
+    monkeypatch, capsys
+):
+    monkeypatch.setattr(sys, "argv", ["daily.py", "--rows", "4000", "--epochs", "3"])
+    runpy.run_path(str(EXAMPLES / "daily.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    old, new = (
+        [float(value) for value in re.search(rf"^{name} auc +(.*)$", printed, re.M)[1].split()]
+        for name in ("old", "new")
+    )
+    assert len(old) == 4
+    assert all(n > o + 0.01 for o, n in zip(old, new)), (old, new)
+    runs = [line.split() for line in printed.splitlines() if line.startswith("day ")][1:]
+    ids = [run[2] for run in runs]
+    assert len(set(ids)) == 5
+    assert [run[3] for run in runs[1:]] == ids[:-1]
+
+
 @pytest.mark.results
 @pytest.mark.parametrize(
     ("model", "published"),
