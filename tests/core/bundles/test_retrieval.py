@@ -228,4 +228,12 @@ def test_items_must_be_there_once(shop, tmp_path):
         shop.trainer.save(tmp_path / "b", items=twice, **settings)
     with pytest.raises(KeyError, match="items has no column 'category'"):
         shop.trainer.save(tmp_path / "b", **settings)
+    with pytest.raises(ValueError, match="items has no rows"):
+        shop.trainer.save(tmp_path / "b", items=shop.items.head(0), **settings)
     assert not (tmp_path / "b").exists()
+
+
+def test_an_item_must_remain(bundle):
+    with pytest.raises(ValueError, match="no item would remain"):
+        bundle.remove_items(bundle.items.ids)
+    assert len(bundle.recommend([{"hist_product": ["p1"]}], k=99)) == 29

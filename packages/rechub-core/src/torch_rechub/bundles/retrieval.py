@@ -207,6 +207,8 @@ class RetrievalBundle(ChangesItems):
 
     def _use(self, items: Catalog) -> None:
         """Use other items; the embeddings of those whose inputs are the same stay."""
+        if not len(items):
+            raise ValueError("no item would remain: a bundle needs an item to recommend")
         before, search = self._encoded, self._search()
         encoded = EncodedItems(items, before.raw)
         inputs = encoded.inputs(self.model)  # raises errors of cells

@@ -98,6 +98,8 @@ class SavesTowers(SavesBundles):
 
         raw, model = RawColumns(preprocessor), unwrapped(self.model)
         catalog = catalog_of(item, items, preprocessor, popularity)
+        if not len(catalog):
+            raise ValueError("items has no rows: a bundle needs an item to recommend")
         encoded = EncodedItems(catalog, raw)
         counts = self._counts(encoded) if popularity is None else None
         catalog.popularity = catalog.popularity if counts is None else counts
