@@ -151,3 +151,23 @@ def test_a_bundle_without_a_preprocessor_predicts_encoded_rows(serve, tmp_path):
         assert response.status_code == 422, response.text
         assert words in response.json()["detail"]
     assert client("GET", "/schema").json()["type"] == "object"
+
+
+def test_a_row_is_answered_as_if_it_were_alone(serve, bundle_folders):
+    client = serve(bundle_folders[0])
+    cities = ["a", 7, 7.0, True, None, "7", 0.5, [1], {}, 10**30, -0.0, "true", 1e300, ""]
+    ages = [1, 1.5, "2", "x", None, True, [1], 2**70, "", " 3", "1e3", {}, "NaN", "inf"]
+    rows = [{"city": city, "age": 1} for city in cities]
+    rows += [{"city": "a", "age": age} for age in ages]
+    alone = [client.predict(row) for row in rows]
+
+    async def work(http):
+        return await asyncio.gather(*(http.post("/predict", json={"rows": row}) for row in rows))
+
+    for row, one, joined in zip(rows, alone, client.run(work), strict=True):
+        assert one.status_code == joined.status_code, row
+        if one.status_code == 200:
+            expected = pytest.approx(one.json()["predictions"], abs=1e-6)
+            assert joined.json()["predictions"] == expected
+        else:
+            assert one.json() == joined.json()

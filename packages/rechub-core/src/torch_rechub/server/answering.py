@@ -62,7 +62,7 @@ class Predicting:
     def __init__(self, bundle: Any, settings: Settings) -> None:
         self._bundle, self._most_rows = bundle, settings.max_batch_rows
         self._limit = settings.max_rows
-        self._predict = _fast_predict(bundle) if bundle.preprocessor else bundle.predict
+        self._predict = (_fast_predict if bundle.preprocessor else _plain_predict)(bundle)
         self._targets = list(bundle.targets)
 
     def read(self, body: Any) -> Rows:
@@ -84,10 +84,11 @@ class Predicting:
         """Return the predictions of requests, computed together.
 
         Raises:
+            NotPlain: An answer would depend on the other requests.
             Refused: A row does not fit the schema (422), or its prediction is not finite (500).
         """
         rows = requests[0] if len(requests) == 1 else [row for rows in requests for row in rows]
-        found = self._predictions(rows) if rows else []
+        found = self._predictions(rows, len(requests) > 1) if rows else []
         answers, start = [], 0
         for request in requests:
             end = start + len(request)
@@ -95,9 +96,9 @@ class Predicting:
             start = end
         return answers
 
-    def _predictions(self, rows: Rows) -> list[Any]:
+    def _predictions(self, rows: Rows, joined: bool) -> list[Any]:
         try:
-            found = self._predict(rows, self._most_rows)
+            found = self._predict(rows, self._most_rows, joined)
         except (KeyError, ValueError, TypeError, IndexError) as error:
             raise Refused(422, str(error.args[0] if error.args else error)) from error
         if not np.isfinite(found).all():
@@ -107,17 +108,31 @@ class Predicting:
         return predictions
 
 
-def _fast_predict(bundle: Any) -> Callable[[Rows, int], npt.NDArray[Any]]:
+# from rows, the size of a batch, and whether the rows are of several requests
+_Predict = Callable[[Rows, int, bool], npt.NDArray[Any]]
+
+
+def _plain_predict(bundle: Any) -> _Predict:
+    """Return `bundle.predict`."""
+
+    def predict(rows: Rows, most: int, joined: bool) -> npt.NDArray[Any]:
+        found: npt.NDArray[Any] = bundle.predict(rows, most)
+        return found
+
+    return predict
+
+
+def _fast_predict(bundle: Any) -> _Predict:
     """Return `bundle.predict` for few rows, without the fixed costs of tables and loaders."""
     encode = RowEncoder(bundle.preprocessor).encode
     predictor, device = bundle.predictor, bundle.device
     on_cpu = device.type == "cpu"
 
-    def predict(rows: Rows, most: int) -> npt.NDArray[Any]:
+    def predict(rows: Rows, most: int, joined: bool) -> npt.NDArray[Any]:
         # models read ids as int64, several times
         x = {
             name: torch.from_numpy(values.astype(np.int64) if values.dtype == np.int32 else values)
-            for name, values in encode(rows).items()
+            for name, values in encode(rows, apart=joined).items()
         }
         if not on_cpu:
             x = {name: values.to(device) for name, values in x.items()}

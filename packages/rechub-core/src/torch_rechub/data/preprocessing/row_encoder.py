@@ -68,16 +68,19 @@ class RowEncoder:
         # bounded, as rows of requests choose which columns are slow
         self._part = lru_cache(maxsize=64)(self._selected)
 
-    def encode(self, rows: Rows) -> Inputs:
+    def encode(self, rows: Rows, *, apart: bool = False) -> Inputs:
         """Return the inputs of rows.
 
         Args:
             rows: N dicts of cells by raw column; other keys are ignored.
+            apart: Whether each row must be encoded as if it were alone.
 
         Returns:
             The inputs by name, of N rows each.
 
         Raises:
+            NotPlain: With `apart`, the form of a cell depends on others, as that of a fraction
+                among texts.
             KeyError: A row lacks a column; a missing value is None.
             TypeError: A row is no dict.
             ValueError: A cell does not fit its column; the message names column and row.
@@ -90,6 +93,8 @@ class RowEncoder:
                 found |= way(cells)
             except NotPlain:
                 slow.update(names)
+        if apart and slow != self._slow:
+            raise NotPlain
         if slow:
             part = self._part(frozenset(slow))
             found |= part.transform({s: cells[s] for c in part.columns for s in c.sources})
