@@ -8,6 +8,7 @@ import torch
 from torch_rechub._errors import UnknownChoiceError
 from torch_rechub.basic.features import SequenceFeature, SparseFeature
 from torch_rechub.bundles import BundleError, load_bundle
+from torch_rechub.bundles.item_search import ItemSearch
 from torch_rechub.data.preprocessing import Categorical, Preprocessor
 from torch_rechub.models.matching import BPRMF, ComirecSA, NeuMF
 from torch_rechub.serving import FaissBuilder
@@ -101,6 +102,17 @@ def test_as_many_items_as_there_are_come_whatever_is_excluded(exact, indexed):
         assert pairs(found).keys() == pairs(expected).keys()
     assert indexed.recommend(people, 10, filter=PRODUCTS[:5]).empty
     assert len(indexed.recommend({"user": ["u1"]}, 1000)) == N_ITEMS
+
+
+def test_users_for_whom_an_index_proposes_too_few_items_are_searched_exactly(
+    exact, indexed, monkeypatch
+):
+    """Three items are proposed, most of which the filter leaves out."""
+    monkeypatch.setattr(ItemSearch, "_fetched", lambda self, candidates, allowed, k, seen: 3)
+    odd = PRODUCTS[1::2]
+    expected, found = (b.recommend({"user": USERS}, 9, filter=odd) for b in (exact, indexed))
+    assert pairs(found).keys() == pairs(expected).keys()
+    assert len(found) == 9 * N_USERS
 
 
 def test_the_index_of_a_changed_bundle_has_the_new_items(tmp_path, indexed):

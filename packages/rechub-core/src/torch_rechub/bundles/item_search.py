@@ -66,6 +66,7 @@ class ItemSearch:
         self._open = ExitStack()
         self._file: Path | None = None
         self._index: Any = None
+        self._ordered: Tensor | None = None  # the vectors of candidates, in their order
 
     def _builder(self) -> Any:
         width = {"d": self.vectors.shape[1]} if self.kind in _NEEDS_WIDTH else {}
@@ -86,12 +87,14 @@ class ItemSearch:
         Raises:
             BundleError: The saved one cannot be opened.
         """
+        same = np.array_equal(candidates, np.arange(len(self.vectors)))
+        self._ordered = self.vectors if same else self.vectors[torch.from_numpy(candidates)]
         if self.kind == EXACT or not len(candidates):
             return self
         builder, file = self._builder(), self._file
         try:
             made = (
-                builder.from_embeddings(self.vectors[torch.from_numpy(candidates)].cpu())
+                builder.from_embeddings(self._ordered.cpu())
                 if file is None
                 else builder.from_index_file(file)
             )
@@ -120,17 +123,17 @@ class ItemSearch:
         Raises:
             ValueError: A vector is not finite.
         """
-        if self.kind == EXACT:
-            return self._exact(users, candidates[allowed[candidates]], k, seen)
-        if self._index is None:
+        if self._ordered is None:
             self.build(candidates)
+        fetch = self._fetched(candidates, allowed, k, seen)
+        if self.kind == EXACT or 2 * fetch >= len(candidates):
+            return self._exact(users, candidates, allowed, k, seen)
         rows: Ids = np.full((len(users), min(k, len(candidates))), -1)
         scores = np.full(rows.shape, -np.inf, dtype=np.float32)
         short = []
-        fetch = self._fetched(candidates, allowed, k, seen)
         interests = users.shape[1] if users.dim() == 3 else 1
         step = max(1, _MOST_GATHERED // max(1, interests * fetch * users.shape[-1]))
-        for start in range(0, len(users) if len(candidates) else 0, step):
+        for start in range(0, len(users), step):
             part = np.arange(start, min(start + step, len(users)))
             of_part = lists_of(seen, part)
             found = self._proposed(users[start : start + step], candidates, fetch)
@@ -142,16 +145,22 @@ class ItemSearch:
         # an approximate index may find too few, such as among rare items that a filter allows
         rest = np.concatenate([np.empty(0, np.int64), *short])
         if len(rest):
-            allowed_rows = candidates[allowed[candidates]]
-            more = self._exact(users[torch.from_numpy(rest)], allowed_rows, k, lists_of(seen, rest))
+            given = users[torch.from_numpy(rest)]
+            more = self._exact(given, candidates, allowed, k, lists_of(seen, rest))
             width = more[0].shape[1]
             rows[rest], scores[rest] = -1, -np.inf
             rows[rest, :width], scores[rest, :width] = more
         return rows, scores
 
-    def _exact(self, users: Tensor, rows: Ids, k: int, seen: Lists) -> tuple[Ids, npt.NDArray[Any]]:
-        whole = np.array_equal(rows, np.arange(len(self.vectors)))
-        vectors = self.vectors if whole else self.vectors[torch.from_numpy(rows)]
+    def _exact(
+        self, users: Tensor, candidates: Ids, allowed: Mask, k: int, seen: Lists
+    ) -> tuple[Ids, npt.NDArray[Any]]:
+        chosen = allowed[candidates]
+        rows, vectors = candidates, self._ordered
+        if not chosen.all():
+            rows = candidates[chosen]
+            vectors = self.vectors[torch.from_numpy(rows)]
+        assert vectors is not None
         lists = within(seen, columns_in(rows, len(self.vectors)))
         scores, best = top_k(users.to(vectors.device), vectors, k, lists)
         found = np.append(rows, -1)[best.cpu().numpy()]
