@@ -10,6 +10,7 @@ from ..types import FilePath
 
 if TYPE_CHECKING:
     from ..bundles.bundle import Bundle
+    from ..data.interactions import Interactions
     from ..data.preprocessing import EncodedTable, Preprocessor
 
 
@@ -31,6 +32,7 @@ class Continued:
     ) -> None:
         self.trainer, self.preprocessor, self.parent = trainer, preprocessor, parent
         self.data: EncodedTable = preprocessor.transform(data)
+        self._rows = data
 
     def __repr__(self) -> str:
         name, run = type(self.trainer).__name__, self.trainer.run
@@ -40,6 +42,7 @@ class Continued:
         self,
         batch_size: int = 256,
         *,
+        loader: Any = None,
         shuffle: bool = True,
         validation: Any = None,
         test: Any = None,
@@ -49,14 +52,46 @@ class Continued:
 
         Args:
             batch_size: Number of rows per batch.
+            loader: A loader of training data, such as of samples of `interactions`; None takes the
+                newer rows as they are.
             shuffle: Whether to shuffle the rows in each epoch.
             validation: Raw rows for validation; None means none, so that all epochs count.
             test: Raw rows for the test at the end.
             **options: Additional arguments of `fit` of the trainer.
         """
-        loader = self.data.loader(batch_size, shuffle=shuffle)
+        if loader is None:
+            loader = self.data.loader(batch_size, shuffle=shuffle)
         val, tested = self._loader(validation, batch_size), self._loader(test, batch_size)
         return self.trainer.fit(loader, val, test_dataloader=tested, **options)
+
+    def interactions(self) -> "Interactions":
+        """Return the newer rows as an encoded log, for retrieval and next items.
+
+        Its samples have histories of the newer rows alone; to continue older ones, give
+        `continue_from` a log that begins earlier.
+
+        Raises:
+            KeyError: The rows have no column of a name.
+            ValueError: The bundle has no names of the user, item and time.
+
+        Example:
+            ``continued.fit(loader=continued.interactions().samples(20).loader(256))``
+        """
+        # imported here, because ranking needs no log
+        from ..data.interactions import Interactions
+
+        parts = self.parent.parts
+        form = getattr(parts.get("users", parts.get("sequences")), "histories", None)
+        if form is None or form.user is None or form.time is None:
+            raise ValueError(
+                f"{self.parent.path} has no names of the columns of a log: save it with "
+                "trainer.save(..., user=, item=, time=)"
+            )
+        names = (form.user, form.item, form.time)
+        columns = dict.fromkeys(c.column for c in self.preprocessor.columns)
+        others = [column for column in columns if column not in names]
+        log = Interactions(self._rows, *names, attributes=others, time_unit=form.time_unit)
+        return log.encode(self.preprocessor)
 
     def predict(self, rows: Any, batch_size: int = 256) -> npt.NDArray[Any]:
         """Return the predictions of raw rows, as the saved bundle will make them.
