@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -273,3 +275,31 @@ def test_our_code_trains_and_ranks_a_click_log():
     assert run.error is None
     assert 0 < run.value("auc") < 1
     assert run.value("peak_rss_mb") > run.value("start_rss_mb") > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the clients use epoll")
+def test_the_servers_answer_the_same_requests_alike(tmp_path):
+    out = tmp_path / "serving.json"
+    small = [
+        "--ids",
+        "2600",
+        "--seconds",
+        "0.3",
+        "--rounds",
+        "2",
+        "--clients",
+        "2",
+        "--rows",
+        "1",
+        "3",
+        "--no-checks",
+    ]
+    script = [sys.executable, BENCHMARKS / "serving.py", *small, "--out", out]
+    done = subprocess.run(script, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    assert found["difference"] < 1e-6
+    assert len(found["speed"]) == 3 * 2 * 2
+    assert all(one["requests/s"] > 0 for one in found["speed"])
+    assert len([line for line in done.stdout.splitlines() if line.startswith("| ")]) == 2 + 3 * 2
