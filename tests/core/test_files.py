@@ -1,11 +1,12 @@
-"""A full disk names the file that could not be written, wherever a file is written."""
+"""Files: a full disk names the file that could not be written; folders are replaced whole."""
 
 import json
 import sys
+import threading
 
 import pytest
 
-from torch_rechub._files import naming
+from torch_rechub._files import naming, replace_folder
 from torch_rechub.runs import Run, compare
 from torch_rechub.runs.picture import draw_png
 from torch_rechub.runs.webpage import draw_html
@@ -79,3 +80,46 @@ def test_every_writer_names_its_file_when_the_disk_is_full(tmp_path):
 def test_the_kind_of_an_error_stays():
     with pytest.raises(PermissionError, match="Permission denied: 'a'"), naming("a"):
         raise OSError(13, "Permission denied")
+
+
+def folder_with(path, text):
+    path.mkdir()
+    (path / "file").write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("platform", [sys.platform, "win32"])
+def test_a_folder_is_replaced_whole(tmp_path, monkeypatch, platform):
+    monkeypatch.setattr(sys, "platform", platform)
+    target = tmp_path / "target"
+    replace_folder(folder_with(tmp_path / "first", "1"), target)
+    assert (target / "file").read_text() == "1"
+    replace_folder(folder_with(tmp_path / "second", "2"), target)
+    assert (target / "file").read_text() == "2"
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    target = folder_with(tmp_path / "target", "1")
+    with pytest.raises(FileNotFoundError):
+        replace_folder(tmp_path / "missing", target)
+    assert (target / "file").read_text() == "1"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux exchanges folders")
+def test_on_linux_the_folder_is_there_at_every_instant(tmp_path):
+    target, stop = folder_with(tmp_path / "target", "0"), threading.Event()
+    missing = []
+
+    def look():
+        while not stop.is_set():
+            if not (target / "file").exists():
+                missing.append(True)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    for i in range(200):
+        replace_folder(folder_with(tmp_path / f"new-{i}", str(i)), target)
+    stop.set()
+    thread.join()
+    assert not missing

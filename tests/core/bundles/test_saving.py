@@ -133,6 +133,7 @@ for start in (0.0, 1.0):
     with torch.no_grad():
         [p.fill_(start) for p in model.parameters()]
     trainers.append(CTRTrainer(model, model_path=folder))
+trainers[0].save(folder + "/b")
 print("ready", flush=True)
 while True:
     for trainer in trainers:
@@ -142,8 +143,8 @@ while True:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")
-@pytest.mark.parametrize("delay", [0.1, 0.35, 0.5, 0.75])
-def test_a_killed_process_leaves_a_whole_bundle_or_none(tmp_path, delay):
+@pytest.mark.parametrize("delay", [0.02, 0.11, 0.35, 0.5])
+def test_a_killed_process_leaves_a_whole_bundle(tmp_path, delay):
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
@@ -154,6 +155,7 @@ def test_a_killed_process_leaves_a_whole_bundle_or_none(tmp_path, delay):
     try:
         bundle = load_bundle(tmp_path / "b")
     except FileNotFoundError:
+        assert not sys.platform.startswith("linux")  # it exchanges the folders in one step
         return
     x = {"user": torch.arange(4), "item": torch.arange(4)}
     assert bundle.predict(x)[0] in (0.5, torch.sigmoid(torch.tensor(3.0)).item())

@@ -3,9 +3,11 @@
 import logging
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
@@ -76,6 +78,43 @@ def written_whole(file: "FilePath") -> Iterator[BinaryIO]:
             with suppress(FileNotFoundError):
                 os.unlink(new)
             raise
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Rename a folder to `target`; an earlier folder there is then where the new one was, or gone.
+
+    On Linux the two change places in one step, so that `target` is always there, also if the
+    process is killed. Elsewhere it is missing for a moment between two renames.
+
+    Raises:
+        OSError: A rename failed; `target` is as before.
+    """
+    if not target.exists():
+        os.replace(new, target)
+        return
+    if _exchange(new, target):
+        return
+    old = new.with_name(f"{new.name}-old")
+    os.replace(target, old)
+    try:
+        os.replace(new, target)
+    except OSError:
+        os.replace(old, target)
+        raise
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchange two paths in one step; False where the system or the file system cannot."""
+    if not sys.platform.startswith("linux"):
+        return False
+    import ctypes
+
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)  # glibc has it since 2.28
+    if rename is None:
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    paths = (os.fsencode(first), os.fsencode(second))
+    return bool(rename(here, paths[0], here, paths[1], exchange) == 0)
 
 
 def read_tensors(file: "FilePath") -> Any:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .._files import naming
+from .._files import naming, replace_folder
 from .._paths import local_path
 from ..types import FilePath
 from .document import FILE, MOST_BYTES, BundleDocument
@@ -36,19 +36,12 @@ def written_bundle(folder: FilePath) -> Iterator[Path]:
     _refuse_other_files(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
-        new, old = Path(scratch) / "new", Path(scratch) / "old"
+        new = Path(scratch) / "new"
         new.mkdir()
         with naming(target):
             yield new
             _sync(new)
-            if target.exists():
-                os.replace(target, old)
-            try:
-                os.replace(new, target)
-            except OSError:
-                if old.exists():
-                    os.replace(old, target)
-                raise
+            replace_folder(new, target)
 
 
 def files_in(folder: Path) -> dict[str, dict[str, Any]]:

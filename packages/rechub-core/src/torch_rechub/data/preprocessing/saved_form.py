@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..._files import naming
+from ..._files import naming, replace_folder
 from ..._paths import local_path
 from ...types import FilePath
 from .checks import check_columns
@@ -76,18 +76,11 @@ def write(folder: FilePath, declaration: Declaration, encoders: Mapping[str, Enc
     _refuse_other_files(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
-        new, old = Path(scratch) / "new", Path(scratch) / "old"
+        new = Path(scratch) / "new"
         new.mkdir()
         with naming(target):
             _write_into(new, declaration, encoders)
-            if target.exists():
-                os.replace(target, old)
-            try:
-                os.replace(new, target)
-            except OSError:
-                if old.exists():
-                    os.replace(old, target)
-                raise
+            replace_folder(new, target)
 
 
 def _refuse_other_files(folder: Path) -> None:
