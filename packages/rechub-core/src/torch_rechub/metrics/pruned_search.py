@@ -21,7 +21,7 @@ Pairs = tuple[Tensor, Tensor]
 
 # powers of two: the first items set a bound; a tile of 512 users and 1024 items fits the cache
 _FIRST, _TILE, _GROUP = 4096, 1024, 16
-_DEVIATIONS = 3.5  # of the number of top items among those so far, from its mean
+_DEVIATIONS = 5.0  # of the number of top items among those so far, from its mean
 
 
 def is_worthwhile(users: Tensor, items: Tensor, k: int) -> bool:
