@@ -107,7 +107,7 @@ def test_as_many_items_as_there_are_come_whatever_is_excluded(exact, indexed):
 def test_users_for_whom_an_index_proposes_too_few_items_are_searched_exactly(
     exact, indexed, monkeypatch
 ):
-    """Three items are proposed, most of which the filter leaves out."""
+    """The filter leaves out about half of the three items that are proposed."""
     monkeypatch.setattr(ItemSearch, "_fetched", lambda self, candidates, allowed, k, seen: 3)
     odd = PRODUCTS[1::2]
     expected, found = (b.recommend({"user": USERS}, 9, filter=odd) for b in (exact, indexed))

@@ -1,6 +1,7 @@
 """`Catalog`: the items that a bundle recommends, with raw ids, columns and popularity."""
 
 from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -54,6 +55,11 @@ class Catalog:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @cached_property
+    def column(self) -> Any:
+        """The raw ids as an array of pandas, which takes many of them at a time."""
+        return pd.Series(self.ids).array
 
     def rows_of(self, ids: Any) -> Ids:
         """Return the row of each raw id, −1 for ids that are no items."""

@@ -89,7 +89,7 @@ class Recommended:
             {
                 # taken from short columns, because pandas inspects each cell of an array of objects
                 self.name: pd.Series(self.users).array.take(owner),
-                self.catalog.item: pd.Series(self.catalog.ids).array.take(rows),
+                self.catalog.item: self.catalog.column.take(rows),
                 "score": scores[order],
                 "rank": np.arange(len(owner)) - (np.cumsum(count) - count)[owner] + 1,
                 "source": pd.Series([POPULARITY, MODEL]).array.take(known[order].astype(np.int64)),
