@@ -193,8 +193,13 @@ def _serve(options: argparse.Namespace) -> None:
     if file is not None:
         with open(file, encoding="utf-8") as stream:
             token = stream.read().strip()
-    logging.getLogger("torch_rechub").setLevel(logging.INFO)
-    serve(bundle, Settings(token=token, **given))
+    log = logging.getLogger("torch_rechub")
+    level = log.level
+    log.setLevel(logging.INFO)  # the address, and reloads
+    try:
+        serve(bundle, Settings(token=token, **given))
+    finally:
+        log.setLevel(level)
 
 
 def _summary(found: Comparison, rows: int) -> str:
