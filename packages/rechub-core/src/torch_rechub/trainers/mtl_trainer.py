@@ -83,9 +83,8 @@ class MTLTrainer(SavesTasks, Trainer):
         settings = Settings(
             optimizer_fn=optimizer_fn, optimizer_params=optimizer_params,
             scheduler_fn=scheduler_fn, scheduler_params=scheduler_params,
-            regularization_params=regularization_params, n_epoch=n_epoch,
-            earlystop_patience=earlystop_patience, device=device, gpus=gpus,
-            model_path=model_path, model_logger=model_logger,
+            regularization_params=regularization_params, n_epoch=n_epoch, device=device, gpus=gpus,
+            earlystop_patience=earlystop_patience, model_path=model_path, model_logger=model_logger,
             **known_options("MTLTrainer", options, LossOptions),
         )  # fmt: skip
         super().__init__(model, settings)
