@@ -107,6 +107,31 @@ def test_what_cannot_be_is_refused(args, error, message):
         top_k(*args)
 
 
+@pytest.mark.parametrize(
+    ("ids", "nothing"), [(["a", "b", "c", "d"], None), (np.array([7, 3, 0, 9]), -1)]
+)
+def test_items_are_returned_by_id(ids, nothing):
+    users, items = torch.randn(5, 3), torch.randn(4, 3)
+    seen = [[0, 1, 2], [], [3], [0], [1]]
+    scores, found = top_k(users, items, 2, seen, ids=ids)
+    expected = [[ids[i] if i >= 0 else nothing for _, i in u] for u in naive(users, items, 2, seen)]
+    assert found.tolist() == expected
+    assert torch.equal(scores, top_k(users, items, 2, seen)[0])
+
+
+@pytest.mark.parametrize(
+    ("ids", "error", "message"),
+    [
+        (["a", "b", "a"], ValueError, "id 'a' occurs twice"),
+        ([1, 2], ValueError, "2 ids for 3"),
+        ([1, "b", 2], TypeError, "all integers or all strings"),
+    ],
+)
+def test_ids_that_do_not_fit_are_refused(ids, error, message):
+    with pytest.raises(error, match=message):
+        top_k(torch.ones(1, 2), torch.ones(3, 2), 1, ids=ids)
+
+
 # Pruned search: many users and items on a CPU
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .._bounds import check_whole
+from .._ids import as_ids, id_table, row_of_each
 from .exact_search import best_items, first_k
 from .pruned_search import PrunedSearch, in_threads, is_worthwhile
 from .ranking import ranking_metrics_from_hits, top_ks
@@ -21,7 +22,9 @@ def top_k(
     k: int,
     seen: Any = None,
     block_size: int = 512,
-) -> tuple[Tensor, Tensor]:
+    *,
+    ids: Any = None,
+) -> tuple[Tensor, Any]:
     """Return the K items with the highest scores for each user: s_ui = max_j ⟨u_j, v_i⟩.
 
     Ties are broken by the lower index. The result is exact; users and items are processed in
@@ -34,14 +37,18 @@ def top_k(
         seen: Items to exclude: a sequence of item indices for each user, or these sequences as a
             tuple (indptr, indices) or as a SciPy CSR matrix.
         block_size: Number of users per block.
+        ids: The id of each item, unique: integers of at least 0, or strings; returned in place of
+            indices. `seen` stays a list of indices.
 
     Returns:
         Scores and item indices, shape (U, min(K, N)) each. Rows with fewer unseen items are
-        filled with score −∞ and index −1.
+        filled with score −∞ and index −1. With `ids`, an array of int64 ids, −1 where items are
+        missing, or of strings, None where they are.
 
     Raises:
-        ValueError: Shapes do not match, an embedding is not finite, or k or block_size is
-            below 1.
+        ValueError: Shapes do not match, an embedding is not finite, k or block_size is below 1,
+            there is not one id for each item, or an id occurs twice.
+        TypeError: Ids are neither all integers nor all strings.
         IndexError: A seen item is not one of the N items.
 
     Example:
@@ -54,6 +61,7 @@ def top_k(
     indptr, indices = _lists(seen, len(users), len(items), "seen", items.device)
     scores = users.new_empty(len(users), min(k, len(items)))
     best = torch.empty(scores.shape, dtype=torch.long, device=users.device)
+    table = None if ids is None else _table(ids, len(items))
     pruned = is_worthwhile(users, items, k)
     search = PrunedSearch(items, k) if pruned else partial(best_items, items=items, k=k)
     size = min(block_size, -(-len(users) // torch.get_num_threads())) if pruned else block_size
@@ -69,7 +77,8 @@ def top_k(
     else:
         for start in starts:
             fill(start)
-    return scores, best.masked_fill_(scores.isneginf(), -1)
+    best.masked_fill_(scores.isneginf(), -1)
+    return scores, best if table is None else table[best.cpu().numpy()]
 
 
 def evaluate_retrieval(
@@ -162,6 +171,12 @@ def check_lists(lists: Any, n_users: int, n_items: int, name: str) -> None:
         IndexError: An item is not in the catalog.
     """
     _lists(lists, n_users, n_items, name, torch.device("cpu"))
+
+
+def _table(ids: Any, n: int) -> NDArray[Any]:
+    known = as_ids(ids, n)
+    row_of_each(known)
+    return id_table(known)
 
 
 def _embeddings(users: Any, items: Any) -> tuple[Tensor, Tensor]:

@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._ids import Id, as_ids, id_table, row_of_each
+
 Rows: TypeAlias = NDArray[np.int64]
-Id: TypeAlias = int | str
 Found: TypeAlias = Tensor | NDArray[Any]
 
 
@@ -41,7 +42,7 @@ class ItemIds:
         self._rows: dict[Id, int] | None = None
         self._looked_up: NDArray[Any] | None = None
         if ids is not None:
-            self._rows = _row_of_each(self.of_rows)
+            self._rows = row_of_each(self.of_rows)
 
     def __len__(self) -> int:
         """The number of items; removed ones are not counted."""
@@ -90,7 +91,7 @@ class ItemIds:
         new = as_ids(ids, n)
         if new and self.of_rows and isinstance(new[0], str) != self.are_strings:
             raise TypeError(f"ids must be {_kind(self.of_rows[0])} as before, got {new[0]!r}")
-        _row_of_each(new)
+        row_of_each(new)
         table = self._table()
         if (known := next((i for i in new if i in table), None)) is not None:
             raise ValueError(f"item {known!r} is in the index already: use update")
@@ -126,9 +127,8 @@ class ItemIds:
         if self.rows_are_ids:
             return torch.from_numpy(rows)
         if self._looked_up is None:
-            kind, nothing = (object, None) if self.are_strings else (np.int64, -1)
-            self._looked_up = np.array([*self.of_rows, nothing], dtype=kind)
-        ids: NDArray[Any] = self._looked_up[rows]  # row −1 is the last
+            self._looked_up = id_table(self.of_rows)
+        ids: NDArray[Any] = self._looked_up[rows]
         return torch.from_numpy(ids) if self.numbered else ids
 
     def as_json(self) -> dict[str, Any] | None:
@@ -163,7 +163,7 @@ class ItemIds:
         if any(type(row) is not int or not 0 <= row < n for row in removed):
             raise ValueError("a removed row is not there")
         items.there[removed] = False
-        items._rows = _row_of_each(items.of_rows, items.there)
+        items._rows = row_of_each(items.of_rows, items.there)
         return items
 
     def _append(self, new: Sequence[Id]) -> None:
@@ -175,66 +175,8 @@ class ItemIds:
 
     def _table(self) -> dict[Id, int]:
         if self._rows is None:
-            self._rows = _row_of_each(self.of_rows, self.there)
+            self._rows = row_of_each(self.of_rows, self.there)
         return self._rows
-
-
-def as_ids(values: Any, n: int | None = None) -> list[Id]:
-    """Convert ids to Python integers or strings.
-
-    Args:
-        values: A sequence, an array, a tensor or a column.
-        n: The number of ids wanted; None means any.
-
-    Raises:
-        ValueError: There are more or fewer, or an integer is negative or above 2⁶³ − 1.
-        TypeError: Ids are neither all integers nor all strings.
-
-    Example:
-        >>> as_ids(np.array([3, 1]))
-        [3, 1]
-    """
-    if isinstance(values, str | bytes):
-        raise TypeError(f"ids must be a sequence of ids, got {values!r}")
-    found = values.tolist() if hasattr(values, "tolist") else list(values)
-    ids = [_plain(i) for i in (found if isinstance(found, list) else [found])]
-    if n is not None and len(ids) != n:
-        raise ValueError(f"there are {len(ids)} ids for {n} embeddings: give one for each")
-    first = type(ids[0]) if ids else int
-    wrong = next((i for i in ids if type(i) is not first or first not in (int, str)), None)
-    if wrong is not None or (ids and first not in (int, str)):
-        raise TypeError(f"ids must be all integers or all strings, got {wrong!r}")
-    if first is int and ids and (min(ids) < 0 or max(ids) >= 2**63):
-        bad = next(i for i in ids if not 0 <= i < 2**63)
-        raise ValueError(
-            f"an integer id must be at least 0 and below 2**63, got {bad}: use strings"
-        )
-    return ids
-
-
-def _plain(value: Any) -> Any:
-    """Return a NumPy, torch or Arrow scalar as a Python one."""
-    if hasattr(value, "as_py"):
-        return value.as_py()
-    value = value.item() if hasattr(value, "item") else value
-    return str(value) if isinstance(value, str) else value
-
-
-def _row_of_each(ids: Sequence[Id], there: NDArray[np.bool_] | None = None) -> dict[Id, int]:
-    """Return the row of each id.
-
-    Raises:
-        ValueError: An id occurs twice.
-    """
-    rows = range(len(ids)) if there is None else np.flatnonzero(there).tolist()
-    table: dict[Id, int] = {}
-    for row in rows:
-        if table.setdefault(ids[row], row) != row:
-            raise ValueError(
-                f"id {ids[row]!r} occurs twice, at positions {table[ids[row]]} and {row}: ids must "
-                "be unique"
-            )
-    return table
 
 
 def _kind(value: Id) -> str:
