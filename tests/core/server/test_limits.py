@@ -21,6 +21,16 @@ def test_a_larger_body_is_refused_before_it_is_read(serve, bundle_folders):
     assert client.predict(ROW).status_code == 200
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])
+def test_a_compressed_body_is_refused(serve, bundle_folders, encoding):
+    client = serve(bundle_folders[0])
+    response = client.predict(ROW, headers={"Content-Encoding": encoding})
+    assert response.status_code == 415
+    assert encoding in response.json()["detail"]
+    assert "send it uncompressed" in response.json()["detail"]
+    assert client.predict(ROW, headers={"Content-Encoding": "identity"}).status_code == 200
+
+
 def test_a_body_without_a_length_is_refused_while_it_streams():
     read = 0
 

@@ -9,9 +9,10 @@ import pytest
 from torch_rechub.basic.features import SequenceFeature
 from torch_rechub.bundles import load_bundle
 from torch_rechub.data.interactions import Interactions
-from torch_rechub.data.preprocessing import Categorical, Preprocessor
+from torch_rechub.data.preprocessing import Categorical, Numeric, Preprocessor
+from torch_rechub.models.generative import HSTUModel
 from torch_rechub.models.matching import DSSM
-from torch_rechub.trainers import MatchTrainer
+from torch_rechub.trainers import MatchTrainer, SeqTrainer
 
 USERS = [
     {"user": 7, "hist_item": ["b", "c"]},
@@ -114,9 +115,66 @@ def test_a_request_that_does_not_fit_is_refused(serve, items, options, words):
     assert words in response.json()["detail"]
 
 
+@pytest.fixture(scope="module")
+def next_items(tmp_path_factory):
+    """The folder of a next-item bundle that reads times."""
+    folder = tmp_path_factory.mktemp("next")
+    log = {"user": [1, 1, 1, 2, 2, 2], "item": list("abcbca"), "time": range(6)}
+    preprocessor = Preprocessor([Categorical("user"), Categorical("item")]).fit(log)
+    model = HSTUModel(5, d_model=4, n_heads=1, n_layers=1, dqk=2, dv=2, max_seq_len=3)
+    names = {"item": "item", "user": "user", "time": "time"}
+    trainer = SeqTrainer(model, model_path=folder)
+    return trainer.save(folder / "bundle", preprocessor=preprocessor, **names, time_unit="ms")
+
+
+def test_the_schema_of_a_next_item_user_requires_the_times(serve, next_items):
+    client = serve(next_items)
+    schema = client("GET", "/schema").json()
+    assert list(schema["properties"]) == ["user", "hist_item", "hist_time"]
+    assert schema["required"] == ["hist_item", "hist_time"]
+    assert "'ms'" in schema["properties"]["hist_time"]["description"]
+
+
+@pytest.mark.parametrize("times", [[1, 2], ["2026-01-01T08:00:00Z", "2026-01-01T09:00:00Z"]])
+def test_the_keys_that_the_schema_requires_are_enough_and_needed(serve, next_items, times):
+    client = serve(next_items)
+    row = {"hist_item": ["a", None], "hist_time": times}
+    assert client("POST", "/recommend", json={"users": row}).status_code == 200
+    for name in client("GET", "/schema").json()["required"]:
+        lacking = {key: value for key, value in row.items() if key != name}
+        response = client("POST", "/recommend", json={"users": lacking})
+        assert response.status_code == 422, response.text
+        assert name in response.json()["detail"]
+
+
+def test_the_schema_of_a_retrieval_user_has_the_columns_that_the_model_reads(serve, tmp_path):
+    log = {"user": [1, 1, 2], "age": [30.5, 30.5, 20], "item": list("aba"), "kind": list("xyx")}
+    columns = [Categorical("user"), Numeric("age"), Categorical("item"), Categorical("kind")]
+    preprocessor = Preprocessor(columns).fit(log)
+    item = preprocessor.features("item", "kind", embed_dim=4)
+    histories = [
+        SequenceFeature(f"hist_{f.name}", f.vocab_size, 4, "mean", f.name, padding_idx=0)
+        for f in item
+    ]
+    user = [*preprocessor.features("age"), *histories]
+    trainer = MatchTrainer(DSSM(user, item, {"dims": [4]}, {"dims": [4]}), model_path=tmp_path)
+    items = {"item": ["a", "b"], "kind": ["x", "y"]}
+    names = {"items": items, "item": "item", "user": "user", "length": 2}
+    path = trainer.save(tmp_path / "bundle", preprocessor=preprocessor, **names)
+    client = serve(path)
+    schema = client("GET", "/schema").json()
+    assert schema["required"] == ["age", "hist_item"]
+    assert set(schema["properties"]) == {"user", "age", "hist_item", "hist_kind"}
+    assert schema["properties"]["age"] == preprocessor.schema()["properties"]["age"]
+    row = {"age": 20, "hist_item": ["a"]}
+    assert client("POST", "/recommend", json={"users": row}).status_code == 200
+
+
 def test_the_documentation_describes_the_users(serve, items):
     client = serve(items)
-    assert "hist_item" in client("GET", "/schema").json()["properties"]
+    schema = client("GET", "/schema").json()
+    assert list(schema["properties"]) == ["user", "hist_item", "hist_time"]
+    assert schema["required"] == ["hist_item"]
     body = client("GET", "/openapi.json").json()["paths"]["/recommend"]["post"]["requestBody"]
     properties = body["content"]["application/json"]["schema"]["properties"]
     assert set(properties) == {"users", "k", "exclude_seen", "filter"}

@@ -3,12 +3,14 @@
 from typing import Any
 
 from .answering import Predicting
+from .describe_users import user_schema
 
 _COUNT = {"type": "integer", "minimum": 1, "default": 10}
 _ERRORS = {
     "400": "The body is no JSON.",
     "401": "The token is missing or wrong.",
     "413": "The body, or the number of rows, is above the limit.",
+    "415": "The body is compressed.",
     "422": "A value does not fit the schema; the message names row and column.",
     "503": "Too many requests are in progress.",
 }
@@ -21,10 +23,7 @@ def row_schema(bundle: Any) -> dict[str, Any]:
             return {"type": "object", "description": "the inputs of the model"}
         found: dict[str, Any] = bundle.preprocessor.schema()
         return found
-    history = f"hist_{bundle.items.item}"
-    listed = {"type": "array", "description": "raw ids of items, oldest first"}
-    text = "the raw columns of a user"
-    return {"type": "object", "description": text, "properties": {history: listed}}
+    return user_schema(bundle)
 
 
 def operation(bundle: Any, path: str) -> dict[str, Any]:

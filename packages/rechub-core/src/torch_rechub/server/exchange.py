@@ -73,12 +73,15 @@ async def read_body(scope: Scope, receive: Receive, most: int, seconds: float) -
     """Receive a body of at most `most` bytes within some seconds.
 
     Raises:
-        Refused: It is larger (413), or slower (408).
+        Refused: It is larger (413), slower (408), or compressed (415).
         Disconnected: The client has gone.
     """
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > most:
             raise _too_large(most)
+        if name == b"content-encoding" and value.strip().lower() != b"identity":
+            text = f"the body has the encoding {value.decode('latin-1')!r}: send it uncompressed"
+            raise Refused(415, text, (b"accept-encoding", b"identity"))
     parts, size, more = [], 0, True
     with _Deadline(seconds):
         while more:
