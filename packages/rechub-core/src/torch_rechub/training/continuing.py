@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..models.arguments import constructor
+from ..models.arguments import constructor, unwrapped
 from ..types import FilePath
 from .lineage import TrainingRun
 from .reporting.hyperparams import describe_data
@@ -48,6 +48,7 @@ class ContinuesBundles(SavesBundles):
         *,
         like: Mapping[str, Any] | None = None,
         arguments: Mapping[str, Any] | None = None,
+        optimizer: bool = False,
         **options: Any,
     ) -> "Continued":
         """Continue the training of a bundle with newer data.
@@ -65,12 +66,15 @@ class ContinuesBundles(SavesBundles):
                 others, as ``{"movie": movies}``. See `bundles.growth.grown_model`.
             arguments: New values of constructor arguments of the model that hold an entry for each
                 id, such as the interactions of `LightGCN`.
+            optimizer: Whether the optimizer continues from its state in the bundle, which has to be
+                saved with ``optimizer=True``; the moments of new ids are those of a first step,
+                zero for Adam. Otherwise it starts anew. Schedules always do.
             **options: Arguments of the trainer, such as n_epoch, model_path and model_logger; those
                 not given are the ones of the bundle, but for those of a single run: model_path,
                 model_logger, callbacks, record, device, gpus.
 
         Raises:
-            BundleError: The bundle is damaged, or of another task.
+            BundleError: The bundle is damaged, of another task, or has no state of this optimizer.
             KeyError: A column is missing.
             ValueError: The bundle has no preprocessor, or an argument has to be given.
 
@@ -100,6 +104,10 @@ class ContinuesBundles(SavesBundles):
         settings = read(parent.document.trainer.get("arguments"), options, cls.__name__)
         model, preprocessor = grow(parent, new_frame, like or {}, arguments)
         trainer = cls(model, **settings)
+        if optimizer:
+            from ..bundles.optimizer_state import restore
+
+            restore(parent, unwrapped(trainer.model), trainer.optimizer)
         trainer.run.parent_run_id = parent.document.run.get("id")
         trainer.run.parent_digest = parent.document.digest
         return Continued(trainer, preprocessor, new_frame, parent)

@@ -1,7 +1,8 @@
 """`save` of trainers: the trained model as a bundle."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,10 +38,12 @@ class SavesBundles:
         history: One dict per epoch.
         test_metrics: The metrics of the test data.
         monitor: The monitored metric.
+        optimizer: The optimizer of the model.
     """
 
     bundle_task: str | None = None
     model: nn.Module
+    optimizer: torch.optim.Optimizer
     history: list[dict[str, float]]
     test_metrics: dict[str, float]
 
@@ -50,6 +53,7 @@ class SavesBundles:
         *,
         preprocessor: "Preprocessor | None" = None,
         onnx: bool = False,
+        optimizer: bool = False,
         arguments: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Path:
@@ -62,6 +66,8 @@ class SavesBundles:
             preprocessor: The fitted preprocessor of the raw rows; without it, the rows of the
                 bundle are the inputs of the model.
             onnx: Whether the bundle has ONNX files as well.
+            optimizer: Whether the bundle has the state of the optimizer at the end of training, for
+                `continue_from(..., optimizer=True)`.
             arguments: Arguments of the model's constructor by name, for the bundle only, in place
                 of values that have no form in a file, such as a lambda.
             **options: Those of the task; see its `bundle_parts`.
@@ -81,6 +87,7 @@ class SavesBundles:
         if process_rank() > 0:  # as with checkpoints, one process writes
             return Path(folder)
         outputs = self.bundle_outputs(preprocessor)
+        state, writers = self._optimizer_state() if optimizer else ({}, [])
         return write_bundle(
             folder,
             task=self.bundle_task,
@@ -90,12 +97,20 @@ class SavesBundles:
             parts=self.bundle_parts(preprocessor, **options),
             others={
                 "metrics": self._best_metrics(),
-                "trainer": self._recorded(),
+                "trainer": self._recorded() | state,
                 "run": self.bundle_run(),
             },
-            write_more=self.write_onnx if onnx else None,
+            write_more=partial(_write_all, [*writers, *([self.write_onnx] if onnx else [])]),
             arguments=arguments,
         )
+
+    def _optimizer_state(self) -> tuple[dict[str, Any], list[Callable[[Path], object]]]:
+        """The entry of the document, and the writer of the moments."""
+        from ..bundles.optimizer_state import ENTRY, FILE, described
+        from ..bundles.weights import write_tensors
+
+        settings, tensors = described(unwrapped(self.model), self.optimizer)
+        return {ENTRY: settings}, [lambda folder: write_tensors(folder / FILE, tensors)]
 
     def bundle_outputs(self, preprocessor: "Preprocessor | None") -> dict[str, Any]:
         """Return how predictions are made of the model's output, as JSON-like data."""
@@ -164,6 +179,11 @@ class SavesTasks(SavesRows):
         names = _names_of(preprocessor, tasks.n) or [f"task_{i}" for i in range(tasks.n)]
         types = {"task_types": list(tasks.types), "links": list(map(_link_name, links))}
         return {"targets": names, **types}
+
+
+def _write_all(writers: Sequence[Callable[[Path], object]], folder: Path) -> None:
+    for write in writers:
+        write(folder)
 
 
 def _refuse_other_columns(model: nn.Module, preprocessor: "Preprocessor | None") -> None:
