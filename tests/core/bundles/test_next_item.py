@@ -315,7 +315,7 @@ def test_items_are_added_removed_and_updated(tmp_path, hstu):
         special = changed.recommend(past, filter=lambda x: x.kind == "special")
         assert set(special["product"]) == {"p3"}
     for change, error in (
-        (lambda: bundle.add_items([{"product": "p3", "kind": "odd"}]), "twice"),
+        (lambda: bundle.add_items([{"product": "p3", "kind": "odd"}]), "is an item already"),
         (lambda: bundle.remove_items(["p1"]), "'p1' is not one of"),
         (lambda: bundle.update_items([{"product": "p4"}]), "no column 'kind'"),
     ):

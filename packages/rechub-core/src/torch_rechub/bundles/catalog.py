@@ -1,6 +1,6 @@
 """`Catalog`: the items that a bundle recommends, with raw ids, columns and popularity."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,7 +11,7 @@ import pandas as pd
 
 from .._extras import require
 from .errors import BundleError
-from .frames import as_frame, keys_of, require_column
+from .frames import as_frame, keys_of, plain, require_column
 
 Ids: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -49,9 +49,18 @@ class Catalog:
         if (twice := self._keys.duplicated()).any():
             row = int(twice.argmax())
             raise ValueError(
-                f"items has {self.ids[row]!r} twice, again in row {row}: give one row for each item"
+                f"items has {plain(self.ids[row])!r} twice, again in row {row}: give one row for "
+                "each item"
             )
+        self._use_whole_ids()
         self.popularity = self._counts(popularity)
+
+    def _use_whole_ids(self) -> None:
+        """Store ids as integers that a table with missing cells made floats."""
+        ids = self.ids
+        if ids.dtype.kind == "f" and (ids == np.trunc(ids)).all() and (abs(ids) < 2**53).all():
+            self.ids = ids.astype(np.int64)
+            self.frame = self.frame.assign(**{self.item: self.ids})
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -75,7 +84,7 @@ class Catalog:
         ids = [ids] if isinstance(ids, str) or not hasattr(ids, "__len__") else list(ids)
         rows = self.rows_of(ids)
         if (rows < 0).any():
-            wrong = ids[int((rows < 0).argmax())]
+            wrong = plain(ids[int((rows < 0).argmax())])
             raise KeyError(f"{wrong!r} is not one of the {len(self)} items of the bundle")
         return rows
 
@@ -87,17 +96,24 @@ class Catalog:
                 all items.
 
         Raises:
-            TypeError: The function returns no booleans.
+            KeyError: The function reads a column that the items do not have.
+            TypeError: The filter is neither, or the function returns no booleans.
             ValueError: It does not return one for each item.
         """
         if chosen is None:
             return np.ones(len(self), dtype=bool)
         if not callable(chosen):
+            _check_ids(chosen)
             mask = np.zeros(len(self), dtype=bool)
             rows = self.rows_of(list(chosen))
             mask[rows[rows >= 0]] = True
             return mask
-        found = np.asarray(chosen(self.frame))
+        try:
+            found = np.asarray(chosen(self.frame))
+        except (AttributeError, KeyError) as error:
+            kind = KeyError if isinstance(error, KeyError) else AttributeError
+            columns = list(self.frame.columns)
+            raise kind(f"filter raised {error!r}: the columns of items are {columns}") from error
         if found.dtype != bool:
             raise TypeError(f"filter must return booleans, got {found.dtype}")
         if found.shape != (len(self),):
@@ -159,3 +175,18 @@ class Catalog:
             return cls(settings["item"], frame.drop(columns=POPULARITY), frame[POPULARITY])
         except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
             raise BundleError(f"{folder / FILE} is not as written: {error}") from error
+
+
+def _check_ids(chosen: Any) -> None:
+    """Refuse filters that are neither functions nor raw ids.
+
+    Raises:
+        TypeError: It is text, one id, a table, or booleans.
+    """
+    no_ids = isinstance(chosen, str | bytes) or hasattr(chosen, "columns")
+    is_mask = str(getattr(chosen, "dtype", "")) == "bool"
+    if no_ids or is_mask or not isinstance(chosen, Iterable):
+        raise TypeError(
+            "filter must be a function of the frame of items to booleans, such as lambda frame: "
+            f"frame['price'] < 10, or a list of raw ids, got {plain(chosen)!r}"
+        )

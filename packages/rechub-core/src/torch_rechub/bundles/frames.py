@@ -60,6 +60,11 @@ def require_column(frame: pd.DataFrame, column: str, name: str) -> pd.Series:
     return frame[column]
 
 
+def plain(value: Any) -> Any:
+    """Return a value as a Python object where NumPy has a type of its own, for messages."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def keys_of(values: Any) -> pd.Index:
     """Return raw ids as keys: a whole number and its decimal text are one id.
 

@@ -9,7 +9,8 @@ import pandas as pd
 from ..types import FilePath
 from .bundle import Bundle
 from .catalog import Catalog
-from .frames import as_frame, require_column
+from .frames import as_frame, plain, require_column
+from .item_types import typed_like
 from .saving import write_bundle
 
 
@@ -26,12 +27,13 @@ class ChangesItems(Bundle):
         """Add items; those that the model does not know are recommended by popularity only.
 
         Args:
-            items: Raw rows with all columns of the bundle's items.
+            items: Raw rows with all columns of the bundle's items, of their types or of others that
+                become these without loss, such as 6002.0 or "6002" for whole numbers.
             popularity: The count of each; None means 0.
 
         Raises:
             KeyError: A column is missing.
-            ValueError: An id is an item already, or occurs twice.
+            ValueError: An id is an item already, or occurs twice, or a cell has another type.
         """
         self._use(added_to(self.items, items, popularity))
 
@@ -53,7 +55,7 @@ class ChangesItems(Bundle):
 
         Raises:
             KeyError: An id is no item, or a column is missing.
-            ValueError: An id occurs twice.
+            ValueError: An id occurs twice, or a cell has another type.
         """
         before = self.items
         frame = as_frame(items, "items")
@@ -94,10 +96,16 @@ def added_to(before: Catalog, items: Any, popularity: Any = None) -> Catalog:
 
     Raises:
         KeyError: A column is missing.
-        ValueError: An id is an item already, or occurs twice.
+        ValueError: An id is an item already, or occurs twice, or a cell has another type.
     """
     frame = _with_columns(as_frame(items, "items"), before)
     added = Catalog(before.item, frame, popularity)
+    if (there := before.rows_of(added.ids) >= 0).any():
+        row = int(there.argmax())
+        raise ValueError(
+            f"{plain(added.ids[row])!r} in row {row} of items is an item already: change it with "
+            "update_items"
+        )
     rows = pd.concat([before.frame, added.frame], ignore_index=True)
     return Catalog(before.item, rows, np.concatenate([before.popularity, added.popularity]))
 
@@ -108,7 +116,10 @@ def chosen_of(before: Catalog, rows: Any) -> Catalog:
 
 
 def _with_columns(frame: pd.DataFrame, before: Catalog) -> pd.DataFrame:
-    """Return the columns of a catalog from raw rows."""
-    columns = {name: require_column(frame, name, "items") for name in before.frame.columns}
-    chosen: pd.DataFrame = frame[list(columns)]
-    return chosen
+    """Return the columns of a catalog from raw rows, as its types."""
+    columns = {}
+    for name in before.frame.columns:
+        given, known = require_column(frame, name, "items"), before.frame[name]
+        columns[name] = typed_like(given, known, is_id=name == before.item)
+    typed: pd.DataFrame = pd.DataFrame(columns, index=frame.index)
+    return typed
