@@ -184,7 +184,7 @@ def test_new_items_are_embedded_from_their_features_and_recommended(bundle):
     assert "brand new" in found["product"].tolist()
     bundle.remove_items(["brand new", "p3"])
     assert len(bundle.recommend([{"hist_product": []}], k=31)) == 29
-    with pytest.raises(ValueError, match="items has 'p4' twice"):
+    with pytest.raises(ValueError, match="'p4' in row 0 of items is an item already"):
         bundle.add_items([{"product": "p4", "category": "k0"}])
 
 
@@ -204,6 +204,9 @@ def test_wrong_users_are_errors_that_name_the_remedy(bundle):
         bundle.recommend([{"hist_product": "p1"}])
     with pytest.raises(KeyError, match="'time'"):
         bundle.recommend({"customer": ["c1"], "product": ["p1"]})
+    for call in (bundle.recommend, bundle.similar_items):
+        with pytest.raises(TypeError, match="k must be a number, got None"):
+            call(["p1"], k=None)
     with pytest.raises(ValueError, match="k must be"):
         bundle.recommend([{"hist_product": ["p1"]}], k=0)
     with pytest.raises(ValueError, match="'time'"):
@@ -231,6 +234,20 @@ def test_items_must_be_there_once(shop, tmp_path):
     with pytest.raises(ValueError, match="items has no rows"):
         shop.trainer.save(tmp_path / "b", items=shop.items.head(0), **settings)
     assert not (tmp_path / "b").exists()
+
+
+def test_options_of_save_are_named_as_those_of_save(shop, tmp_path):
+    options = r"\['preprocessor', 'onnx', 'arguments', 'item', 'items', .*'length'"
+    with pytest.raises(TypeError, match=f"save of MatchTrainer has no option 'lenght'.*{options}"):
+        shop.trainer.save(tmp_path / "b", preprocessor=shop.preprocessor, item="product", lenght=2)
+    with pytest.raises(TypeError, match=f"save of MatchTrainer needs item=.*{options}"):
+        shop.trainer.save(tmp_path / "b", preprocessor=shop.preprocessor)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", 1.5])
+def test_devices_that_are_not_there_are_refused(shop, device):
+    with pytest.raises(ValueError, match=f"device must be .*{device}.*leave it out"):
+        load_bundle(shop.folder, device=device)
 
 
 def test_an_item_must_remain(bundle):

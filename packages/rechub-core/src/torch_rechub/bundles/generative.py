@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._bounds import check_whole
+from .._bounds import check_whole, refuse_none
 from .catalog import Catalog, Filter
 from .errors import BundleError
 from .histories import RawHistories, seen_rows
@@ -103,6 +103,7 @@ class GenerativeBundle(ChangesItems):
             KeyError: A column is missing.
             ValueError: An argument does not fit; see `HistoryForm.read`.
         """
+        refuse_none(k=k, batch_size=batch_size)
         check_whole(1, k=k, batch_size=batch_size)
         check_whole(k, num_beams=num_beams)
         given = self.codes.form.histories.read(users, needs_times=False)

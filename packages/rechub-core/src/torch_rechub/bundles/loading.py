@@ -54,7 +54,9 @@ def load_bundle(
         FileNotFoundError: There is no bundle.
         BundleError: It is damaged, foreign, edited or of a newer version, or refers to a class or a
             function that was not given.
+        ValueError: This build of torch cannot use the device.
     """
+    where = _usable(device)
     folder, document = read_document(path)
     kind = BUNDLES[document.task]
     _check_parts(kind, folder, document)
@@ -63,7 +65,7 @@ def load_bundle(
     weights = read_tensors(folder / WEIGHTS, document.aliases)
     tensors = read_tensors(folder / ARGUMENTS) if ARGUMENTS in document.files else {}
     model = build_model(document.model, tensors, models, weights=weights)
-    preprocessor, where = _preprocessor(folder, document, functions), torch.device(device)
+    preprocessor = _preprocessor(folder, document, functions)
     try:
         put_weights(model, weights, folder / WEIGHTS)
         parts = {n: kind.part_types[n].read(folder, entry) for n, entry in document.parts.items()}
@@ -75,6 +77,19 @@ def load_bundle(
             f"{folder} was edited, or written by another release: its parts, outputs and model do "
             f"not fit together ({error!r})"
         ) from error
+
+
+def _usable(device: str | torch.device) -> torch.device:
+    """Return a device that can hold tensors."""
+    try:
+        where = torch.device(device)
+        torch.empty(0, device=where)
+    except (AssertionError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"device must be one that torch {torch.__version__} can use here, got {device!r}: "
+            'leave it out for "cpu"; "cuda" needs a GPU and a build of torch with CUDA'
+        ) from error
+    return where
 
 
 def _check_parts(kind: type[Bundle], folder: Path, document: BundleDocument) -> None:

@@ -11,9 +11,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from .._bounds import check_whole
+from .._bounds import check_whole, refuse_none
 from .catalog import Catalog, Filter
 from .errors import BundleError
+from .frames import plain
 from .histories import HistoryForm, RawHistories, seen_rows
 from .item_changes import ChangesItems
 from .recommended import Recommended, best_rows, lists_of, within
@@ -172,6 +173,7 @@ class NextItemBundle(ChangesItems):
             KeyError: A column is missing.
             ValueError: An argument does not fit; see `HistoryForm.read`.
         """
+        refuse_none(k=k, batch_size=batch_size)
         check_whole(1, k=k, batch_size=batch_size)
         given = self.sequences.histories.read(users)
         seen_of = seen_rows(given, self.items.rows_of, exclude_seen, seen)
@@ -205,6 +207,7 @@ class NextItemBundle(ChangesItems):
             KeyError: An id is no item, or one that the model does not know.
             ValueError: The model has no table of items; see `token_sequences.item_table`.
         """
+        refuse_none(k=k)
         check_whole(1, k=k)
         rows = self._known(item_ids)
         return similar_rows(self.items, self._vectors, rows, self._candidates, k, filter)
@@ -286,7 +289,7 @@ class NextItemBundle(ChangesItems):
         rows = self.items.known_rows_of(ids)
         lacking = ~np.isin(rows, self._candidates)
         if lacking.any():
-            wrong = self.items.ids[rows[int(lacking.argmax())]]
+            wrong = plain(self.items.ids[rows[int(lacking.argmax())]])
             raise KeyError(f"the model does not know {wrong!r}: it was not among its training data")
         return rows
 

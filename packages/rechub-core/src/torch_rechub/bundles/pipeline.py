@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from .._bounds import check_whole
+from .._bounds import check_number, check_whole, refuse_none
 from .._errors import UnknownChoiceError
 from .candidate_rows import CandidateRows
 from .diversity import Diversity, maximal_marginal_relevance, unit_interval
@@ -114,12 +114,17 @@ class Pipeline:
 
         Raises:
             KeyError: No source has a column that the second bundle reads.
+            TypeError: Weights or context are of another type.
             UnknownChoiceError: A task is unknown.
-            ValueError: k is above `candidates`, or there are several tasks and no choice.
+            ValueError: k is above `candidates`, a weight is not finite, or there are several tasks
+                and no choice.
         """
+        refuse_none(k=k)
         check_whole(1, k=k)
         if k > self.candidates:
             raise ValueError(f"k={k} is above candidates={self.candidates} of the Pipeline")
+        if context is not None and not isinstance(context, Mapping):
+            raise TypeError(f"context must be a dict of columns by name, got {context!r}")
         score = self._score(target, weights)
         rows = CandidateRows(self.retrieval, self.ranking, users, context or {})
         found = self.retrieval.recommend(rows.users, self.candidates, **options)
@@ -142,7 +147,11 @@ class Pipeline:
         if target is not None and weights is not None:
             raise ValueError("recommend takes target= or weights=, one of them")
         if several and target is None and weights is None:
-            raise ValueError(f"the bundle predicts {list(names)}: give one as target=, or weights=")
+            raise ValueError(
+                f"the bundle predicts {list(names)}: give one, as recommend(..., "
+                f"target={names[0]!r}), or weights="
+            )
+        _check_weights(weights)
         asked = [target] if target is not None else weights if isinstance(weights, Mapping) else []
         if unknown := [name for name in asked if name not in names]:
             raise UnknownChoiceError(f"the task must be one of {list(names)}, got {unknown[0]!r}")
@@ -235,6 +244,27 @@ def _parts(owner: Ids) -> list[Ids]:
     bounds = np.searchsorted(owner, np.linspace(0, owner.max(initial=0) + 1, n + 1).astype(int))
     rows = np.arange(len(owner))
     return [rows[a:b] for a, b in pairwise(bounds) if b > a]
+
+
+def _check_weights(weights: Any) -> None:
+    """Refuse weights that give no order.
+
+    Raises:
+        TypeError: They are neither a dict nor a function, or one is no number.
+        ValueError: There are none, or one is not finite.
+    """
+    if weights is None or callable(weights):
+        return
+    if not isinstance(weights, Mapping):
+        raise TypeError(
+            "weights must be a dict of a weight for each task, or a function of a dict of "
+            f"predictions by task, got {weights!r}"
+        )
+    if not weights:
+        raise ValueError("weights has no task: give a weight for at least one")
+    of_tasks = {f"weights[{name!r}]": weight for name, weight in weights.items()}
+    refuse_none(**of_tasks)
+    check_number("(-inf, inf)", **of_tasks)
 
 
 def _checked(scores: Any, n: int) -> Array:

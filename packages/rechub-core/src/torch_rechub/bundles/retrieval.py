@@ -10,12 +10,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .._bounds import check_whole
+from .._bounds import check_whole, refuse_none
 from ..models.protocols import HasTowers
 from ..models.towers import prediction
 from .catalog import Catalog, Filter
 from .errors import BundleError
-from .frames import are_rows, as_frame
+from .frames import are_rows, as_frame, plain
 from .histories import seen_rows
 from .item_changes import ChangesItems, chosen_of
 from .item_inputs import EncodedItems
@@ -132,6 +132,7 @@ class RetrievalBundle(ChangesItems):
             TypeError: A history is no list, or a filter returns no booleans.
             ValueError: An argument is out of range, or a cell does not fit its column.
         """
+        refuse_none(k=k)
         check_whole(1, k=k, batch_size=batch_size)
         given, allowed = self._inputs.read(users), self.items.mask(filter)
         found = Recommended(given.name, given.users, self.items)
@@ -163,6 +164,7 @@ class RetrievalBundle(ChangesItems):
             KeyError: An id is no item, or one that the model does not know.
             ValueError: The model has no embeddings.
         """
+        refuse_none(k=k)
         check_whole(1, k=k)
         vectors, rows = self._vectors(), self._known(item_ids)
         return similar_rows(
@@ -278,6 +280,6 @@ class RetrievalBundle(ChangesItems):
         rows = self.items.known_rows_of(ids)
         lacking = ~np.isin(rows, self._candidates)
         if lacking.any():
-            wrong = self.items.ids[rows[int(lacking.argmax())]]
+            wrong = plain(self.items.ids[rows[int(lacking.argmax())]])
             raise KeyError(f"the model does not know {wrong!r}: it was not among its training data")
         return rows

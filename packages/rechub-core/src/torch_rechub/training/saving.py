@@ -1,5 +1,6 @@
 """`save` of trainers: the trained model as a bundle."""
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -77,6 +78,7 @@ class SavesBundles:
             FileExistsError: The folder holds other files.
             ImportError: safetensors is missing (extra ``bundle``), or onnx (extra ``onnx``).
             OSError: Writing failed, as on a full disk; an earlier bundle is unchanged.
+            TypeError: An option is unknown, or one that the task needs is missing.
         """
         # imported here, because training needs no bundles
         from ..bundles.errors import BundleError
@@ -84,6 +86,7 @@ class SavesBundles:
 
         if self.bundle_task is None:
             raise BundleError(f"{type(self).__name__} cannot save bundles")
+        self._check_options(options)
         if process_rank() > 0:  # as with checkpoints, one process writes
             return Path(folder)
         outputs = self.bundle_outputs(preprocessor)
@@ -119,6 +122,19 @@ class SavesBundles:
     def bundle_parts(self, preprocessor: "Preprocessor | None") -> "dict[str, Part]":
         """Return the additional parts of the bundle by name; arguments are options of `save`."""
         return {}
+
+    def _check_options(self, options: Mapping[str, Any]) -> None:
+        """Refuse options of `save` that `bundle_parts` does not take."""
+        taken = list(inspect.signature(self.bundle_parts).parameters.values())[1:]
+        if any(p.kind is p.VAR_KEYWORD for p in taken):
+            return
+        known = ["preprocessor", "onnx", "arguments", *(p.name for p in taken)]
+        who = f"save of {type(self).__name__}"
+        if unknown := [name for name in options if name not in known]:
+            raise TypeError(f"{who} has no option {unknown[0]!r}: its options are {known}")
+        needed = [p.name for p in taken if p.default is p.empty]
+        if missing := [name for name in needed if name not in options]:
+            raise TypeError(f"{who} needs {missing[0]}=: its options are {known}")
 
     def bundle_run(self) -> dict[str, Any]:
         """Return the identity of the training run, as JSON-like data."""
