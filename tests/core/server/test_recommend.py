@@ -135,7 +135,14 @@ def test_the_schema_of_a_next_item_user_requires_the_times(serve, next_items):
     assert "'ms'" in schema["properties"]["hist_time"]["description"]
 
 
-@pytest.mark.parametrize("times", [[1, 2], ["2026-01-01T08:00:00Z", "2026-01-01T09:00:00Z"]])
+@pytest.mark.parametrize(
+    "times",
+    [
+        [1, 2],
+        ["2026-01-01T08:00:00Z", "2026-01-01T09:00:00Z"],
+        ["2026-01-01", "2026-01-01T09:00:00.5+01:00"],  # ISO 8601 has several forms
+    ],
+)
 def test_the_keys_that_the_schema_requires_are_enough_and_needed(serve, next_items, times):
     client = serve(next_items)
     row = {"hist_item": ["a", None], "hist_time": times}

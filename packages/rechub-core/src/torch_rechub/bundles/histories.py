@@ -172,7 +172,7 @@ class HistoryForm:
             return np.empty(0, dtype=np.int64), 1
         refuse_missing({name: column}, [name])
         if all(isinstance(value, str) for value in column):
-            column = pd.to_datetime(column, utc=True)  # as JSON has dates
+            column = pd.to_datetime(column, utc=True, format="ISO8601")  # as JSON has dates
         moments, per_second = to_moments(column, name, self.time_unit)
         return moments.to_numpy(), per_second
 
