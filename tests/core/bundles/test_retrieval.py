@@ -237,7 +237,7 @@ def test_items_must_be_there_once(shop, tmp_path):
 
 
 def test_options_of_save_are_named_as_those_of_save(shop, tmp_path):
-    options = r"\['preprocessor', 'onnx', 'arguments', 'item', 'items', .*'length'"
+    options = r"\['preprocessor', 'onnx', 'optimizer', 'arguments', 'item', 'items', .*'length'"
     with pytest.raises(TypeError, match=f"save of MatchTrainer has no option 'lenght'.*{options}"):
         shop.trainer.save(tmp_path / "b", preprocessor=shop.preprocessor, item="product", lenght=2)
     with pytest.raises(TypeError, match=f"save of MatchTrainer needs item=.*{options}"):

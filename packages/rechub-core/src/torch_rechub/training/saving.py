@@ -128,7 +128,7 @@ class SavesBundles:
         taken = list(inspect.signature(self.bundle_parts).parameters.values())[1:]
         if any(p.kind is p.VAR_KEYWORD for p in taken):
             return
-        known = ["preprocessor", "onnx", "arguments", *(p.name for p in taken)]
+        known = ["preprocessor", "onnx", "optimizer", "arguments", *(p.name for p in taken)]
         who = f"save of {type(self).__name__}"
         if unknown := [name for name in options if name not in known]:
             raise TypeError(f"{who} has no option {unknown[0]!r}: its options are {known}")
