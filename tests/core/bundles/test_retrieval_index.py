@@ -132,8 +132,11 @@ def test_the_interests_of_a_user_are_searched_one_by_one(tmp_path, preprocessor,
     exact = saved(trainer, preprocessor, tmp_path / "exact").recommend(people, 10)
     found = saved(trainer, preprocessor, tmp_path / "index", kind).recommend(people, 10)
     assert not found.duplicated(["user", "item"]).any()
-    assert found["item"].tolist() == exact["item"].tolist()
-    np.testing.assert_allclose(found["score"], exact["score"], rtol=1e-5)
+    assert len(found) == len(exact)
+    shared = found.merge(exact, on=["user", "item"], suffixes=("", "_exact"))
+    np.testing.assert_allclose(shared["score"], shared["score_exact"], rtol=1e-5)
+    # an approximate index may miss an item
+    assert len(shared) >= (1 if kind == "faiss" else 0.97) * len(exact)
 
 
 def test_loading_reads_the_saved_index(tmp_path, preprocessor, monkeypatch):

@@ -159,7 +159,7 @@ def test_a_device_without_float64_gets_none(training, without_float64, tmp_path)
     given = [data] if isinstance(trainer, SeqTrainer | RQVAETrainer) else [trainer.model, data]
     trainer.evaluate(*given)
     if hasattr(trainer, "predict"):
-        assert len(trainer.predict(*given)) == N
+        assert len(trainer.predict(trainer.model, data)) == N
     if isinstance(trainer, MatchTrainer):
         for mode in ("user", "item"):
             found = trainer.inference_embedding(trainer.model, mode, data, tmp_path)
