@@ -202,5 +202,6 @@ def test_wrong_arguments_are_refused(case):
 
 
 def test_nobody_and_nothing_have_empty_frames(case):
-    assert len(case.bundle.recommend({"user": [], "hist_film": []})) == 0
+    for users in ({"user": [], "hist_film": []}, []):
+        assert len(case.bundle.recommend(users)) == 0
     assert len(case.bundle.recommend(_users(), filter=[])) == 0

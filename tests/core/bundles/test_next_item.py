@@ -365,7 +365,8 @@ def test_a_model_of_the_caller_recommends_to_sequences_of_encoded_ids(tmp_path):
 
 def test_nobody_and_nothing_have_empty_frames(hstu):
     nobody = {"hist_product": [], "hist_time": []}
-    assert len(hstu.bundle.recommend(nobody)) == 0
+    for users in (nobody, [], pd.DataFrame()):
+        assert len(hstu.bundle.recommend(users)) == 0
     assert len(hstu.bundle.similar_items([])) == 0
     assert len(hstu.bundle.embed(users=nobody)) == 0
     assert hstu.bundle.embed(items=[]).shape == (0, 8)

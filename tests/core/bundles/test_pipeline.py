@@ -185,13 +185,25 @@ def test_users_of_whom_nothing_is_known_have_popular_candidates_that_are_ranked(
     assert found["user"].tolist() == ["new"] * 3
 
 
-def test_no_users_have_no_recommendations(bundles):
-    users = _users().iloc[:0]
-    found = Pipeline(bundles["next"], bundles["one"], 5, 0.5).recommend(
+@pytest.mark.parametrize("users", [_users().iloc[:0], [], pd.DataFrame()])
+@pytest.mark.parametrize("first", ["next", "towers"])
+def test_no_users_have_no_recommendations(bundles, first, users):
+    found = Pipeline(bundles[first], bundles["one"], 5, 0.5).recommend(
         users, k=3, context={"hour": 1}
     )
     assert len(found) == 0
-    assert "retrieval_score" in found
+    columns = ["user", "sku", "score", "rank", "source", "retrieval_score", "retrieval_rank"]
+    assert list(found) == columns
+
+
+@pytest.mark.parametrize("first", ["next", "towers"])
+def test_a_column_that_one_user_lacks_is_missed(bundles, first):
+    rows = _users().to_dict("records")
+    pipeline = Pipeline(bundles[first], bundles["one"], 5)
+    for name in ("age", "hist_sku"):
+        lacking = [rows[0], {key: v for key, v in rows[1].items() if key != name}]
+        with pytest.raises(KeyError, match=f"row 1 of users has no '{name}'"):
+            pipeline.recommend(lacking, k=3, context={"hour": 1})
 
 
 @pytest.mark.parametrize(

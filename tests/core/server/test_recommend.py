@@ -78,12 +78,13 @@ def test_requests_at_the_same_time_each_get_their_own(serve, items):
     client = serve(items)
     bodies = [{"users": USERS[i % 3], "k": 1 + i % 4} for i in range(12)]
     bodies[4] = {"users": {"user": 1, "hist_item": "a"}}
+    bodies[7] = {"users": [USERS[0], {"user": 1, "hist_items": ["a"]}]}
 
     async def work(http):
         return await asyncio.gather(*(http.post("/recommend", json=body) for body in bodies))
 
     for i, response in enumerate(client.run(work)):
-        if i == 4:
+        if i in (4, 7):
             assert response.status_code == 422
             assert "hist_item" in response.json()["detail"]
         else:
@@ -105,7 +106,8 @@ def test_requests_at_the_same_time_each_get_their_own(serve, items):
         ({"filter": [None]}, "filter[0] must be an item id, got None"),
         ({"top": 3}, "'top'; known are"),
         ({"users": [{"user": 1}]}, "hist_item"),
-        ({"users": [{"user": 1, "hist_item": [["a"]]}]}, "row 0"),
+        ({"users": [{"user": 1, "hist_item": [["a"]]}]}, "row 0 of hist_item holds a list"),
+        ({"users": [*USERS, {"hist_items": ["a"]}]}, "row 3 of users has no 'hist_item'"),
         ({"users": [3]}, "users[0] must be an object"),
     ],
 )

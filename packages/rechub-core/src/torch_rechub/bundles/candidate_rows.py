@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .frames import as_frame, keys_of
+from .frames import keys_of
 from .histories import HistoryForm, RawHistories
 from .raw import RawColumns
 from .rows import RowsBundle
@@ -39,13 +39,13 @@ class CandidateRows:
         self, retrieval: Any, ranking: RowsBundle, users: Any, context: Mapping[str, Any]
     ) -> None:
         assert ranking.preprocessor is not None
-        self.users = as_frame(users, "users")
         self._catalog = retrieval.items
-        given = _form(retrieval).read(self.users, needs_history=False, needs_times=False)
-        self._name, self._keys = given.name, keys_of(given.users)
-        self._raw = RawColumns(ranking.preprocessor)
         columns = ranking.preprocessor.columns
         sources = dict.fromkeys(source for column in columns for source in column.sources)
+        of_users = [s for s in sources if s not in self._catalog.frame and s not in context]
+        given = _form(retrieval).read(users, False, False, of_users)
+        self._name, self._keys = given.name, keys_of(given.users)
+        self._raw = RawColumns(ranking.preprocessor)
         if unknown := [name for name in context if name not in sources]:
             raise KeyError(f"context has {unknown[0]!r}, but the columns read are {list(sources)}")
         items = [s for s in sources if s in self._catalog.frame and s not in context]
@@ -120,6 +120,8 @@ class CandidateRows:
                 columns[name] = given.frame[name].to_numpy()
             elif (lists := self._history(given, name)) is not None:
                 columns[name] = lists
+            elif not len(given.users):
+                columns[name] = []
             else:
                 raise KeyError(
                     f"the ranking bundle reads a column {name!r}, which neither the users "

@@ -1,6 +1,6 @@
 """Raw rows of any kind as pandas frames, and raw ids by a key of their own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,22 @@ def require_column(frame: pd.DataFrame, column: str, name: str) -> pd.Series:
 def plain(value: Any) -> Any:
     """Return a value as a Python object where NumPy has a type of its own, for messages."""
     return value.item() if isinstance(value, np.generic) else value
+
+
+def refuse_gaps(
+    rows: Any, columns: Iterable[str | None], name: str, remedy: str = "give None for no value"
+) -> None:
+    """Refuse a list of dicts some of which lack a key that others have; other rows have no gaps.
+
+    Raises:
+        KeyError: The message has the row and the key.
+    """
+    if not (isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows)):
+        return
+    for column in columns:
+        lacking = [i for i, row in enumerate(rows) if column not in row]
+        if 0 < len(lacking) < len(rows):
+            raise KeyError(f"row {lacking[0]} of {name} has no {column!r}; {remedy}")
 
 
 def keys_of(values: Any) -> pd.Index:

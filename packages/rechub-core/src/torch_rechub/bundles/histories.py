@@ -1,6 +1,6 @@
 """Raw users: a row for each one with a history, or a log of interactions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,9 +11,11 @@ import pandas as pd
 
 from .._bounds import check_choice
 from ..data.histories import in_order
-from ..data.interactions.columns import PER_SECOND, refuse_missing, to_moments
+from ..data.interactions.columns import PER_SECOND, refuse_missing
+from .cells import joined, list_of_cell, single_values
 from .errors import BundleError
-from .frames import as_frame, keys_of, require_column
+from .frames import as_frame, keys_of, refuse_gaps, require_column
+from .moments import read_moments
 
 Array: TypeAlias = npt.NDArray[Any]
 Ids: TypeAlias = npt.NDArray[np.int64]
@@ -63,7 +65,7 @@ class RawHistories:
         if f"hist_{name}" not in self.frame.columns:
             return None
         cells = self.frame[f"hist_{name}"]
-        lists = [_list(cell, f"hist_{name}", row) for row, cell in enumerate(cells)]
+        lists = [list_of_cell(cell, f"hist_{name}", row) for row, cell in enumerate(cells)]
         wrong = np.array([len(part) for part in lists], dtype=np.int64) != np.diff(self.start)
         if wrong.any():
             row = int(wrong.argmax())
@@ -71,7 +73,7 @@ class RawHistories:
                 f"row {row} of users has {self.start[row + 1] - self.start[row]} items, but "
                 f"{len(lists[row])} values in hist_{name}"
             )
-        return _flat(lists)
+        return joined(lists)
 
     def owner(self) -> Ids:
         """Return the number of the user of each event, (M,)."""
@@ -110,28 +112,40 @@ class HistoryForm:
         check_choice(PER_SECOND, time_unit=self.time_unit)
 
     def read(
-        self, users: Any, needs_history: bool = True, needs_times: bool = True
+        self,
+        users: Any,
+        needs_history: bool = True,
+        needs_times: bool = True,
+        columns: Iterable[str] = (),
     ) -> RawHistories:
         """Read users.
 
         Args:
             users: Rows of users, with lists in `hist_<item>` and, if times are read, `hist_<time>`;
                 or a log with the columns of user and item, and of time, if times are read. Without
-                times the rows of a log are in the order of time.
+                times the rows of a log are in the order of time. Times are numbers, dates, or text
+                of ISO 8601.
             needs_history: Whether rows of users must have a history.
             needs_times: Whether they must have its times.
+            columns: Other raw columns that are read of users.
 
         Raises:
-            KeyError: A column is missing.
+            KeyError: A column is missing, or one of several dicts lacks a key.
             TypeError: A history is no list.
             ValueError: The histories of items and times differ in length, times descend, or a log
-                lacks a value.
+                lacks a value; see `read_moments`.
         """
         frame = as_frame(users, "users")
-        history = f"hist_{self.item}"
+        history, times = f"hist_{self.item}", f"hist_{self.time}"
+        if not len(frame) and not len(frame.columns):  # nobody
+            frame = pd.DataFrame(columns=[*filter(None, [self.user]), history, times])
         if history not in frame.columns and self.item in frame.columns:
+            refuse_gaps(users, [self.user, self.item, self.time], "users")
             return self._of_log(frame)
         if history in frame.columns or not needs_history:
+            remedy = "give [] for a user without history"
+            refuse_gaps(users, [history, times], "users", remedy)
+            refuse_gaps(users, [self.user, *columns], "users")
             return self._of_rows(frame, history, needs_times)
         raise KeyError(
             f"users has neither {history!r}, a list of items for each user, nor {self.item!r}, as "
@@ -140,7 +154,7 @@ class HistoryForm:
 
     def _of_rows(self, frame: pd.DataFrame, history: str, needs_times: bool) -> RawHistories:
         cells = frame[history] if history in frame.columns else [()] * len(frame)
-        lists = [_list(cell, history, row) for row, cell in enumerate(cells)]
+        lists = [single_values(cell, history, row) for row, cell in enumerate(cells)]
         start = np.cumsum([0, *map(len, lists)])
         known = self.user is not None and self.user in frame.columns
         ids = frame[self.user].to_numpy() if known else np.arange(len(frame))
@@ -149,7 +163,7 @@ class HistoryForm:
         if times is not None:
             self._check_order(times, start)
         name = str(self.user) if known else ROW
-        return RawHistories(name, ids, frame, _flat(lists), start, times, per_second)
+        return RawHistories(name, ids, frame, joined(lists), start, times, per_second)
 
     def _times_of_rows(
         self, frame: pd.DataFrame, items: list[list[Any]]
@@ -158,23 +172,15 @@ class HistoryForm:
             return None, 1
         name = f"hist_{self.time}"
         column = require_column(frame, name, "users")
-        lists = [_list(cell, name, row) for row, cell in enumerate(column)]
+        lists = [single_values(cell, name, row) for row, cell in enumerate(column)]
         for row, (of_items, of_times) in enumerate(zip(items, lists, strict=True)):
             if len(of_items) != len(of_times):
                 raise ValueError(
                     f"row {row} of users has {len(of_items)} items, but {len(of_times)} times"
                 )
-        return self._moments(pd.Series([t for part in lists for t in part], dtype=None), name)
-
-    def _moments(self, column: pd.Series, name: str) -> tuple[Array, int]:
-        """Return times as numbers, and how many make a second."""
-        if not len(column):
-            return np.empty(0, dtype=np.int64), 1
-        refuse_missing({name: column}, [name])
-        if all(isinstance(value, str) for value in column):
-            column = pd.to_datetime(column, utc=True, format="ISO8601")  # as JSON has dates
-        moments, per_second = to_moments(column, name, self.time_unit)
-        return moments.to_numpy(), per_second
+        owner = np.repeat(np.arange(len(lists)), [len(part) for part in lists])
+        moments = pd.Series([t for part in lists for t in part], dtype=None)
+        return read_moments(moments, name, self.time_unit, owner)
 
     def _check_order(self, times: Array, start: Ids) -> None:
         falls = np.diff(times) < 0
@@ -198,7 +204,7 @@ class HistoryForm:
         codes, values = pd.factorize(columns[self.user])
         moments, per_second = pd.Series(np.arange(len(frame))), 1
         if self.time is not None:
-            found, per_second = self._moments(columns[self.time], self.time)
+            found, per_second = read_moments(columns[self.time], self.time, self.time_unit)
             moments = pd.Series(found)
         order = in_order(codes.astype(np.int64), pd.Index(values), moments)
         start = np.searchsorted(order.user, np.arange(len(values) + 1))
@@ -226,7 +232,7 @@ class HistoryForm:
         column = pd.Series([now] * len(given.users) if single else list(now))
         if len(column) != len(given.users):
             raise ValueError(f"now has {len(column)} times for {len(given.users)} users")
-        found, per_second = self._moments(column, "now")
+        found, per_second = read_moments(column, "now", self.time_unit)
         if per_second == given.per_second:
             return found
         return np.asarray(found * (given.per_second / per_second))
@@ -269,7 +275,7 @@ def seen_rows(
     if more is not None:
         lists = _lists_of(given, more)
         lengths = [len(part) for part in lists]
-        parts.append((np.repeat(np.arange(n), lengths), rows_of(_flat(lists))))
+        parts.append((np.repeat(np.arange(n), lengths), rows_of(joined(lists))))
     owner, rows = (np.concatenate(side) for side in zip(*parts, strict=True))
     owner, rows = owner[rows >= 0], rows[rows >= 0]
     order = np.argsort(owner, kind="stable")
@@ -280,21 +286,7 @@ def _lists_of(given: RawHistories, more: Any) -> list[list[Any]]:
     if isinstance(more, Mapping):
         by_key = dict(zip(keys_of(list(more)), more.values(), strict=True))
         return [list(by_key.get(key, ())) for key in keys_of(given.users)]
-    lists = [_list(part, "seen", row) for row, part in enumerate(more)]
+    lists = [single_values(part, "seen", row) for row, part in enumerate(more)]
     if len(lists) != len(given.users):
         raise ValueError(f"seen has {len(lists)} lists for {len(given.users)} users")
     return lists
-
-
-def _list(cell: Any, name: str, row: int) -> list[Any]:
-    if cell is None or (isinstance(cell, float) and cell != cell):
-        return []
-    if isinstance(cell, str | bytes | Mapping) or not hasattr(cell, "__len__"):
-        raise TypeError(f"{name} must hold lists, got {cell!r} in row {row} of users")
-    return list(cell)
-
-
-def _flat(lists: list[list[Any]]) -> Array:
-    values: Array = np.empty(sum(map(len, lists)), dtype=object)
-    values[:] = [value for part in lists for value in part]
-    return values

@@ -127,7 +127,7 @@ class Pipeline:
             raise TypeError(f"context must be a dict of columns by name, got {context!r}")
         score = self._score(target, weights)
         rows = CandidateRows(self.retrieval, self.ranking, users, context or {})
-        found = self.retrieval.recommend(rows.users, self.candidates, **options)
+        found = self.retrieval.recommend(users, self.candidates, **options)
         owner, scores = rows.owners(found), np.empty(len(found), dtype=np.float32)
         for part in _parts(owner):
             inputs = rows.inputs(found.iloc[part], owner[part])

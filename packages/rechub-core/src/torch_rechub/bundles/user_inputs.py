@@ -97,7 +97,8 @@ class UserInputs:
 
     def read(self, users: Any) -> RawHistories:
         """Read raw users; see `HistoryForm.read`."""
-        return self.form.histories.read(users, bool(self.form.repeats), needs_times=False)
+        columns = [source for name in self.others for source in self.raw.sources(name)]
+        return self.form.histories.read(users, bool(self.form.repeats), False, columns)
 
     def __call__(self, users: RawHistories) -> dict[str, Array]:
         """Return the inputs of U users: histories (U, L), padded on the left, and other columns.
