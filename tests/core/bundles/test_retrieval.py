@@ -255,3 +255,14 @@ def test_an_item_must_remain(bundle):
     with pytest.raises(ValueError, match="no item would remain"):
         bundle.remove_items(bundle.items.ids)
     assert len(bundle.recommend([{"hist_product": ["p1"]}], k=99)) == 29
+
+
+def test_a_bundle_with_changed_items_keeps_the_state_of_the_optimizer(shop, tmp_path):
+    names = {"item": "product", "user": "customer", "time": "time"}
+    settings = {"preprocessor": shop.preprocessor, "items": shop.items, "length": 8, **names}
+    bundle = load_bundle(shop.trainer.save(tmp_path / "b", optimizer=True, **settings))
+    bundle.remove_items(["p1"])
+    changed = bundle.save(tmp_path / "changed")
+    moments = "optimizer.safetensors"
+    assert (changed / moments).read_bytes() == (tmp_path / "b" / moments).read_bytes()
+    load_bundle(changed)

@@ -158,10 +158,10 @@ class Bundle:
         assert self.preprocessor is not None
         return RowEncoder(self.preprocessor)
 
-    def copy_onnx(self, folder: Path) -> None:
-        """Copy the ONNX files of the bundle to another folder."""
+    def copy_files(self, folder: Path) -> None:
+        """Copy the ONNX files and the state of the optimizer to another folder."""
         for name in self.document.files:
-            if ".onnx" in name:
+            if ".onnx" in name or name == "optimizer.safetensors":
                 shutil.copyfile(self.path / name, folder / name)
 
     def batches(

@@ -83,7 +83,7 @@ class ChangesItems(Bundle):
             folder, task=self.task, model=self.model, outputs=self.document.outputs,
             preprocessor=self.preprocessor, parts=self.parts,
             others={name: getattr(self.document, name) for name in names},
-            write_more=self.copy_onnx,
+            write_more=self.copy_files,
         )  # fmt: skip
 
     def _use(self, items: Catalog) -> None:
