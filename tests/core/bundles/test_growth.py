@@ -6,7 +6,7 @@ import torch
 
 from core.models import matching_table, test_every_generative_model, test_every_ranking_model
 from core.models.multi_task import test_contract
-from torch_rechub.basic.features import DenseFeature, SparseFeature
+from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
 from torch_rechub.basic.initializers import Pretrained
 from torch_rechub.basic.layers.embedding import input_columns
 from torch_rechub.bundles.growth import grown_model
@@ -159,3 +159,27 @@ def test_given_embeddings_are_needed_for_new_items_too():
     grown = grown_model(model, {"vocab_size": 15}, arguments={"item_embeddings": more})
     assert grown.item_embeddings.shape == (15, 8)
     torch.testing.assert_close(grown.item_embeddings[:12], model.item_embeddings)
+
+
+@pytest.mark.parametrize("name", sorted(set(MATCHING) - {"LightGCN", "SINE"}))
+def test_inputs_that_a_model_makes_share_a_table_grow_with_it(name):
+    model = ModelContract().randomize(MATCHING[name].make()).eval()
+    shared = {f.shared_with for f, _ in input_columns(model).values() if
+              getattr(f, "shared_with", None)}  # fmt: skip
+    sizes = {owner: id_columns(model)[owner] + MORE for owner in shared or {"user"}}
+    grown = grown_model(model, sizes)
+    assert {n: id_columns(grown)[n] for n in sizes} == sizes
+    x = matching_table.inputs(3)
+    for found, right in zip(outputs(grown, x), outputs(model, x), strict=True):
+        assert torch.equal(found, right)
+
+
+def test_steps_of_sasrec_that_share_the_history_grow_with_the_item_alone():
+    steps = [SequenceFeature(f"{n}_item", 9, 4, "concat") for n in ("hist", "next", "neg")]
+    model = matching.SASRec(steps, 3, item_feature=SparseFeature("item", 9, 4))
+    for name in ("item", "hist_item", "neg_item"):
+        grown = grown_model(model, {name: 12})
+        assert id_columns(grown) == dict.fromkeys(
+            ("hist_item", "next_item", "neg_item", "item"), 12
+        )
+        assert grown.state_dict().keys() == model.state_dict().keys()

@@ -14,6 +14,7 @@ from torch.nn.parameter import is_lazy
 from .._bounds import check_whole
 from ..basic.features import IdFeature, SequenceFeature, SparseFeature
 from ..basic.initializers import Pretrained
+from ..basic.layers import EmbeddingLayer
 from ..models import RecordsArguments
 from ..models.arguments import arguments_of, create, unwrapped
 from .value_writer import LoadedTable
@@ -65,7 +66,8 @@ def grown_model(
         (True, True)
     """
     model = unwrapped(model)
-    growth = _Growth({name: _whole(name, size) for name, size in sizes.items()})
+    checked = {name: _whole(name, size) for name, size in sizes.items()}
+    growth = _Growth(checked, _owners_in(model))
     given = arguments_of(model)
     if unknown := sorted(set(arguments or ()) - set(given)):
         raise KeyError(f"{type(model).__name__} has no arguments {unknown}; it has {list(given)}")
@@ -97,13 +99,15 @@ class _Growth:
 
     Args:
         sizes: The new sizes by name.
+        owners: The owner of the table by name of a feature, where the model makes features share.
 
     Attributes:
         grows: Whether any size is larger than before.
     """
 
-    def __init__(self, sizes: Mapping[str, int]) -> None:
+    def __init__(self, sizes: Mapping[str, int], owners: Mapping[str, str]) -> None:
         self.sizes, self.grows = sizes, False
+        self._shared = owners
         self._used: set[str] = set()
         self._modules: dict[int, nn.Module] = {}
         self._owners: dict[str, str] = {}
@@ -112,7 +116,8 @@ class _Growth:
     def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of a model with its features grown."""
         for feature in features_in(given):
-            self._owners.setdefault(feature.name, feature.shared_with or feature.name)
+            owner = feature.shared_with or self._shared.get(feature.name, feature.name)
+            self._owners.setdefault(feature.name, owner)
             ids = self._ids.get(feature.name, feature.vocab_size)
             self._ids[feature.name] = min(ids, feature.vocab_size)
         found = {name: self._grown(value) for name, value in given.items()}
@@ -143,9 +148,10 @@ class _Growth:
     def _size(self, name: str, size: int) -> int:
         """The new size of a feature or an argument, by its name or that of the table's owner."""
         owner = self._owner(name)
-        for key in (name, owner):
+        others = [key for key in self.sizes if self._owner(key) == owner]
+        for key in (name, owner, *others):
             if key in self.sizes:
-                self._used.update({name, owner} & self.sizes.keys())
+                self._used.update({name, owner, *others} & self.sizes.keys())
                 if self.sizes[key] < size:
                     raise ValueError(
                         f"{key!r} has {size} ids, which cannot become {self.sizes[key]}: a grown "
@@ -184,6 +190,13 @@ class _Growth:
             else:
                 self._modules[id(module)] = copy.deepcopy(module)
         return self._modules[id(module)]
+
+
+def _owners_in(model: nn.Module) -> dict[str, str]:
+    """The features that share the table of another in a model, by name."""
+    layers = (layer for layer in model.modules() if isinstance(layer, EmbeddingLayer))
+    features = (f for layer in layers for f in layer.features)
+    return {f.name: f.shared_with for f in features if getattr(f, "shared_with", None)}
 
 
 def _whole(name: str, size: int) -> int:
