@@ -228,3 +228,33 @@ def test_the_decision_for_a_model_has_a_reason():
         promote_if(table, "gauc")
     with pytest.raises(ValueError, match="min_gain"):
         promote_if(table, "auc", -1)
+    for bounds, message in (((1.25, 0.8), r"give \(0.8, 1.25\)"), ((0.9,), "lowest, highest")):
+        with pytest.raises(ValueError, match=message):
+            promote_if(table, "auc", calibration=bounds)
+
+
+def test_wrong_calls_are_refused_at_once(day, tmp_path):
+    _, _, bundle = day
+    with pytest.raises(KeyError, match="new_frame has no column 'click', the label of"):
+        CTRTrainer.continue_from(bundle, NEW.drop(columns="click"))
+    with pytest.raises(TypeError, match=r"got DataFrame: call CTRTrainer.continue_from\(bundle, n"):
+        CTRTrainer.continue_from(NEW, bundle)
+    with pytest.raises(TypeError, match=r"takes no argument 'n_epok'.*, n_epoch,.*scheduler_step"):
+        CTRTrainer.continue_from(bundle, NEW, n_epok=1)
+
+
+def test_what_cannot_be_compared_is_refused(day):
+    _, _, bundle = day
+    loaded = load_bundle(bundle)
+    by_path = compare_on(bundle, str(bundle), OLD, ["auc"])
+    assert by_path.equals(compare_on(loaded, loaded, OLD, ["auc"]))
+    with pytest.raises(ValueError, match="frame has no rows"):
+        compare_on(loaded, loaded, OLD[:0])
+    with pytest.raises(TypeError, match=r"new must be a bundle, its folder, .* got DataFrame"):
+        compare_on(loaded, OLD, OLD)
+
+    class OfRetrieval:
+        task, preprocessor = "retrieval", loaded.preprocessor
+
+    with pytest.raises(ValueError, match="the new model is of the task 'retrieval'"):
+        compare_on(loaded, OfRetrieval(), OLD)

@@ -1,5 +1,6 @@
 """The model and the preprocessor of a bundle, grown by newer data."""
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from .loading import load_bundle
 if TYPE_CHECKING:
     from ..data.preprocessing import Preprocessor
 
-HISTORY = "hist_"
+PREFIXES = ("hist_", "next_", "neg_")  # of the inputs that samples make of a column
 _COUNTS = ("vocab_size", "num_items")  # arguments of models that are made without features
 
 
@@ -31,8 +32,14 @@ def checked_bundle(bundle: FilePath | Bundle, task: str | None, owner: str) -> B
 
     Raises:
         BundleError: The bundle is damaged, or of another task.
+        TypeError: It is neither a folder nor a bundle.
         ValueError: It has no preprocessor.
     """
+    if not isinstance(bundle, Bundle | str | os.PathLike):
+        raise TypeError(
+            "bundle must be the folder of a bundle or a loaded one, got "
+            f"{type(bundle).__name__}: call {owner}.continue_from(bundle, new_frame)"
+        )
     loaded: Bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
     if loaded.task != task:
         raise BundleError(
@@ -81,7 +88,8 @@ def _sizes(bundle: Bundle, old: "Preprocessor", new: "Preprocessor") -> Iterator
         if feature.vocab_size <= least.get(feature.name, feature).vocab_size:
             least[feature.name] = feature
     for name, feature in least.items():
-        candidates = (name, name.removeprefix(HISTORY), feature.shared_with or name)
+        of_samples = [name.removeprefix(prefix) for prefix in PREFIXES]
+        candidates = (name, *of_samples, feature.shared_with or name)
         for column in dict.fromkeys(candidates):
             before, after = size_of(old, column), size_of(new, column)
             if before is not None and after is not None and after > before:

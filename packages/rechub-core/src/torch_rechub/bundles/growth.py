@@ -195,8 +195,8 @@ class _Growth:
 def _owners_in(model: nn.Module) -> dict[str, str]:
     """The features that share the table of another in a model, by name."""
     layers = (layer for layer in model.modules() if isinstance(layer, EmbeddingLayer))
-    features = (f for layer in layers for f in layer.features)
-    return {f.name: f.shared_with for f in features if getattr(f, "shared_with", None)}
+    found = ((f.name, getattr(f, "shared_with", None)) for layer in layers for f in layer.features)
+    return {name: owner for name, owner in found if owner is not None}
 
 
 def _whole(name: str, size: int) -> int:

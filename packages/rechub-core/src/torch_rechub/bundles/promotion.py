@@ -1,6 +1,7 @@
 """Two models on the same newer rows, and the decision for the new one."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -9,12 +10,14 @@ from .._bounds import check_number
 from ..metrics.computing import of_predictions
 from ..metrics.monitor import as_metrics
 from ..metrics.names import direction_of
+from ..types import FilePath
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..data.preprocessing import Preprocessor
 
+_TASKS = ("ranking", "multi_task")
 METRICS = ("auc", "log_loss", "ne", "calibration")
 
 
@@ -45,7 +48,10 @@ class Promotion(NamedTuple):
 
 
 def compare_on(
-    old: Predicts, new: Predicts, frame: Any, metrics: Sequence[str] = METRICS
+    old: Predicts | FilePath,
+    new: Predicts | FilePath,
+    frame: Any,
+    metrics: Sequence[str] = METRICS,
 ) -> "pd.DataFrame":
     """Return the metrics of two models on the same raw rows.
 
@@ -53,7 +59,7 @@ def compare_on(
     unknown to the old one.
 
     Args:
-        old: A loaded bundle.
+        old: A bundle of ranking or of several tasks, or its folder.
         new: Another one, or a continued training.
         frame: Raw rows with labels that neither model was trained on, such as the next day.
         metrics: Names of metrics of predictions; see `metrics`.
@@ -65,7 +71,8 @@ def compare_on(
 
     Raises:
         KeyError: A column is missing.
-        ValueError: The rows have no labels, or a metric is undefined for these labels.
+        ValueError: There are no rows, they have no labels, a metric is undefined for these labels,
+            or a model predicts no labels, such as one of retrieval.
 
     Example:
         >>> import numpy as np
@@ -84,9 +91,11 @@ def compare_on(
     """
     import pandas as pd
 
-    labels, names, weights = _labels(new, frame)
+    models = {"old": _predicting("old", old), "new": _predicting("new", new)}
+    _refuse_empty(frame)
+    labels, names, weights = _labels(models["new"], frame)
     found = {}
-    for name, model in (("old", old), ("new", new)):
+    for name, model in models.items():
         scores = np.asarray(model.predict(frame)).reshape(len(labels), -1)
         if scores.shape != labels.shape:
             raise ValueError(
@@ -133,6 +142,7 @@ def promote_if(
         Promotion(promoted=False, reason='auc 0.7 -> 0.72: a gain of 0.02 is below 0.05')
     """
     check_number("[0, inf)", min_gain=min_gain)
+    _check_bounds(calibration)
     old, new, gain = _row(comparison, metric)
     if np.isnan(gain) and not np.isnan(new) and not np.isnan(old):
         raise ValueError(f"{metric!r} has no direction, so no gain: decide by another metric")
@@ -149,6 +159,51 @@ def promote_if(
     return Promotion(True, f"{reason} is at least {min_gain:g}")
 
 
+def _predicting(name: str, model: Any) -> Any:
+    """A model that predicts labels; the bundle of a folder.
+
+    Raises:
+        TypeError: It predicts nothing.
+        ValueError: It is of another task.
+    """
+    if isinstance(model, str | os.PathLike):
+        from .loading import load_bundle
+
+        model = load_bundle(model)
+    task = getattr(getattr(model, "parent", model), "task", None)
+    if task not in (None, *_TASKS):
+        raise ValueError(
+            f"the {name} model is of the task {task!r}, and compare_on compares predictions of "
+            f"labels, of the tasks {', '.join(_TASKS)}: compare others by metrics of the trainer, "
+            "such as evaluate_retrieval or evaluate_topk"
+        )
+    if not hasattr(model, "predict"):
+        raise TypeError(
+            f"{name} must be a bundle, its folder, or a continued training, got "
+            f"{type(model).__name__}"
+        )
+    return model
+
+
+def _refuse_empty(frame: Any) -> None:
+    first = next(iter(frame.values()), ()) if isinstance(frame, Mapping) else frame
+    if not isinstance(first, str | os.PathLike) and hasattr(first, "__len__") and not len(first):
+        raise ValueError("frame has no rows: compare_on needs rows with labels")
+
+
+def _check_bounds(calibration: tuple[float, float] | None) -> None:
+    if calibration is None:
+        return
+    if len(calibration) != 2:
+        raise ValueError(f"calibration must be (lowest, highest), got {calibration}")
+    low, high = calibration
+    check_number("[0, inf)", lowest_calibration=low)
+    if not low <= high:
+        raise ValueError(
+            f"calibration must be (lowest, highest), got {calibration}: give ({high}, {low})"
+        )
+
+
 def _row(comparison: "pd.DataFrame", metric: str) -> tuple[float, float, float]:
     if metric not in comparison.index:
         raise KeyError(f"the comparison has no {metric!r}; it has {list(comparison.index)}")
@@ -163,4 +218,4 @@ def _labels(model: Predicts, frame: Any) -> tuple[Any, list[str], Any]:
     if preprocessor is None or encoded is None or encoded.y is None:
         raise ValueError("the rows have no labels: compare_on needs the columns of the targets")
     names = [target.label_name for target in preprocessor.targets]
-    return encoded.y.reshape(len(encoded.y), -1), names, encoded.weights
+    return encoded.y.reshape(len(encoded.y), len(names)), names, encoded.weights

@@ -102,7 +102,7 @@ class CTRTrainer(SavesRows, Trainer):
             regularization_params=regularization_params, n_epoch=n_epoch,
             earlystop_patience=earlystop_patience, device=device, gpus=gpus,
             model_path=model_path, model_logger=model_logger,
-            **known_options("CTRTrainer", options, LossOptions),
+            **known_options(CTRTrainer, options, LossOptions),
         )  # fmt: skip
         arguments = (settings.loss, settings.loss_params, KINDS, "binary_cross_entropy")
         self.criterion = make_loss(*arguments, owner="CTRTrainer")

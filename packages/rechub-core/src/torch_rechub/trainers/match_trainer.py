@@ -112,7 +112,7 @@ class MatchTrainer(SavesTowers, InfersTowers, ExportsTowers, ValidatesRetrieval,
             regularization_params=regularization_params, n_epoch=n_epoch,
             earlystop_patience=earlystop_patience, device=device, gpus=gpus,
             model_path=model_path, model_logger=model_logger,
-            **known_options("MatchTrainer", options, LossOptions),
+            **known_options(MatchTrainer, options, LossOptions),
         )  # fmt: skip
         self.retrieval, self.item_frequency = retrieval, item_frequency
         super().__init__(model, settings)

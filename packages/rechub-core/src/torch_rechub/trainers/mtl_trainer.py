@@ -85,7 +85,7 @@ class MTLTrainer(SavesTasks, Trainer):
             scheduler_fn=scheduler_fn, scheduler_params=scheduler_params,
             regularization_params=regularization_params, n_epoch=n_epoch, device=device, gpus=gpus,
             earlystop_patience=earlystop_patience, model_path=model_path, model_logger=model_logger,
-            **known_options("MTLTrainer", options, LossOptions),
+            **known_options(MTLTrainer, options, LossOptions),
         )  # fmt: skip
         super().__init__(model, settings)
         self.stateful["balancing"] = self.tasks.balancing

@@ -78,7 +78,7 @@ class Trainer(SavesCodes, ExportsCodes, trainer.Trainer):
             optimizer_fn=optimizer_fn, optimizer_params=optimizer_params,
             scheduler_fn=scheduler_fn, scheduler_params=scheduler_params,
             n_epoch=n_epoch, earlystop_patience=max(1, n_epoch), device=device, gpus=None,
-            model_path=model_path, model_logger=model_logger, **known_options("Trainer", options),
+            model_path=model_path, model_logger=model_logger, **known_options(Trainer, options),
         )  # fmt: skip
         super().__init__(model, settings)
         self.eval_step, self.recorded = eval_step, {"eval_step": eval_step}

@@ -101,7 +101,7 @@ class SeqTrainer(SavesSequences, InfersSequences, ExportsSequences, Trainer):  #
             scheduler_fn=scheduler_fn, scheduler_params=scheduler_params,
             n_epoch=n_epoch, earlystop_patience=earlystop_patience, device=device, gpus=gpus,
             model_path=model_path, model_logger=model_logger,
-            **known_options("SeqTrainer", options),
+            **known_options(SeqTrainer, options),
         )  # fmt: skip
         super().__init__(model, settings)
         self.exclude_seen = exclude_seen

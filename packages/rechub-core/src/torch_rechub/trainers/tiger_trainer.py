@@ -101,7 +101,7 @@ class TigerTrainer(SavesGenerative, Trainer):
             scheduler_fn=scheduler_fn, scheduler_params=scheduler_params,
             n_epoch=n_epoch, earlystop_patience=earlystop_patience, device=device, gpus=None,
             model_path=model_path, model_logger=model_logger,
-            **known_options("TigerTrainer", options),
+            **known_options(TigerTrainer, options),
         )  # fmt: skip
         super().__init__(model, settings)
         self.ranking = {"exclude_seen": exclude_seen, "num_beams": num_beams}

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from torch.utils.data import DataLoader
 
 from ..types import FilePath
 
@@ -55,13 +56,21 @@ class Continued:
             loader: A loader of training data, such as of samples of `interactions`; None takes the
                 newer rows as they are.
             shuffle: Whether to shuffle the rows in each epoch.
-            validation: Raw rows for validation; None means none, so that all epochs count.
-            test: Raw rows for the test at the end.
+            validation: Raw rows for validation, or a loader; None means none, so that all epochs
+                count.
+            test: Raw rows for the test at the end, or a loader.
             **options: Additional arguments of `fit` of the trainer.
+
+        Raises:
+            ValueError: The model is trained on samples of a log, and no loader of them is given.
         """
         if loader is None:
+            self._refuse_rows("fit")
             loader = self.data.loader(batch_size, shuffle=shuffle)
-        val, tested = self._loader(validation, batch_size), self._loader(test, batch_size)
+        val, tested = (
+            self._loader(rows, name, batch_size)
+            for name, rows in (("validation", validation), ("test", test))
+        )
         return self.trainer.fit(loader, val, test_dataloader=tested, **options)
 
     def interactions(self) -> "Interactions":
@@ -78,10 +87,10 @@ class Continued:
             ``continued.fit(loader=continued.interactions().samples(20).loader(256))``
         """
         # imported here, because ranking needs no log
+        from ..bundles.newer_rows import histories_of
         from ..data.interactions import Interactions
 
-        parts = self.parent.parts
-        form = getattr(parts.get("users", parts.get("sequences")), "histories", None)
+        form = histories_of(self.parent)
         if form is None or form.user is None or form.time is None:
             raise ValueError(
                 f"{self.parent.path} has no names of the columns of a log: save it with "
@@ -99,7 +108,11 @@ class Continued:
         Args:
             rows: Raw rows: a dict of columns, or a table.
             batch_size: Number of rows per batch.
+
+        Raises:
+            ValueError: The model reads samples of a log.
         """
+        self._refuse_rows("predict")
         loader = self.preprocessor.transform(rows).loader(batch_size)
         return np.asarray(self.trainer.predict(self.trainer.model, loader), dtype=np.float32)
 
@@ -108,10 +121,25 @@ class Continued:
 
         Args:
             folder: The folder.
-            **options: Additional arguments of `save`, such as the items of a retrieval model.
+            **options: Additional arguments of `save`, such as the items of a retrieval model; the
+                columns of logs, the length of histories and the index are those of the bundle
+                unless given.
         """
-        path: Path = self.trainer.save(folder, preprocessor=self.preprocessor, **options)
+        # imported here, because training needs no bundles
+        from ..bundles.newer_rows import saved_with
+
+        options = {**saved_with(self.parent), "preprocessor": self.preprocessor, **options}
+        path: Path = self.trainer.save(folder, **options)
         return path
 
-    def _loader(self, rows: Any, batch_size: int) -> Any:
-        return None if rows is None else self.preprocessor.transform(rows).loader(batch_size)
+    def _refuse_rows(self, rows: str) -> None:
+        from ..bundles.newer_rows import refuse_rows
+
+        refuse_rows(self.parent, rows)
+
+    def _loader(self, rows: Any, name: str, batch_size: int) -> Any:
+        """A loader of raw rows; a loader is returned as it is."""
+        if rows is None or isinstance(rows, DataLoader):
+            return rows
+        self._refuse_rows(name)
+        return self.preprocessor.transform(rows).loader(batch_size)

@@ -75,8 +75,10 @@ class ContinuesBundles(SavesBundles):
 
         Raises:
             BundleError: The bundle is damaged, of another task, or has no state of this optimizer.
-            KeyError: A column is missing.
-            ValueError: The bundle has no preprocessor, or an argument has to be given.
+            KeyError: A column is missing, such as that of labels, or of the times of a log.
+            TypeError: The times of a log are text, or an argument has no such type or name.
+            ValueError: The bundle has no preprocessor, a user, an item or a time of a log is
+                missing, or an argument has to be given.
 
         Example:
             >>> import tempfile
@@ -98,9 +100,11 @@ class ContinuesBundles(SavesBundles):
         """
         # imported here, because training needs no bundles
         from ..bundles.grown_bundle import checked_bundle, grow
+        from ..bundles.newer_rows import check_newer
         from .continued import Continued
 
         parent = checked_bundle(bundle, cls.bundle_task, cls.__name__)
+        check_newer(parent, new_frame)
         settings = read(parent.document.trainer.get("arguments"), options, cls.__name__)
         model, preprocessor = grow(parent, new_frame, like or {}, arguments)
         trainer = cls(model, **settings)

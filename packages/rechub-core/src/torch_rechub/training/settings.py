@@ -13,6 +13,7 @@ from torch import nn
 
 from .._bounds import check_number, refuse_none, whole_number
 from ..distributed import warn_of_processes
+from ..models.arguments import constructor
 
 if TYPE_CHECKING:
     from ..metrics.monitor import Metric
@@ -208,12 +209,12 @@ class Settings:
 
 
 def known_options(
-    owner: str, options: TrainerOptions, known: type[TrainerOptions] = TrainerOptions
+    owner: type[Any], options: TrainerOptions, known: type[TrainerOptions] = TrainerOptions
 ) -> TrainerOptions:
     """The options of a trainer, if there are no others.
 
     Args:
-        owner: The trainer's class, for the message.
+        owner: The trainer's class.
         options: By name.
         known: The options that the trainer takes.
 
@@ -222,9 +223,10 @@ def known_options(
     """
     unknown = sorted(options.keys() - known.__annotations__.keys())
     if unknown:
+        arguments = [name for name in constructor(owner).parameters if name != "options"]
         raise TypeError(
-            f"{owner} takes no argument {unknown[0]!r}; its options are "
-            f"{', '.join(known.__annotations__)}"
+            f"{owner.__name__} takes no argument {unknown[0]!r}; its arguments are "
+            f"{', '.join([*arguments, *known.__annotations__])}"
         )
     return options
 
