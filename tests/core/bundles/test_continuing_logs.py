@@ -123,3 +123,9 @@ def test_sasrec_of_steps_that_share_the_items_of_a_history_continues(tmp_path):
     continued.fit(loader=newer.loader(64))
     found = load_bundle(continued.save(tmp_path / "new")).recommend(NEW, k=10)
     assert set(found["product"]) & {f"p{i}" for i in range(10, 15)}
+
+    items = pd.DataFrame({"product": [f"p{i}" for i in range(15)], "price": 1.0})
+    priced = continued.save(tmp_path / "priced", items=items)
+    again = MatchTrainer.continue_from(priced, NEW, model_path=tmp_path)
+    with pytest.raises(ValueError, match=r"have the columns \['price'\].* give items="):
+        again.save(tmp_path / "again")

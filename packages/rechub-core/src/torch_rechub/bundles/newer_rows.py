@@ -1,5 +1,6 @@
 """The rows that a bundle's training continues on: those of a table, or a log of interactions."""
 
+from collections.abc import Collection
 from typing import Any
 
 from ..basic.layers.embedding import input_columns
@@ -51,15 +52,28 @@ def refuse_rows(bundle: Bundle, rows: str) -> None:
         )
 
 
-def saved_with(bundle: Bundle) -> dict[str, Any]:
+def saved_with(bundle: Bundle, given: Collection[str]) -> dict[str, Any]:
     """Return the options of `save` that a bundle of a log was saved with, as far as it has them.
 
     The items and their popularity are not among them: they are those of the newer vocabulary.
+
+    Args:
+        bundle: The bundle.
+        given: The options that are given.
+
+    Raises:
+        ValueError: The items of the bundle have columns, and no items are given.
     """
     form = histories_of(bundle)
     found: dict[str, Any] = {}
     if form is None or bundle.task not in _LOADERS:
         return found
+    columns = [name for name in bundle.parts["items"].frame.columns if name != form.item]
+    if columns and "items" not in given:
+        raise ValueError(
+            f"the items of {bundle.path} have the columns {columns}, which new items need too: "
+            "give items=, a table with one row for each old and new item"
+        )
     found = {"item": form.item, "user": form.user, "time": form.time, "time_unit": form.time_unit}
     if bundle.task == "next_item":
         sequences = bundle.parts["sequences"].form

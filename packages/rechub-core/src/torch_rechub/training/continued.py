@@ -124,11 +124,14 @@ class Continued:
             **options: Additional arguments of `save`, such as the items of a retrieval model; the
                 columns of logs, the length of histories and the index are those of the bundle
                 unless given.
+
+        Raises:
+            ValueError: The items of the bundle have columns, and no items are given.
         """
         # imported here, because training needs no bundles
         from ..bundles.newer_rows import saved_with
 
-        options = {**saved_with(self.parent), "preprocessor": self.preprocessor, **options}
+        options = {**saved_with(self.parent, options), "preprocessor": self.preprocessor, **options}
         path: Path = self.trainer.save(folder, **options)
         return path
 
