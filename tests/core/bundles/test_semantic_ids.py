@@ -147,7 +147,7 @@ def test_wrong_items_are_refused_and_change_nothing(path):
     users = [{"hist_item": ["i01"]}]
     before = bundle.recommend(users)
     for items, ids, error in (
-        ([{"item": "i01"}], [["<a_0>", "<b_0>"]], "twice"),
+        ([{"item": "i01"}], [["<a_0>", "<b_0>"]], "is an item already"),
         ([{"item": "new"}], [["<a_0>", "<b_7>"]], "does not know the token '<b_7>'"),
         ([{"item": "new"}], [["<a_0>"], ["<a_1>"]], "the tokens of 2 items, not of 1"),
     ):
