@@ -9,7 +9,6 @@ Both run in turns, on the same threads. The answer is one JSON line: seconds, an
 round, Faiss to ours, so that more than 1 is faster.
 """
 
-import argparse
 import json
 import statistics
 import tempfile
@@ -20,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from retrieval import DIMENSIONS, SEEN, search_by_faiss
+from retrieval import DIMENSIONS, SEEN, prepare, search_by_faiss
 from torch_rechub.basic.features import SparseFeature
 from torch_rechub.bundles import load_bundle
 from torch_rechub.data.preprocessing import Categorical, Preprocessor
@@ -56,15 +55,7 @@ def make_bundle(n_users: int, n_items: int, folder: str):
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--users", type=int, default=100_000)
-    parser.add_argument("--items", type=int, default=100_000)
-    parser.add_argument("--k", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    faiss.omp_set_num_threads(options.threads)
+    options = prepare(__doc__)
     bundle, raw = make_bundle(options.users, options.items, tempfile.mkdtemp())
     users = torch.from_numpy(bundle.embed(users={"user": raw["user"]}))
     items = torch.from_numpy(bundle.embed(items=raw["item"]))

@@ -57,9 +57,9 @@ def search_by_faiss(
     return scores, ids
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def prepare(description: str) -> argparse.Namespace:
+    """Read the arguments, and give both libraries the same threads."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--k", type=int, default=100)
@@ -68,6 +68,12 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     faiss.omp_set_num_threads(options.threads)
+    return options
+
+
+def main() -> None:
+    """Measure and print."""
+    options = prepare(__doc__)
     users, items, seen = make_data(options.users, options.items)
     index = faiss.IndexFlatIP(DIMENSIONS)
     index.add(items.numpy())

@@ -3,6 +3,8 @@
 import json
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 
@@ -155,6 +157,8 @@ def test_excluded_items_make_room_for_the_next_ones(builder_of, numbers, kind):
 READ = """
 import json, sys
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 from torch_rechub.serving import builder_factory
 for name, config, file in json.loads(sys.argv[1]):
     with builder_factory(name, **config).from_index_file(file) as index:
@@ -353,7 +357,6 @@ def test_an_index_can_become_empty(builder_of, numbers, tmp_path, kind):
 
 @pytest.mark.parametrize("name", ["list", "torch", "arrow", "pandas"])
 def test_ids_come_from_columns_of_every_library(numbers, name):
-    pa, pd = pytest.importorskip("pyarrow"), pytest.importorskip("pandas")
     forms = {"list": list, "torch": torch.tensor, "arrow": pa.array, "pandas": pd.Series}
     items = vectors(numbers, 3)
     with builder_factory("exact").from_embeddings(items, ids=forms[name]([5, 6, 7])) as index:

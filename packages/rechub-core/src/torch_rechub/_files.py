@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -78,6 +79,22 @@ def written_whole(file: "FilePath") -> Iterator[BinaryIO]:
             with suppress(FileNotFoundError):
                 os.unlink(new)
             raise
+
+
+@contextmanager
+def written_folder(target: Path) -> Iterator[Path]:
+    """Write a folder whole or not at all: the yielded one replaces `target` when the block ends.
+
+    Raises:
+        OSError: Writing failed, as on a full disk; the error names `target`, which is as before.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
+        new = Path(scratch) / "new"
+        new.mkdir()
+        with naming(target):
+            yield new
+            replace_folder(new, target)
 
 
 def replace_folder(new: Path, target: Path) -> None:

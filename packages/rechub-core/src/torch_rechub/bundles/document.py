@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from typing import Any
 
+from .._strict_json import refuse_constant, unique_keys
 from .errors import BundleError
 
 FORMAT, VERSION = "torch_rechub bundle", 1
@@ -116,7 +117,7 @@ def parsed(text: bytes, path: Any) -> dict[str, Any]:
     """
     try:
         found = json.loads(
-            text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique
+            text, parse_constant=refuse_constant, parse_float=_finite, object_pairs_hook=unique_keys
         )
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{path} is damaged, or no bundle: {error}") from error
@@ -139,15 +140,6 @@ def _check_format(found: Mapping[str, Any], path: Any) -> None:
         )
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} occurs twice")
-    return found
-
-
 def _all(values: Mapping[str, Any], kind: Any) -> bool:
     return all(isinstance(v, kind) and not isinstance(v, bool) for v in values.values())
 
@@ -157,7 +149,3 @@ def _finite(number: str) -> float:
     if not math.isfinite(found := float(number)):
         raise ValueError(f"{number[:20]} is beyond the range of numbers")
     return found
-
-
-def _refuse_constant(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")

@@ -4,13 +4,12 @@ import hashlib
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .._files import naming, replace_folder
+from .._files import written_folder
 from .._paths import local_path
 from ..types import FilePath
 from .document import FILE, MOST_BYTES, BundleDocument
@@ -34,14 +33,9 @@ def written_bundle(folder: FilePath) -> Iterator[Path]:
     """
     target = local_path("folder", folder)
     _refuse_other_files(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
-        new = Path(scratch) / "new"
-        new.mkdir()
-        with naming(target):
-            yield new
-            _sync(new)
-            replace_folder(new, target)
+    with written_folder(target) as new:
+        yield new
+        _sync(new)
 
 
 def files_in(folder: Path) -> dict[str, dict[str, Any]]:

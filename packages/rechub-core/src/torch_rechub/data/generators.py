@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .loader import TableLoader, check_shares, random_parts
+from .loader import TableLoader
 from .seq_dataset import SeqDataset
+from .shares import check_shares, random_parts
 from .table import PredictDataset, TorchDataset
 
 

@@ -7,14 +7,14 @@ numeric columns are given by the caller, names of files are plain.
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..._files import naming, replace_folder
+from ..._files import written_folder
 from ..._paths import local_path
+from ..._strict_json import refuse_constant
 from ...types import FilePath
 from .checks import check_columns
 from .columns import (
@@ -74,13 +74,8 @@ def write(folder: FilePath, declaration: Declaration, encoders: Mapping[str, Enc
     _check_functions(declaration.columns)
     target = local_path("folder", folder)
     _refuse_other_files(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
-        new = Path(scratch) / "new"
-        new.mkdir()
-        with naming(target):
-            _write_into(new, declaration, encoders)
-            replace_folder(new, target)
+    with written_folder(target) as new:
+        _write_into(new, declaration, encoders)
 
 
 def _refuse_other_files(folder: Path) -> None:
@@ -168,7 +163,7 @@ def read(folder: FilePath, functions: Functions) -> Saved:
     if not path.is_file():
         raise FileNotFoundError(f"there is no preprocessor in {path.parent}: it has no {FILE}")
     try:
-        document = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        document = json.loads(path.read_bytes(), parse_constant=refuse_constant)
         found = document["format"], document["version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged, or no preprocessor: {error!r}") from error
@@ -185,10 +180,6 @@ def read(folder: FilePath, functions: Functions) -> Saved:
         raise ValueError(f"{path} cannot be loaded: {error}") from error
     except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise ValueError(f"{path} is damaged: {error!r}") from error
-
-
-def _refuse_constant(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
 
 
 def _restored(folder: Path, document: Mapping[str, Any], functions: Functions) -> Saved:

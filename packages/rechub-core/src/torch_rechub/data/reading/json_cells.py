@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ..._strict_json import unique_keys
 from .memory import arrow_column
 from .number_forms import shown
 from .options import Place
@@ -39,16 +40,8 @@ def columns_of_rows(
 
 
 def _row(line: bytes, place: Place, row: int, known: Collection[str] | None) -> dict[str, Any]:
-    def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise ValueError(f"key {twice!r} occurs twice")
-        return found
-
     try:
-        found = json.loads(line.decode(), object_pairs_hook=object_of)
+        found = json.loads(line.decode(), object_pairs_hook=unique_keys)
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{place.row(row)} holds the byte {line[error.start]:#x}, which is not of the encoding "
