@@ -1,0 +1,1 @@
+"""The commands of `rechub`: each module adds its sub-parser (`add`) and runs it."""

@@ -1,0 +1,66 @@
+"""``rechub compare``: rank recorded runs, and plot their curves."""
+
+import argparse
+import sys
+from typing import Any
+
+from .._shown import shown
+from ..runs import compare, plot, read_runs
+from ..runs.comparison import Comparison
+from ..runs.plotting import refuse_other_formats
+from ..runs.reading import no_runs
+from ..runs.tables import csv_text, json_text, shortened
+from ..runs.views import comparison_table
+from .output import show, write
+from .runs import add_selection
+
+_DESCRIPTION = (
+    "Rank runs by their best value of a metric, and show which hyper-parameters differ. Runs that "
+    "differ by nothing but a hyper-parameter called seed or random_seed are one row: mean ± "
+    "standard deviation over n runs."
+)
+
+
+def add(commands: Any) -> None:
+    """Add the command to the sub-parsers of `rechub`."""
+    parser = commands.add_parser("compare", help="rank runs by a metric", description=_DESCRIPTION)
+    parser.set_defaults(run=_run)
+    add_selection(parser)
+    parser.add_argument("--top", type=int, metavar="N", help="show the best N rows only")
+    ignore = "a hyper-parameter that does not count as a difference; may be repeated"
+    parser.add_argument("--ignore", action="append", default=[], metavar="KEY", help=ignore)
+    parser.add_argument("--plot", metavar="FILE", help="draw the curves: FILE.png or FILE.html")
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.top is not None and options.top < 1:
+        raise ValueError(f"--top must be at least 1, got {options.top}")
+    if options.plot:
+        refuse_other_formats(options.plot)  # check the format before reading runs
+    runs = read_runs(options.paths, options.backend)
+    if not runs:
+        raise no_runs(options.paths)
+    found = compare(runs, options.metric, options.mode, options.ignore)
+    rows = found.rows[: options.top]
+    if options.format == "json":
+        write(json_text({**found.to_dict(), "rows": found.to_records()[: options.top]}))
+    elif options.format == "csv":
+        write(csv_text(found.to_records()[: options.top]))
+    else:
+        show(comparison_table(found, rows), options.format)
+        if options.format == "table":
+            write(_summary(found, len(rows)))
+    if options.plot:
+        plot(found, options.plot)
+        sys.stderr.write(f"rechub: curves drawn in {shown(options.plot)}\n")
+
+
+def _summary(found: Comparison, rows: int) -> str:
+    metric = shortened(shown(found.metric), 80)
+    n = sum(row.n for row in found.rows)
+    largest = "largest" if found.mode == "max" else "smallest"
+    text = f"\n{metric}, {largest} is best; {n} runs in {len(found.rows)} rows"
+    text += f", {rows} shown" if rows < len(found.rows) else ""
+    if found.without_metric:
+        text += f"; {len(found.without_metric)} runs without it"
+    return text + "\n"
