@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 
 from torch_rechub.basic.tracking import BaseLogger, LoggerClosedError, LoggerGroup, RunLogger
@@ -205,3 +207,59 @@ def test_an_optional_method_is_offered_to_those_that_have_it():
     with LoggerGroup([duck, reader]) as group:
         group.offer("log_text", "model", "DeepFM()")
     assert (duck.calls, reader.calls) == (["finish"], [("model", "DeepFM()"), "finish"])
+
+
+class Informed(Notes):
+    """Notes the loggers that were switched off, too."""
+
+    def log_lost(self, logger, error):
+        self._note("log_lost", logger, error)
+
+
+def lost(calls):
+    return [(name, *args) for name, method, *args in calls if method == "log_lost"]
+
+
+def test_the_other_loggers_are_informed_once_of_one_that_is_switched_off():
+    calls = []
+    error = OSError("disk full, api_key=s3cretvalue")
+    loggers = [
+        Informed(calls, "before"),
+        Notes(calls, "bad", ["log_metrics"], error),
+        Informed(calls, "after"),
+        Duck(),
+    ]
+    with LoggerGroup(loggers) as group:
+        for step in range(2):
+            group.log_metrics({"auc": 0.5}, step=step)
+        assert lost(calls) == []
+        for step in range(5):
+            group.log_metrics({"auc": 0.5}, step=step)
+    text = "OSError('disk full, api_key=<redacted>')"
+    assert lost(calls) == [("before", "Notes", text), ("after", "Notes", text)]
+
+
+def test_two_loggers_that_fail_in_the_hook_itself_are_each_lost_once():
+    calls = []
+    loggers = [Informed(calls, n, ["log_metrics", "log_lost"]) for n in ("a", "b")]
+    with LoggerGroup(loggers) as group:
+        for step in range(9):
+            group.log_metrics({"auc": 0.5}, step=step)
+    assert [name for name, *_ in lost(calls)] == ["b"]
+
+
+def test_a_logger_lost_at_the_end_is_reported_to_those_not_yet_finished(monkeypatch):
+    monkeypatch.setattr("torch_rechub.basic.tracking.member.end_process_in_time", lambda *_: None)
+    calls, release = [], threading.Event()
+
+    class Hanging(BaseLogger):
+        any_thread = True
+
+        def finish(self):
+            release.wait(10)
+
+    first, last = Informed(calls, "first"), Informed(calls, "last")
+    with LoggerGroup([first, Hanging(), last], timeout=0.05):
+        pass
+    release.set()
+    assert lost(calls) == [("first", "Hanging", "finish: no answer for 0.05 s")]

@@ -81,6 +81,14 @@ class BaseLogger:
     def log_artifact(self, name: str, path: str, kind: str) -> None:
         """Store a file with the run; `kind` is ``model`` for a file of weights."""
 
+    def log_lost(self, logger: str, error: str) -> None:
+        """Called once when another logger of the run is switched off.
+
+        Args:
+            logger: The name of its class.
+            error: Its last fault, in one line, without secrets.
+        """
+
     def flush(self) -> None:
         """Write buffered records to the disk; called after each epoch."""
 

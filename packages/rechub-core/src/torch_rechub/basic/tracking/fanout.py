@@ -20,7 +20,8 @@ class LoggerGroup:
     reported with the logger's name, after three in a row the logger is switched off, and at the end
     of the run one message gives the number of lost records. A logger whose call does not return
     within `timeout` is switched off, so a run waits for it once; if it also blocks the end of the
-    process, the process ends after another `timeout`. Leaving the group finishes each of the other
+    process, the process ends after another `timeout`. The others are informed of a logger that was
+    switched off, by `log_lost`. Leaving the group finishes each of the other
     loggers once, also after an error; signals that arrive meanwhile are deferred, see
     `SignalsDeferred`. A forked process does not write to the runs of its parent.
 
@@ -60,7 +61,7 @@ class LoggerGroup:
                     f"model_logger holds the same {type(logger).__name__} twice, which would "
                     "record each value twice: give it once"
                 )
-        self._members = [Member(logger, on_error, timeout) for logger in given]
+        self._members = [Member(logger, on_error, timeout, self._report_lost) for logger in given]
 
     @classmethod
     def of(cls, loggers: Any) -> "LoggerGroup":
@@ -87,6 +88,11 @@ class LoggerGroup:
         """Call an optional method of `BaseLogger` in every logger that has it."""
         for member in self._members:
             member.offer(hook, *args, **kwargs)
+
+    def _report_lost(self, lost: Member, error: str) -> None:
+        for member in self._members:
+            if member is not lost and not member.finished:
+                member.offer("log_lost", lost.name, error)
 
     def __exit__(
         self,

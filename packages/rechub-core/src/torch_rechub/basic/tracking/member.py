@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Callable
 from typing import Any, Literal
 
 from ..._streams import usable_streams
@@ -26,12 +27,22 @@ class Member:
         on_error: "report", or "raise" to raise its faults.
         timeout: Seconds after which a call counts as hanging and the logger is switched off; only
             if the logger sets `any_thread`. None waits without a limit.
+        on_lost: Called once when the logger is switched off, with the member and the error.
+
+    Attributes:
+        finished: Whether `finish` was called.
 
     Raises:
         TypeError: The logger lacks one of the three methods.
     """
 
-    def __init__(self, logger: Any, on_error: OnError, timeout: float | None) -> None:
+    def __init__(
+        self,
+        logger: Any,
+        on_error: OnError,
+        timeout: float | None,
+        on_lost: "Callable[[Member, str], None]",
+    ) -> None:
         missing = [m for m in _REQUIRED if not callable(getattr(logger, m, None))]
         if missing or isinstance(logger, type):
             raise TypeError(
@@ -47,6 +58,9 @@ class Member:
         self._faults_in_a_row = 0
         self._lost = 0
         self._hangs = False
+        self.finished = False
+        self._error = ""
+        self._on_lost = on_lost
 
     def begin(self) -> None:
         """Bind the logger to this process: processes forked later do not write to it.
@@ -55,6 +69,7 @@ class Member:
             LoggerClosedError: The logger was finished before, or opened in another process.
         """
         self._process = os.getpid()
+        self.finished = False
         if self._look_up("closed"):
             raise LoggerClosedError(
                 f"{self.name} was finished already, by an earlier fit() or by hand, or was opened "
@@ -74,6 +89,7 @@ class Member:
             self._faults_in_a_row += 1
             if self._faults_in_a_row == _FAULTS_IN_A_ROW:
                 _warn("%s failed %d times in a row: off.", self.name, _FAULTS_IN_A_ROW)
+                self._on_lost(self, self._error)
 
     def offer(self, hook: str, *args: Any, **kwargs: Any) -> None:
         """Call an optional method, if the logger has it."""
@@ -84,6 +100,7 @@ class Member:
         """Report the exception that ended training, if any, and close the logger."""
         if self._process != os.getpid():
             return
+        self.finished = True
         # a fault of a logger must not replace the exception that ended training
         self.raises = self.raises and error is None
         try:
@@ -115,6 +132,7 @@ class Member:
         except NoAnswer as error:
             self._hangs = True
             _warn("%s hangs in %s (%s): off.%s", self.name, method, error, self._recovery())
+            self._on_lost(self, f"{method}: {error}")
             if self.raises:
                 raise
             return False
@@ -124,7 +142,7 @@ class Member:
             # interrupt.
             if isinstance(error, KeyboardInterrupt) or raised_by_signal(error):
                 raise
-            text = error_text(error, repr)
+            self._error = text = error_text(error, repr)
             if self.raises and isinstance(error, Exception):
                 raise
             if self.raises:
