@@ -18,12 +18,14 @@ Example:
 
 from .comparing import compare
 from .comparison import Comparison, Row, Statistic
+from .details import Details, details
 from .plotting import plot
 from .reading import RunReader, Runs, available_readers, read_runs
 from .record import Run
 
 __all__ = [
     "Comparison",
+    "Details",
     "Row",
     "Run",
     "RunReader",
@@ -31,6 +33,7 @@ __all__ = [
     "Statistic",
     "available_readers",
     "compare",
+    "details",
     "plot",
     "read_runs",
 ]

@@ -1,13 +1,16 @@
 """Validates the runs that readers return, so that a faulty run does not affect the others."""
 
+import json
 import logging
 import math
 import operator
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timezone
 from typing import Any, get_args
 
+from ..basic.tracking.labels import GROUP, TAGS
 from .record import Run, Status
 
 log = logging.getLogger("torch_rechub.runs")
@@ -33,16 +36,29 @@ def checked(run: Any) -> Run:
             raise TypeError(f"{name} must be text or None, got {getattr(run, name)!r}")
     if run.status not in get_args(Status):
         raise ValueError(f"status must be one of {get_args(Status)}, got {run.status!r}")
+    params = _plain_or_none(run)
+    group, tags = params.pop(GROUP, None), params.pop(TAGS, None)
     return replace(
         run,
         started=None if run.started is None else checked_time(run.started),
         ended=None if run.ended is None else checked_time(run.ended),
-        hyperparams=_plain_or_none(run),
+        hyperparams=params,
         metrics={
             str(name): [(operator.index(step), float(value)) for step, value in points]
             for name, points in run.metrics.items()
         },
+        group=run.group or (str(group) if group else None),
+        tags=tuple(map(str, run.tags)) or _words(tags),
     )
+
+
+def _words(tags: Any) -> tuple[str, ...]:
+    """The tags of a run, which some trackers keep as the text of a list."""
+    if isinstance(tags, str):
+        with suppress(ValueError):
+            tags = json.loads(tags)
+    found = tags if isinstance(tags, list) else [tags]
+    return tuple(str(tag) for tag in found if tag)
 
 
 def _plain_or_none(run: Run) -> dict[str, Any]:

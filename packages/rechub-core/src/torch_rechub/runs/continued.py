@@ -58,6 +58,9 @@ def _joined(before: Run, run: Run) -> Run:
         status=run.status,
         error=run.error,
         ended=run.ended,
+        group=run.group or before.group,
+        tags=tuple(dict.fromkeys((*before.tags, *run.tags))),
+        parts=(*before.parts, run.path),
         hyperparams={**before.hyperparams, **run.hyperparams},
         metrics={n: [*before.metrics.get(n, ()), *run.metrics.get(n, ())] for n in names},
     )

@@ -46,8 +46,9 @@ class RunReader(Protocol):
     whole_folders: bool
     """Whether `read` gets all matching files of a folder at once, rather than one at a time."""
 
-    # Optional: `one_run_of_an_id = True`, where a file is named by the id of its run, lies in a
-    # folder of its own, and a run that was continued has several.
+    # Optional: a method `details(run) -> Details`, which reads texts, tables, files and more of a
+    # run; see `torch_rechub.runs.details`. And `one_run_of_an_id = True`, where a file is named by
+    # the id of its run, lies in a folder of its own, and a continued run has several.
 
     def read(self, files: Sequence[Path]) -> Iterable[Run]:
         """Iterate over the runs in `files`, which match the patterns.
@@ -138,6 +139,18 @@ def available_readers() -> dict[str, str]:
         'rechub-core'
     """
     return {point.name: point.dist.name if point.dist else "unknown" for point in _entry_points()}
+
+
+def reader_of(backend: str) -> RunReader:
+    """Return the reader of a backend.
+
+    Raises:
+        ValueError: None is installed.
+    """
+    found = _readers([backend])
+    if backend not in found:
+        raise ValueError(f"the reader of {backend} runs cannot be used")
+    return found[backend][1]
 
 
 def _entry_points() -> list[metadata.EntryPoint]:

@@ -32,6 +32,9 @@ class Run:
         ended: The end time; None if it is not recorded.
         hyperparams: Name to plain value; may be nested.
         metrics: Name to pairs (step, value), in the order of recording.
+        group: The group of runs that it belongs to, such as the trials of a search.
+        tags: Its tags.
+        parts: The files or folders of its continuations, where they have their own.
 
     Example:
         >>> run = Run("a", "jsonl", "a.run.jsonl", metrics={"val/auc": [(0, 0.5), (1, 0.7)]})
@@ -49,6 +52,9 @@ class Run:
     ended: datetime | None = None
     hyperparams: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, list[tuple[int, float]]] = field(default_factory=dict)
+    group: str | None = None
+    tags: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool | None:
@@ -62,7 +68,7 @@ class Run:
 
     @property
     def parent(self) -> str | None:
-        """The id of the run that it continues with newer data, if any."""
+        """The id of the run that it belongs to, or continues with newer data, if any."""
         return _text(self.hyperparams.get("parent_run_id"))
 
     @property

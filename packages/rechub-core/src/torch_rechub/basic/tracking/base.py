@@ -78,6 +78,11 @@ class BaseLogger:
     ) -> None:
         """Record a histogram: N counts of values between N + 1 edges."""
 
+    def log_table(
+        self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int
+    ) -> None:
+        """Record a table: the names of its columns, and rows of one cell per column."""
+
     def log_artifact(self, name: str, path: str, kind: str) -> None:
         """Store a file with the run; `kind` is ``model`` for a file of weights."""
 

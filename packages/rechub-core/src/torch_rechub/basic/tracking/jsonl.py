@@ -3,25 +3,28 @@
 import errno
 import logging
 import os
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from itertools import count
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..._files import naming
 from .claim import Claim
 from .json_lines import SUFFIX, VERSION, json_line, read_records, step_of
+from .jsonl_files import check_id, file_name, is_continued, private, store_figure, store_file
+from .labels import TAGS, run_labels
 from .logger import RunLogger
 from .plain import plain_hyperparams
 from .plugin import ending, failure_text, local_directory, plain_config, without_secrets
 from .presence import Presence
+from .table_cells import Cell
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 log = logging.getLogger("torch_rechub.tracking")
-
-_NO_FILE_NAME = re.compile(r"[^\w.-]+")
 
 
 class JSONLLogger(RunLogger):
@@ -35,12 +38,15 @@ class JSONLLogger(RunLogger):
     event, ``start``: ``id``, ``name``, ``project``, ``tags``, ``notes``; ``hyperparams``:
     ``hyperparams``, merged with earlier ones; ``metrics``: ``step`` and ``metrics``; ``text``:
     ``name``, ``text``, ``step``; ``histogram``: ``name``, ``counts``, ``edges``, ``step``;
+    ``table``: ``name``, ``columns``, ``rows``, ``step``; ``figure``: ``name``, ``file``, ``step``;
+    ``artifact``: ``name``, ``kind``, ``file``;
     ``resume``: ``step``, from which earlier metrics are superseded, and ``steps`` of metrics with
         another axis;
     ``finish``: ``status`` (``finished``,
     ``failed``, ``interrupted``) and ``error``. NaN and the infinities, which JSON lacks, are
     ``{"$float": "nan"}``, ``"inf"`` and ``"-inf"``; a key that begins with ``$`` is written with
-    another ``$``.
+    another ``$``. Figures, as PNG, and copies of artifacts are in the folder ``<name>.files``
+    beside the file ``<name>.run.jsonl``.
 
     Args:
         project: The project of the run.
@@ -54,13 +60,15 @@ class JSONLLogger(RunLogger):
             raises if there is none, None or ``never`` raises if there is one. A logger that
             records a metric again at a step that the run already has writes a new run to the file
             ``<id>-2``, unless the run is continued by `fit` with ``resume=True``.
+        group: The group of runs that it belongs to, such as the trials of a search.
+        parent: The id of the run that it belongs to or continues.
 
     Attributes:
         path: The file, readable only by the user who started the run.
         run_id: The run's id.
 
     Raises:
-        TypeError: `config` is not a dict.
+        TypeError: `config` is not a dict, or a label is not a text.
         ValueError: `dir` is empty or a URL such as ``s3://…``; `id` cannot be in a file's name;
             `resume` has another value, or needs `id`; `id` holds a secret; the run to continue has
             a later format.
@@ -93,10 +101,14 @@ class JSONLLogger(RunLogger):
         dir: str | os.PathLike[str] = "runs",
         id: str | None = None,
         resume: Literal["allow", "must", "never"] | None = None,
+        group: str | None = None,
+        parent: str | None = None,
     ) -> None:
         super().__init__()
-        params = plain_config("JSONLLogger", config)
-        _check_id(id, resume)
+        params = plain_config("JSONLLogger", config) or {}
+        labels = run_labels("JSONLLogger", group, parent, tags)
+        labels.pop(TAGS, None)  # which the first line holds
+        check_id(id, resume)
         self.run_id = id or secrets.token_hex(4)
         told = {"name": name, "project": project, "tags": list(tags or []), "notes": notes}
         about = without_secrets("JSONLLogger", {"id": self.run_id, **told})
@@ -106,18 +118,18 @@ class JSONLLogger(RunLogger):
             key: text for key, text in about.items() if isinstance(text, str)
         }  # numbers of any length
         self._about = {**plain_hyperparams({**about, **dict.fromkeys(texts)}), **texts}
-        file = f"{id}{SUFFIX}" if id else _file_name(about["name"], self.run_id)
+        file = f"{id}{SUFFIX}" if id else file_name(about["name"], self.run_id)
         self._axis_of: dict[str, str] = {}
         self._earlier: dict[str, int] = {}
         path = os.path.join(folder, file)
-        self._open(path, new=not _is_continued(path, resume))
-        if params:
-            self.write_hyperparams(params)
+        self._open(path, new=not is_continued(path, resume))
+        if params or labels:
+            self.write_hyperparams({**params, **labels})
 
     def _open(self, path: str, new: bool) -> None:
         """Lock a file that no other logger writes, and start or continue its run."""
         file: Any = open(  # noqa: SIM115
-            path, "x+b" if new else "a+b", buffering=0, opener=_private
+            path, "x+b" if new else "a+b", buffering=0, opener=private
         )
         claim = Claim(path)
         if not claim.held:
@@ -221,6 +233,20 @@ class JSONLLogger(RunLogger):
         """Append one line."""
         self._write("histogram", name=name, counts=counts, edges=edges, step=step)
 
+    def write_table(self, name: str, columns: list[str], rows: list[list[Cell]], step: int) -> None:
+        """Append one line."""
+        self._write("table", name=name, columns=columns, rows=rows, step=step)
+
+    def write_figure(self, name: str, figure: "Figure", step: int) -> None:
+        """Write a PNG file, and append one line with its path."""
+        file = store_figure(self.path, name, figure)
+        self._write("figure", name=name, file=file, step=step)
+
+    def write_artifact(self, name: str, path: str, kind: str) -> None:
+        """Copy the file, and append one line with the path of the copy."""
+        file = store_file(self.path, name, path)
+        self._write("artifact", name=name, kind=kind, file=file)
+
     def close(self, failure: BaseException | None) -> None:
         """Append the status of the run and close the file."""
         try:
@@ -240,37 +266,3 @@ class JSONLLogger(RunLogger):
             while rest:  # on a full disk, write accepts a part of the line and refuses the rest
                 rest = rest[self._file.write(rest) :]
         self._torn = False
-
-
-def _check_id(id: str | None, resume: str | None) -> None:
-    if resume not in (None, "allow", "must", "never"):
-        raise ValueError(f"JSONLLogger: resume must be allow, must, never or None, got {resume!r}")
-    if id is None and resume in ("allow", "must"):
-        raise ValueError(f"JSONLLogger: resume={resume!r} needs the id of the run to continue")
-    if id is not None and (_NO_FILE_NAME.search(id) or not id.strip(".")):
-        raise ValueError(f"JSONLLogger: id may have letters, digits and _ . - only, got {id!r}")
-
-
-def _is_continued(path: str, resume: str | None) -> bool:
-    there = os.path.exists(path)
-    if there and not os.path.isfile(path):  # opening a pipe would block
-        raise FileExistsError(errno.EEXIST, "JSONLLogger: what is there is no file", path)
-    if resume == "must" and not there:
-        raise FileNotFoundError(errno.ENOENT, "JSONLLogger: there is no run to continue", path)
-    if resume in (None, "never") and there:
-        raise FileExistsError(
-            errno.EEXIST,
-            "JSONLLogger: there is a run of this id: resume='allow' continues it",
-            path,
-        )
-    return there
-
-
-def _file_name(name: str | None, run_id: str) -> str:
-    now = datetime.now().strftime("%Y%m%d-%H%M%S")
-    readable = _NO_FILE_NAME.sub("-", name or "").strip("-.")[:60]
-    return "-".join(filter(None, [readable, now, run_id])) + SUFFIX
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_APPEND, 0o600)

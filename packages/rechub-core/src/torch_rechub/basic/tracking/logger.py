@@ -11,13 +11,13 @@ from .names import MetricNames
 from .plain import plain_hyperparams, plain_metrics
 from .redaction import redact
 from .signals import SignalsDeferred
+from .steps import whole_step
+from .table_cells import Cell, plain_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 log = logging.getLogger("torch_rechub.tracking")
-
-_TOO_LARGE = 2**62  # trackers keep steps in 64 bits
 
 AnyRunLogger = TypeVar("AnyRunLogger", bound="RunLogger")
 
@@ -32,7 +32,8 @@ class RunLogger(BaseLogger):
 
     A tracker opens its run in `__init__` (so that a missing key or package fails before training)
     and writes in three methods: `write_metrics`, `write_hyperparams`, `close`. The methods
-    `write_text`, `write_figure`, `write_histogram` and `write_artifact` are optional.
+    `write_text`, `write_figure`, `write_histogram`, `write_table` and `write_artifact` are
+    optional.
 
     In distributed training only rank 0 opens a run: in the other processes `__init__` is not called
     and all methods do nothing.
@@ -110,6 +111,9 @@ class RunLogger(BaseLogger):
     def write_histogram(self, name: str, counts: list[int], edges: list[float], step: int) -> None:
         """Write a histogram to the run, if the tracker stores histograms."""
 
+    def write_table(self, name: str, columns: list[str], rows: list[list[Cell]], step: int) -> None:
+        """Write a table to the run, if the tracker stores tables; its cells are plain data."""
+
     def write_artifact(self, name: str, path: str, kind: str) -> None:
         """Store a file with the run, if the tracker stores files."""
 
@@ -131,7 +135,7 @@ class RunLogger(BaseLogger):
             ValueError: `step` is negative, too large or not integral.
         """
         self._require_open()
-        number = _whole_step(self._next_step if step is None else step)
+        number = whole_step(self._next_step if step is None else step)
         values = plain_metrics(metrics, self._metric_names)
         if values:
             self.write_metrics(values, number)
@@ -152,18 +156,18 @@ class RunLogger(BaseLogger):
     def resume_at(self, step: int, others: Mapping[str, int]) -> None:
         """Continue a run at `step`, and at the given steps of other axes."""
         self._require_open()
-        self._next_step = _whole_step(step)
+        self._next_step = whole_step(step)
         self.write_resume(self._next_step, {axis: int(at) for axis, at in others.items()})
 
     def log_text(self, name: str, text: str, step: int) -> None:
         """Record a text, with secrets redacted."""
         self._require_open()
-        self.write_text(redact(name), redact(str(text)), _whole_step(step))
+        self.write_text(redact(name), redact(str(text)), whole_step(step))
 
     def log_figure(self, name: str, figure: "Figure", step: int) -> None:
         """Record a matplotlib figure."""
         self._require_open()
-        self.write_figure(redact(name), figure, _whole_step(step))
+        self.write_figure(redact(name), figure, whole_step(step))
 
     def log_histogram(
         self, name: str, counts: Sequence[int], edges: Sequence[float], step: int
@@ -177,7 +181,27 @@ class RunLogger(BaseLogger):
         if len(edges) != len(counts) + 1:
             raise ValueError(f"{len(counts)} counts need one edge more, got {len(edges)}")
         whole, bounds = [int(count) for count in counts], [float(edge) for edge in edges]
-        self.write_histogram(redact(name), whole, bounds, _whole_step(step))
+        self.write_histogram(redact(name), whole, bounds, whole_step(step))
+
+    def log_table(
+        self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int
+    ) -> None:
+        """Record a table, with secrets redacted.
+
+        Args:
+            name: The name of the table.
+            columns: The names of its columns.
+            rows: Rows of one cell per column: numbers, texts, bools or None; of other values their
+                text is recorded.
+            step: The step.
+
+        Raises:
+            LoggerClosedError: After `finish()`.
+            ValueError: A row has more or fewer cells than there are columns.
+        """
+        self._require_open()
+        header, cells = plain_table(columns, rows)
+        self.write_table(redact(name), header, cells, whole_step(step))
 
     def log_artifact(self, name: str, path: str, kind: str) -> None:
         """Store a file with the run."""
@@ -248,6 +272,9 @@ class _WithoutRun(RunLogger):
     def write_histogram(self, name: str, counts: list[int], edges: list[float], step: int) -> None:
         pass
 
+    def write_table(self, name: str, columns: list[str], rows: list[list[Cell]], step: int) -> None:
+        pass
+
     def write_artifact(self, name: str, path: str, kind: str) -> None:
         pass
 
@@ -262,20 +289,3 @@ class _WithoutRun(RunLogger):
             f"{type(self).__name__} has no {name!r} here: several processes train together, and "
             f"only rank 0 opens a run; this is rank {process_rank()}"
         )
-
-
-def _whole_step(step: Any) -> int:
-    """A step as an int, of whatever types `plain_metrics` takes as values."""
-    try:
-        if isinstance(step, str | bytes):
-            raise TypeError
-        # numpy numbers, arrays and tensors of one element
-        given = step.item() if hasattr(step, "item") else step
-        number = int(given)
-        if number != given:
-            raise ValueError
-    except Exception:  # what an object of any type raises that is no whole number
-        raise ValueError(f"step must be a non-negative integer, got {step!r}") from None
-    if not 0 <= number < _TOO_LARGE:
-        raise ValueError(f"step must be a non-negative integer below 2**62, got {step!r}")
-    return number
