@@ -1,0 +1,136 @@
+"""Paired tests over users, over seeds, and over both."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._bounds import check_choice
+from .bootstrap import Interval, bootstrap_interval
+from .columns import Floats, check_settings, shares
+from .distributions import t_quantile, t_two_sided
+from .sign_flip import sign_flip_test
+
+Level = Literal["units", "seeds", "both"]
+LEVELS = ("units", "seeds", "both")
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """The result of `paired_test`.
+
+    Attributes:
+        difference: The mean difference over seeds and units.
+        low: The lower end of the interval.
+        high: Its upper end.
+        p: The two-sided p-value.
+        method: The test: "sign-flip" with a bootstrap interval, or "t".
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    method: str
+
+
+def paired_test(
+    differences: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    level: Level = "units",
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> PairedTest:
+    """Test differences between two methods, each trained with the same seeds, on the same units.
+
+    With d_su the difference of seed s in unit u:
+
+    - "units" averages over seeds, then flips signs of units: is A better for other users, of the
+      models that were trained? The interval is by bootstrap.
+    - "seeds" averages over units, then tests S values by Student's t: is A better for other seeds,
+      on these users?
+    - "both": for other seeds and other users. The variance of the mean of d_su = μ + α_s + β_u +
+      ε_su is V_U + V_S − V_ε, with V_U of the means of units, V_S of the means of seeds, and
+      V_ε, which both contain, of the residuals; t has the degrees of freedom of Satterthwaite.
+
+    Args:
+        differences: d, shape (S, U), or (U,) for one seed.
+        weights: Weights of units, at least 0, shape (U,); None means equal weights.
+        level: "units", "seeds" or "both"; the last two need at least two seeds.
+        confidence: That of the interval.
+        resamples: Number of resamples of sign-flip test and bootstrap, at least 100.
+        seed: Seed of the resamples.
+
+    Raises:
+        ValueError: A value is not finite, lengths differ, or there are too few seeds.
+
+    Example:
+        >>> d = [[0.1, 0.2, 0.1, 0.3], [0.2, 0.1, 0.1, 0.2], [0.1, 0.2, 0.2, 0.3]]
+        >>> found = paired_test(d, level="both")
+        >>> round(found.difference, 3), round(found.p, 3)
+        (0.175, 0.014)
+
+    Reference:
+        Searle et al., "Variance Components", 1992; Satterthwaite, "An Approximate Distribution of
+        Estimates of Variance Components", Biometrics Bulletin 1946.
+    """
+    check_settings(resamples, confidence)
+    check_choice(LEVELS, level=level)
+    d = np.atleast_2d(np.asarray(differences, dtype=np.float64))
+    if d.ndim != 2 or not d.size or not np.isfinite(d).all():
+        raise ValueError(
+            f"differences must be finite numbers of shape (seeds, units), got {d.shape}"
+        )
+    w = shares(weights, d.shape[1])
+    d, w = d[:, w > 0], w[w > 0]
+    if level == "units":
+        means, given = d.mean(axis=0), None if weights is None else w
+        flipped = sign_flip_test(means, given, resamples=resamples, seed=seed)
+        interval = bootstrap_interval(
+            means, given, confidence=confidence, resamples=resamples, seed=seed
+        )
+        return PairedTest(flipped.difference, interval.low, interval.high, flipped.p, "sign-flip")
+    if len(d) < 2:
+        raise ValueError(f"level={level!r} needs at least two seeds, got 1: test over units")
+    variance, df = _of_seeds(d, w) if level == "seeds" else _of_both(d, w)
+    difference = float(d.mean(axis=0) @ w)
+    interval, p = t_interval(difference, variance, df, confidence)
+    return PairedTest(difference, interval.low, interval.high, p, "t")
+
+
+def t_interval(
+    difference: float, variance: float, df: float, confidence: float
+) -> tuple[Interval, float]:
+    """The interval and the p-value of a difference with a variance of df degrees of freedom."""
+    if variance == 0:
+        return Interval(difference, difference), float(difference == 0)
+    error = math.sqrt(variance)
+    reach = t_quantile(confidence, df) * error
+    return Interval(difference - reach, difference + reach), t_two_sided(difference / error, df)
+
+
+def _of_seeds(d: Floats, w: Floats) -> tuple[float, float]:
+    """The variance of the mean over seeds, and its degrees of freedom."""
+    return float((d @ w).var(ddof=1)) / len(d), len(d) - 1
+
+
+def _of_both(d: Floats, w: Floats) -> tuple[float, float]:
+    """The variance of the mean over seeds and units, and its degrees of freedom."""
+    n_seeds, n_units = len(d), 1 / float(w @ w)  # the effective number of units
+    of_seeds, _ = _of_seeds(d, w)
+    means, total = d.mean(axis=0), float(d.mean(axis=0) @ w)
+    if d.shape[1] < 2:
+        return of_seeds, n_seeds - 1
+    scale = 1 / (n_units - 1)
+    of_units = float((means - total) ** 2 @ w) * scale
+    residuals = d - means - (d @ w)[:, None] + total
+    of_both = float((residuals**2 @ w).sum()) * scale / (n_seeds * (n_seeds - 1))
+    variance = max(of_units + of_seeds - of_both, of_units, of_seeds)
+    if variance == 0:
+        return 0.0, n_seeds - 1
+    parts = of_units**2 / (n_units - 1) + of_seeds**2 / (n_seeds - 1)
+    return variance, max(1.0, variance**2 / parts)
