@@ -4,6 +4,7 @@ Files come from trackers and colleagues and are not trusted: every size is check
 read, and only columns of two types are accepted.
 """
 
+import errno
 import json
 import re
 import zipfile
@@ -28,6 +29,11 @@ _MOST_BYTES = 2**31
 _MOST_MEMBERS = 10_000
 _MOST_TEXT = 2**22
 _COLUMN = re.compile(r"([0-9]{1,4})\.(labels|scores|weights|groups|keys|values\.[0-9]{1,4})\.npy")
+_FIELDS = {"metrics": list, "tables": list, "untested": list, "protocol": dict, "data": dict}
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError,
+    KeyError, TypeError, RecursionError,
+)  # fmt: skip
 _TYPES = (np.dtype("<f4"), np.dtype("<u8"))
 
 
@@ -78,10 +84,12 @@ def read_contents(path: "FilePath") -> Contents:
         try:
             with zipfile.ZipFile(stream) as archive:
                 return _read(archive)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        except _DAMAGE as error:
             raise ValueError(f"{path} is damaged, or no file of test values: {error}") from error
-        except (RuntimeError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ValueError(f"{path} is no file of test values: {error}") from error
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # that of an offset before the start of the file
+                raise
+            raise ValueError(f"{path} is damaged: an offset is outside the file") from error
 
 
 def _read(archive: zipfile.ZipFile) -> Contents:
@@ -111,14 +119,17 @@ def _json(archive: zipfile.ZipFile) -> dict[str, Any]:
     text = _array(archive, f"{_ABOUT}.npy", (np.dtype("u1"),), _MOST_TEXT).tobytes()
     hooks: Any = {"object_pairs_hook": unique_keys, "parse_constant": refuse_constant}
     about = json.loads(text.decode("utf-8"), **hooks)
-    if not isinstance(about, dict) or not isinstance(about.get("tables"), list):
-        raise ValueError("its description is no object with tables")
+    if not isinstance(about, dict):
+        raise ValueError("its description is no object")
     version = about.pop("version", None)
     if version != VERSION:
         raise ValueError(
             f"it has format {version!r}, and this version of rechub-core reads {VERSION}: "
             "pip install -U rechub-core"
         )
+    for name, kind in _FIELDS.items():
+        if not isinstance(about.get(name), kind):
+            raise ValueError(f"{name} must be a JSON {'array' if kind is list else 'object'}")
     return about
 
 
