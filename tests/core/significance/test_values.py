@@ -4,12 +4,13 @@ import io
 import json
 import pickle
 import zipfile
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
 from torch_rechub.metrics.prediction import log_loss
-from torch_rechub.significance import TestValues, save_test_values
+from torch_rechub.significance import TestValues, file, save_test_values
 from torch_rechub.significance.keys import keys_of
 
 
@@ -48,10 +49,8 @@ def test_a_file_read_back_gives_the_same_values(tmp_path):
 
 def test_values_of_units_come_in_one_order_whatever_the_order_given(tmp_path):
     a = TestValues.of_units({"test/hit@1": [1, 0, 1]}, units=[7, 8, 9], weights=[1, 2, 3])
-    path = save_test_values(
-        tmp_path / "b", {"test/hit@1": [1, 1, 0]}, units=[9, 7, 8], weights=[3, 1, 2]
-    )
-    b = TestValues.read(path)
+    given = {"units": [9, 7, 8], "weights": [3, 1, 2]}
+    b = TestValues.read(save_test_values(tmp_path / "b", {"test/hit@1": [1, 1, 0]}, **given))
     assert a.digest("test/hit@1") == b.digest("test/hit@1")
     assert a.units("test/hit@1").values.tolist() == b.units("test/hit@1").values.tolist()
 
@@ -122,20 +121,15 @@ def archive(path, about, **columns):
     """Write an archive by hand: of arrays, or of the bytes of a member."""
     text = about if isinstance(about, str) else json.dumps(about)
     columns = {"about": np.frombuffer(text.encode(), np.uint8), **columns}
-    with zipfile.ZipFile(path, "w") as file:
+    with zipfile.ZipFile(path, "w") as written:
         for name, column in columns.items():
             stream = io.BytesIO()
             if isinstance(column, bytes):
                 stream.write(column)
             else:
                 np.lib.format.write_array(stream, column, allow_pickle=True)
-            file.writestr(f"{name}.npy", stream.getvalue())
+            written.writestr(f"{name}.npy", stream.getvalue())
     return path
-
-
-class Bomb:
-    def __reduce__(self):
-        raise AssertionError("an object was pickled again")
 
 
 GOOD = {
@@ -162,25 +156,26 @@ def test_a_file_written_by_hand_is_read(tmp_path):
         (GOOD, {"0.values.0": np.ones(3)}, "is no column of numbers, but float64"),
         (GOOD, {"0.values.0": np.full(3, np.nan, np.float32)}, "values must be finite"),
         (GOOD, {"0.values.0": b"\x93NUMPY\x01\x00"}, "is damaged|is no file"),
-        (GOOD, {"0.values.0": b"junk"}, "is no file of test values"),
+        (GOOD, {"0.values.0": b"junk"}, "no file of test values"),
         (GOOD, {**VALUES, "../x": np.ones(1, np.float32)}, "an unknown member"),
         (GOOD, {**VALUES, "7.values.0": np.ones(1, np.float32)}, "an unknown member"),
         (GOOD, {**VALUES, "0.keys": np.array([2, 1, 3], np.uint64)}, "a unit occurs twice"),
         (GOOD, {**VALUES, "0.keys": np.ones(2, np.uint64)}, "3 units, but 2 keys"),
         ({**GOOD, "version": 2}, VALUES, r"format 2.*pip install -U rechub-core"),
-        ({**GOOD, "metrics": [{"name": 1}]}, VALUES, "is no file of test values"),
+        ({**GOOD, "metrics": [{"name": 1}]}, VALUES, "no file of test values"),
         ({**GOOD, "metrics": [{**GOOD["metrics"][0], "table": -1}]}, VALUES, "has no table -1"),
         ({**GOOD, "metrics": [{**GOOD["metrics"][0], "table": True}]}, VALUES, "has no table"),
         ({**GOOD, "metrics": [{**GOOD["metrics"][0], "column": 1}]}, VALUES, "not in its table"),
         ({**GOOD, "metrics": [{**GOOD["metrics"][0], "direction": "up"}]}, VALUES, "direction"),
         ({**GOOD, "protocol": {"a": [1]}}, VALUES, "plain values"),
-        ({**GOOD, "protocol": 3}, VALUES, "is no file of test values"),
+        ({**GOOD, "protocol": 3}, VALUES, "no file of test values"),
         ({**GOOD, "data": {"test": 3}}, VALUES, "must be texts"),
         ({**GOOD, "tables": [3]}, VALUES, "unknown kind"),
-        ({**GOOD, "tables": [{"kind": "rows"}]}, VALUES, "is no file of test values"),
+        ({**GOOD, "tables": 3}, VALUES, "tables must be a JSON array"),
+        ({**GOOD, "tables": [{"kind": "rows"}]}, VALUES, "no file of test values"),
         ('{"version": 1, "version": 1}', {}, "the key 'version' occurs twice"),
         ('{"version": NaN}', {}, "NaN is no number"),
-        ("[" * 100_000, {}, "is no file of test values"),
+        ("[" * 100_000, {}, "no file of test values"),
         ("3", {}, "its description is no object"),
     ],
 )  # fmt: skip
@@ -199,13 +194,13 @@ def test_pickled_objects_are_not_loaded(tmp_path, monkeypatch):
         TestValues.read(path)
 
 
-def test_a_file_that_claims_more_than_2_gib_is_refused_before_it_is_read(tmp_path):
+def test_a_file_that_claims_too_many_bytes_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(file, "_MOST_BYTES", 2**20)
+    monkeypatch.setattr(file, "_array", pytest.fail)
     path = tmp_path / "a.npz"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        with file.open("0.values.0.npy", "w", force_zip64=True) as stream:
-            for _ in range(2_100):
-                stream.write(bytes(2**20))
-    assert path.stat().st_size < 2**22
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as written:
+        written.writestr("0.values.0.npy", bytes(2**20 + 1))
+    assert path.stat().st_size < 2**13
     with pytest.raises(ValueError, match="bytes are too much"):
         TestValues.read(path)
 
@@ -215,16 +210,14 @@ def test_damaged_files_are_refused_and_never_crash(tmp_path):
     whole = rows(groups=[1, 2, 3, 4]).write(path).read_bytes()
     for cut in range(0, len(whole), 97):
         path.write_bytes(whole[:cut])
-        with pytest.raises(ValueError, match="a.npz"):
+        with pytest.raises(ValueError, match=r"a\.npz"):
             TestValues.read(path)
     for _ in range(150):
         changed = bytearray(whole)
         for at in rng.integers(0, len(whole), 3):
             changed[at] = rng.integers(256)
         path.write_bytes(bytes(changed))
-        try:
+        with suppress(ValueError):
             TestValues.read(path)
-        except ValueError as error:
-            assert "a.npz" in str(error)
     with pytest.raises(FileNotFoundError):
         TestValues.read(tmp_path / "missing.npz")
