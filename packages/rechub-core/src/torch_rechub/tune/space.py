@@ -152,7 +152,7 @@ def as_space(space: Any) -> dict[str, Parameter]:
         ValueError: It is empty, or a name has another meaning in records of runs.
 
     Example:
-        >>> as_space({"lr": Float(1e-4, 1e-2, log=True), "dims": Choice([[64], [64, 32]])})["lr"].high
+        >>> as_space({"lr": Float(1e-4, 1e-2, log=True), "dims": Choice([[64], [32]])})["lr"].high
         0.01
     """
     if not isinstance(space, Mapping):
@@ -249,8 +249,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict) and all(isinstance(name, str) for name in value):
         return {name: _plain(item) for name, item in value.items()}
     raise TypeError(
-        f"choices must be plain data (None, bool, int, float, str, lists and dicts), got {value!r}: "
-        "choose among names, and let the objective make the object"
+        "choices must be plain data (None, bool, int, float, str, lists and dicts), got "
+        f"{value!r}: choose among names, and let the objective make the object"
     )
 
 

@@ -1,4 +1,4 @@
-"""`Study`: the trials of a search, handed out to one process or several by Optuna's ask and tell."""
+"""`Study`: the trials of a search, which one process or several receive from Optuna."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,7 +63,7 @@ class Study:
         pruner: Any,
     ) -> None:
         self._optuna, self.plan, self._journal = optuna, plan, journal
-        self._make_sampler, self._worker = make_sampler, ""
+        self._make_sampler, self._worker, self._exhausted = make_sampler, "", False
         self._lock: AbstractContextManager[Any] = nullcontext()
         self._storage: Any = None
         if journal is not None:
@@ -73,10 +73,15 @@ class Study:
         with self._lock:
             direction = "maximize" if plan.goal.mode == "max" else "minimize"
             self.optuna_study = optuna.create_study(
-                storage=self._storage, study_name=plan.study, direction=direction, load_if_exists=True,
-                sampler=make_sampler(0), pruner=pruner or optuna.pruners.NopPruner(),
+                storage=self._storage, study_name=plan.study, direction=direction,
+                load_if_exists=True, pruner=pruner or optuna.pruners.NopPruner(),
             )  # fmt: skip
+            # called by samplers that have drawn every value, such as that of a grid
+            self.optuna_study.stop = self._stop
             self._agree()
+
+    def _stop(self) -> None:
+        self._exhausted = True
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -97,6 +102,8 @@ class Study:
     def next(self, n_trials: int) -> "Claimed | None":
         """Return a trial to run; None if there are `n_trials` trials, ended or running elsewhere.
 
+        None, too, if the sampler has no other parameters to draw.
+
         An interrupted trial comes before a new one, with its number, its parameters and the values
         of the seeds that were trained.
         """
@@ -105,7 +112,7 @@ class Study:
             trials = self.optuna_study.get_trials(deepcopy=False)
             begun = [trial for trial in trials if trial.state != states.WAITING]
             left = [t for t in begun if t.state == states.RUNNING and not self._runs(t)]
-            if not left and len(begun) >= n_trials:
+            if not left and (self._exhausted or len(begun) >= n_trials):
                 return None
             number = left[0].number if left else len(trials)
             self.optuna_study.sampler = self._make_sampler(number)

@@ -20,7 +20,7 @@ from ..distributed import world_size
 from ..runs.record import Mode
 from .goal import SearchError, goal_of
 from .search import Search, quiet, search_of
-from .space import Int, as_space
+from .space import as_space
 from .study import Claimed, Plan, Study, seed_of_trial
 from .trial import Trial
 from .trial_loggers import TrialLoggers, is_pruned
@@ -96,9 +96,9 @@ def tune(
         OSError: The journal cannot be written, or its disk has no file locks.
 
     Example:
-        >>> search = tune(lambda trial: (trial.params["x"] - 2) ** 2, {"x": Int(0, 4)}, 8, mode="min")
+        >>> search = tune(lambda trial: trial.params["x"] ** 2, {"x": Int(-2, 2)}, 8, mode="min")
         >>> search.best.params, search.best.value, len(search.trials)
-        ({'x': 2}, 0.0, 8)
+        ({'x': 0}, 0.0, 8)
     """
     optuna = require("optuna", "tune", "tune")
     _check_calls(objective, loggers, sampler)
