@@ -86,8 +86,6 @@ class Worker:
         with contextlib.suppress(OSError):
             self._file.unlink()
         self._claim.release()
-        with contextlib.suppress(OSError):  # others are at work
-            self._folder.rmdir()
 
 
 def workers_folder(journal: Path) -> Path:
@@ -103,12 +101,17 @@ def is_at_work(journal: Path, worker: str) -> bool:
 
 
 def remove_dead_workers(journal: Path) -> None:
-    """Remove the files of killed workers; call it while holding the journal's lock."""
+    """Remove the files of killed workers, and the folder if nobody is at work.
+
+    Call it while holding the journal's lock.
+    """
     folder = workers_folder(journal)
     for file in folder.iterdir() if folder.is_dir() else ():
         if not _is_locked(file):
             with contextlib.suppress(OSError):
                 file.unlink()
+    with contextlib.suppress(OSError):  # others are at work
+        folder.rmdir()
 
 
 def _claimed(file: Path) -> Claim:

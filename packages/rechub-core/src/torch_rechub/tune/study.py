@@ -98,6 +98,7 @@ class Study:
         finally:
             with self._lock:
                 worker.end()
+                remove_dead_workers(self._journal)
 
     def next(self, n_trials: int) -> "Claimed | None":
         """Return a trial to run; None if there are `n_trials` trials, ended or running elsewhere.

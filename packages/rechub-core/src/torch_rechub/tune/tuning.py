@@ -96,6 +96,7 @@ def tune(
         OSError: The journal cannot be written, or its disk has no file locks.
 
     Example:
+        >>> from torch_rechub.tune import Int
         >>> search = tune(lambda trial: trial.params["x"] ** 2, {"x": Int(-2, 2)}, 8, mode="min")
         >>> search.best.params, search.best.value, len(search.trials)
         ({'x': 0}, 0.0, 8)
@@ -228,6 +229,6 @@ def _checked_seeds(seeds: Any) -> tuple[int, ...]:
 def _refuse_launchers() -> None:
     if world_size() > 1:
         raise RuntimeError(
-            f"a launcher started {world_size()} processes, of which only rank 0 records runs: "
+            f"a launcher started {world_size()} processes, and rank 0 alone records runs: "
             "start the script several times, without the launcher, with the same storage"
         )
