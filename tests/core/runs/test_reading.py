@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from datetime import date, datetime, timezone
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from torch_rechub.basic.tracking import JSONLLogger
-from torch_rechub.runs import Run, available_readers, compare, read_runs, reading
+from torch_rechub.runs import Run, Runs, available_readers, compare, read_runs
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_frames_hold_texts_that_are_no_utf_8(tmp_path):
     odd = "caf\udce9"
     runs = [Run(odd, "jsonl", odd, hyperparams={odd: [odd, s]}, metrics={odd: [(0, 0.5)]})
             for s in range(2)]  # fmt: skip
-    frame = reading.Runs(runs).to_frame()
+    frame = Runs(runs).to_frame()
     assert frame["path"].tolist() == [r"caf\udce9"] * 2
     assert frame[r"hyperparams/caf\udce9"][0] == [r"caf\udce9", 0]
     assert compare(runs).to_frame()["name"].tolist() == [r"caf\udce9"] * 2
@@ -114,7 +115,7 @@ def install(monkeypatch):
             assert group == "torch_rechub.run_readers"
             return points
 
-        monkeypatch.setattr(reading.metadata, "entry_points", entry_points)
+        monkeypatch.setattr(metadata, "entry_points", entry_points)
 
     return install
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 from ._shown import shown
 from ._streams import usable_streams
 from .commands import compare, runs, serve
-from .runs.reading import available_readers
+from .runs.readers import available_readers
 
 _EXAMPLES = """examples:
   rechub runs runs/                              what was recorded there

@@ -20,7 +20,8 @@ from .comparing import compare
 from .comparison import Comparison, Row, Statistic
 from .details import Details, details
 from .plotting import plot
-from .reading import RunReader, Runs, available_readers, read_runs
+from .readers import RunReader, available_readers
+from .reading import Runs, read_runs
 from .record import Run
 
 __all__ = [

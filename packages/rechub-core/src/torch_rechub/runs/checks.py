@@ -16,6 +16,7 @@ from .record import Run, Status
 log = logging.getLogger("torch_rechub.runs")
 
 _DEEPEST = 50  # levels; far below Python's recursion limit, as some formats add levels
+_SCALARS = frozenset({type(None), bool, int, float, str})
 _MOST_VALUES = 1_000_000  # values; a few YAML aliases can expand to more than fits into memory
 
 
@@ -43,10 +44,7 @@ def checked(run: Any) -> Run:
         started=None if run.started is None else checked_time(run.started),
         ended=None if run.ended is None else checked_time(run.ended),
         hyperparams=params,
-        metrics={
-            str(name): [(operator.index(step), float(value)) for step, value in points]
-            for name, points in run.metrics.items()
-        },
+        metrics={str(name): _pairs(points) for name, points in run.metrics.items()},
         group=run.group or (str(group) if group else None),
         tags=tuple(map(str, run.tags)) or _words(tags),
     )
@@ -67,6 +65,21 @@ def _plain_or_none(run: Run) -> dict[str, Any]:
     except ValueError as error:
         log.warning("%s: the hyper-parameters are left out: %s", run.path, error)
         return {}
+
+
+def _pairs(points: Any) -> list[tuple[int, float]]:
+    if type(points) is list and all(map(_is_pair, points)):
+        return points  # not copied: most of the memory of many runs is pairs
+    return [(operator.index(step), float(value)) for step, value in points]
+
+
+def _is_pair(point: Any) -> bool:
+    return (
+        type(point) is tuple
+        and len(point) == 2
+        and type(point[0]) is int
+        and type(point[1]) is float
+    )
 
 
 def checked_time(time: datetime) -> datetime:
@@ -112,15 +125,24 @@ class _Plain:
         self.left = _MOST_VALUES
 
     def convert(self, value: Any, depth: int) -> Any:
-        self.left -= 1
-        if depth > _DEEPEST:
+        if isinstance(value, Mapping):
+            self._count(len(value), depth)
+            return {
+                str(name): item if type(item) in _SCALARS else self.convert(item, depth + 1)
+                for name, item in value.items()
+            }
+        if isinstance(value, list | tuple | set | frozenset):
+            self._count(len(value), depth)
+            return [
+                item if type(item) in _SCALARS else self.convert(item, depth + 1) for item in value
+            ]
+        if isinstance(value, bool | int | float | str):
+            return value
+        return value.isoformat() if isinstance(value, date) else str(value)[:1_000]
+
+    def _count(self, values: int, depth: int) -> None:
+        self.left -= values
+        if values and depth >= _DEEPEST:
             raise ValueError(f"hyper-parameters are nested more than {_DEEPEST} deep")
         if self.left < 0:
             raise ValueError(f"hyper-parameters are more than {_MOST_VALUES} values")
-        if value is None or isinstance(value, bool | int | float | str):
-            return value
-        if isinstance(value, Mapping):
-            return {str(name): self.convert(item, depth + 1) for name, item in value.items()}
-        if isinstance(value, list | tuple | set | frozenset):
-            return [self.convert(item, depth + 1) for item in value]
-        return value.isoformat() if isinstance(value, date) else str(value)[:1_000]

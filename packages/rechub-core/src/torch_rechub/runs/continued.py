@@ -29,9 +29,12 @@ def united(runs: Iterable[Run], backends: Collection[str]) -> list[Run]:
     found: list[Run] = []
     latest: dict[tuple[str, Path, str], int] = {}  # the place in `found` of the last run of an id
     for run in runs:
+        if run.backend not in backends:
+            found.append(run)
+            continue
         path = Path(run.path)
         key = (run.backend, path.parent.parent, path.name)
-        place = latest.get(key) if run.backend in backends else None
+        place = latest.get(key)
         if place is not None and _continues(run, found[place]):
             found[place] = _joined(found[place], run)
         else:

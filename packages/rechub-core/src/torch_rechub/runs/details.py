@@ -94,7 +94,7 @@ def details(run: Run) -> Details:
         ...     details(read_runs(folder)[0]).tables
         (RecordedTable(name='best', step=3, columns=['item', 'score'], rows=[['a', 0.5]]),)
     """
-    from .reading import reader_of
+    from .readers import reader_of
 
     reader = reader_of(run.backend)
     read = getattr(reader, "details", None)

@@ -48,20 +48,20 @@ class Walk:
                 there = f"{path!r} is {_kind(path)}" if os.path.lexists(path) else repr(path)
                 raise FileNotFoundError(f"no file or folder {there}; give the folder of your runs")
 
-    def is_new_file(self, path: Path) -> bool:
-        """Whether this is a readable regular file that was not visited yet; reports others."""
+    def new_file(self, path: Path) -> os.stat_result | None:
+        """Return the status of a regular file that was not visited yet; reports other kinds."""
         try:
             found = os.stat(path)
         except OSError as error:
             log.warning("%s cannot be read: %s", path, error.strerror)
-            return False
+            return None
         if not stat.S_ISREG(found.st_mode):
             log.warning("%s is %s and no file, and is left out", path, _kind(path))
-            return False
+            return None
         identity = (found.st_dev, found.st_ino)
         new = identity not in self._files
         self._files.add(identity)
-        return new
+        return found if new else None
 
     def _below(self, top: str) -> Iterator[tuple[Path, list[str]]]:
         waiting, links = deque([top]), deque[str]()

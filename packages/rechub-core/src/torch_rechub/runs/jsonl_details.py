@@ -10,7 +10,7 @@ from typing import Any
 
 from ..basic.tracking.json_lines import step_of
 from .details import Details, Figure, Histogram, RecordedTable, Text, before
-from .jsonl_lines import RunLines, number_of, runs_of, text_of, time_of
+from .jsonl_lines import FileLines, RunLines, number_of, text_of, time_of
 from .record import Run
 
 _FILES = re.compile(r"[^/\\]+\.files")
@@ -19,7 +19,7 @@ _LARGEST = 64 * 2**20  # bytes of a figure
 
 def jsonl_details(run: Run) -> Details:
     """Return the details of a run of `JSONLRunReader`."""
-    found = [lines for lines in runs_of(Path(run.path), _Details) if _is(run, lines)]
+    found = [lines for lines in FileLines(Path(run.path), _Details).read() if _is(run, lines)]
     return found[0].details() if found else Details()
 
 

@@ -1,11 +1,12 @@
 """The lines of a file of `JSONLLogger`, applied to runs one after another."""
 
 import logging
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ..basic.tracking.json_lines import SUFFIX, VERSION, read_records, step_of
 from .checks import checked_time, plain_params
@@ -20,33 +21,87 @@ _FRACTION = re.compile(r"\.(\d+)")
 AnyLines = TypeVar("AnyLines", bound="RunLines")
 
 
-def runs_of(path: Path, kind: type[AnyLines]) -> Iterator[AnyLines]:
-    """Iterate over the runs of a file, each as an object of the given class."""
-    run: AnyLines | None = None
-    later: list[int] = []
-    with path.open("rb") as file, Damage(path) as damage:
-        for number, record in read_records(file, damage.add):
-            if record["v"] > VERSION:
-                later.append(record["v"])
-                continue
-            # a new run, even if the start line itself is invalid
-            if record.get("event") == "start":
-                if run is not None:
-                    yield run
-                run = None
-            try:
-                run = _add(path, kind, run, record)
-            except ValueError as error:
-                damage.add(number, str(error))
-    if later:
-        log.warning(
-            "%s has format %d in %d lines, which are left out; this version of rechub-core reads "
-            "%d: pip install -U rechub-core", path, max(later), len(later), VERSION,
-        )  # fmt: skip
-    elif run is not None and not run.begun and not damage.count:
-        log.warning("%s has no start; its run is named after the file", path)
-    if run is not None:
-        yield run
+class FileLines(Generic[AnyLines]):
+    """The runs of a file, each as an object of the given class.
+
+    Args:
+        path: The file.
+        kind: The class of the runs.
+
+    Example:
+        >>> import tempfile
+        >>> from torch_rechub.basic.tracking import JSONLLogger
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     logger = JSONLLogger(dir=folder)
+        ...     lines = FileLines(Path(logger.path), RunLines)
+        ...     steps = []
+        ...     for step in range(2):
+        ...         logger.log_metrics({"val/auc": 0.5}, step=step)
+        ...         steps.append(lines.read()[0].as_run().epochs)
+        ...     logger.finish()
+        >>> steps
+        [1, 2]
+    """
+
+    def __init__(self, path: Path, kind: type[AnyLines]) -> None:
+        self._path, self._kind = path, kind
+        self._restart()
+
+    def _restart(self) -> None:
+        self._runs: list[AnyLines] = []
+        self._run: AnyLines | None = None
+        self._identity, self._offset, self._number, self._whole = (0, 0), 0, 0, True
+
+    def read(self) -> list[AnyLines]:
+        """Apply the lines that were added since the last call, and return all runs.
+
+        A file that was replaced or has become shorter is read from its beginning.
+        """
+        later: list[int] = []
+        with self._path.open("rb") as file, Damage(self._path) as damage:
+            found = os.fstat(file.fileno())
+            identity = (found.st_dev, found.st_ino)
+            if not self._whole or identity != self._identity or found.st_size < self._offset:
+                self._restart()
+            self._identity, first = identity, self._offset == 0
+            file.seek(self._offset)
+
+            def damaged(number: int, reason: str) -> None:
+                self._number = number
+                damage.add(number, reason)
+
+            for number, record in read_records(file, damaged, self._number):
+                self._number = number
+                if record["v"] > VERSION:
+                    later.append(record["v"])
+                else:
+                    self._apply(number, record, damage)
+            self._offset = file.tell()
+            file.seek(max(self._offset - 1, 0))
+            self._whole = file.read(1) in (b"\n", b"")  # else its writer may complete the line
+        self._report(later, first and not damage.count)
+        return [*self._runs, *([self._run] if self._run is not None else [])]
+
+    def _apply(self, number: int, record: dict[str, Any], damage: Damage) -> None:
+        # a new run, even if the start line itself is invalid
+        if record.get("event") == "start":
+            if self._run is not None:
+                self._runs.append(self._run)
+            self._run = None
+        try:
+            self._run = _add(self._path, self._kind, self._run, record)
+        except ValueError as error:
+            damage.add(number, str(error))
+
+    def _report(self, later: list[int], undamaged: bool) -> None:
+        if later:
+            log.warning(
+                "%s has format %d in %d lines, which are left out; this version of rechub-core "
+                "reads %d: pip install -U rechub-core",
+                self._path, max(later), len(later), VERSION,
+            )  # fmt: skip
+        elif undamaged and self._run is not None and not self._run.begun:
+            log.warning("%s has no start; its run is named after the file", self._path)
 
 
 def _add(
@@ -58,6 +113,9 @@ def _add(
         ValueError: The record is invalid.
     """
     event = record.get("event")
+    if event == "metrics" and run is not None:  # nearly all lines
+        run.add_metrics(record)
+        return run
     if event == "start":
         return kind(path, record)
     if event in _OTHERS:
@@ -100,9 +158,14 @@ class RunLines:
     def add_metrics(self, record: dict[str, Any]) -> None:
         """Add the metrics of a step."""
         step = step_of(record)
-        points = [(name, number_of(name, v)) for name, v in _dict(record, "metrics").items()]
-        for name, value in points:
-            self.metrics.setdefault(name, []).append((step, value))
+        values = _dict(record, "metrics")
+        if {*map(type, values.values())} != {float}:
+            values = {name: number_of(name, value) for name, value in values.items()}
+        for name, value in values.items():
+            if name in self.metrics:
+                self.metrics[name].append((step, value))
+            else:
+                self.metrics[name] = [(step, value)]
 
     def resume(self, record: dict[str, Any]) -> None:
         """Drop the metrics that are superseded."""

@@ -1,62 +1,22 @@
-"""Finds and reads runs below paths, with the readers of installed trackers."""
+"""Reads runs below paths."""
 
-import logging
+import gc
 import math
 import os
-import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from fnmatch import translate
-from importlib import metadata
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from ..basic.tracking.plugin import failure_text, in_utf8
-from .checks import checked
+from ..basic.tracking.plugin import in_utf8
 from .continued import united
-from .folders import AnyPath, Walk
+from .folders import AnyPath
+from .readers import available_readers
 from .record import Run, flat
+from .units import Units
 
 if TYPE_CHECKING:
     import pandas as pd
-
-log = logging.getLogger("torch_rechub.runs")
-
-GROUP = "torch_rechub.run_readers"
-
-# file names of trackers whose package may be missing, for the message about it
-_KNOWN_FILES = {
-    "rechub-wandb": re.compile(r"run-.*\.wandb"),
-    "rechub-swanlab": re.compile(r"run-.*\.swanlab"),
-    "rechub-tensorboardx": re.compile(r"events\.out\.tfevents\..*"),
-}
-
-
-class RunReader(Protocol):
-    """A reader of runs, registered in the entry-point group ``torch_rechub.run_readers``.
-
-    The entry point's name is the backend's name; its value is a class that needs no arguments.
-    Importing it should be cheap; import the SDK when a file is read.
-    """
-
-    patterns: Sequence[str]
-    """Names of the files that hold runs, as in ``("run-*.wandb",)``."""
-
-    whole_folders: bool
-    """Whether `read` gets all matching files of a folder at once, rather than one at a time."""
-
-    # Optional: a method `details(run) -> Details`, which reads texts, tables, files and more of a
-    # run; see `torch_rechub.runs.details`. And `one_run_of_an_id = True`, where a file is named by
-    # the id of its run, lies in a folder of its own, and a continued run has several.
-
-    def read(self, files: Sequence[Path]) -> Iterable[Run]:
-        """Iterate over the runs in `files`, which match the patterns.
-
-        A truncated file yields the records it has; a file of another kind yields no run. Files
-        that raise are reported by name and skipped.
-        """
-        ...
 
 
 class Runs(tuple[Run, ...]):
@@ -99,27 +59,34 @@ def read_runs(paths: AnyPath | Iterable[AnyPath], backends: Iterable[str] | None
         ['empty']
     """
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    readers = _readers(backends)
-    runs: list[Run] = []
-    unread: Counter[str] = Counter()
-    walk = Walk(given)
-    for folder, names in walk:
-        patterns = [pattern for pattern, _ in readers.values()]
-        mine = [name for name in names if any(p.fullmatch(name) for p in patterns)]
-        new = [name for name in mine if walk.is_new_file(folder / name)]
-        for backend, (pattern, reader) in readers.items():
-            files = [folder / name for name in new if pattern.fullmatch(name)]
-            units = [files] if reader.whole_folders and files else [[file] for file in files]
-            for unit in units:
-                runs.extend(_read(backend, reader, unit))
-        if backends is None:
-            left = set(names).difference(mine)
-            unread.update(p for p, f in _KNOWN_FILES.items() for n in left if f.fullmatch(n))
-    for package, count in unread.items():
-        log.warning("%d run files need a package to be read: pip install %s", count, package)
-    runs.sort(key=lambda run: (_seconds(run.started), run.path))
-    by_id = [name for name, (_, r) in readers.items() if getattr(r, "one_run_of_an_id", False)]
-    return Runs(united(runs, by_id))
+    units = Units(given, backends)
+    with without_collector():
+        return Runs(in_order((run for unit in units for run in unit.read()), units.by_id))
+
+
+def in_order(runs: Iterable[Run], by_id: Collection[str]) -> list[Run]:
+    """Return runs oldest first, those united that a tracker keeps in several folders.
+
+    Args:
+        runs: The runs.
+        by_id: The backends whose files are named by the id of a run.
+    """
+    return united(sorted(runs, key=lambda run: (_seconds(run.started), run.path)), by_id)
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Switch off the search for reference cycles while many objects are made that stay.
+
+    It is started by the number of new objects, finds nothing, and takes a fourth of the time.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def no_runs(paths: AnyPath | Iterable[AnyPath]) -> ValueError:
@@ -129,66 +96,6 @@ def no_runs(paths: AnyPath | Iterable[AnyPath]) -> ValueError:
         f"no runs below {', '.join(map(str, given)) or 'no path'}; "
         f"backends that can be read here: {', '.join(available_readers())}"
     )
-
-
-def available_readers() -> dict[str, str]:
-    """Map the name of each readable backend to the distribution of its reader.
-
-    Example:
-        >>> available_readers()["jsonl"]
-        'rechub-core'
-    """
-    return {point.name: point.dist.name if point.dist else "unknown" for point in _entry_points()}
-
-
-def reader_of(backend: str) -> RunReader:
-    """Return the reader of a backend.
-
-    Raises:
-        ValueError: None is installed.
-    """
-    found = _readers([backend])
-    if backend not in found:
-        raise ValueError(f"the reader of {backend} runs cannot be used")
-    return found[backend][1]
-
-
-def _entry_points() -> list[metadata.EntryPoint]:
-    return sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name)
-
-
-def _readers(backends: Iterable[str] | None) -> dict[str, tuple[re.Pattern[str], RunReader]]:
-    points = _entry_points()
-    installed = [point.name for point in points]
-    wanted = set(installed if backends is None else backends)
-    if unknown := wanted - set(installed):
-        raise ValueError(
-            f"no reader is installed for {', '.join(sorted(unknown))}; "
-            f"backends that can be read here: {', '.join(installed)}"
-        )
-    readers: dict[str, tuple[re.Pattern[str], RunReader]] = {}
-    for point in points:
-        if point.name not in wanted:
-            continue
-        try:
-            reader: RunReader = point.load()()
-            pattern = re.compile("|".join(translate(pattern) for pattern in reader.patterns))
-            readers[point.name] = (pattern, reader)
-        except Exception as error:
-            log.warning("The reader of %s runs cannot be used: %r", point.name, error)
-    return readers
-
-
-def _read(backend: str, reader: RunReader, files: list[Path]) -> list[Run]:
-    """The runs of some files; after an error, those read before it."""
-    runs: list[Run] = []
-    try:
-        for run in reader.read(files):
-            runs.append(checked(run))
-    except (Exception, SystemExit) as error:  # an SDK may even call sys.exit
-        where = files[0].parent if reader.whole_folders else files[0]
-        log.warning("%s cannot be read as a %s run: %s", where, backend, failure_text(error))
-    return runs
 
 
 def _seconds(time: datetime | None) -> float:

@@ -92,11 +92,13 @@ def width(text: str) -> int:
         >>> width("auc"), width("精排"), width("e\u0301")
         (3, 4, 1)
     """
-    return sum(map(_width_of, text))
+    return len(text) if text.isascii() else sum(map(_width_of, text))
 
 
 def shortened(text: str, columns: int) -> str:
     """Truncate a text to a number of columns, with … at its end if it is longer."""
+    if len(text) <= columns and text.isascii():
+        return text
     taken, fits = 0, 0
     for place, character in enumerate(text):
         taken += _width_of(character)
