@@ -36,7 +36,7 @@ def shown_json(text: str) -> str:
 
 def show_logs() -> None:
     """Escape all messages that the library logs, for every handler; each becomes one line."""
-    for room in ("", ".data", ".runs", ".tracking"):
+    for room in ("", ".alerts", ".data", ".runs", ".tracking"):
         logging.getLogger(f"torch_rechub{room}").addFilter(_as_shown)
 
 

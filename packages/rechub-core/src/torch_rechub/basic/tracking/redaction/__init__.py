@@ -104,5 +104,5 @@ _FILTER = RedactingFilter()
 
 def redact_messages() -> None:
     """Redact all messages that the library logs, for every handler."""
-    for name in ("", ".data", ".runs", ".tracking"):
+    for name in ("", ".alerts", ".data", ".runs", ".tracking"):
         logging.getLogger(f"torch_rechub{name}").addFilter(_FILTER)

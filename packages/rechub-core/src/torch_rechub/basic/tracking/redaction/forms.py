@@ -38,6 +38,7 @@ _TOKEN = re.compile(
             r"wandb_v1_\w{16,}|ntn_[A-Za-z0-9]{16,}|lin_api_[A-Za-z0-9]{16,}|figd_[\w-]{16,}",
             r"hv[bsr]\.[\w-]{16,}|dapi[0-9a-f]{32}|shp(?:at|ca|pa|ss)_[A-Za-z0-9]{16,}",
             r"sntry[su]_[\w+/=-]{16,}|gl(?:c|sa)_[\w+/=]{16,}|PMAK-[\w-]{16,}|ATATT3[\w=-]{16,}",
+            r"SEC[0-9a-f]{64}",  # DingTalk
             r"AGE-SECRET-KEY-1[A-Z0-9]{16,}|\d{8,10}:AA[\w-]{30,40}",  # age, Telegram
         ]
     )
