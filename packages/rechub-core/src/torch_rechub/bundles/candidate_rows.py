@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .frames import keys_of
 from .histories import HistoryForm, RawHistories
 from .raw import RawColumns
+from .raw_ids import keys_of
 from .rows import RowsBundle
 
 Array = npt.NDArray[Any]
@@ -141,7 +141,7 @@ class CandidateRows:
             return None
         values, known = given.items, np.ones(len(given.items), dtype=bool)
         if column != self._catalog.item:
-            rows = self._catalog.rows_of(given.items)
+            rows = self._catalog.rows_of(given.ids)
             known = rows >= 0
             values = self._catalog.frame[column].to_numpy()[np.maximum(rows, 0)]
         bounds = zip(given.start[:-1], given.start[1:], strict=True)

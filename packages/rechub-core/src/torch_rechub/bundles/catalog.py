@@ -11,7 +11,8 @@ import pandas as pd
 
 from .._extras import require
 from .errors import BundleError
-from .frames import as_frame, keys_of, plain, require_column
+from .frames import as_frame, plain, require_column
+from .raw_ids import IdRows
 
 Ids: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -43,10 +44,11 @@ class Catalog:
     def __init__(self, item: str, frame: Any, popularity: Any = None) -> None:
         self.item, self.frame = item, as_frame(frame, "items")
         self.ids: npt.NDArray[Any] = require_column(self.frame, item, "items").to_numpy()
-        self._keys = keys_of(self.ids)
-        if (missing := self._keys.isna()).any():
+        self._rows = IdRows(self.ids)
+        keys = self._rows.keys
+        if (missing := keys.isna()).any():
             raise ValueError(f"items has no id in row {int(missing.argmax())} of column {item!r}")
-        if (twice := self._keys.duplicated()).any():
+        if (twice := keys.duplicated()).any():
             row = int(twice.argmax())
             raise ValueError(
                 f"items has {plain(self.ids[row])!r} twice, again in row {row}: give one row for "
@@ -72,8 +74,7 @@ class Catalog:
 
     def rows_of(self, ids: Any) -> Ids:
         """Return the row of each raw id, −1 for ids that are no items."""
-        found: Ids = self._keys.get_indexer(keys_of(ids)).astype(np.int64)
-        return found
+        return self._rows.of(ids)
 
     def known_rows_of(self, ids: Any) -> Ids:
         """Return the row of each raw id.

@@ -1,4 +1,4 @@
-"""Raw rows of any kind as pandas frames, and raw ids by a key of their own."""
+"""Raw rows of any kind as pandas frames."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -79,40 +79,6 @@ def refuse_gaps(
         lacking = [i for i, row in enumerate(rows) if column not in row]
         if 0 < len(lacking) < len(rows):
             raise KeyError(f"row {lacking[0]} of {name} has no {column!r}; {remedy}")
-
-
-def keys_of(values: Any) -> pd.Index:
-    """Return raw ids as keys: a whole number and its decimal text are one id.
-
-    Example:
-        >>> keys_of([7, 7.0, "7", "07", None]).tolist()
-        ['7', '7', '7', '07', None]
-    """
-    array = np.asarray(values) if isinstance(values, np.ndarray) else _objects(values)
-    if array.dtype.kind in "iu":
-        keys: Any = array.astype(str).tolist()
-    elif array.dtype == object and pd.api.types.infer_dtype(array, skipna=False) == "string":
-        keys = array  # the text itself, without a look at each
-    else:
-        keys = [_key(value) for value in array.tolist()]
-    index: pd.Index = pd.Index(keys, dtype=object)
-    return index
-
-
-def _objects(values: Any) -> np.ndarray[Any, Any]:
-    array: np.ndarray[Any, Any] = np.empty(len(values), dtype=object)
-    array[:] = list(values)
-    return array
-
-
-def _key(value: Any) -> Any:
-    if value is None or value != value:
-        return None
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value)).lower()
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        value = int(value)
-    return str(value)
 
 
 def are_rows(items: Any) -> bool:

@@ -155,7 +155,7 @@ class GenerativeBundle(ChangesItems):
 
     def _histories(self, given: RawHistories) -> list[list[int]]:
         """Return the rows of the items with a semantic id of each history."""
-        rows = self.items.rows_of(given.items)
+        rows = self.items.rows_of(given.ids)
         has_code = np.append((self.codes.codes >= 0).any(axis=1), False)
         parts = np.split(rows, given.start[1:-1]) if len(given.users) else []
         return [part[has_code[part]].tolist() for part in parts]

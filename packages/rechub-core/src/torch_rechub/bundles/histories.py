@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,13 +13,13 @@ import pandas as pd
 from .._bounds import check_choice
 from ..data.histories import in_order
 from ..data.interactions.columns import PER_SECOND, refuse_missing
-from .cells import joined, list_of_cell, single_values
+from .cells import Lists, joined, lists_of_cells
 from .errors import BundleError
-from .frames import as_frame, keys_of, refuse_gaps, require_column
+from .frames import as_frame, refuse_gaps, require_column
 from .moments import read_moments
+from .raw_ids import Ids, RawIds, as_array, compact, keys_of
 
 Array: TypeAlias = npt.NDArray[Any]
-Ids: TypeAlias = npt.NDArray[np.int64]
 
 ROW = "row"
 """The name of users without a column of ids: their rows are numbered from 0."""
@@ -32,7 +33,7 @@ class RawHistories:
         name: The column of the users' ids, or `ROW`.
         users: The raw ids, (U,).
         frame: The raw columns of users, one row for each.
-        items: The raw ids of the items, oldest first, one user after the other, (M,).
+        ids: The raw ids of the items, oldest first, one user after the other, (M,).
         start: Where the history of each user begins, with M in the end, (U + 1,).
         times: The time of each event, (M,); None where none are read.
         per_second: How many units of time make a second.
@@ -43,12 +44,17 @@ class RawHistories:
     name: str
     users: Array
     frame: pd.DataFrame
-    items: Array
+    ids: RawIds
     start: Ids
     times: Array | None = None
     per_second: int = 1
     log: pd.DataFrame | None = None
     row: Ids | None = None
+
+    @cached_property
+    def items(self) -> Array:
+        """The raw ids of the items as an array of NumPy, (M,)."""
+        return as_array(self.ids)
 
     def of_events(self, name: str) -> Array | None:
         """Return a column of events, (M,): of the log, or of the lists in `hist_<name>`.
@@ -64,20 +70,15 @@ class RawHistories:
             return self.log[name].to_numpy()[self.row] if name in self.log.columns else None
         if f"hist_{name}" not in self.frame.columns:
             return None
-        cells = self.frame[f"hist_{name}"]
-        lists = [list_of_cell(cell, f"hist_{name}", row) for row, cell in enumerate(cells)]
-        wrong = np.array([len(part) for part in lists], dtype=np.int64) != np.diff(self.start)
-        if wrong.any():
+        lists = lists_of_cells(list(self.frame[f"hist_{name}"]), f"hist_{name}", nested=True)
+        counts, wanted = np.diff(lists.start), np.diff(self.start)
+        if (wrong := counts != wanted).any():
             row = int(wrong.argmax())
             raise ValueError(
-                f"row {row} of users has {self.start[row + 1] - self.start[row]} items, but "
-                f"{len(lists[row])} values in hist_{name}"
+                f"row {row} of users has {wanted[row]} items, but {counts[row]} values in "
+                f"hist_{name}"
             )
-        return joined(lists)
-
-    def owner(self) -> Ids:
-        """Return the number of the user of each event, (M,)."""
-        return np.repeat(np.arange(len(self.users)), np.diff(self.start))
+        return as_array(lists.flat)
 
 
 @dataclass(frozen=True)
@@ -153,33 +154,30 @@ class HistoryForm:
         )
 
     def _of_rows(self, frame: pd.DataFrame, history: str, needs_times: bool) -> RawHistories:
-        cells = frame[history] if history in frame.columns else [()] * len(frame)
-        lists = [single_values(cell, history, row) for row, cell in enumerate(cells)]
-        start = np.cumsum([0, *map(len, lists)])
+        cells = list(frame[history]) if history in frame.columns else [()] * len(frame)
+        lists = lists_of_cells(cells, history)
         known = self.user is not None and self.user in frame.columns
         ids = frame[self.user].to_numpy() if known else np.arange(len(frame))
         needs_times |= f"hist_{self.time}" in frame.columns
-        times, per_second = self._times_of_rows(frame, lists) if needs_times else (None, 1)
+        times, per_second = self._times_of_rows(frame, lists.start) if needs_times else (None, 1)
         if times is not None:
-            self._check_order(times, start)
+            self._check_order(times, lists.start)
         name = str(self.user) if known else ROW
-        return RawHistories(name, ids, frame, joined(lists), start, times, per_second)
+        return RawHistories(name, ids, frame, *lists, times, per_second)
 
-    def _times_of_rows(
-        self, frame: pd.DataFrame, items: list[list[Any]]
-    ) -> tuple[Array | None, int]:
+    def _times_of_rows(self, frame: pd.DataFrame, start: Ids) -> tuple[Array | None, int]:
         if self.time is None:
             return None, 1
         name = f"hist_{self.time}"
         column = require_column(frame, name, "users")
-        lists = [single_values(cell, name, row) for row, cell in enumerate(column)]
-        for row, (of_items, of_times) in enumerate(zip(items, lists, strict=True)):
-            if len(of_items) != len(of_times):
-                raise ValueError(
-                    f"row {row} of users has {len(of_items)} items, but {len(of_times)} times"
-                )
-        owner = np.repeat(np.arange(len(lists)), [len(part) for part in lists])
-        moments = pd.Series([t for part in lists for t in part], dtype=None)
+        lists = lists_of_cells(list(column), name)
+        counts, wanted = np.diff(lists.start), np.diff(start)
+        if (wrong := counts != wanted).any():
+            row = int(wrong.argmax())
+            raise ValueError(f"row {row} of users has {wanted[row]} items, but {counts[row]} times")
+        owner = np.repeat(np.arange(len(counts)), counts)
+        values = as_array(lists.flat)
+        moments = pd.Series(values.tolist() if values.dtype == object else values, dtype=None)
         return read_moments(moments, name, self.time_unit, owner)
 
     def _check_order(self, times: Array, start: Ids) -> None:
@@ -210,7 +208,7 @@ class HistoryForm:
         start = np.searchsorted(order.user, np.arange(len(values) + 1))
         last = frame.iloc[order.row[start[1:] - 1]].reset_index(drop=True)
         times = None if self.time is None else moments.to_numpy()[order.row]
-        items = columns[self.item].to_numpy()[order.row]
+        items = compact(columns[self.item].to_numpy()[order.row])
         ids = last[self.user].to_numpy()
         return RawHistories(self.user, ids, last, items, start, times, per_second, frame, order.row)
 
@@ -269,24 +267,32 @@ def seen_rows(
     Raises:
         ValueError: There is not one list for each user.
     """
-    n = len(given.users)
-    owner, items = (given.owner(), given.items) if exclude_seen else (np.empty(0, np.int64), [])
-    parts = [(owner, rows_of(items))]
+    parts: list[tuple[Ids, Ids]] = []
+    if exclude_seen:
+        parts.append((rows_of(given.ids), given.start))
     if more is not None:
         lists = _lists_of(given, more)
-        lengths = [len(part) for part in lists]
-        parts.append((np.repeat(np.arange(n), lengths), rows_of(joined(lists))))
-    owner, rows = (np.concatenate(side) for side in zip(*parts, strict=True))
-    owner, rows = owner[rows >= 0], rows[rows >= 0]
-    order = np.argsort(owner, kind="stable")
-    return np.searchsorted(owner[order], np.arange(n + 1)), rows[order]
+        parts.append((rows_of(lists.flat), lists.start))
+    if len(parts) == 1:
+        rows, start = parts[0]
+    else:
+        n = len(given.users)
+        none = np.empty(0, dtype=np.int64)
+        owner = np.concatenate([none, *(np.repeat(np.arange(n), np.diff(s)) for _, s in parts)])
+        order = np.argsort(owner, kind="stable")
+        rows = np.concatenate([none, *(of_part for of_part, _ in parts)])[order]
+        start = np.searchsorted(owner[order], np.arange(n + 1))
+    known = rows >= 0
+    if known.all():
+        return start, rows
+    return np.append(0, np.cumsum(known))[start], rows[known]
 
 
-def _lists_of(given: RawHistories, more: Any) -> list[list[Any]]:
+def _lists_of(given: RawHistories, more: Any) -> Lists:
     if isinstance(more, Mapping):
         by_key = dict(zip(keys_of(list(more)), more.values(), strict=True))
-        return [list(by_key.get(key, ())) for key in keys_of(given.users)]
-    lists = [single_values(part, "seen", row) for row, part in enumerate(more)]
-    if len(lists) != len(given.users):
-        raise ValueError(f"seen has {len(lists)} lists for {len(given.users)} users")
+        return joined([list(by_key.get(key, ())) for key in keys_of(given.users)])
+    lists = lists_of_cells(list(more), "seen")
+    if len(lists.start) - 1 != len(given.users):
+        raise ValueError(f"seen has {len(lists.start) - 1} lists for {len(given.users)} users")
     return lists

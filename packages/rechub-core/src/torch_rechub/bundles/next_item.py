@@ -240,7 +240,7 @@ class NextItemBundle(ChangesItems):
 
     def _sequences(self, given: RawHistories, now: Any) -> tuple[Ids, Ids]:
         form = self.sequences.form
-        tokens = self._encode(given.items)
+        tokens = self._encode(given.ids)
         if now is not None and form.reference != "request":
             raise ValueError(
                 "now is for models that read the time until the request (time_reference="

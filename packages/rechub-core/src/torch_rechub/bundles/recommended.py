@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from ..metrics.pruned_search import in_threads
 from ..metrics.retrieval import best_of
 from .catalog import Catalog
 
@@ -20,6 +21,27 @@ Best = tuple[Array, Array]  # rows of items and their scores
 
 MODEL, POPULARITY = "model", "popularity"
 _PAIRS = 2**20  # scores of users and items at a time
+_MANY = 2**16  # rows of a frame that several threads make
+_NOBODY = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The items of some users.
+
+    Attributes:
+        users: The numbers of the users, (B,).
+        count: How many items each has, (B,).
+        rows: The rows of the items, one user after the other.
+        scores: Their scores.
+        source: Their origin.
+    """
+
+    users: Ids
+    count: Ids
+    rows: Ids
+    scores: Array
+    source: str
 
 
 @dataclass
@@ -35,7 +57,7 @@ class Recommended:
     name: str
     users: Array
     catalog: Catalog
-    _parts: list[tuple[Ids, Ids, Array, str]] = field(default_factory=list)
+    _parts: list[_Part] = field(default_factory=list)
 
     def add(self, users: Ids, rows: Any, scores: Any, source: str = MODEL) -> None:
         """Add the items of some users.
@@ -48,8 +70,10 @@ class Recommended:
         """
         rows, scores = np.asarray(rows), np.asarray(scores)
         there = rows >= 0
-        owner = np.repeat(users, there.sum(axis=1))
-        self._parts.append((owner, rows[there], scores[there], source))
+        count = there.sum(axis=1)
+        if not there.all():
+            rows, scores = rows[there], scores[there]
+        self._parts.append(_Part(users, count, rows.reshape(-1), scores.reshape(-1), source))
 
     def add_popular(self, users: Ids, k: int, allowed: Array, seen: Lists) -> None:
         """Add the most popular items for users of whom the model knows nothing.
@@ -78,24 +102,61 @@ class Recommended:
 
         The columns of user and item have their raw names.
         """
-        none = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32), MODEL)
-        parts = self._parts or [none]
-        owner, rows, scores = (np.concatenate([part[i] for part in parts]) for i in range(3))
-        known = np.repeat([part[3] == MODEL for part in parts], [len(part[0]) for part in parts])
-        order = np.argsort(owner, kind="stable")
-        owner, rows = owner[order], rows[order]
-        count = np.bincount(owner, minlength=len(self.users))
-        table: pd.DataFrame = pd.DataFrame(
-            {
-                # taken from short columns, because pandas inspects each cell of an array of objects
-                self.name: pd.Series(self.users).array.take(owner),
-                self.catalog.item: self.catalog.column.take(rows),
-                "score": scores[order],
-                "rank": np.arange(len(owner)) - (np.cumsum(count) - count)[owner] + 1,
-                "source": pd.Series([POPULARITY, MODEL]).array.take(known[order].astype(np.int64)),
-            }
-        )
+        count, rows, scores, sources = self._in_order()
+        # taken from short columns, because pandas inspects each cell of an array of objects
+        users, names = pd.Series(self.users).array, pd.Series([POPULARITY, MODEL]).array
+        columns: dict[str, Callable[[], Any]] = {
+            self.name: lambda: users.take(np.repeat(np.arange(len(count)), count)),
+            self.catalog.item: lambda: self.catalog.column.take(rows),
+            "score": lambda: scores,
+            "rank": lambda: _ranks(count),
+            "source": lambda: names.take(sources),
+        }
+        made = dict.fromkeys(columns)
+
+        def make(name: str) -> None:
+            made[name] = columns[name]()
+
+        in_threads(make, list(columns), 1 if len(rows) < _MANY else None)
+        table: pd.DataFrame = pd.DataFrame(made, copy=False)
         return table
+
+    def _in_order(self) -> tuple[Ids, Ids, Array, Ids]:
+        """Return how many items each user has, (U,), and rows, scores and sources by user."""
+        parts = self._parts
+        count = np.zeros(len(self.users), dtype=np.int64)
+        for part in parts:
+            np.add.at(count, part.users, part.count)
+        owner = np.concatenate([_NOBODY, *(part.users for part in parts)])
+        sources = _joined([np.full(len(p.rows), p.source == MODEL, np.int64) for p in parts])
+        rows, scores = _joined([p.rows for p in parts]), _joined([p.scores for p in parts])
+        if (owner[1:] < owner[:-1]).any():
+            counts = np.concatenate([part.count for part in parts])
+            order = np.argsort(np.repeat(owner, counts), kind="stable")
+            rows, scores, sources = rows[order], scores[order], sources[order]
+        return count, rows, scores, sources
+
+
+def _joined(parts: list[Array]) -> Array:
+    """Return arrays one after the other; an empty one has a type too, but is not copied for it."""
+    if not parts:
+        return _NOBODY
+    kind, there = np.result_type(*parts), [part for part in parts if len(part)]
+    joined: Array = there[0] if len(there) == 1 else np.concatenate(there or parts)
+    return joined.astype(kind, copy=False)
+
+
+def _ranks(count: Ids) -> Ids:
+    """Return the numbers from 1 to each count.
+
+    Example:
+        >>> _ranks(np.array([2, 0, 3]))
+        array([1, 2, 1, 2, 3])
+    """
+    count = count[count > 0]
+    ranks = np.ones(count.sum(), dtype=np.int64)
+    ranks[np.cumsum(count)[:-1]] -= count[:-1]
+    return np.cumsum(ranks, out=ranks)
 
 
 def best_rows(scores: Tensor, k: int, seen: Lists | None = None) -> tuple[Array, Array]:
@@ -121,8 +182,12 @@ def lists_of(lists: Lists, chosen: Ids) -> Lists:
         (array([0, 1]), array([9]))
     """
     indptr, indices = lists
-    parts = [indices[indptr[i] : indptr[i + 1]] for i in chosen.tolist()]
-    return np.cumsum([0, *map(len, parts)]), np.concatenate([np.empty(0, np.int64), *parts])
+    if np.array_equal(chosen, np.arange(len(indptr) - 1)):
+        return lists
+    length = indptr[chosen + 1] - indptr[chosen]
+    found = np.append(0, np.cumsum(length))
+    place = np.arange(found[-1]) + np.repeat(indptr[chosen] - found[:-1], length)
+    return found, indices[place]
 
 
 def within(lists: Lists, column: Ids) -> Lists:
@@ -137,9 +202,11 @@ def within(lists: Lists, column: Ids) -> Lists:
         (array([0, 1, 2]), array([1, 0]))
     """
     indptr, rows = lists
-    there = column[rows] >= 0
-    before = np.concatenate([[0], np.cumsum(there)])
-    return before[indptr], column[rows][there]
+    columns = column[rows]
+    there = columns >= 0
+    if there.all():
+        return indptr, columns
+    return np.append(0, np.cumsum(there))[indptr], columns[there]
 
 
 def best_of_pairs(

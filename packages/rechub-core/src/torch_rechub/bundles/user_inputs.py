@@ -132,12 +132,12 @@ class UserInputs:
     def _history(self, users: RawHistories, of: str) -> Array:
         if of == self.item:
             return self._last(
-                users, encode(self.raw.preprocessor, self.item, users.items, self.form.size)
+                users, encode(self.raw.preprocessor, self.item, users.ids, self.form.size)
             )
         sources = self.raw.sources(of)
         own = {name: users.of_events(name) for name in sources}
         if any(values is None for values in own.values()):
-            rows = self.items.catalog.rows_of(users.items)
+            rows = self.items.catalog.rows_of(users.ids)
             least = 0 if self.raw.preprocessor is None else UNKNOWN
             column = self.items[of]
             values = (

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .raw_ids import is_text
+
 if TYPE_CHECKING:
     from ..data.preprocessing import Categorical, Preprocessor
 
@@ -25,9 +27,14 @@ def encode(
         values: Raw values, (N,).
         vocab_size: Without a preprocessor, ids from it on are padding, 0.
     """
+    in_bulk = is_text(values) or getattr(values, "dtype", None) == np.int64
     if preprocessor is not None:
-        return preprocessor.encode(name, np.asarray(values, dtype=object)).astype(np.int64)
-    ids = np.array([value if _is_id(value) else 0 for value in values], dtype=np.int64)
+        values = values if in_bulk else np.asarray(values, dtype=object)
+        return preprocessor.encode(name, values).astype(np.int64)
+    if in_bulk:
+        ids = np.zeros(len(values), np.int64) if is_text(values) else np.maximum(values, 0)
+    else:
+        ids = np.array([value if _is_id(value) else 0 for value in values], dtype=np.int64)
     return ids if vocab_size is None else np.where(ids < vocab_size, ids, 0)
 
 

@@ -10,12 +10,14 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from .exact_search import best_items, first_k
 
+_Value = TypeVar("_Value")
 Best = tuple[Tensor, Tensor]
 Pairs = tuple[Tensor, Tensor]
 
@@ -151,14 +153,16 @@ class _Candidates:
         return min(int((self.end - self.start).max()), self.room)
 
 
-def in_threads(work: Callable[[int], object], values: Sequence[int]) -> None:
-    """Call a function with each value, on as many threads as torch uses.
+def in_threads(
+    work: Callable[[_Value], object], values: Sequence[_Value], most: int | None = None
+) -> None:
+    """Call a function with each value, on as many threads as torch uses, or on fewer.
 
     Each thread runs its operations alone: they are many and small, so that several threads of torch
     would mostly wait for each other.
     """
     threads = torch.get_num_threads()
-    n_threads = min(threads, len(values))
+    n_threads = min(threads, len(values), threads if most is None else most)
     if n_threads <= 1:
         for value in values:
             work(value)
