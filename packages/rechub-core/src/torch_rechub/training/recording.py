@@ -24,6 +24,12 @@ class Recording:
             tables are updated lazily.
         architecture: At the start, the model's modules as text.
         checkpoint: At the end, the file of the best weights, where a tracker keeps files.
+        system: Each epoch, the rows trained on per second (``system/rows_per_second``), the
+            processor time of this process and its children in percent of one core
+            (``system/cpu_percent``), the resident memory now and at its peak in MB of 2**20 bytes
+            (``system/memory_mb``, ``system/memory_peak_mb``), and of a GPU of CUDA the memory that
+            torch holds (``system/gpu_memory_mb``, ``…_peak_mb``) and, with the package
+            nvidia-ml-py, the percentage of time it is busy (``system/gpu_percent``).
 
     Raises:
         ValueError: `every_n_steps` is below 1.
@@ -40,11 +46,12 @@ class Recording:
     embeddings: bool = False
     architecture: bool = False
     checkpoint: bool = False
+    system: bool = False
 
     def __post_init__(self) -> None:
         every = whole_number(1, every_n_steps=self.every_n_steps)
         object.__setattr__(self, "every_n_steps", every)
-        for name in ("best", "figures", "embeddings", "architecture", "checkpoint"):
+        for name in ("best", "figures", "embeddings", "architecture", "checkpoint", "system"):
             if (value := getattr(self, name)) not in (False, True):
                 raise ValueError(f"{name} must be True or False, got {value!r}")
         if self.figures:
