@@ -72,6 +72,7 @@ class DeviceLoader:
         self.device = settings.main_device()
         self.meter: Callable[[Iterator[Batch]], Iterator[Batch]] | None = None
         self.verified: tuple[Any, ...] = ()  # loaders whose whole table was checked before training
+        self.given: dict[str, Any] = {}  # the data of `fit`, by name
 
     def check_data(self, train: Any, val: Any, test: Any) -> tuple[Any, Any]:
         """Raise what is wrong with the data of `fit`, as far as it can be known.
@@ -85,6 +86,7 @@ class DeviceLoader:
             val = self._checked("val_dataloader", val)
         if not self.checks.check_retrieval(test) and test is not None:
             test = self._checked("test_dataloader", test)
+        self.given = {"train": train, "val": val, "test": test}
         return val, test
 
     def _checked(self, name: str, data: Any) -> Iterable[Any]:
@@ -124,7 +126,7 @@ class DeviceLoader:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.verified = ()
+        self.verified, self.given = (), {}
 
     def bar(self, data_loader: Iterable[Any], title: str) -> Any:
         """The batches of a loader with a progress bar, if it can be shown."""

@@ -1,10 +1,9 @@
 """Recording: the options for additional records."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.util import find_spec
 
 from .._bounds import whole_number
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
@@ -30,6 +29,12 @@ class Recording:
             (``system/memory_mb``, ``system/memory_peak_mb``), and of a GPU of CUDA the memory that
             torch holds (``system/gpu_memory_mb``, ``…_peak_mb``) and, with the package
             nvidia-ml-py, the percentage of time it is busy (``system/gpu_percent``).
+        data: At the start, the fingerprint of the data: columns, types, rows, label rate, split,
+            vocabulary, and the content as hashes; no values. It is the one record that is made
+            unless it is refused. Of tables of more than a million values a sample of the rows is
+            hashed, and the numbers of each column are added up; "all" hashes all rows.
+        code: At the start, the git commit of the main script, and a digest of changes since.
+        environment: At the start, the versions of Python and of the imported packages.
 
     Raises:
         ValueError: `every_n_steps` is below 1.
@@ -47,11 +52,16 @@ class Recording:
     architecture: bool = False
     checkpoint: bool = False
     system: bool = False
+    data: bool | str = True
+    code: bool = False
+    environment: bool = False
 
     def __post_init__(self) -> None:
         every = whole_number(1, every_n_steps=self.every_n_steps)
         object.__setattr__(self, "every_n_steps", every)
-        for name in ("best", "figures", "embeddings", "architecture", "checkpoint", "system"):
+        if self.data not in (False, True, "all"):
+            raise ValueError(f'data must be True, False or "all", got {self.data!r}')
+        for name in (field.name for field in fields(self) if field.default is False):
             if (value := getattr(self, name)) not in (False, True):
                 raise ValueError(f"{name} must be True or False, got {value!r}")
         if self.figures:

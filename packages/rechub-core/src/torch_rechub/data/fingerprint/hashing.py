@@ -1,4 +1,4 @@
-"""The fingerprint of a table: hashes of its columns and rows, in threads, sampled if it is large."""
+"""Fingerprints of tables: hashes of columns and rows, in threads; of a sample of large ones."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
