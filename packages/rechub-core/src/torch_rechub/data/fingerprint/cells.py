@@ -127,7 +127,7 @@ def _words_of_moments(moments: NDArray[Any]) -> Words:
     """Microseconds as words; those with a fraction of one keep their nanoseconds."""
     kind = moments.dtype.kind
     coarse = moments.astype(f"{'datetime64' if kind == 'M' else 'timedelta64'}[us]")
-    words = coarse.astype(np.int64).view(np.uint64) ^ _MOMENT
+    words: Words = coarse.astype(np.int64).view(np.uint64) ^ _MOMENT
     fine = ~np.isnat(moments) & (coarse != moments)
     if fine.any():
         words[fine] = ~moments[fine].astype(np.int64).view(np.uint64)

@@ -161,7 +161,7 @@ def _of_arrow(column: Any) -> Hashes:
         array = pa.array([], type=array.type)
     kind, types = array.type, pa.types
     if types.is_dictionary(kind):
-        of_row = array.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        of_row = array.indices.cast("int64").fill_null(-1).to_numpy(zero_copy_only=False)
         return Hashes(hashes=hashes_of_texts(array.dictionary.to_pylist(), of_row))
     if types.is_integer(kind) or types.is_boolean(kind):
         missing = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .columns import Given, Hashes, Index, read
-from .hashing import TablePrint, table_print
+from .hashing import ColumnPrint, TablePrint, table_print
 from .mixing import text_digest
 from .sources import Source, source_of
 from .streams import files_of, parquet_of, stream_print
@@ -170,12 +170,7 @@ def _means(numbers: Any) -> list[float]:
 
 def _recorded(table: TablePrint) -> dict[str, Any]:
     described = sorted(f"{c.role} {c.kind} {c.name}" for c in table.columns)
-    entries = [
-        " ".join(
-            [c.role, c.kind, c.ordered or "-", c.values or "-", c.total or "-", _short(c.name)]
-        )
-        for c in table.columns
-    ]
+    entries = [_entry(column) for column in table.columns]
     found: dict[str, Any] = {
         "digest": table.ordered,
         "unordered": table.values,
@@ -187,6 +182,11 @@ def _recorded(table: TablePrint) -> dict[str, Any]:
     if table.hashed < table.rows:
         found["hashed_rows"] = table.hashed
     return found
+
+
+def _entry(column: ColumnPrint) -> str:
+    digests = (digest or "-" for digest in (column.ordered, column.values, column.total))
+    return " ".join([column.role, column.kind, *digests, _short(column.name)])
 
 
 def _short(name: str) -> str:

@@ -87,8 +87,9 @@ def table_print(
             column.name,
             column.role,
             column.kind,
-            *(None if hashes is None else _hex(found) for found in of_column),
-            total=_total(column) if whole else None,
+            None if hashes is None else _hex(of_column[0]),
+            None if hashes is None else _hex(of_column[1]),
+            _total(column) if whole else None,
         )
         for column, hashes, of_column in zip(columns, read_columns, sums[:-1], strict=True)
     )

@@ -93,7 +93,8 @@ def of_ragged_rows(words: Words, lengths: NDArray[np.int64]) -> Words:
 
 def of_places(start: int, stop: int) -> Words:
     """Return an odd factor for each place of a row, by which sums depend on the order."""
-    return np.arange(start, stop, dtype=np.uint64) * (_PLACE << np.uint64(1)) + _STEP
+    places: Words = np.arange(start, stop, dtype=np.uint64) * (_PLACE << np.uint64(1)) + _STEP
+    return places
 
 
 def key_of(text: str) -> np.uint64:
@@ -104,7 +105,8 @@ def key_of(text: str) -> np.uint64:
         (False, 1)
     """
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return np.uint64(int.from_bytes(digest, "little") | 1)
+    key: np.uint64 = np.uint64(int.from_bytes(digest, "little") | 1)
+    return key
 
 
 def text_digest(parts: Any) -> str:

@@ -129,7 +129,7 @@ def _of_retrieval(data: Any) -> Source | None:
         return None
     others = [Given(f"items.{column.name}", "input", column.values) for column in items.columns]
     for name in ("relevant", "seen"):
-        lists = getattr(data, name, None)
+        lists: Any = getattr(data, name, None)
         if hasattr(lists, "indptr"):
             lists = lists.indptr, lists.indices
         if isinstance(lists, tuple) and len(lists) == 2:

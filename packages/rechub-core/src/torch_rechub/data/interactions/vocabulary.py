@@ -11,7 +11,7 @@ import pandas as pd
 from ..fingerprint.columns import Given
 from ..fingerprint.hashing import table_print
 from ..fingerprint.mixing import text_digest
-from ..origin import HasDigest
+from ..origin import HasDigest, origin_of
 from .columns import factorize, whole_numbers
 from .log import Log
 
@@ -126,5 +126,5 @@ def _by_preprocessor(log: Log, preprocessor: Any) -> Log:
             entities[name][code] = column
         else:
             columns[name] = column
-    fitted = table.origin.vocabulary
+    fitted = origin_of(table).vocabulary
     return replace(log, entities=entities, columns=columns, sizes=sizes, fitted=fitted)

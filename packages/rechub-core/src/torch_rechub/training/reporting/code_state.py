@@ -59,12 +59,7 @@ def _folder() -> Path:
 
 def _git(folder: str, *arguments: str) -> bytes:
     command = ["git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=true", "-C", folder]
-    environment = {
-        **os.environ,
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_TERMINAL_PROMPT": "0",
-        "LC_ALL": "C",
-    }
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     done = subprocess.run(
         [*command, *arguments], check=True, timeout=_SECONDS, env=environment,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
