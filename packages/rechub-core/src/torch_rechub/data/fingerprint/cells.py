@@ -27,7 +27,7 @@ def hashes_of_objects(cells: Iterable[Any]) -> Words:
 
     Example:
         >>> a, b, c = hashes_of_objects(["x", None, "x"])
-        >>> a == c, a == b
+        >>> bool(a == c), bool(a == b)
         (True, False)
     """
     rows = list(cells)

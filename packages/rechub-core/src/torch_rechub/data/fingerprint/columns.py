@@ -101,8 +101,8 @@ def read(values: Any) -> Hashes:
     Example:
         >>> import pandas as pd
         >>> one, other = read(pd.Series([1, 2])), read(torch.tensor([1.0, 2.0]))
-        >>> (one.block(0, 2) == other.block(0, 2)).all()
-        np.True_
+        >>> bool((one.block(0, 2) == other.block(0, 2)).all())
+        True
     """
     if isinstance(values, RawColumn):
         values = values.values

@@ -78,8 +78,8 @@ def fingerprint(
 
     Args:
         data: A dict of columns, a pandas, polars or Arrow table, (x, y), a data set in memory, a
-            part of one, or a loader of one of these; a loader of Parquet files, of which a sample
-            is read. Of other data the number of rows alone is known, if that.
+            part of one, or a loader of one of these. A loader of Parquet files is sampled. Of other
+            data the number of rows alone is known, if that.
         limit: The number of values above which a sample of the rows is hashed, and of whole tables
             the sum of all numbers of each column. None hashes all rows.
         known: The digests of tables that were computed before, by the `id` of the data set, for

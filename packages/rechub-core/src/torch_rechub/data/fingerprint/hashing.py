@@ -73,7 +73,7 @@ def table_print(
         limit: The number of values above which a sample is hashed: runs of 32 rows, evenly spread,
             of so many values at most. None hashes all rows.
         drawn: The rows that are drawn from the columns, in their order; None means all.
-        totals: Whether to add up all numbers of a column of which a sample is hashed.
+        totals: Whether to add up all numbers of the columns if a sample is hashed.
     """
     width = sum(max(1, column.width) for column in columns)
     sample = _sample(rows, width, limit)

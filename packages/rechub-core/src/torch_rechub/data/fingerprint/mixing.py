@@ -43,7 +43,7 @@ def words_of_numbers(values: NDArray[Any]) -> Words:
 
     Example:
         >>> one, half = words_of_numbers(np.array([1.0, 0.5], dtype=np.float32))
-        >>> one == words_of_numbers(np.array([True]))[0], half == one
+        >>> bool(one == words_of_numbers(np.array([True]))[0]), bool(half == one)
         (True, False)
     """
     if values.dtype.kind in "biu":
@@ -101,7 +101,7 @@ def key_of(text: str) -> np.uint64:
     """Return an odd word of a text, such as the name of a column.
 
     Example:
-        >>> key_of("user") == key_of("item"), int(key_of("user")) % 2
+        >>> bool(key_of("user") == key_of("item")), int(key_of("user")) % 2
         (False, 1)
     """
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()

@@ -68,7 +68,8 @@ class FittedColumns(ABC):
 
         Example:
             >>> from torch_rechub.data.preprocessing import Categorical, Preprocessor
-            >>> a, b = (Preprocessor([Categorical("city")]).fit({"city": c}) for c in ("xy", "xz"))
+            >>> cities = [{"city": ["x", "y"]}, {"city": ["x", "z"]}]
+            >>> a, b = (Preprocessor([Categorical("city")]).fit(data) for data in cities)
             >>> len(a.digest), a.digest == b.digest
             (16, False)
         """
