@@ -5,6 +5,7 @@ from importlib.util import find_spec
 
 from .._bounds import whole_number
 
+
 @dataclass(frozen=True, kw_only=True)
 class Recording:
     """Options for records in addition to hyper-parameters and the metrics of each epoch.
