@@ -171,11 +171,12 @@ def test_a_number_without_a_trainer_is_recorded_as_a_metric(tmp_path, jsonl):
 
 def test_loggers_are_used_by_hand_where_there_is_no_trainer(tmp_path, jsonl):
     def objective(trial):
-        trial.loggers.log_metrics({"far": 0.5}, step=0)
-        return 1.0
+        for step in range(2):
+            trial.loggers.log_metrics({"far": 0.5 - step}, step)
+        return -0.5
 
     tune(objective, SPACE, 1, monitor="far", mode="min", loggers=jsonl)
-    assert runs_in(tmp_path)[0, 0].metrics == {"far": [(0, 0.5), (0, 1.0)]}
+    assert runs_in(tmp_path)[0, 0].metrics == {"far": [(0, 0.5), (1, -0.5)]}
 
 
 def test_a_group_with_settings_of_its_own_is_kept(tmp_path, jsonl):

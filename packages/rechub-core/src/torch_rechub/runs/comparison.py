@@ -77,6 +77,12 @@ class Comparison:
     common: Mapping[str, Any]
     without_metric: tuple[Run, ...]
 
+    @property
+    def runs(self) -> list[Run]:
+        """All runs, ranked or not, in the order of their start."""
+        found = [run for row in self.rows for run in row.runs] + list(self.without_metric)
+        return sorted(found, key=lambda run: (run.started is None, run.started, run.path))
+
     def to_records(self) -> list[dict[str, Any]]:
         """Return one flat dict per row, with the values of hyper-parameters unchanged."""
         return [

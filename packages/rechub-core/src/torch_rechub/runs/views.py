@@ -7,6 +7,7 @@ from typing import Any
 from .comparison import Comparison, Row
 from .record import Mode, Run
 from .tables import Table, cell, number, shortened, spread
+from .trials import status_of, trial_of
 from .values import is_empty
 
 
@@ -44,7 +45,7 @@ def comparison_table(found: Comparison, rows: Sequence[Row]) -> Table:
     """Return a table of ranked rows: differing hyper-parameters and results; no empty columns."""
     columns = _about(found, rows)
     results = _results(found, rows)
-    numeric = {"#", *results} - {"seeds"}
+    numeric = {"#", "trial", *results} - {"seeds"}
     differing: dict[str, list[str]] = {}
     for name in found.differing:
         header = cell(name)
@@ -69,7 +70,20 @@ def _about(found: Comparison, rows: Sequence[Row]) -> dict[str, list[str]]:
         columns["project"] = [cell(row.project or "") for row in rows]
     if any(row.status != "finished" for row in some):
         columns["status"] = [cell(row.status) for row in rows]
+    if any(trial_of(run) for row in some for run in row.runs):
+        columns |= _trials(rows)
     return columns
+
+
+def _trials(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """The numbers and the states of the trials of a search."""
+    found = [[trial for run in row.runs if (trial := trial_of(run))] for row in rows]
+    numbers = [sorted({trial.number for trial in trials}) for trials in found]
+    states = [dict.fromkeys(trial.state or "unfinished" for trial in trials) for trials in found]
+    return {
+        "trial": [",".join(map(str, of_row)) for of_row in numbers],
+        "state": [",".join(of_row) for of_row in states],
+    }
 
 
 def _results(found: Comparison, rows: Sequence[Row]) -> dict[str, list[str]]:
@@ -96,7 +110,7 @@ def _run_record(run: Run, metric: str | None, mode: Mode) -> dict[str, Any]:
         "name": run.name,
         "backend": run.backend,
         "project": run.project,
-        "status": run.status,
+        "status": status_of(run),
         "error": run.error,
         "started": run.started.isoformat() if run.started else None,
         "ended": run.ended.isoformat() if run.ended else None,

@@ -15,6 +15,7 @@ from .._files import naming
 from .._shown import shown, shown_json
 from .comparison import Comparison
 from .curves import COLORS, curve, labels
+from .searches import searches
 from .tables import Table
 from .views import comparison_table
 
@@ -31,13 +32,13 @@ def draw_html(comparison: Comparison, path: str) -> None:
 def page(comparison: Comparison) -> str:
     """Return the HTML of the page."""
     here = resources.files(__package__) / "page"
-    script = (here / "curves.js").read_text(encoding="utf-8")
+    script = _joined(here, "search.js", "curves.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     runs = sum(row.n for row in comparison.rows)
     parts = {
         "digest": digest,
         "title": html.escape(shown(f"{runs} runs, ranked by {comparison.metric}")),
-        "style": (here / "page.css").read_text(encoding="utf-8"),
+        "style": _joined(here, "page.css", "search.css"),
         "table": _table(comparison_table(comparison, comparison.rows)),
         "data": _embedded(_data(comparison)),
         "script": script,
@@ -51,6 +52,10 @@ def page(comparison: Comparison) -> str:
     return before
 
 
+def _joined(folder: Any, *names: str) -> str:
+    return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
+
+
 def _data(comparison: Comparison) -> dict[str, Any]:
     rows = comparison.rows[:_ROWS]
     metrics = {m: None for row in rows for run in row.runs for m in run.metrics}
@@ -60,6 +65,7 @@ def _data(comparison: Comparison) -> dict[str, Any]:
         "shown": [shown(metric) for metric in sorted(metrics)],
         "colored": len(COLORS),
         "hidden": len(comparison.rows) - len(rows),
+        "searches": searches(comparison.runs, comparison.metric, comparison.mode),
         "curves": [
             {
                 "label": label,

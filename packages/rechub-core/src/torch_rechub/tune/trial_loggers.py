@@ -16,6 +16,9 @@ class TrialLoggers(LoggerGroup):
         loggers: The loggers: a list, a `LoggerGroup`, or None.
         trial: The trial.
         about: Hyper-parameters of every run of the search.
+
+    Attributes:
+        metrics: The names of the metrics that were recorded.
     """
 
     def __init__(self, loggers: Any, trial: Trial, about: Mapping[str, Any]) -> None:
@@ -23,7 +26,13 @@ class TrialLoggers(LoggerGroup):
         if isinstance(loggers, LoggerGroup):  # with an on_error and a timeout of the user's
             self._members = loggers._members
         self._trial, self._ended = trial, False
+        self.metrics: set[str] = set()
         self.log_hyperparams({**about, **self._about_trial(), "seed": trial.seed})
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        """Record the values of one step in every logger."""
+        self.metrics.update(metrics)
+        super().log_metrics(metrics, step)
 
     @property
     def ended(self) -> bool:

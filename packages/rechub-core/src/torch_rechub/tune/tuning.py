@@ -175,7 +175,7 @@ class _Runs:
             if trial.pruned:
                 return float("nan")
             value = self.plan.goal.value_of(result)
-            if not loggers.ended:
+            if self.plan.goal.name not in loggers.metrics and not loggers.ended:
                 loggers.log_metrics({self.plan.goal.name: value}, step=0)
             if self.expect_reports and trial.seed == self.plan.seeds[0] and not trial.reported:
                 raise SearchError(

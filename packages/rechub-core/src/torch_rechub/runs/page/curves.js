@@ -119,22 +119,22 @@ function path(steps, values) {
   return steps.map((s, i) => `${i ? "L" : "M"}${scale.x(s).toFixed(1)},${scale.y(values[i]).toFixed(1)}`).join("");
 }
 
-function drawCurve(root, { points, colour, index }) {
+function drawCurve(root, { points, color, index }) {
   const group = svg("g", { "data-index": index }, root);
   if (points.sd.length) {
     const upper = path(points.steps, points.mean.map((m, i) => m + points.sd[i]));
     const lower = path([...points.steps].reverse(), points.mean.map((m, i) => m - points.sd[i]).reverse());
-    svg("path", { d: `${upper}L${lower.slice(1)}Z`, fill: colour, opacity: 0.13 }, group);
+    svg("path", { d: `${upper}L${lower.slice(1)}Z`, fill: color, opacity: 0.13 }, group);
   }
   for (const tail of points.tails) {
     const d = path(tail.map(([step]) => step), tail.map(([, value]) => value));
-    svg("path", { class: "curve other", d, stroke: colour }, group);
+    svg("path", { class: "curve other", d, stroke: color }, group);
   }
-  const kind = index < data.coloured ? "curve" : "curve other";
-  svg("path", { class: kind, d: path(points.steps, points.mean), stroke: colour }, group);
+  const kind = index < data.colored ? "curve" : "curve other";
+  svg("path", { class: kind, d: path(points.steps, points.mean), stroke: color }, group);
   if (points.steps.length <= 25) {
     points.steps.forEach((s, i) =>
-      svg("circle", { cx: scale.x(s), cy: scale.y(points.mean[i]), r: 2.5, fill: colour }, group));
+      svg("circle", { cx: scale.x(s), cy: scale.y(points.mean[i]), r: 2.5, fill: color }, group));
   }
 }
 
@@ -206,7 +206,7 @@ function buildLegend() {
       button.append(span);
       return span;
     });
-    swatch.style.background = curve.colour;
+    swatch.style.background = curve.color;
     label.textContent = curve.label;
     value.textContent = "";
     button.setAttribute("aria-pressed", "true");
@@ -238,3 +238,4 @@ logarithmic.addEventListener("change", draw);
 window.addEventListener("resize", draw);
 buildLegend();
 draw();
+drawSearches(document.getElementById("searches"), data.searches);
