@@ -33,7 +33,7 @@ def _messages(records: Callable[[Path, Damage], Any], path: Path) -> list[Any]:
 
 
 def wandb_records(directory: Path) -> list[Any]:
-    from rechub_wandb.reader import wandb_records as records
+    from rechub_wandb.records import wandb_records as records
 
     return _messages(records, only(directory, "run-*.wandb"))
 
@@ -43,7 +43,7 @@ def swanlab_run(directory: Path) -> Run:
 
 
 def swanlab_records(directory: Path) -> list[Any]:
-    from rechub_swanlab.reader import swanlab_records as records
+    from rechub_swanlab.records import swanlab_records as records
 
     return _messages(records, only(directory, "run-*.swanlab"))
 
@@ -53,6 +53,6 @@ def tensorboard_run(directory: Path) -> Run:
 
 
 def tensorboard_events(directory: Path) -> list[Any]:
-    from rechub_tensorboardx.reader import tensorboard_events as events
+    from rechub_tensorboardx.records import tensorboard_events as events
 
     return _messages(events, only(directory, "events.*"))

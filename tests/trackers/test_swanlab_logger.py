@@ -26,6 +26,7 @@ def _no_run_is_left_open():
 
 
 class TestContract(LoggerContract):
+    keeps_labels = keeps_tables = keeps_files = True
     one_run_at_a_time = True
 
     def make_logger(self, directory, **kwargs):

@@ -9,6 +9,8 @@ from torch_rechub.testing import LoggerContract
 
 
 class TestContract(LoggerContract):
+    keeps_labels = keeps_tables = keeps_files = True
+
     def make_logger(self, directory, **kwargs):
         return TensorBoardXLogger(directory, **kwargs)
 

@@ -15,6 +15,8 @@ from torch_rechub.testing import LoggerContract
 
 
 class TestContract(LoggerContract):
+    keeps_labels = keeps_tables = keeps_files = True
+
     def make_logger(self, directory, **kwargs):
         return WandbLogger("contract", dir=directory, **kwargs)
 

@@ -128,7 +128,7 @@ def test_a_bundle_describes_itself(tmp_path):
     assert lines["inputs"] == "city (Categorical), age (Numeric)"
     assert lines["predictions"] == "click"
     assert f"val/auc {fit.history[0]['val/auc']:.4g}" in lines["metrics"]
-    assert lines["data"].startswith("6 rows, fingerprint ")
+    assert lines["data"].startswith("6 rows, vocabulary ")
     assert "rechub-core" in lines["written"]
 
 

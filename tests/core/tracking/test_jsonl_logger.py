@@ -29,6 +29,8 @@ def events(directory, event):
 
 
 class TestContract(LoggerContract):
+    keeps_labels = keeps_tables = keeps_files = True
+
     def make_logger(self, directory, **kwargs):
         return JSONLLogger("contract", dir=directory, **kwargs)
 
@@ -39,8 +41,17 @@ class TestContract(LoggerContract):
             for name, value in line.get("metrics", {}).items():
                 number = SPECIAL[value["$float"]] if isinstance(value, dict) else value
                 run.metrics.setdefault(name, []).append((line["step"], number))
-            if line["event"] == "finish":
-                run.failed = line["status"] != "finished"
+            if line["event"] == "start":
+                run.tags = line["tags"]
+            elif line["event"] == "table":
+                table = (line["name"], line["step"], line["columns"], line["rows"])
+                run.tables = [*run.tables, table]
+            elif line["event"] == "artifact":
+                run.files[line["name"]] = str(directory / line["file"])
+            elif line["event"] == "finish":
+                run.status, run.failed = line["status"], line["status"] != "finished"
+        run.group = run.hyperparams.get("run_group")
+        run.parent = run.hyperparams.get("parent_run_id")
         return run
 
 

@@ -5,11 +5,12 @@ import logging
 import os
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from glob import escape, glob
 from typing import Any
 
 from torch_rechub.basic.tracking.foreign import undisturbed
+from torch_rechub.basic.tracking.labels import run_labels
 from torch_rechub.basic.tracking.logger import RunLogger
 from torch_rechub.basic.tracking.plugin import (
     LegalNames,
@@ -23,8 +24,11 @@ from torch_rechub.basic.tracking.plugin import (
     without_secrets,
 )
 from torch_rechub.basic.tracking.presence import Presence
+from torch_rechub.basic.tracking.stored_files import safe_name, store_file
+from torch_rechub.basic.tracking.table_text import table_text
 
 from .console import print_where_possible
+from .media import ARTIFACTS, TABLE
 from .opening import (
     NEWER_NAMES,
     left_to_python,
@@ -71,9 +75,12 @@ class SwanLabLogger(RunLogger):
         description: A longer description.
         config: Initial hyper-parameters; a value logged later under the same name replaces it.
         logdir: Where local files go; ``~`` is expanded. By default ``swanlog`` here.
-        **kwargs: Any other argument of ``swanlab.init``: ``mode="offline"``, ``tags=[…]``,
-            ``settings=…`` (a ``swanlab.Settings`` or a dict of the same form), …, and its newer
-            names ``name``, ``notes`` and ``log_dir``.
+        tags: Labels of the run.
+        group: The group of runs that it belongs to, such as the trials of a search.
+        parent: The id of the run that it belongs to or continues.
+        **kwargs: Any other argument of ``swanlab.init``: ``mode="offline"``, ``settings=…`` (a
+            ``swanlab.Settings`` or a dict of the same form), …, and its newer names ``name``,
+            ``notes`` and ``log_dir``.
 
     Attributes:
         run: The open ``swanlab.Run``, for direct use of swanlab.
@@ -104,6 +111,9 @@ class SwanLabLogger(RunLogger):
         description: str | None = None,
         config: Mapping[str, Any] | None = None,
         logdir: str | os.PathLike[str] | None = None,
+        tags: Sequence[str] | None = None,
+        group: str | None = None,
+        parent: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__()
@@ -115,13 +125,15 @@ class SwanLabLogger(RunLogger):
         parameters = inspect.signature(swanlab.init).parameters.values()
         known = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
         refuse_unknown_options("SwanLabLogger", kwargs, known | set(NEWER_NAMES))
-        plain = in_utf8(plain_config("SwanLabLogger", config))
+        labels = run_labels("SwanLabLogger", group, parent, tags)
+        plain = in_utf8({**(plain_config("SwanLabLogger", config) or {}), **labels})
         if swanlab.has_run() and not options.get("reinit"):
             raise RuntimeError(
                 "SwanLab keeps one run per process, and one is active. Call finish() on its logger "
                 "(or swanlab.finish()) first; or pass reinit=True, which ends that run."
             )
-        called = without_secrets("SwanLabLogger", {**options, **own, "project": project})
+        about = {"project": project, "tags": None if tags is None else list(tags), "group": group}
+        called = without_secrets("SwanLabLogger", {**options, **own, **about})
         called["settings"] = quiet_settings(swanlab, options.get("settings"))
         called["log_dir"] = working_folder(swanlab, folder, called["settings"])
         called["name"] = called.pop("experiment_name")
@@ -188,6 +200,18 @@ class SwanLabLogger(RunLogger):
     def write_figure(self, name: str, figure: Any, step: int) -> None:
         """Write an image."""
         self.run.log({self._names[name]: self._swanlab.Image(figure)}, step=step)
+
+    def write_table(self, name: str, columns: list[str], rows: list[list[Any]], step: int) -> None:
+        """Write a table, as a text in Markdown."""
+        text = self._swanlab.Text(table_text(columns, rows), caption=TABLE)
+        self.run.log({self._names[name]: text}, step=step)
+
+    def write_artifact(self, name: str, path: str, kind: str) -> None:
+        """Keep a copy of a file in the run's folder; online, swanlab uploads it."""
+        folder = os.path.join(str(self.run.dir), ARTIFACTS)
+        copy = store_file(os.path.join(folder, safe_name(name) or "file"), name, path)
+        # swanlab takes a pattern of names
+        self.run.save(escape(copy), base_path=str(self.run.dir), policy="end")
 
     def close(self, failure: BaseException | None) -> None:
         """Finish the run as success, crashed or aborted."""

@@ -8,14 +8,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from torch_rechub.runs import Run
+from torch_rechub.runs import Details, Run
 from torch_rechub.runs.checks import moment, plain_params
 from torch_rechub.runs.damage import Damage
-from torch_rechub.runs.framing import leveldb_records
+
+from .records import seconds, swanlab_records
 
 log = logging.getLogger("torch_rechub.runs")
 
-_IDENT, _VERSION = b":SWL\xd6\xe1", 2
 _STATUS = {
     "RUN_STATE_FINISHED": "finished",
     "RUN_STATE_CRASHED": "failed",
@@ -38,15 +38,11 @@ class SwanLabRunReader:
         for path in files:
             yield _run(path)
 
+    def details(self, run: Run) -> Details:
+        """Read the details of a run."""
+        from .media import swanlab_details
 
-def swanlab_records(path: Path, damage: Damage) -> Iterator[tuple[int, Any]]:
-    """Iterate over the position and protobuf message of each record of a ``.swanlab`` file."""
-    record = import_module("swanlab.proto.swanlab.record.v1.record_pb2").Record
-    for at, data in leveldb_records(path, _IDENT, _VERSION, damage):
-        try:
-            yield at, record.FromString(data)
-        except import_module("google.protobuf.message").DecodeError as error:
-            damage.add(at, str(error))
+        return swanlab_details(run)
 
 
 def _run(path: Path) -> Run:
@@ -61,6 +57,7 @@ def _run(path: Path) -> Run:
             elif record.HasField("start"):
                 start = record.start
                 fields |= {"name": start.name or start.id, "project": start.project or None}
+                fields |= {"group": start.group or None, "tags": tuple(start.tags)}
                 fields["started"] = _moment(start.started_at)
             elif record.HasField("finish"):
                 fields |= _end(record.finish)
@@ -80,7 +77,7 @@ def _end(finish: Any) -> dict[str, Any]:
 
 
 def _moment(stamp: Any) -> datetime | None:
-    return moment(stamp.seconds + stamp.nanos / 1e9)
+    return moment(seconds(stamp))
 
 
 def _hyperparams(path: Path) -> dict[str, Any]:

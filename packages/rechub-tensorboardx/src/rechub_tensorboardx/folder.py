@@ -91,7 +91,7 @@ class Series:
 
 def _events(path: Path) -> Iterator[Any]:
     damage: Any = import_module("torch_rechub.runs.damage").Damage
-    reader = import_module("rechub_tensorboardx.reader")
+    records = import_module("rechub_tensorboardx.records")
     with damage(path, "record", "byte") as found:
-        for _, event in reader.tensorboard_events(path, found):
+        for _, event in records.tensorboard_events(path, found):
             yield event

@@ -1,16 +1,14 @@
 """`TensorBoardXLogger`: TensorBoard event files behind the logger interface of Torch-RecHub."""
 
-import inspect
-import itertools
 import logging
 import os
-import re
 import textwrap
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
+from torch_rechub.basic.tracking.labels import run_labels
 from torch_rechub.basic.tracking.logger import RunLogger
 from torch_rechub.basic.tracking.plugin import (
     LegalNames,
@@ -18,19 +16,18 @@ from torch_rechub.basic.tracking.plugin import (
     failure_text,
     in_utf8,
     load_sdk,
-    local_directory,
     refuse_unknown_options,
     without_secrets,
 )
 from torch_rechub.basic.tracking.presence import Presence
+from torch_rechub.basic.tracking.stored_files import store_file
+from torch_rechub.basic.tracking.table_text import table_text
 
 from .folder import RunFolder, Series
+from .media import ARTIFACTS
+from .names import directory, legal, legal_text, suffix, writer_options
 from .process import process_left_alone
 from .writing import close_writer, flat_hparams, restart, session_end, write_through
-
-_ILLEGAL = re.compile(r"[^-/\w.]")
-_HPARAMS = "_hparams_/"
-_serial = itertools.count()
 
 log = logging.getLogger("torch_rechub.tracking")
 
@@ -57,6 +54,9 @@ class TensorBoardXLogger(RunLogger):
     Args:
         log_dir: The run's directory, made if it does not exist; ``~`` is expanded.
         comment: Appended to the directory's name: ``runs/exp`` and ``_a`` give ``runs/exp_a``.
+        group: The group of runs that it belongs to, such as the trials of a search.
+        parent: The id of the run that it belongs to or continues.
+        tags: Labels of the run.
         **kwargs: Any other argument of ``tensorboardX.SummaryWriter``, for instance
             ``purge_step=5`` to resume a run in its directory at step 5.
 
@@ -83,15 +83,24 @@ class TensorBoardXLogger(RunLogger):
     writer: Any
     log_dir: str
 
-    def __init__(self, log_dir: str | os.PathLike[str], comment: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        log_dir: str | os.PathLike[str],
+        comment: str = "",
+        group: str | None = None,
+        parent: str | None = None,
+        tags: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__()
+        labels = run_labels("TensorBoardXLogger", group, parent, tags)
         with process_left_alone():
             tensorboardx = load_sdk("tensorboardX", "rechub-tensorboardx")
-        refuse_unknown_options("TensorBoardXLogger", kwargs, _writer_options(tensorboardx))
+        refuse_unknown_options("TensorBoardXLogger", kwargs, writer_options(tensorboardx))
         names = {"comment": comment, "filename_suffix": kwargs.get("filename_suffix", "")}
         without_secrets("TensorBoardXLogger", names, ids=names)
-        asked = _directory(log_dir, comment)
-        kwargs.setdefault("filename_suffix", _suffix())
+        asked = directory(log_dir, comment)
+        kwargs.setdefault("filename_suffix", suffix())
         purge_step = kwargs.pop("purge_step", None)
         try:
             self._folder = RunFolder(asked)
@@ -110,8 +119,8 @@ class TensorBoardXLogger(RunLogger):
                 asked,
                 self.log_dir,
             )
-        self._names = LegalNames("TensorBoardXLogger", _legal)
-        self._texts = LegalNames("TensorBoardXLogger", _legal_text)
+        self._names = LegalNames("TensorBoardXLogger", legal)
+        self._texts = LegalNames("TensorBoardXLogger", legal_text)
         self._params: dict[str, Any] = {}
         self._session_started = False
         self._axis_of: dict[str, str] = {}
@@ -120,6 +129,8 @@ class TensorBoardXLogger(RunLogger):
         self._begin_file()
         if purge_step is not None:
             self.write_resume(purge_step, {})
+        if labels:
+            self.write_hyperparams(labels)
 
     def _begin_file(self) -> None:
         write_through(self.writer)
@@ -189,7 +200,7 @@ class TensorBoardXLogger(RunLogger):
         self.log_dir = self.writer.logdir = self._folder.path
         self._earlier, self._earlier_files = {}, self._folder.event_files()
         self._next_step = 0
-        self.writer._filename_suffix = _suffix()
+        self.writer._filename_suffix = suffix()
         with process_left_alone():
             # opens the new file now; otherwise the next use would, outside of this block
             self.writer._get_file_writer()
@@ -221,6 +232,18 @@ class TensorBoardXLogger(RunLogger):
         )
         self.writer.flush()
 
+    def write_table(self, name: str, columns: list[str], rows: list[list[Any]], step: int) -> None:
+        """Write a table, as a text in Markdown."""
+        self.writer.add_text(self._texts[name], table_text(columns, rows), step)
+        self.writer.flush()
+
+    def write_artifact(self, name: str, path: str, kind: str) -> None:
+        """Copy a file into the folder ``artifacts`` of the run, with a text that names it."""
+        copy = store_file(os.path.join(self.log_dir, ARTIFACTS), name, path)
+        tag = self._texts[f"{ARTIFACTS}/{name}"]
+        self.writer.add_text(tag, f"    {os.path.basename(copy)}", self._next_step)
+        self.writer.flush()
+
     def close(self, failure: BaseException | None) -> None:
         """Write the status of the run and close the file."""
         self._start_session([])
@@ -248,33 +271,3 @@ class TensorBoardXLogger(RunLogger):
 
     def _add(self, summary: Any) -> None:
         self.writer.file_writer.add_summary(summary)
-
-
-def _suffix() -> str:
-    """A unique suffix: two runs that start in the same second would overwrite each other's file.
-
-    The numbers have a fixed length because TensorBoard sorts files by name.
-    """
-    return f".{os.getpid()}.{next(_serial):06d}"
-
-
-def _writer_options(tensorboardx: Any) -> set[str]:
-    parameters = inspect.signature(tensorboardx.SummaryWriter).parameters.values()
-    ours = {"logdir", "log_dir", "comment"}
-    return {p.name for p in parameters if p.kind is not p.VAR_KEYWORD} - ours
-
-
-def _directory(log_dir: str | os.PathLike[str], comment: str) -> str:
-    path = os.fspath(log_dir)
-    joined = (path.rstrip("/\\") or path) + comment if path else path
-    return local_directory("TensorBoardXLogger", "log_dir", joined)
-
-
-def _legal(name: str) -> str:
-    legal = _ILLEGAL.sub("_", name).lstrip("/") or "_"
-    return f"_{legal}" if legal.startswith(_HPARAMS) else legal
-
-
-def _legal_text(name: str) -> str:
-    """`hyperparameters` and `status` are texts of the logger's own."""
-    return f"{name}_" if name in ("hyperparameters", "status") else _legal(name)

@@ -5,11 +5,13 @@ import inspect
 import io
 import logging
 import os
+import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 from torch_rechub._streams import forgiving_streams
+from torch_rechub.basic.tracking.labels import run_labels
 from torch_rechub.basic.tracking.logger import RunLogger
 from torch_rechub.basic.tracking.names import distinct
 from torch_rechub.basic.tracking.plugin import (
@@ -21,15 +23,19 @@ from torch_rechub.basic.tracking.plugin import (
     without_secrets,
 )
 from torch_rechub.basic.tracking.presence import Presence
+from torch_rechub.basic.tracking.stored_files import store_file
 
 from .ending import is_there, is_written
 from .hooks import load_wandb
+from .media import ARTIFACTS
 from .opening import given_settings, open_run, release_when_closed, working_folder, writable
 
 # Seconds, for a process that is starved; as a rule it takes three hundredths of one.
 _LONGEST_OPENING, _LONGEST_WRITING = 10.0, 30.0
 
 log = logging.getLogger("torch_rechub.tracking")
+
+_NO_ARTIFACT_NAME = re.compile(r"[^a-zA-Z0-9_.-]")
 
 # reserved columns: wandb's own, which would silently overwrite a metric of that name, and ours
 _RESERVED = frozenset({"", "_runtime", "_step", "_timestamp", "_wandb", "step"})
@@ -65,8 +71,9 @@ class WandbLogger(RunLogger):
         notes: A longer description.
         dir: Where local files go, made if it does not exist; ``~`` is expanded. By default the
             environment variable ``WANDB_DIR``, else the working directory.
-        **kwargs: Any other argument of ``wandb.init``: ``mode="offline"``, ``group=…``,
-            ``settings={…}``, …
+        group: The group of runs that it belongs to, such as the trials of a search.
+        parent: The id of the run that it belongs to or continues.
+        **kwargs: Any other argument of ``wandb.init``: ``mode="offline"``, ``settings={…}``, …
 
     Attributes:
         run: The open ``wandb.Run``, for direct use of wandb.
@@ -96,16 +103,20 @@ class WandbLogger(RunLogger):
         tags: Sequence[str] | None = None,
         notes: str | None = None,
         dir: str | os.PathLike[str] | None = None,
+        group: str | None = None,
+        parent: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__()
         wandb = load_wandb()
         refuse_unknown_options("WandbLogger", kwargs, inspect.signature(wandb.init).parameters)
-        plain = plain_config("WandbLogger", config)
-        called = {**kwargs, "project": project, "name": name, "tags": tags, "notes": notes}
+        labels = run_labels("WandbLogger", group, parent, tags)
+        plain = {**(plain_config("WandbLogger", config) or {}), **labels}
+        about = {"name": name, "tags": tags, "notes": notes, "group": group}
+        called = {**kwargs, "project": project, **about}
         options = {
             **without_secrets("WandbLogger", called, ids=("id", "fork_from", "resume_from")),
-            "config": plain and _config(plain),
+            "config": _config(plain) if plain or config is not None else None,
             "dir": working_folder(given_settings(kwargs)) if dir is None else writable(dir),
         }
         self.run = open_run(wandb, options)
@@ -214,9 +225,19 @@ class WandbLogger(RunLogger):
         at = step if self._own_steps else max(step, self.run.step)
         self._write_row({self._names[name]: value}, at)
 
+    def write_table(self, name: str, columns: list[str], rows: list[list[Any]], step: int) -> None:
+        """Write a table."""
+        table = self._wandb.Table(columns=columns, data=rows, allow_mixed_types=True)
+        self._write_media(name, table, step)
+
     def write_artifact(self, name: str, path: str, kind: str) -> None:
-        """Keep a file as a version of an artifact, the newest one being the best."""
-        self.run.log_artifact(path, name=name, type=kind, aliases=["best"])
+        """Keep a copy of a file as a version of an artifact, the newest one being the best."""
+        legal = _NO_ARTIFACT_NAME.sub("-", name) or "file"
+        copy = store_file(os.path.join(str(self.run.dir), ARTIFACTS, legal), name, path)
+        artifact = self._wandb.Artifact(legal, type=_NO_ARTIFACT_NAME.sub("-", kind) or "file")
+        # the copy does not change, so wandb needs none of its own
+        artifact.add_file(copy, name=os.path.basename(path), policy="immutable")
+        self.run.log_artifact(artifact, aliases=["best"])
 
     def write_hyperparams(self, params: dict[str, Any]) -> None:
         """Write to the run's config; the last value of a name wins."""

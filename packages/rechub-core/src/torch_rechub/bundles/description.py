@@ -48,7 +48,7 @@ def _inputs(preprocessor: "Preprocessor | None") -> str:
 def _data(data: Mapping[str, Any]) -> str:
     if not data:
         return ""
-    return f"{data.get('rows')} rows, fingerprint {str(data.get('preprocessor'))[:12]}"
+    return f"{data.get('rows')} rows, vocabulary {str(data.get('preprocessor'))[:16]}"
 
 
 def _versions(found: Mapping[str, str]) -> list[str]:

@@ -38,7 +38,7 @@ class BundleDocument:
         outputs: How predictions are made of the model's output, by task.
         parts: The settings of additional parts by name, such as "items".
         metrics: The metrics of training by recorded name; those that are not finite are left out.
-        data: The fingerprint of the data.
+        data: The digest of the preprocessor, and the number of rows that it was fitted on.
         trainer: The hyper-parameters of training.
         run: The id of the training run, and that of the run that it continues.
         versions: The versions of the libraries that wrote it.

@@ -8,7 +8,7 @@ from torch import nn
 
 from ..types import FilePath
 from .bundle import Part
-from .document import FILE, BundleDocument, digest_of
+from .document import FILE, BundleDocument
 from .errors import BundleError
 from .folder import files_in, written_bundle
 from .model_form import describe_model
@@ -68,19 +68,16 @@ def write_bundle(
         files = files_in(new)
         document = BundleDocument(
             task=task, model=form, outputs=dict(outputs), parts=settings, aliases=aliases,
-            data=_fingerprint(files, preprocessor), files=files,
+            data=_data(preprocessor), files=files,
             **{name: dict(entry) for name, entry in (others or {}).items()},
         )  # fmt: skip
         (new / FILE).write_bytes(document.to_json())
     return Path(folder)
 
 
-def _fingerprint(
-    files: Mapping[str, Mapping[str, Any]], preprocessor: "Preprocessor | None"
-) -> dict[str, Any]:
-    """The content of the vocabularies and statistics as a digest, and the number of rows."""
+def _data(preprocessor: "Preprocessor | None") -> dict[str, Any]:
+    """The digest of the preprocessor, which runs record as `vocabulary`, and the number of rows."""
     if preprocessor is None:
         return {}
-    content = {n: f["sha256"] for n, f in files.items() if n.startswith(f"{PREPROCESSOR}/")}
     seen = preprocessor.describe()["rows"].dropna()
-    return {"preprocessor": digest_of(content), "rows": int(seen.max()) if len(seen) else 0}
+    return {"preprocessor": preprocessor.digest, "rows": int(seen.max()) if len(seen) else 0}

@@ -9,6 +9,7 @@ from torch.utils.data import Dataset, Sampler, Subset
 
 from .._bounds import refuse_none, whole_number
 from .batch import groups_in
+from .shares import parts_of
 
 
 class GroupIndices(Sampler[Any]):
@@ -97,12 +98,13 @@ def random_parts_of_groups(
         The parts for training, validation and test.
     """
     rows, sizes = by_group(groups_of(dataset, column))
+    split = {"rule": "random groups", "shares": list(ratio), "seed": torch.initial_seed()}
     order = torch.randperm(len(sizes))
     ends = torch.tensor([int(len(rows) * sum(ratio[: i + 1])) for i in range(2)])
     taken = sizes[order]
     part = torch.searchsorted(ends, taken.cumsum(0) - taken, right=True).repeat_interleave(taken)
     rows = rows[in_order(sizes, order)]
-    return [Subset(dataset, rows[part == i]) for i in range(3)]  # type: ignore[arg-type]
+    return parts_of(dataset, (rows[part == i] for i in range(3)), {**split, "groups": column})
 
 
 def _generator() -> torch.Generator:

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..basic.layers.values import check_finite, check_whole_numbers, extremes
+from .origin import Origin
 from .table import Column, Index, check_tensors, to_column, to_tensor, to_weights
 
 
@@ -61,7 +62,7 @@ class SeqDataset(Dataset[Any]):
             raise ValueError(
                 f"there are {len(self.seq_tokens)} sequences, but {len(self.targets)} targets"
             )
-        self.weights = to_weights(weights, len(self.targets))
+        self.weights, self.origin = to_weights(weights, len(self.targets)), Origin()
 
     def __len__(self) -> int:
         return len(self.targets)

@@ -1,12 +1,13 @@
 """Shares of a data set: their checks, and the random parts that they describe."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch.utils.data import Dataset, Subset
 
 from .._bounds import check_number, refuse_none
+from .origin import Origin
 
 
 def check_shares(shares: Any) -> None:
@@ -39,10 +40,27 @@ def random_parts(dataset: Dataset[Any], ratio: Sequence[float]) -> list[Subset[A
     check_two_shares(ratio)
     n_rows = len(dataset)  # type: ignore[arg-type]
     n_train, n_val = (int(n_rows * share) for share in ratio)
+    split = {"rule": "random", "shares": list(ratio), "seed": torch.initial_seed()}
     order = torch.randperm(n_rows)
     sizes = [n_train, n_val, n_rows - n_train - n_val]
     # as a tensor, because a Subset then looks up the indices of a whole batch at once
-    return [Subset(dataset, rows) for rows in order.split(sizes)]
+    return parts_of(dataset, order.split(sizes), split)
+
+
+def parts_of(
+    dataset: Dataset[Any], rows: Iterable[Any], split: Mapping[str, Any]
+) -> list[Subset[Any]]:
+    """Return the parts of a data set, which know the split that they are of.
+
+    Args:
+        dataset: The data set.
+        rows: The rows of each part.
+        split: The rule and its arguments; see `Origin`.
+    """
+    parts: list[Subset[Any]] = [Subset(dataset, indices) for indices in rows]
+    for part in parts:
+        vars(part)["origin"] = Origin(split=split)
+    return parts
 
 
 def check_two_shares(ratio: Sequence[float]) -> None:

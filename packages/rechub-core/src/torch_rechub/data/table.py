@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from .._bounds import refuse_masked
 from .cells import refuse_beyond_int64, refuse_missing_rows, to_numbers
+from .origin import origin_of
 from .padding import stacked
 from .raw_column import RawColumn
 from .weights import check_weights
@@ -216,7 +217,7 @@ class PredictDataset(Dataset[Any]):
     """
 
     def __init__(self, x: Any) -> None:
-        self.x = to_columns(x)
+        self.x, self.origin = to_columns(x), origin_of(x)
         if not self.x:
             raise ValueError("the table has no columns")
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from ..basic.tracking.plugin import failure_text
@@ -108,7 +109,7 @@ def details(run: Run) -> Details:
     times = {
         name: [float(time) for time in given]
         for name, given in found.times.items()
-        if len(given) == len(run.metrics.get(name, ()))
+        if given and len(given) == len(run.metrics.get(name, ()))
     }
     return Details(
         times, found.texts, found.histograms, found.tables, found.figures, dict(found.files)
@@ -126,3 +127,17 @@ def before(step: int, records: Sequence[AnyRecord]) -> list[AnyRecord]:
         ['a']
     """
     return [record for record in records if record.step < step]
+
+
+def newest_files(folder: Path) -> dict[str, str]:
+    """Return the newest file of each artifact, where each has a folder of its name.
+
+    Args:
+        folder: The folder of these folders; it may be missing.
+    """
+    found = {}
+    for artifact in sorted(folder.glob("*")):
+        files = [path for path in artifact.glob("*") if path.is_file() and not path.is_symlink()]
+        if files:
+            found[artifact.name] = str(max(files, key=lambda path: path.stat().st_mtime_ns))
+    return found

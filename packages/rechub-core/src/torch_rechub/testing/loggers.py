@@ -7,7 +7,7 @@ import random
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch_rechub.basic.tracking import BaseLogger, LoggerClosedError, LoggerGro
 from torch_rechub.runs import Run
 
 from .contract import Contract
+from .logger_records import RecordedRun, RecordsContract
 
 __all__ = ["LoggerContract", "RecordedRun"]
 
@@ -38,22 +39,7 @@ _STRANGE_NAMES = (
 )
 
 
-@dataclass
-class RecordedRun:
-    """The records of one run, as stored by a tracker.
-
-    Attributes:
-        metrics: Name to pairs (step, value), in the order of recording.
-        hyperparams: Name to value; nested dicts may be kept or flattened to ``outer/inner``.
-        failed: Whether the run is recorded as failed; None if it is not recorded.
-    """
-
-    metrics: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
-    hyperparams: dict[str, Any] = field(default_factory=dict)
-    failed: bool | None = None
-
-
-class LoggerContract(Contract):
+class LoggerContract(RecordsContract, Contract):
     """The contract of loggers as tests: subclass it for your tracker.
 
     Each test writes through a logger and compares with the stored run. A subclass implements the
@@ -81,6 +67,9 @@ class LoggerContract(Contract):
     If your package has a reader for ``rechub``, `read_run` may return its `torch_rechub.runs.Run`.
     A logger that supports one run per process sets ``one_run_at_a_time = True``. A tracker of a
     service needs an offline mode: the tests must not use the network.
+
+    A tracker that keeps labels, tables or artifacts sets ``keeps_labels``, ``keeps_tables`` or
+    ``keeps_files`` to True.
 
     A subclass of `RunLogger` fulfills much of the contract already: plain floats, whole steps,
     redacted hyper-parameters, and `LoggerClosedError` after `finish()`.

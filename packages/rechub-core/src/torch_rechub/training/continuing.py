@@ -7,6 +7,7 @@ from ..models.arguments import constructor, unwrapped
 from ..types import FilePath
 from .lineage import TrainingRun
 from .reporting.hyperparams import describe_data
+from .reporting.identity import describe_identity
 from .saving import SavesBundles
 from .trainer_arguments import read, written
 
@@ -118,8 +119,12 @@ class ContinuesBundles(SavesBundles):
 
     def describe_run(self, train: Any) -> dict[str, Any]:
         """Return everything that is recorded when a run starts."""
-        settings: dict[str, Any] = self.hyperparams()  # type: ignore[attr-defined]
-        return {**settings, **describe_data(train), **self.run.recorded()}
+        trainer: Any = self
+        retrieval = {"retrieval": getattr(trainer, "retrieval", None)}
+        identity = describe_identity(
+            trainer.recorder.recording, {**trainer.batches.given, **retrieval}, trainer.model
+        )
+        return {**trainer.hyperparams(), **describe_data(train), **identity, **self.run.recorded()}
 
     def bundle_run(self) -> dict[str, Any]:
         """The id of the run, and of the one that it continues."""

@@ -62,12 +62,17 @@ class DeviceLoader:
         model: The model being trained.
         settings: The settings: device, batch size of evaluation, progress bar.
         checks: The checks of the task.
+
+    Attributes:
+        meter: Measures the batches of training, as `SystemLoad.measured`; None measures nothing.
     """
 
     def __init__(self, model: nn.Module, settings: Settings, checks: Checks) -> None:
         self.model, self.settings, self.checks = model, settings, checks
         self.device = settings.main_device()
+        self.meter: Callable[[Iterator[Batch]], Iterator[Batch]] | None = None
         self.verified: tuple[Any, ...] = ()  # loaders whose whole table was checked before training
+        self.given: dict[str, Any] = {}  # the data of `fit`, by name
 
     def check_data(self, train: Any, val: Any, test: Any) -> tuple[Any, Any]:
         """Raise what is wrong with the data of `fit`, as far as it can be known.
@@ -81,6 +86,7 @@ class DeviceLoader:
             val = self._checked("val_dataloader", val)
         if not self.checks.check_retrieval(test) and test is not None:
             test = self._checked("test_dataloader", test)
+        self.given = {"train": train, "val": val, "test": test}
         return val, test
 
     def _checked(self, name: str, data: Any) -> Iterable[Any]:
@@ -120,7 +126,7 @@ class DeviceLoader:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.verified = ()
+        self.verified, self.given = (), {}
 
     def bar(self, data_loader: Iterable[Any], title: str) -> Any:
         """The batches of a loader with a progress bar, if it can be shown."""
@@ -184,8 +190,20 @@ class DeviceLoader:
             model: The model of the inputs; None means the model being trained.
             labels: Whether labels are used and must be checked.
             group_column: The column of groups to unpack; None for no groups.
-            training: Whether to drop rows of weight 0.
+            training: Whether to drop rows of weight 0, and to measure the batches.
         """
+        batches = self._batches(data_loader, bar, model, labels, group_column, training)
+        return batches if self.meter is None or not training else self.meter(batches)
+
+    def _batches(
+        self,
+        data_loader: Iterable[Any],
+        bar: Iterable[Any],
+        model: nn.Module | None,
+        labels: bool,
+        group_column: str | None,
+        training: bool,
+    ) -> Iterator[Batch]:
         model = self.model if model is None else model
         verified = model is self.model and any(data_loader is one for one in self.verified)
         # on the CPU the embedding lookup checks ids itself, unless it is compiled

@@ -1,6 +1,6 @@
 """Recording: the options for additional records."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.util import find_spec
 
 from .._bounds import whole_number
@@ -24,6 +24,18 @@ class Recording:
             tables are updated lazily.
         architecture: At the start, the model's modules as text.
         checkpoint: At the end, the file of the best weights, where a tracker keeps files.
+        system: Each epoch, the rows trained on per second (``system/rows_per_second``), the
+            processor time of this process and its children in percent of one core
+            (``system/cpu_percent``), the resident memory now and at its peak in MB of 2**20 bytes
+            (``system/memory_mb``, ``system/memory_peak_mb``), and of a GPU of CUDA the memory that
+            torch holds (``system/gpu_memory_mb``, ``…_peak_mb``) and, with the package
+            nvidia-ml-py, the percentage of time it is busy (``system/gpu_percent``).
+        data: At the start, the fingerprint of the data: columns, types, rows, label rate, split,
+            vocabulary, and the content as hashes; no values. It is the one record that is made
+            unless it is refused. Of tables of more than a million values a sample of the rows is
+            hashed, and the numbers of each column are added up; "all" hashes all rows.
+        code: At the start, the git commit of the main script, and a digest of changes since.
+        environment: At the start, the versions of Python and of the imported packages.
 
     Raises:
         ValueError: `every_n_steps` is below 1.
@@ -40,11 +52,17 @@ class Recording:
     embeddings: bool = False
     architecture: bool = False
     checkpoint: bool = False
+    system: bool = False
+    data: bool | str = True
+    code: bool = False
+    environment: bool = False
 
     def __post_init__(self) -> None:
         every = whole_number(1, every_n_steps=self.every_n_steps)
         object.__setattr__(self, "every_n_steps", every)
-        for name in ("best", "figures", "embeddings", "architecture", "checkpoint"):
+        if self.data not in (False, True, "all"):
+            raise ValueError(f'data must be True, False or "all", got {self.data!r}')
+        for name in (field.name for field in fields(self) if field.default is False):
             if (value := getattr(self, name)) not in (False, True):
                 raise ValueError(f"{name} must be True or False, got {value!r}")
         if self.figures:

@@ -71,7 +71,7 @@ class Trainer(Task, ContinuesBundles, ExportsRows):
         self.evaluation = Evaluation(self.batches)
         self.callbacks = Callbacks(settings.callbacks)
         self.within_epoch = WithinEpoch(settings.checkpoint_steps)
-        self.recorder = recorder_of(settings.model_logger, settings.record, self.model)
+        self.recorder = recorder_of(settings, self.model, self.batches)
 
     @property
     def model_path(self) -> Folder:

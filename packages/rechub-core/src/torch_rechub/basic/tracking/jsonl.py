@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..._files import naming
 from .claim import Claim
 from .json_lines import SUFFIX, VERSION, json_line, read_records, step_of
-from .jsonl_files import check_id, file_name, is_continued, private, store_figure, store_file
+from .jsonl_files import check_id, file_name, files_folder, is_continued, private, relative_path
 from .labels import TAGS, run_labels
 from .logger import RunLogger
 from .plain import plain_hyperparams
 from .plugin import ending, failure_text, local_directory, plain_config, without_secrets
 from .presence import Presence
+from .stored_files import store_figure, store_file
 from .table_cells import Cell
 
 if TYPE_CHECKING:
@@ -239,13 +240,13 @@ class JSONLLogger(RunLogger):
 
     def write_figure(self, name: str, figure: "Figure", step: int) -> None:
         """Write a PNG file, and append one line with its path."""
-        file = store_figure(self.path, name, figure)
-        self._write("figure", name=name, file=file, step=step)
+        file = store_figure(files_folder(self.path), name, figure)
+        self._write("figure", name=name, file=relative_path(file), step=step)
 
     def write_artifact(self, name: str, path: str, kind: str) -> None:
         """Copy the file, and append one line with the path of the copy."""
-        file = store_file(self.path, name, path)
-        self._write("artifact", name=name, kind=kind, file=file)
+        file = store_file(files_folder(self.path), name, path)
+        self._write("artifact", name=name, kind=kind, file=relative_path(file))
 
     def close(self, failure: BaseException | None) -> None:
         """Append the status of the run and close the file."""

@@ -1,24 +1,18 @@
-"""The files of `JSONLLogger`: their names, and the figures and artifacts beside a run."""
+"""The names of the files of `JSONLLogger`, and the modes of opening them."""
 
 import errno
 import os
 import re
-import shutil
 from datetime import datetime
-from itertools import count
-from typing import TYPE_CHECKING
 
-from ..._files import written_whole
 from .json_lines import SUFFIX
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from .stored_files import safe_name
 
 _NO_FILE_NAME = re.compile(r"[^\w.-]+")
 
 
 def files_folder(path: str) -> str:
-    """The folder of the figures and artifacts of a run.
+    """Return the folder of the figures and artifacts of a run, beside its file.
 
     Example:
         >>> files_folder("runs/a.run.jsonl")
@@ -27,52 +21,15 @@ def files_folder(path: str) -> str:
     return path.removesuffix(SUFFIX) + ".files"
 
 
-def store_figure(run: str, name: str, figure: "Figure") -> str:
-    """Write a figure as a PNG file; return its path relative to the folder of the run.
+def relative_path(file: str) -> str:
+    """Return the path of a file in that folder, relative to the folder of the run.
 
-    Args:
-        run: The file of the run.
-        name: The name of the figure.
-        figure: The figure.
-
-    Raises:
-        OSError: The file cannot be written.
+    Example:
+        >>> relative_path("runs/a.files/roc.png")
+        'a.files/roc.png'
     """
-    target = _free_path(run, name, ".png")
-    with written_whole(target) as file:
-        figure.savefig(file, format="png")
-    return _relative(target)
-
-
-def store_file(run: str, name: str, path: str) -> str:
-    """Copy a file; return the path of the copy relative to the folder of the run.
-
-    Args:
-        run: The file of the run.
-        name: The name of the artifact.
-        path: The file to copy.
-
-    Raises:
-        OSError: The file cannot be read, or the copy cannot be written.
-    """
-    target = _free_path(run, name, os.path.splitext(path)[1])
-    with open(path, "rb") as source, written_whole(target) as copy:
-        shutil.copyfileobj(source, copy)
-    return _relative(target)
-
-
-def _free_path(run: str, name: str, ending: str) -> str:
-    folder = files_folder(run)
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    stem = _NO_FILE_NAME.sub("-", name.removesuffix(ending)).strip("-.")[:60] or "file"
-    ending = _NO_FILE_NAME.sub("-", ending)[:20]
-    names = (f"{stem}{'' if number == 1 else f'-{number}'}{ending}" for number in count(1))
-    paths = (os.path.join(folder, name) for name in names)
-    return next(path for path in paths if not os.path.lexists(path))
-
-
-def _relative(path: str) -> str:
-    return "/".join(path.replace(os.sep, "/").split("/")[-2:])
+    folder, name = os.path.split(file)
+    return f"{os.path.basename(folder)}/{name}"
 
 
 def check_id(id: str | None, resume: str | None) -> None:
@@ -104,7 +61,7 @@ def is_continued(path: str, resume: str | None) -> bool:
 def file_name(name: str | None, run_id: str) -> str:
     """Return the name of the file of a new run."""
     now = datetime.now().strftime("%Y%m%d-%H%M%S")
-    readable = _NO_FILE_NAME.sub("-", name or "").strip("-.")[:60]
+    readable = safe_name(name or "")
     return "-".join(filter(None, [readable, now, run_id])) + SUFFIX
 
 

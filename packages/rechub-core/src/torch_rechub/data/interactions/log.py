@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..histories import in_order, rows_by_time
+from ..origin import HasDigest
 from .columns import factorize, read_columns, refuse_missing, to_moments, to_values
 
 Array = npt.NDArray[Any]
@@ -38,6 +39,7 @@ class Log:
         columns: The time as given, the label and the attributes, of N rows each.
         sizes: The vocabulary size of each encoded column.
         vocabularies: The values of columns encoded by values; the value at i has the id i + 2.
+        fitted: The digest of the preprocessor that encoded columns, if one did.
     """
 
     user_name: str
@@ -54,6 +56,7 @@ class Log:
     columns: dict[str, Array]
     sizes: dict[str, int] = field(default_factory=dict)
     vocabularies: dict[str, Array] = field(default_factory=dict)
+    fitted: HasDigest | None = None
 
     @property
     def attributes(self) -> tuple[str, ...]:

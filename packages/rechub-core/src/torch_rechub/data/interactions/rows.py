@@ -1,7 +1,7 @@
 """`Rows`: a selection of a log's interactions, with their columns and ids."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -44,6 +44,7 @@ class Rows:
         self._log = log
         self._place: Ids = np.arange(len(log.row))
         self._scope: Scope | None = None
+        self._split: Mapping[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self._place)

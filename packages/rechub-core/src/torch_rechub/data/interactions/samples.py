@@ -8,9 +8,11 @@ import numpy.typing as npt
 
 from ..._errors import UnknownChoiceError
 from ..loader import TableLoader
+from ..origin import Origin
 from ..seq_dataset import SeqDataset
 from ..table import PredictDataset, TorchDataset
 from .negatives import NegativeSampling
+from .vocabulary import vocabulary_of
 from .windows import Windows
 
 Array = npt.NDArray[Any]
@@ -26,6 +28,7 @@ class Samples(NegativeSampling, Mapping[str, Array]):
     Attributes:
         rows: The row of each target in the data of `Interactions`, shape (N,).
         y: The labels, shape (N,), or None.
+        origin: The split that the targets are a part of, and the vocabulary of their ids.
 
     Example:
         >>> from torch_rechub.data.interactions import Interactions
@@ -45,11 +48,13 @@ class Samples(NegativeSampling, Mapping[str, Array]):
         attributes: tuple[str, ...] = (),
         y: Array | None = None,
         in_steps: bool = False,
+        split: Mapping[str, Any] | None = None,
     ) -> None:
         self._columns, self._windows = dict(columns), windows
         self._attributes, self._in_steps = attributes, in_steps
         self.y = y
         self.rows: Ids = windows.log.row[windows.target]
+        self.origin = Origin(split, vocabulary_of(windows.log))
 
     def __getitem__(self, name: str) -> Array:
         return self._columns[name]
@@ -76,6 +81,7 @@ class Samples(NegativeSampling, Mapping[str, Array]):
         """
         x = self._columns
         dataset = PredictDataset(x) if self.y is None else TorchDataset(x, self.y)
+        dataset.origin = self.origin
         return TableLoader(dataset, batch_size, shuffle, num_workers)
 
     def sequence_loader(
@@ -99,7 +105,9 @@ class Samples(NegativeSampling, Mapping[str, Array]):
             >>> tokens, seconds, targets
             (tensor([[7, 8]]), tensor([[20,  0]]), tensor([9]))
         """
-        return TableLoader(SeqDataset(**self.sequence_inputs(reference)), batch_size, shuffle)
+        dataset = SeqDataset(**self.sequence_inputs(reference))
+        dataset.origin = self.origin
+        return TableLoader(dataset, batch_size, shuffle)
 
     def sequence_inputs(self, reference: str = "last") -> dict[str, Array]:
         """Return the arguments of `SequenceDataGenerator` and `SeqDataset`.

@@ -93,7 +93,7 @@ class Sampling(Filters):
         if past_labels:
             columns[f"hist_{self._label_name()}"] = windows.column(self._label_name())
         y = self._log.column(self._label_name(), windows.target) if labels else None
-        return Samples(columns, windows, names, y)
+        return Samples(columns, windows, names, y, split=self._split)
 
     def pieces(
         self,
@@ -142,7 +142,7 @@ class Sampling(Filters):
         columns, names = self._inputs(windows, attributes, context, seconds)
         for name in self._in_history(names):
             columns[f"next_{name}"] = windows.next_column(name)
-        return Samples(columns, windows, names, in_steps=True)
+        return Samples(columns, windows, names, in_steps=True, split=self._split)
 
     def _inputs(
         self,

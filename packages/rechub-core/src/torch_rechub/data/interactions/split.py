@@ -1,6 +1,6 @@
 """`Split`: the parts of a log for training, validation and test, with its leak check."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -60,6 +60,7 @@ class Split(Generic[R]):
             raise UnknownChoiceError(f"rule must be one of {list(RULES)}, got {rule!r}")
         self.rule = rule
         self.train, self.validation, self.test = _in_scope(train, validation, test, rule)
+        self._record({"rule": rule})
         self.check()
 
     def __iter__(self) -> Iterator[R]:
@@ -73,6 +74,11 @@ class Split(Generic[R]):
     def parts(self) -> dict[str, R]:
         """Return the parts by name."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    def _record(self, split: Mapping[str, Any]) -> None:
+        """Have the parts know the rule, its arguments and its seed, for the records of runs."""
+        parts = (part._changed(_split=dict(split)) for part in self)
+        self.train, self.validation, self.test = parts
 
     def check(self) -> None:
         """Raise LeakError if the parts break the rule of the split; see the class."""

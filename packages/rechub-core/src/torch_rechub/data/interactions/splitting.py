@@ -33,7 +33,7 @@ class Splitting(Rows):
             ValueError: Shares are not two or three numbers from 0 to 1 with the sum 1.
         """
         number = _numbers(len(self), shares, seed)
-        return self._parts(number, "random")
+        return self._parts(number, "random", shares=list(shares), seed=seed)
 
     def by_user(self: S, shares: Sequence[float] = SHARES, seed: int = 0) -> Split[S]:
         """Split users at random, each with all of the user's rows.
@@ -49,7 +49,8 @@ class Splitting(Rows):
             ValueError: As in `random`.
         """
         users, code = np.unique(self._log.user[self._place], return_inverse=True)
-        return self._parts(_numbers(len(users), shares, seed)[code], "by_user")
+        number = _numbers(len(users), shares, seed)[code]
+        return self._parts(number, "by_user", shares=list(shares), seed=seed)
 
     def by_time(
         self: S, cutoffs: Sequence[Any] | None = None, shares: Sequence[float] | None = None
@@ -80,7 +81,8 @@ class Splitting(Rows):
         number = np.searchsorted(np.asarray(moments), time, side="right")
         if len(moments) == 1:
             number = number * 2  # without validation
-        return self._parts(number, "by_time")
+        at = {"cutoffs": [str(moment) for moment in moments]}
+        return self._parts(number, "by_time", **at)
 
     def leave_one_out(self: S, k: int = 1) -> Split[S]:
         """Split each user: the last k rows are test, the k rows before are validation.
@@ -100,7 +102,7 @@ class Splitting(Rows):
         user = self._log.user[self._place]
         stop = np.cumsum(np.bincount(user, minlength=self._log.n_users))
         ahead = stop[user] - 1 - np.arange(len(user))
-        return self._parts(2 - np.minimum(ahead // k, 2), "in_order")
+        return self._parts(2 - np.minimum(ahead // k, 2), "in_order", k=k)
 
     def k_folds(self: S, k: int = 5, seed: int = 0) -> list[Split[S]]:
         """Split rows at random into k folds: each is the test of a split once, others its training.
@@ -119,12 +121,17 @@ class Splitting(Rows):
         if k > len(self):
             raise ValueError(f"k must be at most the number of rows, {len(self)}, got {k}")
         fold = np.random.default_rng(seed).permutation(len(self)) % k
-        return [self._parts(np.where(fold == i, 2, 0), "random") for i in range(k)]
+        return [
+            self._parts(np.where(fold == i, 2, 0), "random", folds=k, fold=i, seed=seed)
+            for i in range(k)
+        ]
 
-    def _parts(self: S, number: Ids, rule: str) -> Split[S]:
-        """Return the split with the parts 0, 1 and 2 of rows."""
+    def _parts(self: S, number: Ids, rule: str, **arguments: Any) -> Split[S]:
+        """Return the split with the parts 0, 1 and 2 of rows, and record the arguments."""
         train, validation, test = (self._at(self._place[number == i]) for i in range(3))
-        return Split(train, validation, test, rule)
+        split = Split(train, validation, test, rule)
+        split._record({"rule": rule, **arguments})
+        return split
 
     def _moments(self, cutoffs: Any) -> list[Any]:
         if isinstance(cutoffs, str) or not isinstance(cutoffs, Sequence | np.ndarray):

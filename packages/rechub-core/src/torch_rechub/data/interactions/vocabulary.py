@@ -8,6 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..fingerprint.columns import Given
+from ..fingerprint.hashing import table_print
+from ..fingerprint.mixing import text_digest
+from ..origin import HasDigest, origin_of
 from .columns import factorize, whole_numbers
 from .log import Log
 
@@ -60,6 +64,30 @@ def encoded(log: Log, by: Any) -> Log:
     )
 
 
+class LogDigest:
+    """The digest of the vocabularies of a log, computed when it is read.
+
+    Args:
+        log: The log.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self._vocabularies, self._fitted = dict(log.vocabularies), log.fitted
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits."""
+        parts = [] if self._fitted is None else [self._fitted.digest]
+        for name, values in sorted(self._vocabularies.items()):
+            parts += [name, table_print([Given(name, "input", values)], len(values)).ordered]
+        return text_digest(parts)
+
+
+def vocabulary_of(log: Log) -> HasDigest | None:
+    """Return the digest of the vocabularies of a log; None if its columns are not encoded."""
+    return LogDigest(log) if log.vocabularies or log.fitted is not None else None
+
+
 def _ids(column: Array, vocabulary: Array, name: str) -> Array:
     """Return the id of each value of a column, int32 as of a `Preprocessor`."""
     index = pd.Index(vocabulary, tupleize_cols=False)
@@ -98,4 +126,5 @@ def _by_preprocessor(log: Log, preprocessor: Any) -> Log:
             entities[name][code] = column
         else:
             columns[name] = column
-    return replace(log, entities=entities, columns=columns, sizes=sizes)
+    fitted = origin_of(table).vocabulary
+    return replace(log, entities=entities, columns=columns, sizes=sizes, fitted=fitted)

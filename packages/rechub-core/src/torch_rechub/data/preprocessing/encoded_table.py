@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..loader import TableLoader
+from ..origin import Origin
 from ..table import PredictDataset, TorchDataset
 
 Array = npt.NDArray[Any]
@@ -19,6 +20,7 @@ class EncodedTable(Mapping[str, Array]):
         y: Labels, float32, shape (N,), or (N, T) for T targets; None if there are none.
         weights: Weights of rows, float32, shape (N,); None if there are none.
         unknown: Number of unknown values of each input that has some.
+        origin: The vocabulary, and the split that the rows are a part of, if any.
 
     Args:
         inputs: The inputs by name, each of N rows.
@@ -37,6 +39,7 @@ class EncodedTable(Mapping[str, Array]):
         self._inputs = dict(inputs)
         self.y, self.weights = y, weights
         self.unknown = dict(unknown or {})
+        self.origin = Origin()
 
     def __getitem__(self, name: str) -> Array:
         return self._inputs[name]
@@ -65,7 +68,8 @@ class EncodedTable(Mapping[str, Array]):
         """
         inputs = {name: values[rows] for name, values in self._inputs.items()}
         y = None if self.y is None else self.y[rows]
-        return EncodedTable(inputs, y, None if self.weights is None else self.weights[rows])
+        weights = None if self.weights is None else self.weights[rows]
+        return self._with_origin(EncodedTable(inputs, y, weights), self.origin.split)
 
     def split(self, shares: Sequence[float], seed: int | None = None) -> list["EncodedTable"]:
         """Split the rows at random; the rest after the shares is the last part.
@@ -88,7 +92,15 @@ class EncodedTable(Mapping[str, Array]):
         n = self.n_rows
         order = np.arange(n) if seed is None else np.random.default_rng(seed).permutation(n)
         cuts = np.floor(ends[1:] * n + 1e-9).astype(int)
-        return [self.rows(part) for part in np.split(order, cuts)]
+        rule = "in order" if seed is None else "random"
+        split = {"rule": rule, "shares": list(shares), "seed": seed}
+        return [self._with_origin(self.rows(part), split) for part in np.split(order, cuts)]
+
+    def _with_origin(
+        self, table: "EncodedTable", split: Mapping[str, Any] | None
+    ) -> "EncodedTable":
+        table.origin = Origin(split, self.origin.vocabulary)
+        return table
 
     def loader(self, batch_size: int, shuffle: bool = False, **options: Any) -> TableLoader:
         """Return a loader of ``(x, y)``, ``(x, y, weights)``, or x without labels.
@@ -103,4 +115,5 @@ class EncodedTable(Mapping[str, Array]):
             if self.y is None
             else TorchDataset(self._inputs, self.y, weights=self.weights)
         )
+        dataset.origin = self.origin
         return TableLoader(dataset, batch_size, shuffle, **options)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...types import FilePath
+from ..origin import Origin
 from .columns import Column, Encoder
 from .columns.base import Inputs
 from .columns.with_vocabulary import VocabularyEncoder
+from .digest import FittedDigest
 from .encoded_table import Array, EncodedTable
 from .parsing import Declaration, Parsed, in_threads
 
@@ -28,6 +30,7 @@ class Encoding:
     """Encodes parsed blocks, and counts unknown values.
 
     Attributes:
+        fitted: The digest of the fitted columns.
         unknown: Number of unknown values of each input that has some.
 
     Args:
@@ -36,6 +39,7 @@ class Encoding:
     """
 
     def __init__(self, columns: Sequence[Column], encoders: Mapping[str, Encoder]) -> None:
+        self.fitted = FittedDigest(columns, encoders)
         self.encoders = [encoders[column.input_name] for column in columns]
         self.names = [column.input_name for column in columns]
         self.unknown: dict[str, int] = {}
@@ -91,7 +95,9 @@ def in_memory(blocks: Iterable[Parsed], encoding: Encoding) -> EncodedTable:
     names = list(parts[0]) if parts else []
     columns = in_threads(lambda name: _joined([part[name] for part in parts]), names)
     inputs = dict(zip(names, columns, strict=True))
-    return EncodedTable(inputs, _all(labels), _all(weights), encoding.unknown)
+    table = EncodedTable(inputs, _all(labels), _all(weights), encoding.unknown)
+    table.origin = Origin(vocabulary=encoding.fitted)
+    return table
 
 
 def handed_out(blocks: list[Parsed]) -> Iterator[Parsed]:

@@ -10,6 +10,7 @@ from ...types import FilePath
 from . import inspection, saved_form
 from .columns import Column, Encoder
 from .columns.base import Feature
+from .digest import FittedDigest
 from .growth import grown_encoders
 from .model_features import features_of
 from .parsing import Declaration
@@ -55,6 +56,24 @@ class FittedColumns(ABC):
             encoders: The fitted columns by name of the input.
         """
         return cls._of(Declaration(tuple(columns), (), None), encoders)
+
+    @property
+    def digest(self) -> str:
+        """The digest of vocabularies and statistics, 16 hexadecimal digits.
+
+        Equal vocabularies, statistics and settings have equal digests; runs and bundles record it.
+
+        Raises:
+            NotFittedError: Nothing was fitted yet.
+
+        Example:
+            >>> from torch_rechub.data.preprocessing import Categorical, Preprocessor
+            >>> cities = [{"city": ["x", "y"]}, {"city": ["x", "z"]}]
+            >>> a, b = (Preprocessor([Categorical("city")]).fit(data) for data in cities)
+            >>> len(a.digest), a.digest == b.digest
+            (16, False)
+        """
+        return FittedDigest(self.columns, self.encoders).digest
 
     def _encoder(self, name: str) -> Encoder:
         if name not in self.encoders:

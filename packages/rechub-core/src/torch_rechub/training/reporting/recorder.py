@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...basic.tracking import LoggerGroup
+from ..device_loader import DeviceLoader
 from ..recording import Recording
+from ..settings import Settings
 from .embedding_stats import EmbeddingStats
 from .plots import calibration, confusion, roc, task_weights
+from .system_load import SystemLoad
 
 STEP_AXIS = "global_step"
 _NOT_METRICS = ("epoch", "seconds")
@@ -63,12 +66,16 @@ class Recorder(NoRecorder):
         loggers: The loggers.
         recording: The additional records.
         model: The model being trained.
+        batches: The device loader.
     """
 
     loggers: LoggerGroup
 
-    def __init__(self, loggers: LoggerGroup, recording: Recording, model: nn.Module) -> None:
-        self.loggers, self.recording, self.model = loggers, recording, model
+    def __init__(
+        self, loggers: LoggerGroup, recording: Recording, model: nn.Module, batches: DeviceLoader
+    ) -> None:
+        self.loggers, self.recording, self.model, self.batches = loggers, recording, model, batches
+        self._load = SystemLoad(batches.device)
         self.loss_names: Sequence[str] = ()
         self._embeddings = EmbeddingStats()
         self._history: Sequence[Mapping[str, float]] = ()
@@ -112,6 +119,9 @@ class Recorder(NoRecorder):
             self.loggers.offer("log_text", "model", str(self.model), first)
         if recording.embeddings:
             self._embeddings.start(self.model)
+        if recording.system:
+            self.batches.meter = self._load.measured
+            self._load.begin()
 
     def on_epoch_end(self, row: Mapping[str, float]) -> None:
         """Record an epoch, a row of the history."""
@@ -124,6 +134,8 @@ class Recorder(NoRecorder):
                 metrics |= {f"embedding/{name}/{key}": v for key, v in stats.values.items()}
                 histogram = (stats.counts, stats.edges, epoch)
                 self.loggers.offer("log_histogram", f"embedding/{name}/norms", *histogram)
+        if self.recording.system:
+            metrics |= self._load.of_epoch()
         self.loggers.log_metrics(metrics, step=epoch)
         self.loggers.offer("flush")
 
@@ -174,17 +186,18 @@ class Recorder(NoRecorder):
             yield "loss_weight", weights
 
 
-def recorder_of(loggers: Any, recording: Any, model: nn.Module) -> NoRecorder:
-    """Create the recorder for the arguments `model_logger` and `record`.
+def recorder_of(settings: Settings, model: nn.Module, batches: DeviceLoader) -> NoRecorder:
+    """Create the recorder for the settings `model_logger` and `record`.
 
     Raises:
         TypeError: `record` is not a `Recording`.
         ValueError: `record` is given without a logger.
     """
+    loggers, recording = settings.model_logger, settings.record
     if not isinstance(recording, Recording | None):
         raise TypeError(f"record must be a Recording, got {recording!r}")
     if loggers is not None:
-        return Recorder(LoggerGroup.of(loggers), recording or Recording(), model)
+        return Recorder(LoggerGroup.of(loggers), recording or Recording(), model, batches)
     if recording is not None:
         raise ValueError("record says what loggers receive: give model_logger too")
     return NoRecorder()

@@ -1,0 +1,69 @@
+"""Files stored with a run: copies of artifacts, and figures, in a folder of the run."""
+
+import os
+import re
+import shutil
+from itertools import count
+from typing import TYPE_CHECKING
+
+from ..._files import written_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_NO_FILE_NAME = re.compile(r"[^\w.-]+")
+_LONGEST = 60
+
+
+def safe_name(text: str) -> str:
+    """Return the letters, digits and ``_ . -`` of a text, for the name of a file; may be empty.
+
+    Example:
+        >>> safe_name("../val/roc curve")
+        'val-roc-curve'
+    """
+    return _NO_FILE_NAME.sub("-", text).strip("-.")[:_LONGEST]
+
+
+def store_figure(folder: str, name: str, figure: "Figure") -> str:
+    """Write a figure as a PNG file into a folder; return the path of the file.
+
+    Args:
+        folder: The folder, made if it does not exist.
+        name: The name of the figure, of which the file's name is made.
+        figure: The figure.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    target = _free_path(folder, name, ".png")
+    with written_whole(target) as file:
+        figure.savefig(file, format="png")
+    return target
+
+
+def store_file(folder: str, name: str, path: str) -> str:
+    """Copy a file into a folder; return the path of the copy.
+
+    Args:
+        folder: The folder, made if it does not exist.
+        name: The name of the artifact, of which the file's name is made.
+        path: The file.
+
+    Raises:
+        OSError: The file cannot be read, or the copy cannot be written.
+    """
+    with open(path, "rb") as source:
+        target = _free_path(folder, name, os.path.splitext(path)[1])
+        with written_whole(target) as copy:
+            shutil.copyfileobj(source, copy)
+    return target
+
+
+def _free_path(folder: str, name: str, ending: str) -> str:
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    stem = safe_name(name.removesuffix(ending)) or "file"
+    ending = _NO_FILE_NAME.sub("-", ending)[:20]
+    names = (f"{stem}{'' if number == 1 else f'-{number}'}{ending}" for number in count(1))
+    paths = (os.path.join(folder, name) for name in names)
+    return next(path for path in paths if not os.path.lexists(path))
