@@ -37,7 +37,7 @@ def searched(backend, folder, n_trials, seeds):
 
     return tune(
         objective, SPACE, n_trials, monitor="val/auc", seeds=seeds, study="clicks",
-        loggers=lambda trial: [open_logger(backend, folder / "runs" / trial.name)],
+        loggers=lambda t: [open_logger(backend, folder / "runs" / t.name, group=t.study)],
         pruner=EveryFourth(),
     )  # fmt: skip
 

@@ -208,6 +208,16 @@ def test_pruned_trials_share_the_last_place_in_importance(drawn):
     assert search["importance"][0] > 0.5
 
 
+def test_numbers_of_any_size_have_an_axis(drawn):
+    values = [10**400, 1e308, float("nan"), float("inf"), -1, True, None, 0.0]
+    (search,) = drawn([run(n, 0.5, x=value) for n, value in enumerate(values)])[0]["searches"]
+    assert len(search["axes"][0]["places"]) == len(values)
+    (search,) = drawn([run(n, 0.5, x=value) for n, value in enumerate([-1e299, 1e299])])[0][
+        "searches"
+    ]
+    assert search["axes"][0]["places"] == [0.0, 1.0]
+
+
 def test_runs_without_a_search_have_none_on_their_page(drawn):
     data, _ = drawn([Run("a", "jsonl", "a", metrics={"val/auc": [(0, 0.5)]})])
     assert data["searches"] == []

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from .._shown import shown
 from .importance import importance
@@ -13,6 +13,7 @@ from .trials import RecordedTrial, trial_of
 
 _MOST_TRIALS = 2_000
 _LONGEST = 60
+_DECADES = 50  # a range as wide is logarithmic, as that of most learning rates
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,9 @@ def _trial(
     mode: Mode,
 ) -> SearchTrial:
     states = {trial.state for _, trial in seeds}
-    state = next((s for s in ("failed", "pruned") if s in states), None)
-    if state is None:
-        whole = states == {"finished"} and len(seeds) == n_seeds
-        state = "finished" if whole else "unfinished"
+    whole = states == {"finished"} and len(seeds) == n_seeds
+    otherwise = "finished" if whole else "unfinished"
+    state = next((s for s in ("failed", "pruned") if s in states), otherwise)
     best = [pair[1] for run, _ in seeds if (pair := run.best(metric, mode))]
     mean = sum(best) / len(best) if best else math.nan
     value = mean if math.isfinite(mean) and state != "failed" else None
@@ -135,23 +135,25 @@ def _axis(name: str, trials: Sequence[SearchTrial]) -> dict[str, Any]:
     """An axis of parallel coordinates: the place of each trial, from 0 to 1, and the ticks."""
     values = [trial.params.get(name) for trial in trials]
     texts = [_text(value) for value in values]
-    if not all(map(_is_number, values)):
-        choices = sorted(set(texts))
-        places = {text: (i + 0.5) / len(choices) for i, text in enumerate(choices)}
-        ticks = [[places[text], text] for text in choices]
-        return _as_axis(name, texts, [places[text] for text in texts], ticks)
-    low, high = min(values), max(values)
-    # as most learning rates are: a range of more than two decades
-    logarithmic = low > 0 and high / low > 50
+    numbers = [value for value in values if _is_number(value)]
+    if len(numbers) == len(values):
+        return _as_axis(name, texts, *_scaled(numbers))
+    choices = sorted(set(texts))
+    places = {text: (i + 0.5) / len(choices) for i, text in enumerate(choices)}
+    return _as_axis(name, texts, [places[t] for t in texts], [[places[t], t] for t in choices])
+
+
+def _scaled(numbers: Sequence[float]) -> tuple[list[float], list[list[Any]]]:
+    """The place of each number, and the ticks; logarithmic where they span some decades."""
+    low, high = min(numbers), max(numbers)
+    if low == high:
+        return [0.5] * len(numbers), [[0.5, _text(low)]]
+    logarithmic = low > 0 and high / low > _DECADES
     scale = math.log if logarithmic else float
     first, span = scale(low), scale(high) - scale(low)
-    placed = [(scale(v) - first) / span if span else 0.5 for v in values]
-    ends = [[0.0, _text(low)], [1.0, _text(high)]] if span else [[0.5, _text(low)]]
-    if logarithmic:
-        ends.insert(1, [0.5, _text(float(f"{math.sqrt(low * high):.3g}"))])
-    elif span:
-        ends.insert(1, [0.5, _text((low + high) / 2)])
-    return _as_axis(name, texts, placed, ends)
+    middle = float(f"{math.sqrt(low * high):.3g}") if logarithmic else (low + high) / 2
+    ticks = [[(scale(at) - first) / span, _text(at)] for at in (low, middle, high)]
+    return [(scale(number) - first) / span for number in numbers], ticks
 
 
 def _as_axis(name: str, texts: Any, places: Any, ticks: Any) -> dict[str, Any]:
@@ -162,5 +164,5 @@ def _text(value: Any) -> str:
     return shortened(shown(cell(value)), _LONGEST)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
