@@ -10,19 +10,22 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .exact_search import best_items, first_k
 
+Array = NDArray[Any]
 _Value = TypeVar("_Value")
 Best = tuple[Tensor, Tensor]
 Pairs = tuple[Tensor, Tensor]
 
 # powers of two: the first items set a bound; a tile of 512 users and 1024 items fits the cache
-_FIRST, _TILE, _GROUP = 4096, 1024, 16
+_FIRST, _TILE = 4096, 1024
 _DEVIATIONS = 5.0  # of the number of top items among those so far, from its mean
 
 
@@ -59,11 +62,13 @@ class PrunedSearch:
         found = _Candidates(len(users), self.k, users.dtype)
         self._collect(users, seen, found)
         scores, column, sure = found.first(self.k)
-        index = self.order[found.items.gather(1, column)]
+        index = self.order[torch.from_numpy(found.items).gather(1, column)]
         tied = ((scores[:, 1:] == scores[:, :-1]).any(dim=1) & sure).nonzero().squeeze(1)
         if len(tied):
-            numbers, order = self.order[found.items[tied]].sort(dim=1)
-            scores[tied, : self.k], column = first_k(found.scores[tied].gather(1, order), self.k)
+            rows = tied.numpy()
+            numbers, order = self.order[torch.from_numpy(found.items[rows])].sort(dim=1)
+            values = torch.from_numpy(found.scores[rows]).gather(1, order)
+            scores[tied, : self.k], column = first_k(values, self.k)
             index[tied, : self.k] = numbers.gather(1, column)
         scores, index = scores[:, : self.k], index[:, : self.k]
         again = (~sure).nonzero().squeeze(1)
@@ -73,23 +78,25 @@ class PrunedSearch:
         return scores, index
 
     def _collect(self, users: Tensor, seen: Pairs, found: "_Candidates") -> None:
-        n = len(self.items)
-        row, place = seen[0], self.place[seen[1]]
-        place, order = place.sort()
-        row = row[order]
+        n, n_users = len(self.items), len(users)
+        place, order = self.place[seen[1]].sort()
+        row, column = seen[0][order].numpy(), place.numpy()
+        starts = [0, *range(_FIRST, n, _TILE)]
+        parts = np.searchsorted(column, [*starts, n]).tolist()
         refined = 2 * _FIRST
-        scratch = torch.empty(len(users), _FIRST, dtype=users.dtype)
-        tile = torch.empty(len(users), _TILE, dtype=users.dtype)
-        for start in [0, *range(_FIRST, n, _TILE)]:
+        scratch = torch.empty(n_users, _FIRST, dtype=users.dtype)
+        tile = torch.empty(n_users, _TILE, dtype=users.dtype)
+        for start, first, last in zip(starts, parts, parts[1:], strict=False):
             out = scratch if start == 0 else tile
             end = min(start + out.shape[1], n)
             _product(users, self.ordered[start:end], out[:, : end - start])
             out[:, end - start :] = -torch.inf
-            first, last = torch.searchsorted(place, torch.tensor([start, end])).tolist()
-            out[row[first:last], place[first:last] - start] = -torch.inf
+            scores = out.numpy()
+            scores[row[first:last], column[first:last] - start] = -np.inf
             if start == 0:
-                found.bound = _below(out.view(len(out), 8, -1).amax(dim=1), self._rank(end))
-            found.collect(out, start)
+                highest = out.view(n_users, 8, -1).amax(dim=1).numpy()
+                found.bound = _below(highest, self._rank(end))
+            found.collect(scores, start)
             if end >= refined and end < 0.7 * n:
                 found.refine(self._rank(end))
                 refined *= 2
@@ -103,6 +110,8 @@ class PrunedSearch:
 class _Candidates:
     """The scores above the bound of each user, in rows with room for a few times K.
 
+    Of NumPy: it finds the few scores above a bound in a third of the time that torch takes.
+
     Attributes:
         scores: (U, M), −∞ where there are none.
         items: (U, M).
@@ -111,46 +120,45 @@ class _Candidates:
 
     def __init__(self, n_users: int, k: int, dtype: torch.dtype) -> None:
         self.room = 2 * k + 16 * math.isqrt(k) + 128
-        self.scores = torch.full((n_users, self.room), -torch.inf, dtype=dtype)
-        self.items = torch.zeros((n_users, self.room), dtype=torch.long)
-        self.bound = torch.full((n_users, 1), -torch.inf, dtype=dtype)
-        self.start = torch.arange(n_users) * self.room
-        self.end = self.start.clone()
+        kind = torch.empty(0, dtype=dtype).numpy().dtype
+        self.scores: Array = np.full((n_users, self.room), -np.inf, dtype=kind)
+        self.items: Array = np.zeros((n_users, self.room), dtype=np.int64)
+        self.bound: Array = np.full((n_users, 1), -np.inf, dtype=kind)
+        self._is_above: Array = np.empty(n_users * _FIRST, dtype=np.bool_)
+        self._start = np.arange(n_users) * self.room
+        self._end = self._start.copy()
 
-    def collect(self, scores: Tensor, first: int) -> None:
+    def collect(self, scores: Array, first: int) -> None:
         """Add the scores (U, W) of items from number `first` on that are above the bound."""
         n_users, width = scores.shape
-        step = width // _GROUP
-        # a group is every step-th item, so that the maximum runs over contiguous memory
-        groups = (scores.view(n_users, _GROUP, step).amax(dim=1) > self.bound).view(-1).nonzero()
-        user = groups >> _log2(step)
-        at = groups + user * (width - step) + torch.arange(0, width, step)
-        values = scores.view(-1)[at]
-        hit = (values > self.bound[user.squeeze(1)]).view(-1).nonzero().squeeze(1)
-        values, at = values.view(-1)[hit], at.view(-1)[hit]
+        is_above = self._is_above[: scores.size]
+        np.greater(scores, self.bound, out=is_above.reshape(scores.shape))
+        at = np.flatnonzero(is_above)
         user, item = at >> _log2(width), (at & (width - 1)) + first
-        count = torch.bincount(user, minlength=n_users)
-        place = torch.arange(len(user)) + (self.end - count.cumsum(0) + count)[user]
-        self.end += count
-        if (self.end > self.start + self.room).any():
-            fits = place < (self.start + self.room)[user]
-            place, values, item = place[fits], values[fits], item[fits]
-        self.scores.view(-1)[place], self.items.view(-1)[place] = values, item
+        count = np.bincount(user, minlength=n_users)
+        place = np.arange(len(user)) + (self._end - np.cumsum(count) + count)[user]
+        self._end += count
+        if (self._end > self._start + self.room).any():
+            fits = place < (self._start + self.room)[user]
+            place, at, item = place[fits], at[fits], item[fits]
+        self.scores.reshape(-1)[place] = scores.reshape(-1)[at]
+        self.items.reshape(-1)[place] = item
 
     def refine(self, rank: int) -> None:
         """Raise the bound to just below the score of a rank."""
         if (width := self._width()) >= rank:
             bound = _below(self.scores[:, :width], rank)
-            self.bound = torch.maximum(self.bound, bound)
+            self.bound = np.maximum(self.bound, bound)
 
     def first(self, k: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return the k + 1 highest scores, their columns, and whether the first k are sure (U,)."""
-        scores, column = self.scores[:, : max(self._width(), k + 1)].topk(k + 1, dim=1)
-        sure = (scores[:, k - 1] > self.bound[:, 0]) & (self.end <= self.start + self.room)
-        return scores, column, sure
+        held = torch.from_numpy(self.scores)[:, : max(self._width(), k + 1)]
+        scores, column = held.topk(k + 1, dim=1)
+        in_room = torch.from_numpy(self._end <= self._start + self.room)
+        return scores, column, (scores[:, k - 1] > torch.from_numpy(self.bound[:, 0])) & in_room
 
     def _width(self) -> int:
-        return min(int((self.end - self.start).max()), self.room)
+        return min(int((self._end - self._start).max()), self.room)
 
 
 def in_threads(
@@ -193,10 +201,12 @@ def _product(users: Tensor, items: Tensor, out: Tensor) -> None:
         torch.maximum(out, interest @ items.T, out=out)
 
 
-def _below(scores: Tensor, rank: int) -> Tensor:
+def _below(scores: Array, rank: int) -> Array:
     """Return the largest numbers below the scores of a rank (U, 1)."""
-    bound = scores.topk(min(rank, scores.shape[1]), dim=1).values[:, -1:]
-    return bound.nextafter(torch.full_like(bound, -torch.inf))
+    place = max(scores.shape[1] - rank, 0)
+    lowest = np.partition(scores, place, axis=1)[:, place : place + 1]
+    below: Array = np.nextafter(lowest, -np.inf, dtype=scores.dtype)
+    return below
 
 
 def _of_rows(pairs: Pairs, rows: Tensor, n: int) -> Pairs:
