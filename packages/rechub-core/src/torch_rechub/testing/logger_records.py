@@ -14,7 +14,7 @@ from .contract import Contract
 
 _SECRET = "contract-secret-7d03b5"
 _COLUMNS = ["item", "score", "title | note"]
-_ROWS = [
+_ROWS: list[list[Any]] = [
     ["a1", 0.5, "The <b>Best</b> of\nall"],
     ["2", 7, None],
     [None, -1e-9, "精排"],
