@@ -1,18 +1,22 @@
 """``rechub compare``: rank recorded runs, and plot their curves."""
 
 import argparse
+import logging
 import sys
 from typing import Any
 
 from .._shown import shown
 from ..runs import compare, plot, read_runs
 from ..runs.comparison import Comparison
+from ..runs.identity import data_digests
 from ..runs.plotting import refuse_other_formats
 from ..runs.reading import no_runs
 from ..runs.tables import csv_text, json_text, shortened
 from ..runs.views import comparison_table
 from .output import show, write
 from .runs import add_selection
+
+log = logging.getLogger("torch_rechub")
 
 _DESCRIPTION = (
     "Rank runs by their best value of a metric, and show which hyper-parameters differ. Runs that "
@@ -50,9 +54,20 @@ def _run(options: argparse.Namespace) -> None:
         show(comparison_table(found, rows), options.format)
         if options.format == "table":
             write(_summary(found, len(rows)))
+    _warn_of_data(found)
     if options.plot:
         plot(found, options.plot)
         sys.stderr.write(f"rechub: curves drawn in {shown(options.plot)}\n")
+
+
+def _warn_of_data(found: Comparison) -> None:
+    """Warn if ranked runs were trained or validated on different data."""
+    differing = data_digests([run for row in found.rows for run in row.runs])
+    if differing:
+        log.warning(
+            "warning: the runs are of different data: %s; rechub diff A B says how they differ",
+            ", ".join(f"{name} ({count} different)" for name, count in differing.items()),
+        )
 
 
 def _summary(found: Comparison, rows: int) -> str:

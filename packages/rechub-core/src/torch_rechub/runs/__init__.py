@@ -19,6 +19,7 @@ Example:
 from .comparing import compare
 from .comparison import Comparison, Row, Statistic
 from .details import Details, details
+from .difference import Difference, difference
 from .plotting import plot
 from .readers import RunReader, available_readers
 from .reading import Runs, read_runs
@@ -27,6 +28,7 @@ from .record import Run
 __all__ = [
     "Comparison",
     "Details",
+    "Difference",
     "Row",
     "Run",
     "RunReader",
@@ -35,6 +37,7 @@ __all__ = [
     "available_readers",
     "compare",
     "details",
+    "difference",
     "plot",
     "read_runs",
 ]

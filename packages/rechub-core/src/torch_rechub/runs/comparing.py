@@ -8,18 +8,13 @@ from typing import Any
 
 from .comparison import Comparison, Row, Statistic
 from .folders import AnyPath
+from .identity import settings_of
 from .monitored import MODES, default_metric, direction
 from .reading import no_runs, read_runs
-from .record import Mode, Run, flat
+from .record import Mode, Run
+from .seeds import is_seed
 from .tables import shortened
 from .values import EMPTY, mean_and_deviation, signature
-
-SEED_KEYS = ("seed", "random_seed", "torch_seed")
-"""Hyper-parameters that make a run a repetition of another, at any depth; trainers record the last,
-which is shown where a run has no other."""
-
-IDENTITY_KEYS = frozenset({"run_id", "parent_run_id", "parent_digest"})
-"""Hyper-parameters that identify a run, and that no comparison counts."""
 
 
 def compare(
@@ -32,7 +27,8 @@ def compare(
 
     Runs form one row if they have a hyper-parameter called ``seed``, ``random_seed`` or
     ``torch_seed``, and agree in all others, in project, backend and status. An empty
-    hyper-parameter equals a missing one.
+    hyper-parameter equals a missing one. Names of `identity`, such as ids and the fingerprint of the
+    data, do not count.
 
     Args:
         runs: Runs, or the paths to read them from.
@@ -56,8 +52,8 @@ def compare(
             f"they have: {names_of_metrics(found)}"
         )
     mode = mode or direction(metric, have)
-    ignored = IDENTITY_KEYS | frozenset(ignore)
-    params = [{n: v for n, v in flat(run.hyperparams) if n not in ignored} for run in have]
+    ignored = frozenset(ignore)
+    params = [settings_of(run, ignored) for run in have]
     signatures = [{n: signature(v) for n, v in given.items()} for given in params]
     differing = _differing(signatures)
     groups: dict[Any, list[tuple[Run, dict[str, Any]]]] = {}
@@ -84,16 +80,6 @@ def _as_runs(given: Any) -> list[Run]:
     if not found:
         raise no_runs(runs)
     return found
-
-
-def is_seed(name: str) -> bool:
-    """Whether a flat name is the name of a seed, at any depth.
-
-    Example:
-        >>> is_seed("seed"), is_seed("data/random_seed"), is_seed("seeded")
-        (True, True, False)
-    """
-    return name.rsplit("/", 1)[-1].lower() in SEED_KEYS
 
 
 def names_of_metrics(runs: Sequence[Run]) -> str:

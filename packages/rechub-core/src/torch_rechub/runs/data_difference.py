@@ -1,7 +1,6 @@
 """Two runs' data: which data sets, columns, vocabularies and splits differ, and what is unknown."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from .changes import Change, united
 from .identity import SPLITS, DataRecord, data_of, entries, section
@@ -53,14 +52,18 @@ def _is_divided_otherwise(before: _Records, after: _Records, both: list[str]) ->
     pairs = [(before[name], after[name]) for name in both]
     if before.keys() != after.keys() or all(same_content(a, b) for a, b in pairs):
         return False
-    if any(a.drawn != b.drawn for a, b in pairs) and all(
-        a.source is not None and a.source == b.source for a, b in pairs
-    ):
+    if _have_one_source(pairs):
         return True
     sums = [_sum([record.unordered for record in records]) for records in zip(*pairs, strict=True)]
     whole = all(r.hashed_rows is None for pair in pairs for r in pair)
     moved = any(a.unordered != b.unordered for a, b in pairs)
     return whole and moved and len(pairs) > 1 and sums[0] is not None and sums[0] == sums[1]
+
+
+def _have_one_source(pairs: list[tuple[DataRecord, DataRecord]]) -> bool:
+    """Whether all parts were drawn from tables with the same rows, in whichever order."""
+    sources = [(a.source_unordered, b.source_unordered) for a, b in pairs]
+    return all(a is not None and a == b for a, b in sources)
 
 
 def _sum(digests: list[str | None]) -> int | None:
@@ -91,10 +94,8 @@ def _of_sizes(a: Run, b: Run) -> list[Change]:
     ]  # fmt: skip
 
 
-def _of_split(
-    before: _Records, after: _Records, both: list[str], divided: bool
-) -> Iterator[Change] | list[Change]:
-    found = []
+def _of_split(before: _Records, after: _Records, both: list[str], divided: bool) -> list[Change]:
+    found: list[Change] = []
     for name in both:
         first, second = (dict(flat(records[name].split)) for records in (before, after))
         for key in {**first, **second} if first and second else ():
@@ -103,7 +104,10 @@ def _of_split(
                     Change("split", key, "", first.get(key), second.get(key), where=(name,))
                 )
     if divided and not found:
-        found = [Change("split", "", "the same rows, divided otherwise", where=tuple(both))]
+        same_places = all(before[n].drawn == after[n].drawn is not None for n in both)
+        if same_places:
+            return [Change("data", "", "order of rows, before the split", where=tuple(both))]
+        return [Change("split", "", "the same rows, divided otherwise", where=tuple(both))]
     return found
 
 
@@ -126,8 +130,3 @@ def _unknown(name: str, a: DataRecord, b: DataRecord) -> Iterator[str]:
         yield f"{_missing(f'split of {name}', bool(a.split), bool(b.split))}"
     if bool(a.vocabulary) != bool(b.vocabulary):
         yield _missing(f"vocabulary of {name}", bool(a.vocabulary), bool(b.vocabulary))
-
-
-def describe_split(record: DataRecord) -> Mapping[str, Any]:
-    """The rule of a split and its arguments."""
-    return record.split

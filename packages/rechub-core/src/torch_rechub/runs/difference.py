@@ -6,7 +6,7 @@ from typing import Any
 
 from .changes import KINDS, Change
 from .data_difference import data_changes
-from .identity import entries, is_identity, section
+from .identity import entries, section, settings_of
 from .monitored import direction
 from .record import Run, flat
 from .seeds import is_seed
@@ -161,11 +161,7 @@ def _of_settings(a: Run, b: Run) -> tuple[list[Change], list[str]]:
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in flat(run.hyperparams)
-        if not is_identity(name) and not name.startswith(f"{_VERSIONS}/")
-    }
+    return {n: v for n, v in settings_of(run).items() if not n.startswith(f"{_VERSIONS}/")}
 
 
 def _signature(settings: Mapping[str, Any], name: str) -> str:

@@ -1,7 +1,7 @@
 """The identity of a run: which hyper-parameters are no settings, and what they say of its data."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,21 @@ def is_identity(name: str) -> bool:
     known = _RECORDS[head]
     first = rest.partition("/")[0]
     return known is None or first in known
+
+
+def settings_of(run: Run, ignored: Collection[str] = ()) -> dict[str, Any]:
+    """Return the hyper-parameters of a run that are settings, by flat name.
+
+    Args:
+        run: The run.
+        ignored: Flat names to leave out.
+
+    Example:
+        >>> settings_of(Run("a", "jsonl", "a", hyperparams={"lr": 0.1, "run_id": "4b"}))
+        {'lr': 0.1}
+    """
+    pairs = flat(run.hyperparams)
+    return {n: v for n, v in pairs if n not in ignored and not is_identity(n)}
 
 
 def section(params: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -94,6 +109,7 @@ class DataRecord:
         label_rate: The means of the labels.
         split: The rule of the split and its arguments, `source` and `drawn` apart.
         source: The digest of the table that the rows were drawn from.
+        source_unordered: That of its rows in any order.
         drawn: That of their numbers in it.
         vocabulary: The digest of the vocabulary.
         files: That of the metadata of Parquet files.
@@ -109,6 +125,7 @@ class DataRecord:
     label_rate: tuple[float, ...] = ()
     split: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
+    source_unordered: str | None = None
     drawn: str | None = None
     vocabulary: str | None = None
     files: str | None = None
@@ -173,6 +190,7 @@ def _record(found: Mapping[str, Any]) -> DataRecord:
         columns=tuple(filter(None, map(_column, _texts(found.get("columns"))[1:]))),
         label_rate=tuple(r for r in rates if isinstance(r, int | float)),
         source=_text(split.pop("source", None)),
+        source_unordered=_text(split.pop("source_unordered", None)),
         drawn=_text(split.pop("drawn", None)),
         split=split,
         vocabulary=_text(found.get("vocabulary")),

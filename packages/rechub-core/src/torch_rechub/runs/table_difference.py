@@ -117,9 +117,7 @@ def _has_other_values(a: ColumnRecord, b: ColumnRecord, sampled: bool) -> bool:
     return a.values != b.values  # of a sample: other rows, or another order
 
 
-def _is_only_reordered(
-    a: DataRecord, b: DataRecord, moved: Sequence[_Pair], sampled: bool
-) -> bool:
+def _is_only_reordered(a: DataRecord, b: DataRecord, moved: Sequence[_Pair], sampled: bool) -> bool:
     """Whether the rows are the same in another order; of samples, as far as the sums tell."""
     if sampled:
         return bool(moved)

@@ -31,8 +31,8 @@ class Fingerprint:
         table: The digests of columns and rows; None if the content was not read.
         label_rate: The mean of each label, NaN left out; of Parquet files that of the sample.
         split: The rule of the split that the rows are a part of, and its arguments; of rows drawn
-            from a table also `source`, the digest of that table, and `drawn`, that of the rows'
-            numbers. None if they are no known part.
+            from a table also `source` and `source_unordered`, the digests of that table, and
+            `drawn`, that of the rows' numbers. None if they are no known part.
         vocabulary: The digest of the vocabulary that made the ids; None if it is unknown.
         files: Number, size in bytes, and digest of the metadata of Parquet files.
         unread: Why the content was not read.
@@ -68,7 +68,7 @@ class Fingerprint:
 
 
 def fingerprint(
-    data: Any, limit: int | None = None, known: dict[int, str] | None = None
+    data: Any, limit: int | None = None, known: dict[int, tuple[str, str]] | None = None
 ) -> Fingerprint:
     """Return the fingerprint of a table, a data set or a loader.
 
@@ -118,7 +118,9 @@ def fingerprint(
     )
 
 
-def _split(source: Source, limit: int | None, known: dict[int, str]) -> dict[str, Any] | None:
+def _split(
+    source: Source, limit: int | None, known: dict[int, tuple[str, str]]
+) -> dict[str, Any] | None:
     """The rule of the split; of drawn rows also the digests of the table and of their numbers."""
     rule = source.origin.split
     if source.drawn is None:
@@ -128,9 +130,12 @@ def _split(source: Source, limit: int | None, known: dict[int, str]) -> dict[str
         assert base is not None  # or there would be no drawn rows
         table = table_print(base.columns, base.rows, limit, base.drawn)
         totals = [column.total or "" for column in table.columns]
-        known[id(source.base)] = text_digest([table.ordered, *totals])
+        sampled = table.hashed < table.rows
+        unordered = text_digest(totals) if sampled else table.values
+        known[id(source.base)] = text_digest([table.ordered, *totals]), unordered
     drawn = table_print([Given("row", "input", source.drawn)], len(source.drawn))
-    found = {"source": known[id(source.base)], "drawn": drawn.ordered}
+    ordered, unordered = known[id(source.base)]
+    found = {"source": ordered, "source_unordered": unordered, "drawn": drawn.ordered}
     return {**({"rule": "unknown"} if rule is None else rule), **found}
 
 

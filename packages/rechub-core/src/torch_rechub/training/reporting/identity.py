@@ -46,7 +46,7 @@ def describe_identity(
 
 def describe_splits(data: Mapping[str, Any], limit: int | None) -> dict[str, Any]:
     """The fingerprint of each data set of `fit`, by name."""
-    known: dict[int, str] = {}
+    known: dict[int, tuple[str, str]] = {}
     records: dict[int, dict[str, Any]] = {}
     for name, loader in data.items():
         if loader is not None and id(loader) not in records:
@@ -54,7 +54,9 @@ def describe_splits(data: Mapping[str, Any], limit: int | None) -> dict[str, Any
     return {name: records[id(loader)] for name, loader in data.items() if loader is not None}
 
 
-def _record(name: str, loader: Any, limit: int | None, known: dict[int, str]) -> dict[str, Any]:
+def _record(
+    name: str, loader: Any, limit: int | None, known: dict[int, tuple[str, str]]
+) -> dict[str, Any]:
     try:
         return fingerprint(loader, limit, known).record()
     except Exception as error:  # data of any library; training goes on without their fingerprint
