@@ -4,11 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .._shown import shown
-from ..runs import Difference, Run, difference, read_runs
-from ..runs.difference_views import change_table, metric_table, unknown_lines
+from ..runs import Run, difference, read_runs
+from ..runs.difference_views import change_table, heading, metric_table, unknown_lines
 from ..runs.reading import no_runs
-from ..runs.tables import json_text, shortened
+from ..runs.tables import json_text
 from .output import show, write
 
 _DESCRIPTION = (
@@ -41,13 +40,12 @@ def _run(options: argparse.Namespace) -> None:
     if options.format == "json":
         write(json_text(found.to_dict()))
         return
-    write(_heading(found))
+    write(heading(found, options.format) + "\n")
     if found.changes:
         show(change_table(found), options.format)
     else:
         write("nothing differs\n")
-    lines = unknown_lines(found, options.format)
-    write(f"\n{lines}" if lines else "")
+    write(unknown_lines(found, options.format))
     if found.metrics:
         write("\n")
         show(metric_table(found), options.format)
@@ -87,11 +85,3 @@ def _listed(runs: list[Run]) -> str:
     texts = [f"{run.run_id or run.name} ({run.path})" for run in runs[:_SHOWN]]
     more = [f"and {len(runs) - _SHOWN} more"] if len(runs) > _SHOWN else []
     return ", ".join([*texts, *more]) or "none"
-
-
-def _heading(found: Difference) -> str:
-    lines = [
-        f"{letter}  {shortened(shown(run.name), 80)}  {shown(run.path)}"
-        for letter, run in (("A", found.a), ("B", found.b))
-    ]
-    return "\n".join(lines) + "\n\n"

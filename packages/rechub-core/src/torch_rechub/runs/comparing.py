@@ -27,8 +27,8 @@ def compare(
 
     Runs form one row if they have a hyper-parameter called ``seed``, ``random_seed`` or
     ``torch_seed``, and agree in all others, in project, backend and status. An empty
-    hyper-parameter equals a missing one. Names of `identity`, such as ids and the fingerprint of the
-    data, do not count.
+    hyper-parameter equals a missing one. Those of `identity`, such as ids and the fingerprint of
+    the data, do not count.
 
     Args:
         runs: Runs, or the paths to read them from.

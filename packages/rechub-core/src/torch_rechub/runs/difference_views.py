@@ -1,9 +1,11 @@
 """Views of a difference: tables of changes and metrics, lines of what is unknown."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from .._shown import shown
 from .difference import Difference
-from .tables import Table, cell, number, shortened
+from .tables import Table, cell, in_markdown, number, shortened
 
 _LONGEST = 120
 
@@ -11,10 +13,15 @@ _LONGEST = 120
 def change_table(found: Difference) -> Table:
     """Return a table with one row for each change."""
     rows = tuple(
-        (change.kind, cell(change.what), cell(change.how), _value(change.before),
-         _value(change.after))
+        (
+            change.kind,
+            cell(change.what),
+            cell(change.how),
+            _value(change.before),
+            _value(change.after),
+        )
         for change in found.changes
-    )  # fmt: skip
+    )
     return Table(("differs", "what", "how", "A", "B"), rows)
 
 
@@ -24,25 +31,34 @@ def metric_table(found: Difference) -> Table:
     rows = tuple(
         (
             shortened(cell(pair.name), _LONGEST),
-            *map(_number, (pair.before, pair.after, pair.change)),
+            _number(pair.before),
+            _number(pair.after),
+            _number(pair.change),
         )
         for pair in found.metrics
     )
     return Table(header, rows, frozenset(header[1:]))
 
 
+def heading(found: Difference, form: str) -> str:
+    """Return a line for each run: its letter, its name, and where it is recorded."""
+    runs = (("A", found.a), ("B", found.b))
+    named = [f"{letter}  {shortened(cell(run.name), _LONGEST)}" for letter, run in runs]
+    lines = [f"{n}  {shown(r.path)}" for n, (_, r) in zip(named, runs, strict=True)]
+    return _lines(lines, form)
+
+
 def unknown_lines(found: Difference, form: str) -> str:
-    """Return a line for each thing that is unknown."""
-    mark = "- " if form == "markdown" else "  "
-    lines = [f"{mark}{shortened(cell(text), _LONGEST)}\n" for text in found.unknown]
+    """Return a line for each thing that is unknown; nothing if there are none."""
+    if not found.unknown:
+        return ""
+    return "\nunknown:\n\n" + _lines([shortened(cell(t), _LONGEST) for t in found.unknown], form)
+
+
+def _lines(texts: Sequence[str], form: str) -> str:
     if form == "markdown":
-        lines = [line.translate(_ESCAPED) for line in lines]
-    return (
-        "".join(["unknown:\n\n" if form == "markdown" else "unknown:\n", *lines]) if lines else ""
-    )
-
-
-_ESCAPED = str.maketrans({mark: f"\\{mark}" for mark in r"\|*_`[$~"} | {"<": "&lt;", "&": "&amp;"})
+        return "".join(f"- {in_markdown(text)}\n" for text in texts)
+    return "".join(f"{text}\n" for text in texts)
 
 
 def _value(value: Any) -> str:

@@ -161,8 +161,8 @@ def data_digests(runs: Sequence[Run]) -> dict[str, int]:
     Runs that have not recorded a data set do not count.
 
     Example:
-        >>> runs = [Run(d, "jsonl", d, hyperparams={"data": {"train": {"digest": d}}}) for d in "aab"]
-        >>> data_digests(runs)
+        >>> params = ({"data": {"train": {"digest": digest}}} for digest in "aab")
+        >>> data_digests([Run("one", "jsonl", "1", hyperparams=p) for p in params])
         {'train': 2}
     """
     found: dict[str, set[tuple[Any, ...]]] = {}

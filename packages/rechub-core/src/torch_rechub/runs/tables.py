@@ -14,6 +14,7 @@ from .._shown import shown, shown_json
 _LONGEST_CELL = 48
 _LONGEST_TEXT = 2_000
 _GAP = "  "
+_MARKDOWN = str.maketrans({mark: f"\\{mark}" for mark in r"\|*_`[$~"} | {"<": "&lt;", "&": "&amp;"})
 _FORMULA = tuple("=+-@\t\r＝＋－＠")  # the last four are full-width signs
 
 
@@ -142,7 +143,7 @@ def aligned(
 def markdown(table: Table) -> str:
     """Format the table as Markdown."""
     rules = ["---:" if name in table.numeric else "---" for name in table.header]
-    lines = [_escaped(table.header), rules, *map(_escaped, table.rows)]
+    lines = [map(in_markdown, table.header), rules, *(map(in_markdown, row) for row in table.rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -172,9 +173,14 @@ def _strict(value: Any) -> Any:
     return [_strict(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _escaped(row: Sequence[str]) -> list[str]:
-    marks = {mark: f"\\{mark}" for mark in r"\|*_`[$~"} | {"<": "&lt;", "&": "&amp;"}
-    return ["".join(marks.get(c, c) for c in text) for text in row]
+def in_markdown(text: str) -> str:
+    r"""Escape a text, so that Markdown shows it as it is.
+
+    Example:
+        >>> in_markdown("a|b <i>")
+        'a\\|b &lt;i>'
+    """
+    return text.translate(_MARKDOWN)
 
 
 def _shown_within(value: Any) -> Any:
