@@ -111,6 +111,20 @@ def test_each_day_of_continued_training_is_better_on_that_day_and_linked_to_the_
     assert [run[3] for run in runs[1:]] == ids[:-1]
 
 
+@pytest.mark.slow
+def test_a_search_prints_its_trials_and_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
+    printed = []
+    for trials in (6, 8):
+        short = ["--trials", trials, "--epochs", 2, "--rows", 4000, "--out", tmp_path]
+        monkeypatch.setattr(sys, "argv", ["search.py", *map(str, short)])
+        runpy.run_path(str(EXAMPLES / "search.py"), run_name="__main__")
+        printed.append(capsys.readouterr().out)
+    rows = [re.findall(r"^ +(\d+) +(?:finished|pruned).*", text, re.M) for text in printed]
+    assert rows == [list("012345"), list("01234567")]
+    assert printed[1].splitlines()[:7] == printed[0].splitlines()[:7]
+    assert 0.6 < numbers_of(printed[1].partition("Best")[2])[0] < 0.9
+
+
 @pytest.mark.results
 @pytest.mark.parametrize(
     ("model", "published"),
