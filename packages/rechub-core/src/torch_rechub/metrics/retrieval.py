@@ -173,6 +173,19 @@ def check_lists(lists: Any, n_users: int, n_items: int, name: str) -> None:
     _lists(lists, n_users, n_items, name, torch.device("cpu"))
 
 
+def lists_of(
+    lists: Any, n_users: int, n_items: int, name: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return lists of items in any format as (indptr, indices), checked as by `check_lists`.
+
+    Example:
+        >>> lists_of([[4], [], [2, 3]], 3, 5, "relevant")
+        (array([0, 1, 1, 3]), array([4, 2, 3]))
+    """
+    check_lists(lists, n_users, n_items, name)
+    return _csr([[]] * n_users if lists is None else lists)
+
+
 def _table(ids: Any, n: int) -> NDArray[Any]:
     known = as_ids(ids, n)
     row_of_each(known)

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -16,7 +16,7 @@ from ..data.as_loader import as_loader, is_table
 from ..data.table import PredictDataset
 from ..metrics.computing import RankedLists, of_lists
 from ..metrics.monitor import Metric
-from ..metrics.retrieval import best_of, check_lists, hits_of, top_k
+from ..metrics.retrieval import best_of, check_lists, hits_of, lists_of, top_k
 from ..models.protocols import HasTowers
 from ..models.towers import one_tower, prediction
 
@@ -29,6 +29,22 @@ class PredictsRows(Protocol):
 
     def __call__(self, model: nn.Module, data_loader: Any, predict: Any) -> Any:
         """Return an object whose `scores` are the predictions, in the order of the rows."""
+
+
+class Ranked(NamedTuple):
+    """The top items of users, on the CPU.
+
+    Attributes:
+        best: Rows of the catalog, the best first, (U, K); −1 for missing items.
+        scores: Their scores, (U, K).
+        n_items: The size of the catalog.
+        vectors: The embeddings of the catalog, (N, D); None of a model without towers.
+    """
+
+    best: Tensor
+    scores: Tensor
+    n_items: int
+    vectors: NDArray[Any] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,21 +116,41 @@ class RetrievalData:
         if not metrics:
             return {}
         k, popularity = max(metric.k or 1 for metric in metrics), None
-        if isinstance(model, HasTowers):
-            users = self._embeddings(model, "user", self.users, predictions)
-            items = self._embeddings(model, "item", self.items, predictions)
-            best, vectors = top_k(users, items, k, self.seen)[1], items.numpy()
-            n_items = len(items)
-        else:
-            scores, vectors = self._scores(model, predictions), None
-            best, n_items = best_of(scores, k, self.seen), scores.shape[1]
+        found = self.ranked(model, predictions, k)
         column, frequency = next(iter((item_frequency or {}).items()), (None, None))
         if frequency is not None and isinstance(self.items, Mapping) and column in self.items:
             n = np.asarray(frequency, dtype=np.float64)
             popularity = n[np.asarray(self.items[column])] / n.sum()
-        hits, n_relevant = hits_of(best, self.relevant, n_items, k)
-        lists = RankedLists(hits, n_relevant, best.numpy(), n_items, vectors, popularity)
+        hits, n_relevant = hits_of(found.best, self.relevant, found.n_items, k)
+        best = found.best.numpy()
+        lists = RankedLists(hits, n_relevant, best, found.n_items, found.vectors, popularity)
         return of_lists(metrics, lists)
+
+    def ranked(self, model: nn.Module, predictions: PredictsRows, k: int) -> Ranked:
+        """Return the top K items of each user, by embeddings or by scores.
+
+        Args:
+            model: The model; without towers, the scores of all pairs are computed.
+            predictions: The evaluation loop.
+            k: K.
+        """
+        if isinstance(model, HasTowers):
+            users = self._embeddings(model, "user", self.users, predictions)
+            items = self._embeddings(model, "item", self.items, predictions)
+            scores, best = top_k(users, items, k, self.seen)
+            return Ranked(best, scores, len(items), items.numpy())
+        scores = self._scores(model, predictions)
+        best = best_of(scores, k, self.seen)
+        return Ranked(best, scores.gather(1, best.clamp(min=0)), scores.shape[1], None)
+
+    def relevant_items(self, n_items: int, n_users: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the relevant items as (indptr, indices).
+
+        Args:
+            n_items: The size of the catalog.
+            n_users: The number of users.
+        """
+        return lists_of(self.relevant, n_users, n_items, "relevant")
 
     @staticmethod
     def _embeddings(

@@ -4,6 +4,7 @@ from .._files import CheckpointError
 from ..metrics.monitor import Metric
 from ..objectives.retrieval import RetrievalData
 from ..training.callbacks import Callback
+from ..training.examples import Examples
 from ..training.recording import Recording
 from .ctr_trainer import CTRTrainer
 from .match_trainer import MatchTrainer
@@ -15,6 +16,7 @@ __all__ = [
     "CTRTrainer",
     "Callback",
     "CheckpointError",
+    "Examples",
     "MTLTrainer",
     "MatchTrainer",
     "Metric",

@@ -19,13 +19,14 @@ from ..training.monitoring import EvaluateFn
 from ..training.reporting.hyperparams import describe_loss
 from ..training.saving import SavesRows
 from ..training.settings import Folder, LossOptions, Settings, known_options
+from ..training.slice_examples import ShowsSlices
 from ..training.trainer import Trainer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class CTRTrainer(SavesRows, Trainer):
+class CTRTrainer(ShowsSlices, SavesRows, Trainer):
     """Trains a ranking model: by default with binary cross-entropy, validated by AUC.
 
     Another `loss` trains it to predict a number, classes, or an order within groups; the metrics

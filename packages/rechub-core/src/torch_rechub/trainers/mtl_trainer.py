@@ -16,18 +16,18 @@ from ..training.monitoring import available_needs
 from ..training.reporting.hyperparams import describe_loss
 from ..training.saving import SavesTasks
 from ..training.settings import Folder, LossOptions, Settings, known_options
+from ..training.slice_examples import ShowsTaskSlices
 from ..training.trainer import Trainer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class MTLTrainer(SavesTasks, Trainer):
+class MTLTrainer(ShowsTaskSlices, SavesTasks, Trainer):
     """Trains a multi-task model: binary cross-entropy and squared error, AUC and squared error.
 
-    A ranking model is one of one task; of a regression it predicts its logit. Recorded each epoch:
-    train/task_i_loss, learning_rate, val/task_i_score and, with a balancing method,
-    loss_weight/task_i. The arguments not listed here are those of `CTRTrainer`.
+    A ranking model has one task; in regression it predicts its logit. Recorded: train/task_i_loss,
+    learning_rate, val/task_i_score, loss_weight/task_i if balanced. Other arguments: `CTRTrainer`.
 
     Args:
         model: A model from a dict of tensors to predictions (B, T).

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from .._bounds import check_whole
 from ..data.batch import Batch
-from ..losses import BatchLoss
-from ..losses.batch_loss import mean_of_batches
+from ..losses.batch_loss import BatchLoss, mean_of_batches
 from ..metrics.computing import of_lists
 from ..metrics.monitor import Metric, Needs, metric_named
 from ..metrics.ranking import top_ks
 from ..objectives.beam_search import BeamSearch, lists_of
 from ..objectives.next_item_metrics import SEQUENCE_METRICS
+from ..training.list_examples import ShowsGenerated
 from ..training.saving_codes import SavesGenerative
 from ..training.settings import Folder, Settings, TrainerOptions, known_options
 from ..training.trainer import Trainer
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 IGNORED = -100  # the label that torch's cross-entropy ignores
 
 
-class TigerTrainer(SavesGenerative, Trainer):
+class TigerTrainer(ShowsGenerated, SavesGenerative, Trainer):
     """Trains a TIGER on histories and next items, and recommends by beam search.
 
     L = −(1/|P|) Σ_{m ∈ P} ln softmax(ŷ_m / τ)[y_m],  P: the tokens of the labels of a batch

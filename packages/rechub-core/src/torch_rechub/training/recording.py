@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from importlib.util import find_spec
 
 from .._bounds import whole_number
+from .examples import Examples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class Recording:
             hashed, and the numbers of each column are added up; "all" hashes all rows.
         code: At the start, the git commit of the main script, and a digest of changes since.
         environment: At the start, the versions of Python and of the imported packages.
+        examples: At the end, tables of examples: see `Examples`.
 
     Raises:
         ValueError: `every_n_steps` is below 1.
@@ -56,6 +58,7 @@ class Recording:
     data: bool | str = True
     code: bool = False
     environment: bool = False
+    examples: Examples | None = None
 
     def __post_init__(self) -> None:
         every = whole_number(1, every_n_steps=self.every_n_steps)
@@ -65,6 +68,8 @@ class Recording:
         for name in (field.name for field in fields(self) if field.default is False):
             if (value := getattr(self, name)) not in (False, True):
                 raise ValueError(f"{name} must be True or False, got {value!r}")
+        if not isinstance(self.examples, Examples | None):
+            raise TypeError(f"examples must be an Examples or None, got {self.examples!r}")
         if self.figures:
             _require_matplotlib()
 

@@ -13,6 +13,8 @@ from ..models.protocols import HasTowers
 from ..models.towers import one_tower
 from .checks import check_inputs, check_not_empty, check_table
 from .evaluation import Evaluation
+from .examples import Examples, ExampleTable
+from .list_examples import RanksItems, check_columns, of_retrieval
 from .task import Task
 from .tower_inference import MeasuresRetrieval
 
@@ -96,7 +98,16 @@ class ValidatesRetrieval(Task):
             if isinstance(data, MeasuresRetrieval):
                 self._check(f"{name}.users", "user", data.users)
                 self._check(f"{name}.items", "item", data.items)
+                if self.settings.record is not None and self.settings.record.examples is not None:
+                    check_columns(self.settings.record.examples, data)
         return in_test
+
+    def examples(self, wanted: Examples, data: Any) -> list[ExampleTable]:
+        """Return recommendations for users of the test data, or else of the validation data."""
+        chosen = data if isinstance(data, RanksItems) else self.retrieval
+        if not isinstance(chosen, RanksItems) or not wanted.users:
+            return []
+        return of_retrieval(wanted, chosen, self.model, self.evaluation)
 
     def _check(self, name: str, tower: str, data: Any) -> None:
         """Refuse data that lack a column of a tower, or hold ids that no table has a row for."""

@@ -1,4 +1,4 @@
-"""Predictions of a trainer of next-item models."""
+"""Predictions and examples of a trainer of next-item models."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,16 +7,28 @@ import torch
 from torch import Tensor, nn
 
 from .evaluation import Evaluation
+from .examples import Examples, ExampleTable
+from .list_examples import of_sequences
 
 
 class InfersSequences:
-    """The method `predict` of a trainer of next-item models.
+    """The methods `predict` and `examples` of a trainer of next-item models.
 
     Attributes:
         evaluation: The evaluation loop.
+        model: The model being trained.
+        exclude_seen: Whether items of a sequence are excluded from its recommendations.
     """
 
     evaluation: Evaluation
+    model: nn.Module
+    exclude_seen: bool
+
+    def examples(self, wanted: Examples, data: Any) -> list[ExampleTable]:
+        """Return the next items of the first sequences."""
+        if data is None or not wanted.users:
+            return []
+        return of_sequences(wanted, data, self.model, self.evaluation, self.exclude_seen)
 
     def predict(self, model: nn.Module, data_loader: Iterable[Any]) -> Tensor:
         """Return the scores of all tokens after each sequence, (N, V); −inf for padding.

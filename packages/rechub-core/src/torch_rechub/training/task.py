@@ -13,6 +13,7 @@ from ..losses.regularization import RegularizationLoss
 from ..metrics.computing import check_weighted
 from ..metrics.monitor import Direction, Metric, Needs
 from .checks import check_inputs
+from .examples import Examples, ExampleTable, Outcome
 from .monitoring import chosen_metrics, direction_to_monitor
 from .settings import Settings
 
@@ -141,6 +142,20 @@ class Task:
     def extra_metrics(self) -> dict[str, float]:
         """Return additional metrics to record after each epoch."""
         return {}
+
+    def outcome(self, val: Any, test: Any) -> Outcome:
+        """Return the results of the best weights that are computed on request.
+
+        Args:
+            val: The validation data, or None.
+            test: The test data, or None; examples are taken from them where there are any.
+        """
+        shown = val if test is None else test
+        return Outcome(lambda: self.to_plot(val), lambda wanted: self.examples(wanted, shown))
+
+    def examples(self, wanted: Examples, data: Any) -> list[ExampleTable]:
+        """Return tables of examples on validation or test data, which may be None."""
+        return []
 
     def to_plot(self, val_dataloader: Any) -> tuple[Any, Any] | None:
         """Return labels and probabilities of the validation data for plots, if available."""

@@ -1,5 +1,6 @@
 """The recorder: passes the records of a training run to loggers."""
 
+import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -11,11 +12,14 @@ from torch import Tensor, nn
 
 from ...basic.tracking import LoggerGroup
 from ..device_loader import DeviceLoader
+from ..examples import ExampleTable, Outcome
 from ..recording import Recording
 from ..settings import Settings
 from .embedding_stats import EmbeddingStats
 from .plots import calibration, confusion, roc, task_weights
 from .system_load import SystemLoad
+
+log = logging.getLogger("torch_rechub")
 
 STEP_AXIS = "global_step"
 _NOT_METRICS = ("epoch", "seconds")
@@ -54,7 +58,7 @@ class NoRecorder:
         self,
         test_metrics: Mapping[str, float],
         weights: Path,
-        predictions: Callable[[], Labeled | None],
+        outcome: Outcome,
     ) -> None:
         """Called when training has ended."""
 
@@ -143,7 +147,7 @@ class Recorder(NoRecorder):
         self,
         test_metrics: Mapping[str, float],
         weights: Path,
-        predictions: Callable[[], Labeled | None],
+        outcome: Outcome,
     ) -> None:
         """Record results at the end of training.
 
@@ -151,18 +155,28 @@ class Recorder(NoRecorder):
             test_metrics: The metrics of the best weights on test data: recorded at the step after
                 the last epoch, from which on a run that is continued supersedes what it has.
             weights: The file of the best weights.
-            predictions: A function that returns labels and probabilities of the validation data for
-                plots; None if there are none.
+            outcome: Returns the results that are computed on request.
         """
         if test_metrics:
             self.loggers.log_metrics(dict(test_metrics), step=len(self._history))
         last = max(0, len(self._history) - 1)
         if self.recording.figures:
-            for name, figure in self._plots(predictions()):
+            for name, figure in self._plots(outcome.predictions()):
                 self.loggers.offer("log_figure", name, figure, last)
+        if self.recording.examples is not None:
+            self._record_examples(outcome.examples(self.recording.examples), last)
         if self.recording.checkpoint and weights.is_file():
             name = type(self.model).__name__
             self.loggers.offer("log_artifact", name, str(weights), "model")
+
+    def _record_examples(self, tables: list[ExampleTable], step: int) -> None:
+        if not tables:
+            log.warning(
+                "There are no examples to record: they need validation or test data, of a model "
+                "that recommends items or predicts probabilities."
+            )
+        for table in tables:
+            self.loggers.offer("log_table", table.name, table.columns, table.rows, step)
 
     def _on_step(self, number: int, losses: Tensor) -> None:
         if number % (self.recording.every_n_steps or 1) == 0:
