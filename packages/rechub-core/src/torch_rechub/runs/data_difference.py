@@ -42,8 +42,9 @@ def _of_set(before: _Records, after: _Records, name: str, divided: bool) -> list
     if a is None or b is None:
         if a is b:
             return []
-        rows = (None if record is None else record.rows for record in (a, b))
-        return [Change("data", "", "data set in one run only, rows", *rows, where=(name,))]
+        before_rows, after_rows = (record and record.rows for record in (a, b))
+        how = "data set in one run only, rows"
+        return [Change("data", "", how, before_rows, after_rows, (name,))]
     return table_changes(a, b, name, content=not divided)
 
 

@@ -108,7 +108,7 @@ def _of_code(a: Run, b: Run) -> tuple[list[Change], list[str]]:
         reasons = [str(code["unknown"]) for code in (first, second) if code.get("unknown")]
         return [], [_not_recorded("code", bool(first), bool(second), reasons)]
     pairs = [("commit", _SHORT), ("dirty", None), ("changes", _SHORT)]
-    found = []
+    found: list[Change] = []
     for name, length in pairs:
         before, after = (_shortened(code.get(name), length) for code in (first, second))
         if first.get(name) != second.get(name) and not (name == "changes" and found):
@@ -129,7 +129,7 @@ def _of_environment(a: Run, b: Run) -> tuple[list[Change], list[str]]:
         if first.get(name) != second.get(name)
     ]  # fmt: skip
     what = "environment" if not both else "environment, but for " + ", ".join(sorted(both))
-    return found, [] if all(listed) else [_not_recorded(what, *listed)]
+    return found, [] if all(listed) else [_not_recorded(what, listed[0], listed[1])]
 
 
 def _versions(run: Run) -> dict[str, str]:
