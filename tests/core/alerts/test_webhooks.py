@@ -82,8 +82,8 @@ def test_plain_json_holds_the_values():
         alerts.log_failure(ValueError("loss is nan"))
         alerts.finish()
         (body,) = received.wait(1)
-    assert body["text"].startswith("[torch_rechub] ctr: 运行失败,用时 ")
-    assert body["text"].endswith(":ValueError: loss is nan")
+    assert body["text"].startswith("[torch_rechub] ctr: 运行失败，用时 ")
+    assert body["text"].endswith("：ValueError: loss is nan")
     assert (body["run"], body["rule"], body["status"]) == ("ctr", "run_ended", "failed")
     data = body["data"]
     assert (data["metric"], data["best"], data["best_step"]) == ("val/auc", 0.75, 2)
