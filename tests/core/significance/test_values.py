@@ -40,7 +40,7 @@ def test_rows_are_written_as_plain_columns_and_json(tmp_path):
 def test_a_file_read_back_gives_the_same_values(tmp_path):
     written = rows(protocol={"seen_excluded": True, "k": 10})
     found = TestValues.read(written.write(tmp_path / "a.npz"))
-    assert found.protocol == {"seen_excluded": True, "k": 10}
+    assert found.metric("test/auc").protocol == {"seen_excluded": True, "k": 10}
     assert found.metrics == written.metrics
     for name in ("test/auc", "test/log_loss"):
         assert found.units(name).values.tolist() == written.units(name).values.tolist()
@@ -133,10 +133,10 @@ def archive(path, about, **columns):
 
 
 GOOD = {
-    "version": 1, "protocol": {}, "data": {}, "untested": [],
+    "version": 1, "data": {}, "untested": [],
     "tables": [{"kind": "units", "columns": 1, "truth": ""}],
     "metrics": [
-        {"name": "hit@1", "direction": "max", "table": 0, "column": 0, "formula": None}
+        {"name": "hit@1", "direction": "max", "table": 0, "column": 0, "formula": None, "protocol": {}}
     ],
 }  # fmt: skip
 VALUES = {"0.values.0": np.ones(3, np.float32)}
@@ -167,8 +167,8 @@ def test_a_file_written_by_hand_is_read(tmp_path):
         ({**GOOD, "metrics": [{**GOOD["metrics"][0], "table": True}]}, VALUES, "has no table"),
         ({**GOOD, "metrics": [{**GOOD["metrics"][0], "column": 1}]}, VALUES, "not in its table"),
         ({**GOOD, "metrics": [{**GOOD["metrics"][0], "direction": "up"}]}, VALUES, "direction"),
-        ({**GOOD, "protocol": {"a": [1]}}, VALUES, "plain values"),
-        ({**GOOD, "protocol": 3}, VALUES, "no file of test values"),
+        ({**GOOD, "metrics": [{**GOOD["metrics"][0], "protocol": {"a": [1]}}]}, VALUES, "plain values"),
+        ({**GOOD, "metrics": [{**GOOD["metrics"][0], "protocol": 3}]}, VALUES, "the protocol 3"),
         ({**GOOD, "data": {"test": 3}}, VALUES, "must be texts"),
         ({**GOOD, "tables": [3]}, VALUES, "unknown kind"),
         ({**GOOD, "tables": 3}, VALUES, "tables must be a JSON array"),

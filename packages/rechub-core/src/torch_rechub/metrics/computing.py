@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .columns import of_length, pair, weights_of
 from .lists import RankedLists
 from .monitor import Metric, Needs
+from .observed import observe_lists, observe_rows
 from .ranking import metric_of_hits, ranking_metrics_from_hits
 
 log = logging.getLogger("torch_rechub")
@@ -56,6 +57,7 @@ def of_predictions(
     if weights is not None:
         check_weighted(metrics)
         labels, scores, groups, weights = _of_weight_above_0(labels, scores, groups, weights)
+    observe_rows(metrics, labels, scores, groups, weights)
     found: dict[str, float] = {}
     for metric in metrics:
         given = keyword_of_weights(metric, weights)
@@ -93,7 +95,13 @@ def of_lists(metrics: Sequence[Metric], ranked: RankedLists) -> dict[str, float]
     if ranked.weights is not None:
         check_weighted(metrics)
         ranked = ranked.of_weight_above_0()
-    ours = {metric.name: k for metric in metrics if (k := _k_of_ours(metric))}
+    observe_lists(metrics, ranked)
+    return _of_lists(metrics, ranked)
+
+
+def _of_lists(metrics: Sequence[Metric], ranked: RankedLists) -> dict[str, float]:
+    """The metrics of lists that are checked."""
+    ours = {metric.name: k for metric in metrics if (k := k_of_hits(metric))}
     shared: dict[str, float] = {}
     if ours:  # the counts are shared by all Ks
         longest = ranked.first(max(ours.values()))
@@ -211,7 +219,8 @@ def _needed(metric: Metric, has_rows: bool, owner: str) -> str:
     return f'{what}: {either}give group_column=, such as "user_id"'
 
 
-def _k_of_ours(metric: Metric) -> int | None:
+def k_of_hits(metric: Metric) -> int | None:
+    """The k of a metric of `ranking_metrics_from_hits` under its own name; None for others."""
     function = metric.function
     ours = isinstance(function, partial) and function.func is metric_of_hits
     # custom names are not computed together
@@ -227,7 +236,7 @@ def _within_groups(
         log.warning("Ranking metrics are undefined, %d scores are NaN: reported as NaN.", n)
         return {metric.name: math.nan for metric in metrics}
     hits, n_relevant = hits_within_groups(labels, scores, groups, max(map(_k, metrics)))
-    return of_lists(metrics, RankedLists(hits, n_relevant))
+    return _of_lists(metrics, RankedLists(hits, n_relevant))
 
 
 def _of_one(metric: Metric, ranked: RankedLists) -> float:

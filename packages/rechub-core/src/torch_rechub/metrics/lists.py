@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +31,9 @@ class RankedLists:
         item_embeddings: The vector of each item, shape (n_items, D).
         popularity: The share of each item of all interactions, shape (n_items,).
         weights: How much each user counts, shape (U,); None counts all alike.
+        truth: A function that returns a digest of users and their relevant items, by which records
+            of two runs are known to be of the same test.
+        seen_excluded: Whether items that a user has seen are excluded; None if it is unknown.
 
     Raises:
         ValueError: The shapes of hits, n_relevant, items and weights do not fit each other; items
@@ -43,6 +47,8 @@ class RankedLists:
     item_embeddings: ArrayLike | None = None
     popularity: ArrayLike | None = None
     weights: ArrayLike | None = None
+    truth: Callable[[], str] | None = None
+    seen_excluded: bool | None = None
 
     def __post_init__(self) -> None:
         hits, n = np.shape(self.hits), np.shape(self.n_relevant)

@@ -101,15 +101,43 @@ def gauc_score(
         Zhu et al., "Optimized Cost per Click in Taobao Display Advertising", KDD 2017,
         arXiv:1703.02091.
     """
-    labels, scores = pair(y_true, y_pred)
-    names, user = np.unique(of_length(users, len(labels)), return_inverse=True)
-    refuse_other_labels(labels)
+    scores = pair(y_true, y_pred)[1]
     if np.isnan(scores).any():
         log.warning(
             "GAUC is undefined, %d scores are NaN: reported as NaN.", np.isnan(scores).sum()
         )
         return math.nan
+    names, auc, n, n_pos = auc_by_user(y_true, y_pred, users)
+    w = _weights(weights, names.tolist(), n, n_pos)
+    if w.sum() == 0:
+        log.warning("GAUC is undefined, no user counts: reported as NaN.")
+        return math.nan
+    return float(w @ auc / w.sum())
 
+
+def auc_by_user(
+    y_true: ArrayLike, y_pred: ArrayLike, users: ArrayLike
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """The AUC of each user with rows of both classes, see `gauc_score`.
+
+    Args:
+        y_true: Labels 0 and 1, shape (N,).
+        y_pred: Scores, none of them NaN, shape (N,).
+        users: The user of each row, shape (N,).
+
+    Returns:
+        The users in order, and of each the AUC, the number of rows and that of positives.
+
+    Raises:
+        ValueError: Lengths differ, or a label is neither 0 nor 1.
+
+    Example:
+        >>> auc_by_user([0, 1, 1], [0.1, 0.2, 0.3], ["ann", "ann", "eve"])
+        (array(['ann'], dtype='<U3'), array([1.]), array([2]), array([1.]))
+    """
+    labels, scores = pair(y_true, y_pred)
+    names, user = np.unique(of_length(users, len(labels)), return_inverse=True)
+    refuse_other_labels(labels)
     n = np.bincount(user, minlength=len(names))
     n_pos = np.bincount(user, weights=labels, minlength=len(names))
     ranks = _ranks_within(user, scores, n)
@@ -117,11 +145,7 @@ def gauc_score(
     both = (n_pos > 0) & (n_pos < n)
     n, n_pos = n[both], n_pos[both]
     auc = (rank_sum[both] - n_pos * (n_pos + 1) / 2) / (n_pos * (n - n_pos))
-    w = _weights(weights, names[both].tolist(), n, n_pos)
-    if w.sum() == 0:
-        log.warning("GAUC is undefined, no user counts: reported as NaN.")
-        return math.nan
-    return float(w @ auc / w.sum())
+    return names[both], auc, n, n_pos
 
 
 def get_user_pred(

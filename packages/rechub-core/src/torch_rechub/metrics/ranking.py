@@ -112,22 +112,40 @@ def ranking_metrics_from_hits(
         0.25
     """
     ks = top_ks(ks)
-    rel, n = np.asarray(hits, dtype=bool), np.asarray(n_relevant, dtype=np.int64)
-    if rel.ndim != 2 or n.shape != rel.shape[:1]:
-        raise ValueError(
-            f"hits must be (users, ranks) and n_relevant (users,), got {rel.shape} and {n.shape}"
-        )
-    if max(ks) > rel.shape[1]:
-        raise ValueError(f"hits has {rel.shape[1]} ranks, too few for metrics at {max(ks)}")
-    if (rel.sum(axis=1) > n).any():
-        row = int(np.argmax(rel.sum(axis=1) > n))
-        raise ValueError(f"row {row} has {rel[row].sum()} hits of {n[row]} relevant items")
+    rel, n = _checked_hits(hits, n_relevant, max(ks))
     w = None if weights is None else weights_of(weights, len(n))
     counts = n > 0 if w is None else (n > 0) & (w > 0)
     rel, n, w = rel[counts], n[counts], None if w is None else w[counts]
     if len(n) == 0:
         log.warning("No user has a relevant item: ranking metrics are reported as NaN.")
+    return {
+        name: weighted_mean(values, w) if len(n) else math.nan
+        for name, values in hits_by_user(rel, n, ks).items()
+    }
 
+
+def hits_by_user(
+    hits: ArrayLike, n_relevant: ArrayLike, ks: Iterable[int]
+) -> dict[str, NDArray[np.float64]]:
+    """The values of users of which `ranking_metrics_from_hits` returns the means.
+
+    Args:
+        hits: See `ranking_metrics_from_hits`, shape (U, L).
+        n_relevant: At least 1, shape (U,).
+        ks: The Ks.
+
+    Returns:
+        {"ndcg@5": …, "mrr@5": …, …}, each of shape (U,).
+
+    Raises:
+        ValueError: As `ranking_metrics_from_hits`.
+
+    Example:
+        >>> hits_by_user([[False, True], [True, False]], [1, 3], [2])["mrr@2"]
+        array([0.5, 1. ])
+    """
+    ks = top_ks(ks)
+    rel, n = _checked_hits(hits, n_relevant, max(ks))
     ranks = np.arange(1, rel.shape[1] + 1)
     so_far = np.cumsum(rel, axis=1)  # hits up to each rank
     gains = 1 / np.log2(ranks + 1)
@@ -146,11 +164,24 @@ def ranking_metrics_from_hits(
             "map": precisions[:, k - 1] / best,
         }
 
-    return {
-        f"{name}@{k}": weighted_mean(values, w) if len(n) else math.nan
-        for k in ks
-        for name, values in at(k).items()
-    }
+    return {f"{name}@{k}": values for k in ks for name, values in at(k).items()}
+
+
+def _checked_hits(
+    hits: ArrayLike, n_relevant: ArrayLike, k: int
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Hits and numbers of relevant items as arrays; ValueError unless they fit each other."""
+    rel, n = np.asarray(hits, dtype=bool), np.asarray(n_relevant, dtype=np.int64)
+    if rel.ndim != 2 or n.shape != rel.shape[:1]:
+        raise ValueError(
+            f"hits must be (users, ranks) and n_relevant (users,), got {rel.shape} and {n.shape}"
+        )
+    if k > rel.shape[1]:
+        raise ValueError(f"hits has {rel.shape[1]} ranks, too few for metrics at {k}")
+    if (rel.sum(axis=1) > n).any():
+        row = int(np.argmax(rel.sum(axis=1) > n))
+        raise ValueError(f"row {row} has {rel[row].sum()} hits of {n[row]} relevant items")
+    return rel, n
 
 
 def metric_of_hits(

@@ -183,7 +183,7 @@ def lists_of(
         (array([0, 1, 1, 3]), array([4, 2, 3]))
     """
     check_lists(lists, n_users, n_items, name)
-    return _csr([[]] * n_users if lists is None else lists)
+    return as_csr([[]] * n_users if lists is None else lists)
 
 
 def _table(ids: Any, n: int) -> NDArray[Any]:
@@ -209,7 +209,7 @@ def _lists(
     lists: Any, n_users: int, n_items: int, name: str, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Return one list of items per user, as (indptr, indices)."""
-    indptr, indices = _csr([[]] * n_users if lists is None else lists)
+    indptr, indices = as_csr([[]] * n_users if lists is None else lists)
     if len(indptr) != n_users + 1:
         raise ValueError(f"{name} holds {len(indptr) - 1} lists for {n_users} users")
     if len(indices) and (indices.min() < 0 or indices.max() >= n_items):
@@ -218,7 +218,8 @@ def _lists(
     return torch.as_tensor(indptr, device=device), torch.as_tensor(indices, device=device)
 
 
-def _csr(lists: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def as_csr(lists: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Convert lists of items, in any format of `top_k`, to (indptr, indices)."""
     if hasattr(lists, "indptr"):
         lists = (lists.indptr, lists.indices)
     if isinstance(lists, tuple):

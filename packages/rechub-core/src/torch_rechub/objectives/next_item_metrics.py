@@ -16,6 +16,7 @@ from ..data.weights import joined_weights
 from ..losses.weighted import weighted_loss
 from ..metrics.computing import RankedLists
 from ..metrics.monitor import Metric
+from ..significance.keys import digest_of
 from .next_item import Predictor, reduction_of, sequences
 from .sampled_items import PADDING, SampledItemLoss
 
@@ -73,12 +74,14 @@ class Evaluated:
         ranks: The rank of each target, (n,), from 1; 0 for a target that is excluded; all above 1
             are 2 where only the first rank was asked for.
         weights: How much each target counts, (n,); None where all count alike.
+        items: The targets, (n,).
     """
 
     loss: Tensor | None
     count: float
     ranks: Tensor
     weights: Tensor | None = None
+    items: Tensor | None = None
 
 
 def evaluate_batch(
@@ -110,14 +113,14 @@ def evaluate_batch(
     of_targets = None if weights is None else weights[found.last].cpu()
     if not ranked:
         ranks = (1 + (logits.argmax(dim=1) != items).long()).cpu()
-        return Evaluated(loss, count, ranks, of_targets)
+        return Evaluated(loss, count, ranks, of_targets, items.cpu())
     excluded = torch.zeros_like(logits, dtype=torch.bool)
     if exclude_seen:
         excluded.scatter_(1, given.tokens[row].long(), True)
     missed = excluded.gather(1, items.unsqueeze(1)).squeeze(1)
     excluded[:, PADDING] = True
     ranks = ranks_of(logits, items, excluded).masked_fill(missed, 0)
-    return Evaluated(loss, count, ranks.cpu(), of_targets)
+    return Evaluated(loss, count, ranks.cpu(), of_targets, items.cpu())
 
 
 def _loss_of(loss_fn: nn.Module, logits: Tensor, items: Tensor, weights: Tensor | None) -> Tensor:
@@ -149,11 +152,17 @@ def mean_loss(results: Sequence[Evaluated]) -> float:
     return float(torch.stack(losses).double().sum()) / n if n else math.nan
 
 
-def hits_of(results: Sequence[Evaluated], k: int) -> RankedLists:
+def hits_of(results: Sequence[Evaluated], k: int, exclude_seen: bool = False) -> RankedLists:
     """Return the hits of targets at the first k ranks, a list for each sequence with a target."""
+
+    def truth() -> str:
+        return digest_of("targets", *[r.items.numpy() for r in results if r.items is not None])
+
     ranks = torch.cat([torch.empty(0, dtype=torch.int64), *(r.ranks for r in results)])
     hits = ranks.unsqueeze(1) == torch.arange(1, k + 1)
     weights = joined_weights([r.weights for r in results])
     n_relevant = np.ones(len(ranks), dtype=np.int64)
     of_users = None if weights is None else weights.numpy()
-    return RankedLists(hits.numpy(), n_relevant, weights=of_users)
+    return RankedLists(
+        hits.numpy(), n_relevant, weights=of_users, truth=truth, seen_excluded=exclude_seen
+    )

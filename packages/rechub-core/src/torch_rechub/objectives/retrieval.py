@@ -16,9 +16,10 @@ from ..data.as_loader import as_loader, is_table
 from ..data.table import PredictDataset
 from ..metrics.computing import RankedLists, of_lists
 from ..metrics.monitor import Metric
-from ..metrics.retrieval import best_of, check_lists, hits_of, lists_of, top_k
+from ..metrics.retrieval import as_csr, best_of, check_lists, hits_of, lists_of, top_k
 from ..models.protocols import HasTowers
 from ..models.towers import one_tower, prediction
+from ..significance.keys import digest_of
 
 _BATCH_SIZE = 1024
 _PAIRS = 2**17  # users and items scored at once by a model without towers
@@ -122,8 +123,10 @@ class RetrievalData:
             n = np.asarray(frequency, dtype=np.float64)
             popularity = n[np.asarray(self.items[column])] / n.sum()
         hits, n_relevant = hits_of(found.best, self.relevant, found.n_items, k)
-        best = found.best.numpy()
-        lists = RankedLists(hits, n_relevant, best, found.n_items, found.vectors, popularity)
+        lists = RankedLists(
+            hits, n_relevant, found.best.numpy(), found.n_items, found.vectors, popularity,
+            truth=self.truth, seen_excluded=self.seen is not None,
+        )  # fmt: skip
         return of_lists(metrics, lists)
 
     def ranked(self, model: nn.Module, predictions: PredictsRows, k: int) -> Ranked:
@@ -151,6 +154,12 @@ class RetrievalData:
             n_users: The number of users.
         """
         return lists_of(self.relevant, n_users, n_items, "relevant")
+
+    def truth(self) -> str:
+        """The digest of the relevant items of the users, in the order of the users."""
+        indptr, indices = as_csr(self.relevant)
+        owners = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+        return digest_of("relevant", indptr, indices[np.lexsort((indices, owners))])
 
     @staticmethod
     def _embeddings(

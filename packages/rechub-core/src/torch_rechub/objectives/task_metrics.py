@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .._bounds import check_whole
 from ..metrics.computing import check_needs, of_predictions
 from ..metrics.monitor import Direction, Metric, Needs, as_metrics, metric_named, metric_of_function
+from ..metrics.observed import of_task
 
 log = logging.getLogger("torch_rechub")
 
@@ -54,7 +55,8 @@ class RowsOfTasks:
         rows = ~np.isnan(self.labels[:, task])
         columns = [None if c is None else c[rows] for c in (self.groups, self.weights)]
         labels, predictions = self.labels[rows, task], self.predictions[rows, task]
-        return of_predictions([metric], labels, predictions, *columns)[metric.name]
+        with of_task(task):
+            return of_predictions([metric], labels, predictions, *columns)[metric.name]
 
 
 class TaskMetrics:

@@ -29,7 +29,7 @@ _MOST_BYTES = 2**31
 _MOST_MEMBERS = 10_000
 _MOST_TEXT = 2**22
 _COLUMN = re.compile(r"([0-9]{1,4})\.(labels|scores|weights|groups|keys|values\.[0-9]{1,4})\.npy")
-_FIELDS = {"metrics": list, "tables": list, "untested": list, "protocol": dict, "data": dict}
+_FIELDS = {"metrics": list, "tables": list, "untested": list, "data": dict}
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError,
     KeyError, TypeError, RecursionError,

@@ -28,6 +28,8 @@ class TestedMetric:
         table: The number of its table.
         column: The column of its values in a table of units; None for a metric of rows.
         formula: The metric of rows that it is, such as "auc"; None for a metric of units.
+        protocol: How it was measured, such as whether seen items were excluded: names to texts,
+            numbers and truth values.
     """
 
     name: str
@@ -35,6 +37,7 @@ class TestedMetric:
     table: int
     column: int | None = None
     formula: str | None = None
+    protocol: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +47,6 @@ class TestValues:
     Attributes:
         metrics: The metrics.
         tables: The tables that they are computed from.
-        protocol: How the test was made, such as whether seen items were excluded.
         data: Digests of the data where they are recorded, such as {"test": "9f…"}.
         untested: Metrics of the test without values of rows or units, such as a user's function.
 
@@ -61,7 +63,6 @@ class TestValues:
 
     metrics: tuple[TestedMetric, ...]
     tables: tuple[RowTable | UnitTable, ...]
-    protocol: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, str] = field(default_factory=dict)
     untested: tuple[str, ...] = ()
 
@@ -71,9 +72,6 @@ class TestValues:
         for name in [name for pair in self.data.items() for name in pair] + list(self.untested):
             if not isinstance(name, str):
                 raise TypeError(f"data and untested must be texts, got {name!r}")
-        for name, value in self.protocol.items():
-            if not isinstance(name, str) or not isinstance(value, str | bool | int | float | None):
-                raise TypeError(f"protocol must map names to plain values, got {name!r}: {value!r}")
 
     @classmethod
     def of_units(
@@ -96,7 +94,7 @@ class TestValues:
             weights: Weights of units, at least 0, shape (U,); None means equal weights.
             truth: A digest of the relevant items, where runs may differ in them.
             directions: "max" or "min" of metrics whose name does not say it.
-            protocol: How the test was made: names to texts, numbers and truth values.
+            protocol: See `TestedMetric`.
             data: Digests of the data by split.
 
         Raises:
@@ -106,10 +104,10 @@ class TestValues:
         keys = None if units is None else keys_of(units)
         table = unit_table(list(values.values()), keys, weights, truth)
         named = [
-            TestedMetric(name, _direction(name, directions), 0, column=i)
+            TestedMetric(name, _direction(name, directions), 0, i, protocol=dict(protocol or {}))
             for i, name in enumerate(values)
         ]
-        return cls(tuple(named), (table,), dict(protocol or {}), dict(data or {}))
+        return cls(tuple(named), (table,), dict(data or {}))
 
     @classmethod
     def of_rows(
@@ -131,7 +129,7 @@ class TestValues:
             scores: Shape (N,).
             weights: Weights of rows, at least 0, shape (N,); None means equal weights.
             groups: The group of each row, such as its user, shape (N,); then groups are compared.
-            protocol: How the test was made: names to texts, numbers and truth values.
+            protocol: See `TestedMetric`.
             data: Digests of the data by split.
 
         Raises:
@@ -143,8 +141,9 @@ class TestValues:
             formula = name.rsplit("/", 1)[-1]
             if not is_of_rows(formula):
                 raise ValueError(f"{name!r} is no metric of rows that can be tested: see of_units")
-            named.append(TestedMetric(name, _direction(name, None), 0, formula=formula))
-        return cls(tuple(named), (table,), dict(protocol or {}), dict(data or {}))
+            direction, about = _direction(name, None), dict(protocol or {})
+            named.append(TestedMetric(name, direction, 0, formula=formula, protocol=about))
+        return cls(tuple(named), (table,), dict(data or {}))
 
     def metric(self, name: str) -> TestedMetric:
         """The metric of a recorded name.
@@ -187,8 +186,7 @@ class TestValues:
             ValueError: The protocol is not plain data.
         """
         metrics = [vars(metric) for metric in self.metrics]
-        about = {"metrics": metrics, "protocol": dict(self.protocol), "data": dict(self.data)}
-        about["untested"] = list(self.untested)
+        about = {"metrics": metrics, "data": dict(self.data), "untested": list(self.untested)}
         return write_contents(Contents(about, self.tables), path)
 
     @classmethod
@@ -204,8 +202,8 @@ class TestValues:
             return cls(
                 tuple(_metric(metric) for metric in found.about["metrics"]),
                 found.tables,
-                **{name: found.about[name] for name in ("protocol", "data")},
-                untested=tuple(found.about["untested"]),
+                found.about["data"],
+                tuple(found.about["untested"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is no file of test values: {error}") from error
@@ -251,6 +249,11 @@ def _check_metric(metric: TestedMetric, tables: Sequence[RowTable | UnitTable]) 
         known = type(metric.column) is int and 0 <= metric.column < len(table.values)
     if not known:
         raise ValueError(f"metric {metric.name!r} is not in its table")
+    if not isinstance(metric.protocol, Mapping):
+        raise ValueError(f"metric {metric.name!r} has the protocol {metric.protocol!r}")
+    for name, value in metric.protocol.items():
+        if not isinstance(name, str) or not isinstance(value, str | bool | int | float | None):
+            raise ValueError(f"protocol must map names to plain values, got {name!r}: {value!r}")
 
 
 def _metric(given: Any) -> TestedMetric:

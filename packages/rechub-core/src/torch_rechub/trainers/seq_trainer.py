@@ -187,4 +187,4 @@ class SeqTrainer(SavesSequences, InfersSequences, ExportsSequences, Trainer):  #
         """Return the results of all batches that the metrics need."""
         step, k = evaluation_step(self._predict, self.loss_fn, metrics, exclude_seen)
         results = self.evaluation(self.model, data_loader, step)
-        return results, hits_of(results, k)
+        return results, hits_of(results, k, exclude_seen)
