@@ -132,12 +132,18 @@ def archive(path, about, **columns):
     return path
 
 
+HIT = {
+    "name": "hit@1",
+    "direction": "max",
+    "table": 0,
+    "column": 0,
+    "formula": None,
+    "protocol": {},
+}
 GOOD = {
     "version": 1, "data": {}, "untested": [],
     "tables": [{"kind": "units", "columns": 1, "truth": ""}],
-    "metrics": [
-        {"name": "hit@1", "direction": "max", "table": 0, "column": 0, "formula": None, "protocol": {}}
-    ],
+    "metrics": [HIT],
 }  # fmt: skip
 VALUES = {"0.values.0": np.ones(3, np.float32)}
 
@@ -163,12 +169,12 @@ def test_a_file_written_by_hand_is_read(tmp_path):
         (GOOD, {**VALUES, "0.keys": np.ones(2, np.uint64)}, "3 units, but 2 keys"),
         ({**GOOD, "version": 2}, VALUES, r"format 2.*pip install -U rechub-core"),
         ({**GOOD, "metrics": [{"name": 1}]}, VALUES, "no file of test values"),
-        ({**GOOD, "metrics": [{**GOOD["metrics"][0], "table": -1}]}, VALUES, "has no table -1"),
-        ({**GOOD, "metrics": [{**GOOD["metrics"][0], "table": True}]}, VALUES, "has no table"),
-        ({**GOOD, "metrics": [{**GOOD["metrics"][0], "column": 1}]}, VALUES, "not in its table"),
-        ({**GOOD, "metrics": [{**GOOD["metrics"][0], "direction": "up"}]}, VALUES, "direction"),
-        ({**GOOD, "metrics": [{**GOOD["metrics"][0], "protocol": {"a": [1]}}]}, VALUES, "plain values"),
-        ({**GOOD, "metrics": [{**GOOD["metrics"][0], "protocol": 3}]}, VALUES, "the protocol 3"),
+        ({**GOOD, "metrics": [{**HIT, "table": -1}]}, VALUES, "has no table -1"),
+        ({**GOOD, "metrics": [{**HIT, "table": True}]}, VALUES, "has no table"),
+        ({**GOOD, "metrics": [{**HIT, "column": 1}]}, VALUES, "not in its table"),
+        ({**GOOD, "metrics": [{**HIT, "direction": "up"}]}, VALUES, "direction"),
+        ({**GOOD, "metrics": [{**HIT, "protocol": {"a": [1]}}]}, VALUES, "plain values"),
+        ({**GOOD, "metrics": [{**HIT, "protocol": 3}]}, VALUES, "the protocol 3"),
         ({**GOOD, "data": {"test": 3}}, VALUES, "must be texts"),
         ({**GOOD, "tables": [3]}, VALUES, "unknown kind"),
         ({**GOOD, "tables": 3}, VALUES, "tables must be a JSON array"),

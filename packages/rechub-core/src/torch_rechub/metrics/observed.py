@@ -75,6 +75,11 @@ def observed() -> Iterator[list[Observed]]:
         _found.reset(token)
 
 
+def is_observed() -> bool:
+    """Whether the inputs of metrics are being collected."""
+    return _found.get() is not None
+
+
 @contextmanager
 def of_task(task: int) -> Iterator[None]:
     """Attribute the rows that are observed in the block to a task of a multi-task model."""

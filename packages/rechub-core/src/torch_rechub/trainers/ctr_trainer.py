@@ -13,6 +13,7 @@ from ..losses import BatchLoss
 from ..losses.names import kind_of, make_loss
 from ..metrics.computing import of_predictions
 from ..metrics.monitor import Metric, Needs
+from ..metrics.observed import is_observed
 from ..objectives.row_kinds import KINDS, row_objective
 from ..training.evaluation import Predictions
 from ..training.monitoring import EvaluateFn
@@ -159,7 +160,8 @@ class CTRTrainer(ShowsSlices, SavesRows, Trainer):
             ValueError: There are no labels, or others than the metrics are defined on.
         """
         first = self.metrics[:1]
-        group_column = self.settings.group_column if first[0].needs != "predictions" else None
+        with_groups = first[0].needs != "predictions" or is_observed()
+        group_column = self.settings.group_column if with_groups else None
         found = self._predictions(model, data_loader, group_column)
         return of_predictions(first, *found.as_numpy())[first[0].name]
 
@@ -179,11 +181,9 @@ class CTRTrainer(ShowsSlices, SavesRows, Trainer):
         labels, probabilities, *_ = self._predictions(self.model, val_dataloader).as_numpy()
         return (labels, probabilities) if set(labels.tolist()) <= {0, 1} else None
 
-    def _predictions(
-        self, model: nn.Module, data_loader: Iterable[Any], group_column: str | None = None
-    ) -> Predictions:
+    def _predictions(self, model: Any, data: Any, groups: str | None = None) -> Predictions:
         predict = self.objective.predict(model)
-        return self.evaluation.predictions(model, data_loader, predict, _flat, group_column)
+        return self.evaluation.predictions(model, data, predict, _flat, groups)
 
 
 def _flat(values: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ from importlib.util import find_spec
 from .._bounds import whole_number
 from .examples import Examples
 
-
 @dataclass(frozen=True, kw_only=True)
 class Recording:
     """Options for records in addition to hyper-parameters and the metrics of each epoch.
@@ -38,6 +37,9 @@ class Recording:
         code: At the start, the git commit of the main script, and a digest of changes since.
         environment: At the start, the versions of Python and of the imported packages.
         examples: At the end, tables of examples: see `Examples`.
+        test_values: At the end, the values behind the metrics of `test_dataloader`, of each row or
+            user, as the artifact `test_values`; ``rechub compare --test`` tests with them whether a
+            run is better than another.
 
     Raises:
         ValueError: `every_n_steps` is below 1.
@@ -59,6 +61,7 @@ class Recording:
     code: bool = False
     environment: bool = False
     examples: Examples | None = None
+    test_values: bool = False
 
     def __post_init__(self) -> None:
         every = whole_number(1, every_n_steps=self.every_n_steps)

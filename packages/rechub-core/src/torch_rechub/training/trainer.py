@@ -156,7 +156,7 @@ class Trainer(Task, ContinuesBundles, ExportsRows):
                             self.callbacks.stopped()
                             self.report("Stopped early after epoch %d.", epoch)
                             break
-                self.test_metrics = {} if test is None else self.test(test)
+                self.test_metrics = self.recorder.tested(self.test, test)
             self.recorder.end(self.test_metrics, self.best.path, self.outcome(val, test))
 
     def _start(self, train: Any, val: Any, resume: bool) -> tuple[TrainingState, int]:

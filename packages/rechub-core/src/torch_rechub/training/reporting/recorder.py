@@ -18,6 +18,7 @@ from ..settings import Settings
 from .embedding_stats import EmbeddingStats
 from .plots import calibration, confusion, roc, task_weights
 from .system_load import SystemLoad
+from .values_of_test import ValuesOfTest
 
 log = logging.getLogger("torch_rechub")
 
@@ -54,6 +55,10 @@ class NoRecorder:
     def on_epoch_end(self, row: Mapping[str, float]) -> None:
         """Called after each epoch."""
 
+    def tested(self, test: Callable[[Any], dict[str, float]], data: Any) -> dict[str, float]:
+        """Call a function that tests the best weights on data, if any; return its metrics."""
+        return {} if data is None else test(data)
+
     def end(
         self,
         test_metrics: Mapping[str, float],
@@ -84,6 +89,7 @@ class Recorder(NoRecorder):
         self._embeddings = EmbeddingStats()
         self._history: Sequence[Mapping[str, float]] = ()
         self._monitor, self._sign = "", 1
+        self._test_values = ValuesOfTest(loggers) if recording.test_values else None
 
     def step_listeners(self) -> list[Any]:
         """The methods to call after each step; empty unless the losses of steps are recorded."""
@@ -111,6 +117,8 @@ class Recorder(NoRecorder):
         self._history, self.loss_names = history, loss_names
         params = hyperparams()
         self._monitor = str(params["monitor"])
+        if self._test_values is not None:
+            self._test_values.begin(params)
         self._sign = 1 if params["monitor_direction"] == "max" else -1
         if recording.every_n_steps is not None:
             names = [f"{name}_step" for name in self.loss_names]
@@ -143,6 +151,12 @@ class Recorder(NoRecorder):
         self.loggers.log_metrics(metrics, step=epoch)
         self.loggers.offer("flush")
 
+    def tested(self, test: Callable[[Any], dict[str, float]], data: Any) -> dict[str, float]:
+        """Test the best weights, and collect the values behind the metrics on request."""
+        if data is None or self._test_values is None:
+            return super().tested(test, data)
+        return self._test_values.collect(test, data)
+
     def end(
         self,
         test_metrics: Mapping[str, float],
@@ -168,6 +182,8 @@ class Recorder(NoRecorder):
         if self.recording.checkpoint and weights.is_file():
             name = type(self.model).__name__
             self.loggers.offer("log_artifact", name, str(weights), "model")
+        if self._test_values is not None:
+            self._test_values.record(weights.parent)
 
     def _record_examples(self, tables: list[ExampleTable], step: int) -> None:
         if not tables:

@@ -1,17 +1,20 @@
 """The values of a test that a trainer records: of rows, of groups of rows, of lists."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...basic.tracking import LoggerGroup
+from ...distributed import process_rank
 from ...metrics.computing import hits_within_groups, k_of_hits
 from ...metrics.metric import Metric
 from ...metrics.monitor import metric_named
 from ...metrics.names import entry_of
-from ...metrics.observed import Observed, ObservedLists, ObservedRows
+from ...metrics.observed import Observed, ObservedLists, ObservedRows, observed
 from ...metrics.prediction import auc_by_user
 from ...metrics.ranking import hits_by_user
 from ...significance import TestedMetric, TestValues, row_values
@@ -25,18 +28,53 @@ FILE = "test_values.npz"
 ARTIFACT = "test_values"
 
 
+class ValuesOfTest:
+    """Collects the values behind the metrics of a test, and records them as an artifact.
+
+    Args:
+        loggers: The loggers.
+    """
+
+    def __init__(self, loggers: LoggerGroup) -> None:
+        self.loggers = loggers
+        self._params: Mapping[str, Any] = {}
+        self._values: TestValues | None = None
+
+    def begin(self, params: Mapping[str, Any]) -> None:
+        """Begin a training run with these hyper-parameters."""
+        self._params, self._values = params, None
+
+    def collect(self, test: Callable[[Any], dict[str, float]], data: Any) -> dict[str, float]:
+        """Call a function that tests a model on data; return its metrics."""
+        with observed() as found:
+            metrics = test(data)
+        self._values = values_of_test(found, metrics, self._params)
+        return metrics
+
+    def record(self, folder: Path) -> None:
+        """Write the values to a file in the folder of the weights, and offer it to the loggers."""
+        if self._values is None or process_rank() != 0:
+            return
+        try:
+            path = self._values.write(folder / FILE)
+        except OSError as error:  # such as a full disk: the run itself is recorded
+            log.warning("test_values: they cannot be written, so that they are lost: %s", error)
+            return
+        self.loggers.offer("log_artifact", ARTIFACT, str(path), ARTIFACT)
+
+
 def values_of_test(
-    observed: Sequence[Observed], test_metrics: Iterable[str], params: Mapping[str, Any]
+    found: Sequence[Observed], test_metrics: Iterable[str], params: Mapping[str, Any]
 ) -> TestValues:
     """The values behind the metrics of a test.
 
     Args:
-        observed: The inputs of the metrics, as `metrics.observed` collects them.
+        found: The inputs of the metrics, as `metrics.observed` collects them.
         test_metrics: The recorded names of the metrics, such as "test/auc".
         params: The hyper-parameters: of `data`, the digest of the test data is part of the values.
     """
     values = _Values(tuple(test_metrics), params)
-    for part in observed:
+    for part in found:
         if isinstance(part, ObservedLists):
             values.add_lists(part)
         else:
