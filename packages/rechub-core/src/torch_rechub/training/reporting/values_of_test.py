@@ -125,7 +125,7 @@ class _Values:
         values = hits_by_user(np.asarray(lists.hits)[counts], n[counts], sorted(set(ks.values())))
         columns = {m: values[m.name if k_of_hits(m) else f"hit@{k}"] for m, k in ks.items()}
         weights = None if lists.weights is None else np.asarray(lists.weights)[counts]
-        protocol = {"ranked": "catalog", "seen_excluded": lists.seen_excluded}
+        protocol: dict[str, Any] = {"ranked": "catalog", "seen_excluded": lists.seen_excluded}
         if lists.n_items is not None:
             protocol["n_items"] = lists.n_items
         truth = lists.truth() if lists.truth is not None else digest_of("relevant", n)
