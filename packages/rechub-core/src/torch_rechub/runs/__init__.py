@@ -24,6 +24,8 @@ from .plotting import plot
 from .readers import RunReader, available_readers
 from .reading import Runs, read_runs
 from .record import Run
+from .significance import significance
+from .tested import Significance, Tested
 
 __all__ = [
     "Comparison",
@@ -33,11 +35,14 @@ __all__ = [
     "Run",
     "RunReader",
     "Runs",
+    "Significance",
     "Statistic",
+    "Tested",
     "available_readers",
     "compare",
     "details",
     "difference",
     "plot",
     "read_runs",
+    "significance",
 ]

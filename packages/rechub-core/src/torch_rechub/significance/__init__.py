@@ -15,21 +15,25 @@ from .auc import DeLong, SortedScores, bootstrap_auc, delong_test
 from .bootstrap import Interval, bootstrap_interval
 from .effects import Effect, effect_size, holm
 from .levels import PairedTest, paired_test
+from .pairs import DifferentTestError, PairsTest, compare_values
 from .row_values import row_values
 from .sign_flip import SignFlip, sign_flip_test
 from .values import TestedMetric, TestValues, save_test_values
 
 __all__ = [
     "DeLong",
+    "DifferentTestError",
     "Effect",
     "Interval",
     "PairedTest",
+    "PairsTest",
     "SignFlip",
     "SortedScores",
     "TestValues",
     "TestedMetric",
     "bootstrap_auc",
     "bootstrap_interval",
+    "compare_values",
     "delong_test",
     "effect_size",
     "holm",

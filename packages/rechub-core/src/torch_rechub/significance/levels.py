@@ -15,6 +15,9 @@ from .sign_flip import sign_flip_test
 
 Level = Literal["units", "seeds", "both"]
 LEVELS = ("units", "seeds", "both")
+MOST_DRAWS = 2 * 10**9
+"""Units times resamples above which units are tested by Student's t: the mean of 200,000 units is
+normal, and resampling it takes minutes."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ def paired_test(
     With d_su the difference of seed s in unit u:
 
     - "units" averages over seeds, then flips signs of units: is A better for other users, of the
-      models that were trained? The interval is by bootstrap.
+      models that were trained? The interval is by bootstrap; with more than `MOST_DRAWS` draws,
+      both are by Student's t.
     - "seeds" averages over units, then tests S values by Student's t: is A better for other seeds,
       on these users?
     - "both": for other seeds and other users. The variance of the mean of d_su = μ + α_s + β_u +
@@ -87,16 +91,19 @@ def paired_test(
         )
     w = shares(weights, d.shape[1])
     d, w = d[:, w > 0], w[w > 0]
-    if level == "units":
+    if level == "units" and d.shape[1] * resamples > MOST_DRAWS:
+        variance, df = _of_units(d.mean(axis=0), w)
+    elif level == "units":
         means, given = d.mean(axis=0), None if weights is None else w
         flipped = sign_flip_test(means, given, resamples=resamples, seed=seed)
         interval = bootstrap_interval(
             means, given, confidence=confidence, resamples=resamples, seed=seed
         )
         return PairedTest(flipped.difference, interval.low, interval.high, flipped.p, "sign-flip")
-    if len(d) < 2:
+    elif len(d) < 2:
         raise ValueError(f"level={level!r} needs at least two seeds, got 1: test over units")
-    variance, df = _of_seeds(d, w) if level == "seeds" else _of_both(d, w)
+    else:
+        variance, df = _of_seeds(d, w) if level == "seeds" else _of_both(d, w)
     difference = float(d.mean(axis=0) @ w)
     interval, p = t_interval(difference, variance, df, confidence)
     return PairedTest(difference, interval.low, interval.high, p, "t")
@@ -120,17 +127,26 @@ def _of_seeds(d: Floats, w: Floats) -> tuple[float, float]:
 
 def _of_both(d: Floats, w: Floats) -> tuple[float, float]:
     """The variance of the mean over seeds and units, and its degrees of freedom."""
-    n_seeds, n_units = len(d), 1 / float(w @ w)  # the effective number of units
-    of_seeds, _ = _of_seeds(d, w)
-    means, total = d.mean(axis=0), float(d.mean(axis=0) @ w)
+    n_seeds, (of_seeds, _) = len(d), _of_seeds(d, w)
     if d.shape[1] < 2:
         return of_seeds, n_seeds - 1
-    scale = 1 / (n_units - 1)
-    of_units = float((means - total) ** 2 @ w) * scale
-    residuals = d - means - (d @ w)[:, None] + total
-    of_both = float((residuals**2 @ w).sum()) * scale / (n_seeds * (n_seeds - 1))
+    means = d.mean(axis=0)
+    of_units, df_units = _of_units(means, w)
+    residuals = d - means - ((d - means) @ w)[:, None]
+    scale = d.shape[1] / (d.shape[1] - 1) / (n_seeds * (n_seeds - 1))
+    of_both = float((residuals**2 @ w**2).sum()) * scale
     variance = max(of_units + of_seeds - of_both, of_units, of_seeds)
     if variance == 0:
         return 0.0, n_seeds - 1
-    parts = of_units**2 / (n_units - 1) + of_seeds**2 / (n_seeds - 1)
+    parts = of_units**2 / df_units + of_seeds**2 / (n_seeds - 1)
     return variance, max(1.0, variance**2 / parts)
+
+
+def _of_units(d: Floats, w: Floats) -> tuple[float, float]:
+    """The variance of the weighted mean over units, and its degrees of freedom.
+
+    It is Σ w² (d − d̄)² U / (U − 1), which holds also where units of large weight vary less, as
+    means of many rows do; the degrees of freedom are those of 1 / Σ w² equal units.
+    """
+    variance = float(((d - d @ w) ** 2) @ w**2) * len(d) / (len(d) - 1)
+    return variance, max(1.0, 1 / float(w @ w) - 1)

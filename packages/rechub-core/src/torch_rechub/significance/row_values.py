@@ -51,6 +51,16 @@ def row_values(
     return found
 
 
+def is_mean(metric: str) -> bool:
+    """Whether a metric of rows is the mean of values of single rows, as log loss is.
+
+    Example:
+        >>> is_mean("log_loss"), is_mean("auc")
+        (True, False)
+    """
+    return parsed(metric)[0] in ("log_loss", "mse", "mae", "accuracy")
+
+
 def is_of_rows(metric: str) -> bool:
     """Whether `row_values` has a metric of this name.
 

@@ -47,7 +47,7 @@ class TestValues:
     Attributes:
         metrics: The metrics.
         tables: The tables that they are computed from.
-        data: Digests of the data where they are recorded, such as {"test": "9f…"}.
+        data: Facts about the test data, where they are recorded: see `data_facts`.
         untested: Metrics of the test without values of rows or units, such as a user's function.
 
     Example:
@@ -95,7 +95,8 @@ class TestValues:
             truth: A digest of the relevant items, where runs may differ in them.
             directions: "max" or "min" of metrics whose name does not say it.
             protocol: See `TestedMetric`.
-            data: Digests of the data by split.
+            data: Facts about the test data that runs must have in common, such as
+                {"digest": "9f…"}; see `data_facts`.
 
         Raises:
             ValueError: Lengths differ, a value is not finite, a unit occurs twice, or the direction
@@ -130,7 +131,8 @@ class TestValues:
             weights: Weights of rows, at least 0, shape (N,); None means equal weights.
             groups: The group of each row, such as its user, shape (N,); then groups are compared.
             protocol: See `TestedMetric`.
-            data: Digests of the data by split.
+            data: Facts about the test data that runs must have in common, such as
+                {"digest": "9f…"}; see `data_facts`.
 
         Raises:
             ValueError: Lengths differ, a label is not finite, or a metric is not one of rows.

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from .._bounds import whole_number
 from .examples import Examples
 
+
 @dataclass(frozen=True, kw_only=True)
 class Recording:
     """Options for records in addition to hyper-parameters and the metrics of each epoch.

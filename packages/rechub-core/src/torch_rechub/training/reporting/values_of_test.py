@@ -18,6 +18,7 @@ from ...metrics.observed import Observed, ObservedLists, ObservedRows, observed
 from ...metrics.prediction import auc_by_user
 from ...metrics.ranking import hits_by_user
 from ...significance import TestedMetric, TestValues, row_values
+from ...significance.data_facts import facts_of
 from ...significance.keys import digest_of, keys_of
 from ...significance.row_values import is_of_rows
 from ...significance.tables import RowTable, UnitTable, row_table, unit_table
@@ -92,18 +93,16 @@ class _Values:
 
     def finished(self) -> TestValues:
         """The values; metrics without any are reported."""
-        known = {metric.name for metric in self.metrics}
-        untested = tuple(name for name in self.names if name not in known)
+        names = {metric.name for metric in self.metrics}
+        untested = tuple(name for name in self.names if name not in names)
         if untested:
             log.info(
                 "test_values: %s cannot be tested, as they are no means over rows or users.",
                 ", ".join(untested),
             )
         data = self.params.get("data")
-        of_test = data.get("test") if isinstance(data, Mapping) else None
-        digest = of_test.get("digest") if isinstance(of_test, Mapping) else None
-        digests = {"test": digest} if isinstance(digest, str) else {}
-        return TestValues(tuple(self.metrics), tuple(self.tables), digests, untested)
+        known = facts_of(data.get("test")) if isinstance(data, Mapping) else {}
+        return TestValues(tuple(self.metrics), tuple(self.tables), known, untested)
 
     def add_rows(self, part: ObservedRows) -> None:
         """Add metrics of rows, and those of groups of rows."""
