@@ -3,15 +3,17 @@
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from .._shown import shown
-from ..runs import compare, plot, read_runs
+from ..runs import Run, compare, plot, read_runs, significance
 from ..runs.comparison import Comparison
 from ..runs.identity import data_digests
 from ..runs.plotting import refuse_other_formats
 from ..runs.reading import no_runs
 from ..runs.tables import csv_text, json_text, shortened
+from ..runs.tested_views import significance_table, summary
 from ..runs.views import comparison_table
 from .output import show, write
 from .runs import add_selection
@@ -34,16 +36,47 @@ def add(commands: Any) -> None:
     ignore = "a hyper-parameter that does not count as a difference; may be repeated"
     parser.add_argument("--ignore", action="append", default=[], metavar="KEY", help=ignore)
     parser.add_argument("--plot", metavar="FILE", help="draw the curves: FILE.png or FILE.html")
+    test = "test each row against the best one, by the values that Recording(test_values=True) kept"
+    parser.add_argument("--test", action="store_true", help=test)
+    baseline = "the row that --test tests against: its name, or that or the id of one of its runs"
+    parser.add_argument("--baseline", metavar="NAME", help=baseline)
 
 
 def _run(options: argparse.Namespace) -> None:
     if options.top is not None and options.top < 1:
         raise ValueError(f"--top must be at least 1, got {options.top}")
+    if options.baseline is not None and not options.test:
+        raise ValueError("--baseline is the row that --test tests against: give --test too")
     if options.plot:
         refuse_other_formats(options.plot)  # check the format before reading runs
     runs = read_runs(options.paths, options.backend)
     if not runs:
         raise no_runs(options.paths)
+    found = _tested(options, runs) if options.test else _ranked(options, runs)
+    _warn_of_data(found)
+    if options.plot:
+        plot(found, options.plot)
+        sys.stderr.write(f"rechub: curves drawn in {shown(options.plot)}\n")
+
+
+def _tested(options: argparse.Namespace, runs: Sequence[Run]) -> Comparison:
+    """Write the ranking with the test of each row; return the ranking."""
+    chosen = (options.metric, options.mode, options.ignore)
+    found = significance(runs, *chosen, baseline=options.baseline, top=options.top)
+    if options.format == "json":
+        write(json_text(found.to_dict()))
+    elif options.format == "csv":
+        write(csv_text(found.to_records()))
+    else:
+        show(significance_table(found), options.format)
+        if options.format == "table":
+            rows = found.comparison.rows
+            write(_summary(found.comparison, len(rows)) + summary(found))
+    return found.comparison
+
+
+def _ranked(options: argparse.Namespace, runs: Sequence[Run]) -> Comparison:
+    """Write the ranking; return it."""
     found = compare(runs, options.metric, options.mode, options.ignore)
     rows = found.rows[: options.top]
     if options.format == "json":
@@ -54,10 +87,7 @@ def _run(options: argparse.Namespace) -> None:
         show(comparison_table(found, rows), options.format)
         if options.format == "table":
             write(_summary(found, len(rows)))
-    _warn_of_data(found)
-    if options.plot:
-        plot(found, options.plot)
-        sys.stderr.write(f"rechub: curves drawn in {shown(options.plot)}\n")
+    return found
 
 
 def _warn_of_data(found: Comparison) -> None:

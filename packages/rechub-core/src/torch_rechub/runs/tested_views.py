@@ -32,10 +32,10 @@ def summary(found: Significance) -> str:
     tests = [test for test in found.tests if test.p is not None]
     name = shortened(shown(found.metric), 80)
     baseline = next(row for row in found.comparison.rows if row.rank == found.baseline)
-    n, rows = len(tests), "row" if len(tests) == 1 else "rows"
+    against = f"#{baseline.rank} {shortened(shown(baseline.name), 80)}"
+    rows = f"{len(tests)} row" + ("" if len(tests) == 1 else "s")
     lines = [
-        f"{name}: {n} {rows} tested against #{baseline.rank} {shortened(shown(baseline.name), 80)}; "
-        f"{_percent(found)} intervals, p corrected by Holm"
+        f"{name}: {rows} tested against {against}; {_percent(found)} intervals, p corrected by Holm"
     ]
     if any(test.level == "units" for test in tests):
         lines.append(

@@ -99,7 +99,7 @@ def compare_values(
     options = {"confidence": confidence, "resamples": resamples, "seed": seed}
     if len({values.digest(metric) for values in a}) > 1:
         return _over_seeds(pairs, confidence)
-    first, second = pairs[0]
+    first = pairs[0][0]
     left, right = (np.stack([pair[side].values for pair in pairs]) for side in (0, 1))
     given, d, several = first.weights, left - right, len(pairs) > 1
     found = _delong(a, b, metric, confidence) or paired_test(
