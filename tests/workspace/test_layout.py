@@ -21,8 +21,11 @@ def run(code: str) -> str:
 
 @pytest.mark.parametrize(
     "module",
-    ["torch_rechub", "torch_rechub.alerts", "torch_rechub.basic.tracking", "torch_rechub.runs"],
-)
+    [
+        "torch_rechub", "torch_rechub.alerts", "torch_rechub.basic.tracking", "torch_rechub.runs",
+        "torch_rechub.ui",
+    ],
+)  # fmt: skip
 def test_importing_is_cheap(module):
     loaded = f"import sys, {module}; print([m for m in {HEAVY} if m in sys.modules])"
     assert run(loaded) == "[]"

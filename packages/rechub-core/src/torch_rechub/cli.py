@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from ._shown import shown
 from ._streams import usable_streams
-from .commands import compare, diff, runs, serve
+from .commands import compare, diff, runs, serve, ui
 from .runs.readers import available_readers
 
 _EXAMPLES = """examples:
@@ -20,9 +20,10 @@ _EXAMPLES = """examples:
   rechub compare runs/ wandb/ --plot curves.html the curves over each other
   rechub compare runs/ --format csv > runs.csv   for a spreadsheet
   rechub diff A B --in runs/                     why two runs differ
+  rechub ui runs/                                a page in the browser that grows with them
   rechub serve bundle/ --port 8000               predictions of a saved model over HTTP
 """
-_COMMANDS = (runs, compare, diff, serve)
+_COMMANDS = (runs, compare, diff, ui, serve)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
