@@ -23,8 +23,11 @@ def running(*arguments, **environment):
     code += "print(code, {'torch', 'numpy', 'pandas'} & set(sys.modules))"
     with subprocess.Popen(
         [sys.executable, "-c", code, *arguments, "--port", "0"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment},
-    ) as child:  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    ) as child:
         try:
             line = child.stdout.readline()
             yield child, re.search(r"http://\S+", line)[0]

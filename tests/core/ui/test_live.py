@@ -76,7 +76,7 @@ def test_several_runs_of_one_file_have_keys_of_their_own(tmp_path):
 
 
 def test_a_path_that_does_not_exist_is_an_error_at_once(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no file or folder .*nothing"):
+    with pytest.raises(FileNotFoundError, match=r"no file or folder .*nothing"):
         LiveRuns([tmp_path, tmp_path / "nothing"])
     with pytest.raises(ValueError, match="no reader is installed for other"):
         LiveRuns([tmp_path], ["other"])

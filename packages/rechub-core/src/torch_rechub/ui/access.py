@@ -40,7 +40,7 @@ def cookie_of(token: str, port: int) -> str:
 
     Example:
         >>> cookie_of("a secret", 8090)[:18]
-        'rechub_ui_8090=2bb'
+        'rechub_ui_8090=984'
     """
     return f"{_cookie_name(port)}={hashlib.sha256(token.encode()).hexdigest()}"
 

@@ -1,4 +1,4 @@
-"""What a page can choose from: the columns, metrics and labels of the runs of a snapshot."""
+"""The columns, metrics and labels of the runs of a snapshot, to choose from."""
 
 import json
 from collections import Counter
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from ..runs.comparing import is_seed
 from ..runs.monitored import default_metric, direction
 from ..runs.record import Mode, Run
+from ..runs.seeds import is_seed
 from .entry import Entry
 
 _MOST_VALUES = 200  # distinct values that are counted for a label

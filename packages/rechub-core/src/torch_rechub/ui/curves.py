@@ -19,8 +19,8 @@ def kept(values: Sequence[float], most: int) -> list[int]:
     """Return the places of values that keep the shape of a curve: extremes, the first, the last.
 
     Example:
-        >>> kept([0.0, 1.0, 0.0, 9.0, 0.0, 0.0, -5.0, 0.0, 0.0], 6)
-        [0, 3, 6, 8]
+        >>> kept([0.0, 1.0, 2.0, 3.0, 9.0, 5.0, -6.0, 7.0, 8.0], 4)
+        [0, 3, 4, 6, 8]
     """
     if len(values) <= most:
         return list(range(len(values)))

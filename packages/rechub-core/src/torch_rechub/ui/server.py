@@ -46,7 +46,7 @@ class UIServer(ThreadingHTTPServer):
     """Serves the page and the answers.
 
     Args:
-        answers: What the page asks.
+        answers: The answers to the questions of the page.
         host: The address to listen at.
         port: The port; 0 takes a free one.
         token: The token that requests need; None means none.
