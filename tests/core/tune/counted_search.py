@@ -1,6 +1,8 @@
 """A search whose objective notes each begin and end of a run in a file, as a script.
 
-python counted_search.py JOURNAL NOTES RUNS N_TRIALS N_SEEDS
+python counted_search.py KIND JOURNAL NOTES RUNS N_TRIALS N_SEEDS
+
+KIND is "wait", which sleeps for some milliseconds, or "train", which trains a model of clicks.
 """
 
 import os
@@ -27,22 +29,49 @@ def note(notes, *words):
     os.close(descriptor)
 
 
-def main(journal, notes, runs, n_trials, n_seeds):
+def wait(trial, folder):
+    """A loss that falls over three steps."""
+    loss = trial.params["lr"] + trial.params["width"] + trial.seed
+    for step in range(3):
+        time.sleep(random.uniform(0, 0.01))
+        trial.loggers.log_metrics({"val/log_loss": loss - step}, step=step)
+    return loss - 2
+
+
+def train(trial, folder):
+    """A model of 300 clicks, trained for two epochs."""
+    import torch
+
+    from torch_rechub.basic.features import SparseFeature
+    from torch_rechub.models.ranking import DeepFM
+    from torch_rechub.trainers import CTRTrainer
+    from torch_rechub.utils.data import DataGenerator
+
+    ids, params = torch.arange(300), trial.params
+    data = DataGenerator({"user": ids % 9, "item": ids % 7}, (ids % 3 == 0).int())
+    loaders = data.generate_dataloader(split_ratio=[0.5, 0.5], batch_size=50)[:2]
+    fields = [SparseFeature("user", 9, embed_dim=4), SparseFeature("item", 7, embed_dim=4)]
+    model = DeepFM(fields, fields, {"dims": [params["width"]], "activation": params["act"]})
+    trainer = CTRTrainer(
+        model, optimizer_params={"lr": params["lr"]}, n_epoch=2, metrics=["log_loss"],
+        model_path=folder / trial.name, model_logger=trial.loggers, progress=False,
+    )  # fmt: skip
+    trainer.fit(*loaders)
+    return trainer
+
+
+def main(kind, journal, notes, runs, n_trials, n_seeds):
     def objective(trial):
         note(notes, "begin", trial.number, trial.seed, sorted(trial.params.items()))
-        value = trial.params["lr"] + trial.params["width"] + trial.seed
-        for step in range(3):
-            time.sleep(random.uniform(0, 0.01))
-            trial.loggers.log_metrics({"loss": value - step}, step=step)
+        result = {"wait": wait, "train": train}[kind](trial, runs / "models")
         note(notes, "end", trial.number, trial.seed)
-        return value - 2
+        return result
 
     tune(
-        objective, SPACE, n_trials, monitor="loss", mode="min", seeds=range(n_seeds),
-        storage=journal,
+        objective, SPACE, n_trials, monitor="val/log_loss", seeds=range(n_seeds), storage=journal,
         loggers=lambda trial: [JSONLLogger("p", trial.name, group=trial.study, dir=runs)],
     )  # fmt: skip
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]), *map(int, sys.argv[4:6]))
+    main(sys.argv[1], *map(Path, sys.argv[2:5]), *map(int, sys.argv[5:7]))

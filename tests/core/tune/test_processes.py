@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from torch_rechub.runs import read_runs
+from torch_rechub.runs.trials import trial_of
 from torch_rechub.tune import load_search
 from warm_python import Script
 
@@ -25,15 +26,16 @@ class Searching:
         folder: Where the journal, the notes and the runs lie.
         n_trials: The trials of the study.
         n_seeds: The seeds of each.
+        kind: "wait" or "train".
     """
 
-    def __init__(self, folder, n_trials, n_seeds):
+    def __init__(self, folder, n_trials, n_seeds, kind="wait"):
         self.files = [folder / name for name in ("search.journal", "notes", "runs")]
         self.journal, self.notes, self.runs = self.files
-        self.n_trials, self.n_seeds = n_trials, n_seeds
+        self.n_trials, self.n_seeds, self.kind = n_trials, n_seeds, kind
 
     def start(self):
-        return Script([SCRIPT, *self.files, self.n_trials, self.n_seeds])
+        return Script([SCRIPT, self.kind, *self.files, self.n_trials, self.n_seeds])
 
     def lines(self, kind):
         """The notes of a kind: (trial, seed, parameters or nothing, process)."""
@@ -54,22 +56,27 @@ class Searching:
         """All trials are finished with the mean over their seeds, each with its own parameters."""
         search = load_search(self.journal)
         assert [t.number for t in search.trials] == list(range(self.n_trials))
+        runs = {}
+        for run in read_runs(self.runs):
+            trial = trial_of(run)  # None if the process was killed while it opened the run
+            if trial and trial.state == "finished":
+                runs[trial.number, trial.seed] = run
+        assert set(runs) == set(product(range(self.n_trials), range(self.n_seeds)))
         for t in search.trials:
-            expected = {s: t.params["lr"] + t.params["width"] + s - 2 for s in range(self.n_seeds)}
             assert t.state == "finished"
-            assert t.seeds == pytest.approx(expected)
-            assert t.value == pytest.approx(sum(expected.values()) / self.n_seeds)
+            assert t.seeds == {s: self.best(runs[t.number, s]) for s in range(self.n_seeds)}
+            assert t.value == pytest.approx(sum(t.seeds.values()) / self.n_seeds)
+            if self.kind == "wait":
+                least = t.params["lr"] + t.params["width"] - 2
+                assert t.seeds == pytest.approx({s: least + s for s in range(self.n_seeds)})
         for number, _, params, _ in self.lines("begin"):
             assert params == str(sorted(search.trials[int(number)].params.items()))
-        runs = Counter(
-            (run.hyperparams["trial"]["number"], run.hyperparams["seed"])
-            for run in read_runs(self.runs)
-            if run.hyperparams["trial"].get("state") == "finished"
-        )
-        everything = set(product(range(self.n_trials), range(self.n_seeds)))
-        assert set(runs) == everything
         names = {path.name for path in self.journal.parent.iterdir()}
         assert names == {"search.journal", "search.journal.lock", "notes", "runs"}
+
+    @staticmethod
+    def best(run):
+        return run.best("val/log_loss", "min")[1]
 
 
 def kill_and_resume(searching, kills, rng):
@@ -111,7 +118,7 @@ def test_a_killed_search_goes_on_without_a_trial_lost_or_repeated(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_search_that_is_killed_ten_times_loses_and_repeats_no_trial(tmp_path, seed):
-    check_kills(Searching(tmp_path, 40, 3), 10, random.Random(seed))
+    check_kills(Searching(tmp_path, 40, 3, "train"), 10, random.Random(seed))
 
 
 def check_processes(searching, n):
