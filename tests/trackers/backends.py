@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import mlflow_database
 import readers
 from expected_trackers import EXPECTED
 
@@ -19,6 +20,9 @@ def open_logger(backend: str, directory: Path, **kwargs):
         return tracking.WandbLogger("p", "n", dir=directory, **kwargs)
     if backend == "swanlab":
         return tracking.SwanLabLogger("p", "n", logdir=directory, **{"mode": "offline", **kwargs})
+    if backend == "mlflow":
+        mlflow_database.prepare(Path(directory))
+        return tracking.MLflowLogger("p", "n", dir=directory, **kwargs)
     return tracking.TensorBoardXLogger(Path(directory) / "n", **kwargs)
 
 

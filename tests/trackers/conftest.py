@@ -25,7 +25,7 @@ def _offline_and_without_the_users_settings(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith(("WANDB_", "SWANLAB_", "COMET_")):
+            if name.startswith(("WANDB_", "SWANLAB_", "COMET_", "MLFLOW_")):
                 patch.delenv(name)
         patch.setenv("HOME", str(home))
         patch.setenv("WANDB_CONFIG_DIR", str(home / "wandb"))

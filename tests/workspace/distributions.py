@@ -1,4 +1,4 @@
-"""The five distributions of this repository, as their pyproject.toml files describe them."""
+"""The six distributions of this repository, as their pyproject.toml files describe them."""
 
 import sys
 from pathlib import Path
@@ -17,12 +17,14 @@ OWNED = {
     "rechub-wandb": "rechub_wandb",
     "rechub-swanlab": "rechub_swanlab",
     "rechub-tensorboardx": "rechub_tensorboardx",
+    "rechub-mlflow": "rechub_mlflow",
     "torch-rechub": None,
 }
 TRACKERS = {
     "rechub-wandb": "WandbLogger",
     "rechub-swanlab": "SwanLabLogger",
     "rechub-tensorboardx": "TensorBoardXLogger",
+    "rechub-mlflow": "MLflowLogger",
 }
 
 

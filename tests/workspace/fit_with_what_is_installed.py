@@ -23,9 +23,12 @@ arguments = {
     "WandbLogger": {"project": "clean", "dir": folder},
     "SwanLabLogger": {"project": "clean", "logdir": folder + "/swanlog", "mode": "offline"},
     "TensorBoardXLogger": {"log_dir": folder + "/tensorboard"},
+    "MLflowLogger": {"project": "clean", "dir": folder + "/mlflow"},
 }
 loggers = []
 for name, kwargs in arguments.items():
+    if name not in {*tracking.KNOWN_LOGGERS, *tracking.available_loggers()}:
+        continue
     try:
         loggers.append(getattr(tracking, name)(**kwargs))
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""The five wheels, built into one folder and installed from it as a user would."""
+"""The six wheels, built into one folder and installed from it as a user would."""
 
 import os
 import subprocess
@@ -22,6 +22,7 @@ INSTALLS = {
     "rechub-core rechub-wandb": "WandbLogger",
     "rechub-core rechub-swanlab": "SwanLabLogger",
     "rechub-core rechub-tensorboardx": "TensorBoardXLogger",
+    "torch-rechub[mlflow]": "MLflowLogger",
     "rechub-core": "",
 }
 

@@ -13,7 +13,7 @@ from workspace.distributions import PACKAGES, REPOSITORY, project_at
 
 pytestmark = pytest.mark.slow
 
-PLUGIN = REPOSITORY / "examples" / "plugins" / "rechub-mlflow"
+PLUGIN = REPOSITORY / "examples" / "plugins" / "rechub-csv"
 
 
 def run(*command: object, **options: object) -> str:
@@ -51,13 +51,13 @@ def test_it_keeps_the_contract_of_loggers(binaries, tmp_path):
 def test_its_page_runs_and_the_command_lists_the_run(binaries, tmp_path):
     for _, code in blocks(PLUGIN / "README.md"):
         run(binaries / "python", "-c", code, cwd=tmp_path)
-    listed = run(binaries / "rechub", "runs", "mlruns", "--format", "csv", cwd=tmp_path)
+    listed = run(binaries / "rechub", "runs", "runs", "--format", "csv", cwd=tmp_path)
     assert [row.split(",")[:4] for row in listed.splitlines()] == [
         ["name", "backend", "project", "status"],
-        ["first", "mlflow", "my-ctr", "finished"],
+        ["first", "csv", "", "finished"],
     ]
 
 
 def test_core_does_not_know_of_it():
     files = [*PACKAGES.rglob("*.py"), *PACKAGES.rglob("*.toml")]
-    assert [file for file in files if "mlflow" in file.read_text(encoding="utf-8").lower()] == []
+    assert [file for file in files if "rechub_csv" in file.read_text(encoding="utf-8")] == []

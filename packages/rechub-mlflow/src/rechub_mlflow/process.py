@@ -45,7 +45,7 @@ def quiet() -> Iterator[None]:
 
 def _set() -> None:
     for name, value in _ENVIRONMENT.items():
-        if name not in os.environ and _NOT_WITH.get(name) not in os.environ:
+        if name not in os.environ and _NOT_WITH.get(name, name) not in os.environ:
             os.environ[name] = value
             _added.append(name)
     for name in _TALKATIVE:

@@ -65,9 +65,7 @@ class Store:
 
 
 @contextmanager
-def open_store(
-    folder: str | os.PathLike[str] | None, tracking_uri: str | None
-) -> Iterator[Store]:
+def open_store(folder: str | os.PathLike[str] | None, tracking_uri: str | None) -> Iterator[Store]:
     """Open the store for the opening of a run; other processes wait until the block ends.
 
     Args:

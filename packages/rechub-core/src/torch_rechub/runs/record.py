@@ -21,7 +21,7 @@ class Run:
 
     Attributes:
         name: The run's name; its id or folder if the tracker stores no name.
-        backend: The tracker: ``jsonl``, ``wandb``, ``swanlab``, ``tensorboardx``, ….
+        backend: The tracker: ``jsonl``, ``wandb``, ``swanlab``, ``tensorboardx``, ``mlflow``, ….
         path: The file or folder it was read from.
         project: The project; None if the tracker stores none.
         status: ``finished``; ``failed`` by an error; ``interrupted`` by Ctrl-C; ``unfinished`` if

@@ -21,6 +21,7 @@ _KNOWN_FILES = {
     "rechub-wandb": re.compile(r"run-.*\.wandb"),
     "rechub-swanlab": re.compile(r"run-.*\.swanlab"),
     "rechub-tensorboardx": re.compile(r"events\.out\.tfevents\..*"),
+    "rechub-mlflow": re.compile(r"mlflow\.db"),
 }
 
 

@@ -1,0 +1,5 @@
+"""CSV files for Torch-RecHub: `CSVLogger`."""
+
+from .logger import CSVLogger
+
+__all__ = ["CSVLogger"]
