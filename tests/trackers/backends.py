@@ -11,6 +11,10 @@ from torch_rechub.runs import Run, read_runs
 
 BACKENDS = ("jsonl", *EXPECTED)
 
+# Those whose loggers are open together in processes of scenarios. MLflow, whose import takes
+# seconds, is alone in its own environment, where it has these tests to itself.
+TOGETHER = BACKENDS if EXPECTED == ("mlflow",) else tuple(b for b in BACKENDS if b != "mlflow")
+
 
 def open_logger(backend: str, directory: Path, **kwargs):
     """A logger of `backend` that keeps its files below `directory` and its name, ``n``."""

@@ -9,6 +9,7 @@ import enum
 import fractions
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from hypothesis import strategies as st
 
 from torch_rechub.basic.tracking.redaction import redact
 from torch_rechub.basic.tracking.redaction.names import Grade, grade
+
+LARGEST = sys.float_info.max
 
 
 class Color(enum.Enum):
@@ -190,8 +193,9 @@ class Kept:
     """The records that a backend should store for given calls, according to the documentation.
 
     All flatten nested metrics and skip values that are not numbers; a missing step is the largest
-    one with numbers + 1. A second value of a metric at one step: JSONL and
-    TensorBoard keep both, SwanLab the first, wandb the later. TensorBoard keeps 32-bit floats.
+    one with numbers + 1. A second value of a metric at one step: JSONL,
+    TensorBoard and MLflow keep both, SwanLab the first, wandb the later. TensorBoard keeps 32-bit
+    floats; MLflow stores infinity as the largest float, and -0.0 as 0.
     """
 
     def __init__(self, backend: str) -> None:
@@ -293,6 +297,9 @@ def comparable(
         elif backend == "wandb":
             # it writes -0.0 as -0, which is 0
             pairs = sorted((step, value + 0.0) for step, value in dict(pairs).items())
+        elif backend == "mlflow":
+            large = [(step, value * 2 if abs(value) == LARGEST else value) for step, value in pairs]
+            pairs = [(step, value + 0.0) for step, value in large]
         elif backend == "swanlab":
             pairs = sorted(dict(reversed(pairs)).items())
         found.append([(step, repr(float(value))) for step, value in pairs])

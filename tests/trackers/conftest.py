@@ -19,6 +19,17 @@ if os.name == "nt":  # which has neither the signals nor the limits
     collect_ignore.extend(["test_faults.py", "test_process_state.py"])
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """MLflow has few of the common tests in the default run, because a call of it takes long."""
+    if EXPECTED == ("mlflow",):
+        return
+    for item in items:
+        values = getattr(item, "callspec", None) and item.callspec.params.values()
+        if "mlflow" in (values or ()) and "test_mlflow" not in item.path.name:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _offline_and_without_the_users_settings(tmp_path_factory):
     """No key, webhook or settings file of the user is seen, and nothing reaches a network."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from backends import BACKENDS, open_logger
+from backends import TOGETHER, open_logger
 from scenarios import open_loggers, trainer_and_loaders, when
 
 from torch_rechub.basic.tracking import LoggerGroup
@@ -65,7 +65,7 @@ def state(folder):
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(7)
     changed = []
-    for backend in BACKENDS:
+    for backend in TOGETHER:
         (Path(folder) / backend).mkdir()
         for _ in range(2):
             before = process_state()

@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-from backends import BACKENDS, open_logger
+from backends import TOGETHER, open_logger
 from torch.utils.data import DataLoader
 
 from torch_rechub.basic.features import SparseFeature
@@ -26,7 +26,7 @@ from torch_rechub.trainers import CTRTrainer
 from torch_rechub.utils.data import DataGenerator
 
 
-def open_loggers(folder, backends=BACKENDS):
+def open_loggers(folder, backends=TOGETHER):
     for backend in backends:
         (Path(folder) / backend).mkdir(parents=True, exist_ok=True)
     return [open_logger(backend, Path(folder) / backend) for backend in backends]
@@ -186,7 +186,7 @@ def limit_files(size):
 def full_disk(folder):
     """No file can grow over 24 KiB, in the trackers' own processes neither."""
     limit_files(24 * 1024)
-    if "wandb" in BACKENDS:  # no process is late here: the end will not come
+    if "wandb" in TOGETHER:  # no process is late here: the end will not come
         import_module("rechub_wandb.logger")._LONGEST_WRITING = 3.0
     with LoggerGroup(open_loggers(folder)) as group:
         for step in range(400):
@@ -208,7 +208,7 @@ def full_disk_for_checkpoints(folder):
 def folder_deleted(folder):
     """The folders of the runs disappear in the second epoch."""
     trainer, train, val = trainer_and_loaders(folder, open_loggers(folder))
-    for backend in BACKENDS:
+    for backend in TOGETHER:
         when(trainer, 1, lambda b=backend: shutil.rmtree(f"{folder}/{b}", ignore_errors=True))
     trainer.fit(train, val)
     return len(trainer.history)
@@ -226,7 +226,7 @@ def workers(folder, method):
 
 def together(folder):
     """Two training runs at once, each in a thread, with every tracker that can; then one more."""
-    backends = [b for b in BACKENDS if b != "swanlab"]  # which keeps one run in a process
+    backends = [b for b in TOGETHER if b != "swanlab"]  # which keeps one run in a process
     before = hooks()
     ends, left = [], []
 

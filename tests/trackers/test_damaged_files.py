@@ -16,11 +16,15 @@ from torch_rechub.runs import read_runs
 FILES = {"wandb": "run-*.wandb", "swanlab": "run-*.swanlab", "tensorboardx": "events.*"}
 
 
+# MLflow's databases have no checksums
+CHECKED = [backend for backend in EXPECTED if backend in FILES]
+
+
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     """A short run of each tracker: its file, and what it says."""
     runs = {}
-    for backend in EXPECTED:
+    for backend in CHECKED:
         folder = tmp_path_factory.mktemp(backend)
         with open_logger(backend, folder) as logger:
             logger.log_hyperparams({"lr": 0.1, "layers": 3})
@@ -30,7 +34,7 @@ def recorded(tmp_path_factory):
     return runs
 
 
-@pytest.mark.parametrize("backend", EXPECTED)
+@pytest.mark.parametrize("backend", CHECKED)
 def test_of_a_file_with_a_flipped_bit_nothing_is_shown_that_was_not_recorded(
     backend, recorded, caplog
 ):
@@ -56,7 +60,7 @@ def test_of_a_file_with_a_flipped_bit_nothing_is_shown_that_was_not_recorded(
     assert read_runs(file) == (whole,)
 
 
-@pytest.mark.parametrize("backend", EXPECTED)
+@pytest.mark.parametrize("backend", CHECKED)
 def test_a_flipped_bit_of_a_record_costs_that_record_alone(backend, recorded):
     whole, file = recorded[backend]
     data = file.read_bytes()
@@ -74,7 +78,7 @@ def test_a_flipped_bit_of_a_record_costs_that_record_alone(backend, recorded):
     assert sorted(all_lost) == whole.metrics["val/auc"]
 
 
-LEVELDB = [backend for backend in EXPECTED if backend != "tensorboardx"]
+LEVELDB = [backend for backend in CHECKED if backend != "tensorboardx"]
 
 if LEVELDB:
 

@@ -33,7 +33,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from backends import BACKENDS, open_logger, read_run
+from backends import BACKENDS, TOGETHER, open_logger, read_run
 from expected_trackers import EXPECTED
 from scenarios import PLACES
 
@@ -68,7 +68,7 @@ def result(folder, name, *arguments):
 
 
 def runs_below(folder):
-    return {backend: read_run(backend, folder / backend) for backend in BACKENDS}
+    return {backend: read_run(backend, folder / backend) for backend in TOGETHER}
 
 
 # An error, Ctrl-C, kill -9
@@ -85,7 +85,7 @@ def test_an_error_arrives_unchanged_and_every_run_is_recorded_as_failed(errors, 
     folder, told = errors
     is_the_same, has_no_cause, raised_by, closings = told[place]
     assert (is_the_same, has_no_cause, raised_by) == (True, True, "fails")
-    assert closings == [1] * len(BACKENDS)
+    assert closings == [1] * len(TOGETHER)
     for backend, recorded in runs_below(folder / place).items():
         assert recorded.status == "failed", backend
         why = "exit code 1" if backend == "wandb" else f"ValueError: in the {place}"
@@ -96,7 +96,7 @@ def test_an_error_arrives_unchanged_and_every_run_is_recorded_as_failed(errors, 
 @pytest.mark.parametrize("times", [pytest.param("once", marks=pytest.mark.slow), "again"])
 def test_ctrl_c_ends_every_run_and_arrives_even_if_pressed_again(tmp_path, times):
     (closings, hooks_are_back), _ = result(tmp_path, "ctrl_c", times)
-    assert closings == [1] * len(BACKENDS)
+    assert closings == [1] * len(TOGETHER)
     assert hooks_are_back
     for backend, recorded in runs_below(tmp_path).items():
         assert recorded.status == "interrupted", backend
@@ -107,7 +107,7 @@ def test_ctrl_c_ends_every_run_and_arrives_even_if_pressed_again(tmp_path, times
 
 def test_kill_9_loses_no_completed_epoch(tmp_path):
     assert run(tmp_path, "killed").returncode == -signal.SIGKILL
-    for backend in BACKENDS:
+    for backend in TOGETHER:
         (recorded,) = read_runs(tmp_path / backend)
         assert recorded.status == "unfinished"
         assert recorded.hyperparams["n_epoch"] == 9
@@ -133,7 +133,7 @@ def test_a_full_disk_stops_no_training_and_is_reported(tmp_path):
     assert "swanlab" not in EXPECTED or "SwanLabLogger: the run's file cannot be" in stderr
     assert "tensorboardx" not in EXPECTED or "TensorBoardXLogger failed in log_metrics" in stderr
     assert "wandb" not in EXPECTED or "lacks the end of the run" in stderr
-    for backend in BACKENDS:
+    for backend in TOGETHER:
         (recorded,) = read_runs(tmp_path / backend)
         pairs = recorded.metrics["metric/0"]
         assert pairs == [(s, pytest.approx(s / 3)) for s in range(len(pairs))]
@@ -222,7 +222,7 @@ def test_training_runs_at_once_and_one_after_another_keep_apart(tmp_path):
     assert threads[1] == threads[0]  # wandb keeps those that it starts with the first run
     assert len({tuple(values) for values in losses.values()}) == len(losses) == 6
     for name, values in losses.items():
-        for backend in BACKENDS if len(name) == 2 else set(BACKENDS) - {"swanlab"}:
+        for backend in TOGETHER if len(name) == 2 else set(TOGETHER) - {"swanlab"}:
             recorded = read_run(backend, tmp_path / name / backend)
             assert recorded.status == "finished"
             pairs = recorded.metrics["train/loss"]

@@ -16,7 +16,7 @@ from torch_rechub.basic.tracking import LoggerGroup
 from torch_rechub.runs import read_runs
 
 EACH = pytest.mark.parametrize("backend", BACKENDS)
-PATTERNS = ("*.run.jsonl", "*tfevents*", "run-*.wandb", "run-*.swanlab")
+PATTERNS = ("*.run.jsonl", "*tfevents*", "run-*.wandb", "run-*.swanlab", "mlflow.db")
 
 
 def files(folder):

@@ -16,6 +16,7 @@ DEFAULTS = {
     "wandb": lambda **kwargs: tracking.WandbLogger("p", "n", **kwargs),
     "swanlab": lambda **kwargs: tracking.SwanLabLogger("p", "n", mode="offline", **kwargs),
     "tensorboardx": lambda **kwargs: tracking.TensorBoardXLogger("n", **kwargs),
+    "mlflow": lambda **kwargs: tracking.MLflowLogger("p", "n", **kwargs),
 }
 
 
@@ -99,6 +100,7 @@ def test_a_url_is_refused_and_leaves_nothing(backend, url, folders, monkeypatch)
         "wandb": lambda: tracking.WandbLogger("p", dir=url),
         "swanlab": lambda: tracking.SwanLabLogger("p", logdir=url, mode="offline"),
         "tensorboardx": lambda: tracking.TensorBoardXLogger(url),
+        "mlflow": lambda: tracking.MLflowLogger("p", dir=url),
     }
     with pytest.raises(ValueError, match=rf"(dir|log_dir|logdir) must be a local path.*{url}"):
         opens[backend]()

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from backends import BACKENDS, read_run
+from backends import TOGETHER, read_run
 
 from warm_python import run_script
 
@@ -44,7 +44,7 @@ def test_a_forked_process_that_exits_ends_and_leaves_the_runs_alone(tmp_path):
     ends = json.loads(out.splitlines()[-1])
     assert ends == {"exit": 3, "finish": 3, "error": 1, "worker": 0, "later": 3}
     assert "Exception ignored" not in err
-    for backend in BACKENDS:
+    for backend in TOGETHER:
         recorded = read_run(backend, tmp_path / backend)
         assert recorded.metrics == {"a": [(n, n / 8) for n in range(4)]}, backend
         assert recorded.status == "finished"
@@ -65,7 +65,7 @@ def test_a_signal_while_runs_are_finished_ends_them_and_then_the_process(
 ):
     code, _, err = run(tmp_path, "signals", first, second)
     assert code == expected, err
-    for backend in BACKENDS:
+    for backend in TOGETHER:
         recorded = read_run(backend, tmp_path / backend)
         assert recorded.status == status, backend
         steps = [step for step, _ in recorded.metrics["train/loss"]]
@@ -83,7 +83,7 @@ def test_a_signal_while_runs_are_finished_ends_them_and_then_the_process(
 def test_runs_are_whole_where_nothing_can_be_printed(through, tmp_path):
     run(tmp_path, "streams", through=through)
     assert (tmp_path / "trained").exists()
-    for backend in BACKENDS:
+    for backend in TOGETHER:
         recorded = read_run(backend, tmp_path / backend)
         assert recorded.status == "finished", backend
         assert [step for step, _ in recorded.metrics["train/loss"]] == [0, 1]
@@ -95,7 +95,7 @@ def test_an_error_that_cannot_be_shown_is_recorded_and_arrives(tmp_path):
     assert status == 0, err
     assert json.loads(out.splitlines()[-1]) == [True] * 4
     for text in ("raises", "exits", "surrogates", "long"):
-        for backend in BACKENDS:
+        for backend in TOGETHER:
             recorded = read_run(backend, tmp_path / text / backend)
             assert recorded.status == "failed", backend
             assert recorded.error.startswith("exit code 1" if backend == "wandb" else "Unprintable")

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from backends import BACKENDS, open_logger, read_run
+from backends import TOGETHER, open_logger, read_run
 from expected_trackers import EXPECTED
 from readers import only
 from tiny_clicks import model_and_loaders
@@ -19,7 +19,7 @@ def recorded(tmp_path_factory):
     """A training run with everything recorded in every backend."""
     folder = tmp_path_factory.mktemp("everything")
     model, train, val = model_and_loaders()
-    folders = {name: folder / name for name in BACKENDS}
+    folders = {name: folder / name for name in TOGETHER}
     loggers = [open_logger(name, path) for name, path in folders.items()]
     everything = Recording(
         every_n_steps=1,
@@ -40,7 +40,7 @@ def recorded(tmp_path_factory):
     return trainer, folders
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", TOGETHER)
 def test_every_backend_gives_the_same_metrics_back(recorded, backend):
     trainer, folders = recorded
     expected = read_run("jsonl", folders["jsonl"]).metrics

@@ -17,6 +17,8 @@ from torch_rechub.runs.views import comparison_table
 
 FILES = {"wandb": "run-*.wandb", "swanlab": "run-*.swanlab", "tensorboardx": "events.*"}
 EACH = pytest.mark.parametrize("backend", EXPECTED)
+# whose records are read in the order of a file; MLflow has a database
+EACH_FILE = pytest.mark.parametrize("backend", [b for b in EXPECTED if b in FILES])
 
 
 def record(backend, directory, error=None, steps=5):
@@ -74,10 +76,24 @@ def stored_according_to_tensorboard(directory):
     }
 
 
+def stored_according_to_mlflow(directory):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{directory}/mlflow.db")
+    (run,) = client.search_runs([client.get_experiment_by_name("p").experiment_id])
+    return {
+        name: [
+            (point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)
+        ]
+        for name in run.data.metrics
+    }
+
+
 ORACLE = {
     "wandb": stored_according_to_wandb,
     "swanlab": stored_according_to_swanlab,
     "tensorboardx": stored_according_to_tensorboard,
+    "mlflow": stored_according_to_mlflow,
 }
 
 
@@ -123,7 +139,7 @@ def test_how_a_run_ended_is_read(backend, error, status, code, tmp_path):
         assert (run.status, run.error.split(":")[0]) == (status, type(error).__name__)
 
 
-@EACH
+@EACH_FILE
 def test_a_file_that_is_cut_off_gives_what_is_there(backend, tmp_path, caplog):
     record(backend, tmp_path)
     whole = read_run(backend, tmp_path).metrics
@@ -142,7 +158,7 @@ def test_a_file_that_is_cut_off_gives_what_is_there(backend, tmp_path, caplog):
     assert [r for r in caplog.records if r.name == "torch_rechub.runs"] == []
 
 
-@EACH
+@EACH_FILE
 def test_damage_is_reported_and_takes_no_run_down(backend, tmp_path, caplog):
     (tmp_path / "damaged").mkdir()
     record(backend, tmp_path / "damaged", steps=50)

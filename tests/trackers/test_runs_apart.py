@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from backends import open_logger
 from expected_trackers import EXPECTED
 from tiny_clicks import model_and_loaders
 
@@ -17,8 +18,9 @@ from warm_python import run_script
 OPEN = {
     "jsonl": lambda folder: tracking.JSONLLogger(dir=folder, id="a", resume="allow"),
     "tensorboardx": lambda folder: tracking.TensorBoardXLogger(folder / "a"),
+    "mlflow": lambda folder: open_logger("mlflow", folder, id="a", resume="allow"),
 }
-BACKENDS = ["jsonl", *({"tensorboardx"} & set(EXPECTED))]
+BACKENDS = ["jsonl", *sorted({"tensorboardx", "mlflow"} & set(EXPECTED))]
 EACH = pytest.mark.parametrize("backend", BACKENDS)
 
 
@@ -93,7 +95,7 @@ def test_what_comes_after_is_added_to_the_run(backend, tmp_path, warnings_of_tra
 def test_a_logger_that_is_still_open_keeps_its_run(backend, tmp_path, warnings_of_trackers):
     first = OPEN[backend](tmp_path)
     first.log_metrics({"a": 1.0}, step=0)
-    if backend == "jsonl":
+    if backend != "tensorboardx":
         with pytest.raises(BlockingIOError, match="another logger is writing this run"):
             OPEN[backend](tmp_path)
     else:
@@ -103,7 +105,7 @@ def test_a_logger_that_is_still_open_keeps_its_run(backend, tmp_path, warnings_o
         assert "another logger is writing" in warnings_of_trackers()[0]
     first.log_metrics({"a": 3.0}, step=1)
     first.finish()
-    others = [] if backend == "jsonl" else [[(1, 2.0)]]
+    others = [[(1, 2.0)]] if backend == "tensorboardx" else []
     assert series(tmp_path, "a") == [[(0, 1.0), (1, 3.0)], *others]
 
 
@@ -111,6 +113,7 @@ PROCESS = """
 import os, sys, time
 from pathlib import Path
 if sys.argv[2] == "tensorboardx": from torch_rechub.basic.tracking import TensorBoardXLogger
+elif sys.argv[2] == "mlflow": from torch_rechub.basic.tracking import MLflowLogger
 else: from torch_rechub.basic.tracking import JSONLLogger
 folder, kind, meeting = sys.argv[1:]
 def meet(place):
@@ -119,6 +122,7 @@ def meet(place):
 meet("imported")
 try:
     if kind == "tensorboardx": logger = TensorBoardXLogger(Path(folder) / "a")
+    elif kind == "mlflow": logger = MLflowLogger("p", dir=folder, id="a", resume="allow")
     else: logger = JSONLLogger(dir=folder, id="a", resume="allow" if kind == "jsonl" else None)
 finally:
     meet("opened")

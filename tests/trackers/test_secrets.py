@@ -23,6 +23,7 @@ names = {
     "swanlab": dict(tags=["a", text], description=text, group=text, job_type=text,
                     config={"api_key": secret}),
     "tensorboardx": {},
+    "mlflow": dict(tags=["a", text], notes=text, group=text, config={"api_key": secret}),
 }[backend]
 logger = open_logger(backend, folder, **names)
 error = OSError(f"no login with {text}")

@@ -10,7 +10,7 @@ TEXT = "\n".join(f"({number}): Linear(in_features={number})" for number in range
 
 def kept(backend, folder):
     """The text as the tracker keeps it: each in a file of its own, or in the run's file."""
-    names = {"wandb": "*.html", "swanlab": "*.txt", "jsonl": "*.run.jsonl"}
+    names = {"wandb": "*.html", "swanlab": "*.txt", "jsonl": "*.run.jsonl", "mlflow": "*.txt"}
     if backend == "tensorboardx":
         from readers import tensorboard_events
 

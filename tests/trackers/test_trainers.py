@@ -2,6 +2,7 @@
 
 import signal
 
+import backends
 import numpy as np
 import pytest
 import torch
@@ -129,6 +130,8 @@ def open_logger(tracker, folder):
 
         logger = SwanLabLogger("t", logdir=str(folder), mode="offline")
         return logger, lambda: readers.swanlab_run(folder)
+    if tracker == "mlflow":
+        return backends.open_logger("mlflow", folder), lambda: backends.read_run("mlflow", folder)
     from rechub_tensorboardx import TensorBoardXLogger
 
     return TensorBoardXLogger(folder), lambda: readers.tensorboard_run(folder)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from torch_rechub.runs.details import Details, Figure, Histogram, RecordedTable, Run, Text
+from torch_rechub.runs import Run
+from torch_rechub.runs.details import Details, Figure, Histogram, RecordedTable, Text
 
 from .database import runs_of_database, stored_run
 from .file_store import stored_folder
@@ -36,7 +38,8 @@ def details_of(run: Run) -> Details:
         name: [time / 1000 for _, _, time in points]
         for name, points in stored.valid_points().items()
     }
-    return Details(times, *_records(folder, top, stored), _files(folder, top, stored))
+    texts, histograms, tables, figures = _records(folder, top, stored)
+    return Details(times, texts, histograms, tables, figures, _files(folder, top, stored))
 
 
 def _key(run: Run, path: Path) -> str:
@@ -123,13 +126,19 @@ def _json(data: bytes) -> Mapping[str, Any]:
 
 
 def _histogram(found: Mapping[str, Any]) -> tuple[list[int], list[float]]:
-    counts, edges = found.get("counts"), found.get("edges")
-    for values in (counts, edges):
-        if not isinstance(values, list) or any(type(value) not in (int, float) for value in values):
-            raise ValueError("counts or edges are not lists of numbers")
+    counts, edges = _numbers(found.get("counts")), _numbers(found.get("edges"))
     if len(edges) != len(counts) + 1:
         raise ValueError("a histogram has one edge more than counts")
-    return [int(count) for count in counts], [float(edge) for edge in edges]
+    return [int(count) for count in counts], edges
+
+
+def _numbers(values: Any) -> list[float]:
+    if not isinstance(values, list) or any(type(value) not in (int, float) for value in values):
+        raise ValueError("counts or edges are not lists of numbers")
+    numbers = [float(value) for value in values]
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError("counts or edges are not finite")
+    return numbers
 
 
 def _table(found: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:

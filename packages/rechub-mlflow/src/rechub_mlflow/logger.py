@@ -194,7 +194,7 @@ class MLflowLogger(RunLogger):
         self,
         name: str,
         columns: list[str],
-        rows: list[list[None | bool | int | float | str]],
+        rows: list[list[bool | int | float | str | None]],
         step: int,
     ) -> None:
         """Write the file ``tables/<name>/step-<step>.json``, in MLflow's own form of a table."""

@@ -121,7 +121,7 @@ class _Taken:
 
 
 def original_names(text: str | None) -> dict[str, dict[str, Any]]:
-    """Read the text of `Names`: kind of record to recorded name to original; {} if it is invalid."""
+    """Map kinds of records to recorded names to original ones; {} if the text is invalid."""
     found = from_text(text or "")
     kinds: dict[str, dict[str, Any]] = {}
     for kind, changes in found.items() if isinstance(found, Mapping) else ():

@@ -34,7 +34,7 @@ class OpenRun:
         store: Its store.
         experiment: The id of its experiment.
         run_id: Its id in MLflow.
-        about: What the user said of it: ``id``, ``name``, and the tags of MLflow.
+        about: Its ``id``, its ``name``, and its tags in MLflow.
         tags: The tags that an earlier logger recorded.
         params: Path to text of the parameters that an earlier logger recorded.
         earlier: Metric to its last step of an earlier logger.

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 VERSION = "rechub.version"
-"""The tag of runs that `MLflowLogger` wrote: their parameters are nested, and their values typed."""
+"""The tag of runs of `MLflowLogger`: their parameters are nested, and their values typed."""
 
 ID, ERROR, NAMES, RESUMED = "rechub.id", "rechub.error", "rechub.names", "rechub.resumed"
 
