@@ -22,6 +22,7 @@ if os.name == "nt":  # which has neither the signals nor the limits
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """MLflow has few of the common tests in the default run, because a call of it takes long."""
+    items[:] = [item for item in items if "[NOTSET" not in item.name]  # of trackers not here
     if EXPECTED == ("mlflow",):
         return
     for item in items:
