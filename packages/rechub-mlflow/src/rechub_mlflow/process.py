@@ -2,9 +2,13 @@
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from torch_rechub.basic.tracking.plugin import load_sdk
 
 # read by MLflow on import and on each call; the user's own take precedence
 _ENVIRONMENT = {
@@ -41,6 +45,22 @@ def quiet() -> Iterator[None]:
             _calls -= 1
             if _calls == 0:
                 _restore()
+
+
+def load_tracking() -> Any:
+    """Import ``mlflow.tracking``, without the variables that it adds to the environment.
+
+    Raises:
+        ImportError: mlflow is missing or broken.
+    """
+    if "mlflow.tracking" in sys.modules:
+        return load_sdk("mlflow.tracking", "rechub-mlflow")
+    before = set(os.environ)
+    try:
+        return load_sdk("mlflow.tracking", "rechub-mlflow")
+    finally:
+        for name in set(os.environ) - before:
+            del os.environ[name]
 
 
 def _set() -> None:

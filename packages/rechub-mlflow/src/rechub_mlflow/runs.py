@@ -75,8 +75,8 @@ class OpenRun:
                     break
             run = _new(self.store, self.experiment, about)
         log.warning(
-            "MLflowLogger: the run %r has %r at this step: this run is recorded as %r. To continue "
-            "that one, pass resume=True to fit.",
+            "MLflowLogger: the run %r holds %r at this step: this run is recorded in %r. To go on "
+            "with that one, pass resume=True to fit.",
             wanted,
             metric,
             about["id"],

@@ -12,10 +12,10 @@ from typing import Any
 
 from torch_rechub.basic.tracking.claim import Claim
 from torch_rechub.basic.tracking.foreign import error_text, undisturbed
-from torch_rechub.basic.tracking.plugin import load_sdk, local_directory
+from torch_rechub.basic.tracking.plugin import local_directory
 from torch_rechub.basic.tracking.presence import Presence
 
-from .process import quiet
+from .process import load_tracking, quiet
 
 DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
 
@@ -105,7 +105,7 @@ def open_store(folder: str | os.PathLike[str] | None, tracking_uri: str | None) 
 
 @undisturbed
 def _client(address: str) -> Any:
-    return load_sdk("mlflow.tracking", "rechub-mlflow").MlflowClient(address)
+    return load_tracking().MlflowClient(address)
 
 
 @contextmanager
