@@ -80,7 +80,7 @@ class Hashes:
         words = words_of_numbers(part)
         if self.missing is not None:
             words[self.missing[start:stop]] = MISSING
-        return mixed(words)
+        return mixed(words, out=words)
 
     def total(self) -> int | None:
         """The sum of the bits of all numbers, whatever their order; None for other cells."""

@@ -18,6 +18,7 @@ LEGEND = "role type in_order any_order sum name"
 STREAMED = 2**20
 """The number of values of Parquet files that are read at most."""
 
+_OF_SOURCE = 2**17  # values that are hashed of a table whose parts have fingerprints of their own
 _MOST_COLUMNS = 150  # trackers keep the first 200 entries of a list
 _LONGEST_NAME = 120
 
@@ -128,7 +129,8 @@ def _split(
     if id(source.base) not in known:
         base = source_of(source.base)
         assert base is not None  # or there would be no drawn rows
-        table = table_print(base.columns, base.rows, limit, base.drawn)
+        few = None if limit is None else min(limit, _OF_SOURCE)
+        table = table_print(base.columns, base.rows, few, base.drawn)
         totals = [column.total or "" for column in table.columns]
         sampled = table.hashed < table.rows
         unordered = text_digest(totals) if sampled else table.values

@@ -71,12 +71,12 @@ def table_print(
         columns: The columns.
         rows: The number of rows.
         limit: The number of values above which a sample is hashed: runs of 32 rows, evenly spread,
-            of so many values at most. None hashes all rows.
+            of so many values at most, and of a quarter where rows are drawn. None hashes all rows.
         drawn: The rows that are drawn from the columns, in their order; None means all.
         totals: Whether to add up all numbers of the columns if a sample is hashed.
     """
     width = sum(max(1, column.width) for column in columns)
-    sample = _sample(rows, width, limit)
+    sample = None if limit is None else _sample(rows, width, limit, scattered=drawn is not None)
     taken = drawn if sample is None else sample if drawn is None else drawn[sample]
     hashed = rows if sample is None else len(sample)
     read_columns = [_read(column.at(taken)) for column in columns]
@@ -96,11 +96,12 @@ def table_print(
     return TablePrint(rows, hashed, prints, *map(_hex, sums[-1]))
 
 
-def _sample(rows: int, width: int, limit: int | None) -> Index | None:
+def _sample(rows: int, width: int, limit: int, scattered: bool) -> Index | None:
     """The rows of a sample; None means all."""
-    if limit is None or rows * width <= limit:
+    if rows * width <= limit:
         return None
-    runs = max(1, limit // (width * RUN))
+    # rows that are scattered over memory take several times as long to read
+    runs = max(1, (limit // 4 if scattered else limit) // (width * RUN))
     if runs * RUN >= rows:
         return None
     starts = np.linspace(0, rows - RUN, runs).astype(np.int64)
@@ -131,13 +132,13 @@ def _sums(
     def of_block(start: int) -> Words:
         stop = min(start + size, rows)
         places, row = of_places(start, stop), np.ones(stop - start, dtype=np.uint64)
-        found = np.zeros((len(columns) + 1, 2), dtype=np.uint64)
+        scratch, found = np.empty_like(row), np.zeros((len(columns) + 1, 2), dtype=np.uint64)
         for number, (column, key) in enumerate(zip(hashes, keys, strict=True)):
             if column is not None:
                 of_column = column.block(start, stop)
-                found[number] = _both(of_column, places)
-                row += of_column * key
-        found[-1] = _both(mixed(row), places)
+                found[number] = _both(of_column, places, scratch)
+                row += np.multiply(of_column, key, out=scratch)
+        found[-1] = _both(mixed(row, out=row), places, scratch)
         return found
 
     total = np.zeros((len(columns) + 1, 2), dtype=np.uint64)
@@ -146,8 +147,9 @@ def _sums(
     return [(int(ordered), int(values)) for ordered, values in total]
 
 
-def _both(hashes: Words, places: Words) -> tuple[int, int]:
-    return int((hashes * places).sum()), int(hashes.sum())
+def _both(hashes: Words, places: Words, scratch: Words) -> tuple[int, int]:
+    """The sums of hashes, in order and in any order."""
+    return int(np.multiply(hashes, places, out=scratch).sum()), int(hashes.sum())
 
 
 def _in_threads(of_block: Callable[[int], Words], starts: range) -> Iterator[Words]:

@@ -23,16 +23,17 @@ _STEP = np.uint64(0xA0761D6478BD642F)
 
 
 def mixed(words: Words, out: Words | None = None) -> Words:
-    """Return well-distributed hashes of words, each on its own.
+    """Return well-distributed hashes of words, each on its own, in `out` if it is given.
 
     Example:
         >>> [f"{h:016x}" for h in mixed(np.array([0, 1], dtype=np.uint64)).tolist()]
         ['0000000000000000', '17fb89ee35ed72b0']
     """
     found: Words = np.multiply(words, _FIRST, out=out)
-    found ^= found >> _HALF
+    shifted = found >> _HALF
+    found ^= shifted
     found *= _SECOND
-    found ^= found >> _SOME
+    found ^= np.right_shift(found, _SOME, out=shifted)
     return found
 
 
