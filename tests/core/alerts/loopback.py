@@ -96,6 +96,12 @@ def raw_server(talk):
             one.close()
 
 
+def answer(connection):
+    """Answer as a server should."""
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
 def stall(connection):
     """Accept, and never answer."""
     time.sleep(60)

@@ -4,11 +4,13 @@ import copy
 import logging
 import os
 import pickle
+import ssl
+import subprocess
 import time
 
 import pytest
 
-from core.alerts.loopback import babble, drip, flood, raw_server, refused, server, stall
+from core.alerts.loopback import answer, babble, drip, flood, raw_server, refused, server, stall
 from torch_rechub.alerts import Alerts, Fallen, NotFinite, PlainJSON, RunEnded, TrackerLost
 from torch_rechub.alerts import outbox as outboxes
 from torch_rechub.basic.tracking import LoggerClosedError, LoggerGroup
@@ -164,31 +166,55 @@ def test_https_goes_through_the_proxy_of_the_environment_and_loopback_does_not(m
     assert asked[0].startswith(b"CONNECT hooks.example.com:443 HTTP/1.")
 
 
-def test_a_certificate_that_nobody_signed_is_refused(tmp_path, caplog):
-    """The key and the certificate are made by openssl."""
-    import ssl
-    import subprocess
-
+@pytest.fixture
+def certified(tmp_path):
+    """A TLS context for localhost, and its certificate, which nobody signed."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-         "/CN=localhost", "-keyout", key, "-out", certificate],
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+         "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
         capture_output=True, check=False,
     )  # fmt: skip
     if made.returncode:
         pytest.skip("openssl is not installed")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    received = []
+    return context, certificate
 
-    def talk(connection):
+
+@pytest.mark.parametrize(
+    ("trusted", "talk", "expected"),
+    [
+        (False, answer, "CERTIFICATE_VERIFY_FAILED"),
+        (True, answer, ""),
+        (True, drip, "no answer within 0.3 s"),
+        (True, stall, "no answer within 0.3 s"),
+    ],
+)
+def test_certificates_are_checked_and_encrypted_answers_have_a_time_limit(
+    trusted, talk, expected, certified, monkeypatch, caplog
+):
+    context, certificate = certified
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    spoken = []
+
+    def encrypted(connection):
         with context.wrap_socket(connection, server_side=True) as secure:
-            received.append(secure.recv(4096))
+            spoken.append(secure)
+            talk(secure)
 
-    with raw_server(talk) as (url, _):
-        end(PlainJSON(url.replace("http://127.0.0.1", "https://localhost")))
-    assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
-    assert received == []
+    with raw_server(encrypted) as (url, connections):
+        hook = PlainJSON(url.replace("http://127.0.0.1", "https://localhost"))
+        seconds = end(hook, timeout=0.3, finish_timeout=20)
+    assert seconds < 15
+    assert len(connections) == 1
+    assert len(spoken) == trusted
+    if expected:
+        assert expected in caplog.text
+    else:
+        assert "did not take an alert" not in caplog.text
 
 
 def test_secrets_of_an_error_and_of_the_webhook_are_in_no_message(monkeypatch, caplog):

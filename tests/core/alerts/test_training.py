@@ -1,5 +1,6 @@
 """Alerts of real training runs, which they neither change nor delay."""
 
+import pickle
 import time
 
 import pytest
@@ -16,7 +17,7 @@ from core.training.click_table import (  # noqa: F401 - fixtures
     scores,
 )
 from torch_rechub.alerts import Alerts, DeadRows, NotFinite, PlainJSON, RunEnded, Stalled
-from torch_rechub.basic.tracking import LoggerGroup
+from torch_rechub.basic.tracking import LoggerClosedError, LoggerGroup
 from torch_rechub.trainers import Callback, Recording
 
 
@@ -148,3 +149,18 @@ def test_a_tracker_that_is_switched_off_is_reported(
     make_trainer(n_epoch=4, model_logger=group).fit(*loaders)
     assert reported(alerts) == [("tracker_lost", ""), ("run_ended", "finished")]
     assert alerts.reported[0].data == {"logger": "Broken", "error": "OSError('disk full')"}
+
+
+def test_a_trainer_with_alerts_is_pickled_without_the_webhook(
+    make_trainer,  # noqa: F811
+    loaders,  # noqa: F811
+):
+    with server() as (url, received):
+        alerts = Alerts(RunEnded(), PlainJSON(url))
+        trainer = make_trainer(model_logger=alerts)
+        pickled = pickle.dumps(trainer)
+        trainer.fit(*loaders)
+        received.wait(1)
+    assert b"k3yk3yk3y" not in pickled
+    with pytest.raises(LoggerClosedError):
+        pickle.loads(pickled).fit(*loaders)  # noqa: S301

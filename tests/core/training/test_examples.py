@@ -25,7 +25,7 @@ from torch_rechub.trainers import (
     RetrievalData,
     SeqTrainer,
 )
-from torch_rechub.training import slice_examples
+from torch_rechub.training import list_examples, slice_examples
 from torch_rechub.training.slice_examples import SliceSums, worst
 from torch_rechub.utils.data import SequenceDataGenerator
 
@@ -323,3 +323,53 @@ def test_recording_takes_examples_only():
 def test_an_unknown_column_of_ids_is_named(tmp_path):
     with pytest.raises(KeyError, match="users have no column 'uid' of ids; columns: user_id"):
         match(tmp_path, DSSM, Examples(user="uid"))
+
+
+def test_columns_of_ids_may_be_those_of_any_table():
+    arrow = pytest.importorskip("pyarrow")
+    columns = {"a": [5, 6], "b": [7, 8]}
+    tables = [columns, pd.DataFrame(columns), arrow.table(columns)]
+    tables += [{name: np.array(column) for name, column in columns.items()}]
+    for table in tables:
+        assert list_examples._ids(table, None, 2) == [5, 6]
+        assert list_examples._ids(table, "b", 2) == [7, 8]
+    assert list_examples._ids([{"a": 1}], None, 2) == [0, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("exclude_seen", [False, True])
+def test_generated_items_are_those_of_recommend(exclude_seen, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    from torch.utils.data import DataLoader
+
+    from torch_rechub.models.generative import TIGERModel
+    from torch_rechub.trainers import TigerTrainer
+    from torch_rechub.utils.data import TigerSeqDataset
+
+    torch.manual_seed(0)
+    ids = {item: [f"<a_{item % 3}>", f"<b_{item // 3}>"] for item in range(9)}
+    users = {user: [user % 9, 4, 7, user % 5] for user in range(20)}
+    parts = [TigerSeqDataset(users, ids, 20, mode) for mode in ("train", "valid")]
+    tokenizer = parts[0].make_tokenizer()
+    collate = parts[0].get_collate_fn(tokenizer)
+    train, val = (DataLoader(part, 10, collate_fn=collate) for part in parts)
+    config = transformers.T5Config(
+        vocab_size=len(tokenizer), d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2,
+        decoder_start_token_id=0,
+    )  # fmt: skip
+    logger = Tables()
+    wanted = Examples(users=3, k=4, titles={item: f"t{item}" for item in range(9)})
+    trainer = TigerTrainer(
+        TIGERModel(config), parts[0], tokenizer, n_epoch=1, model_path=tmp_path,
+        model_logger=logger, progress=False, exclude_seen=exclude_seen, num_beams=9,
+        record=Recording(examples=wanted),
+    )  # fmt: skip
+    trainer.fit(train, val)
+    found = trainer.recommend(val, num_beams=9)[:3]
+    for user, items in enumerate(found):
+        history = users[user][:-2]
+        left = [item for item in items if not exclude_seen or item not in history][:4]
+        rows = [r for r in logger.tables["examples/top_k"] if r["user"] == f"row {user}"]
+        assert [r["item"] for r in rows if r["rank"]] == left
+        assert {r["item"] for r in rows if r["relevant"]} == {users[user][-2]}
+        assert all(r["title"] == f"t{r['item']}" for r in rows)

@@ -3,6 +3,7 @@
 import http.client
 import logging
 import queue
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -71,7 +72,8 @@ def _attempt(
         return Refusal(str(error)), None
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
-        return Refusal(f"{type(reason).__name__}: {reason}", again=True), None
+        again = not isinstance(reason, ssl.SSLCertVerificationError)
+        return Refusal(f"{type(reason).__name__}: {reason}", again), None
     except Exception as error:  # an exception would end the thread, and all later messages
         return Refusal(f"{type(error).__name__}: {error}"), None
     return webhook.refusal(answer), answer.retry_after

@@ -105,7 +105,10 @@ def first_batches(
         rows: The number of rows; the last batch may have more.
         labels: Whether labels are used.
     """
-    loader = evaluation.batches.loader_of(data, model, in_order=True)
+    try:
+        loader = evaluation.batches.loader_of(data, model, in_order=True)
+    except ValueError:  # a sampler chooses the rows, as in validation
+        loader = evaluation.batches.loader_of(data, model)
     model.eval()
     with torch.inference_mode():
         for batch in evaluation.batches(loader, loader, model=model, labels=labels):
@@ -222,6 +225,9 @@ def check_columns(wanted: Examples, data: Any) -> None:
 
 
 def _names(columns: Any) -> list[Any]:
+    """The names of the columns of a dict or a pandas, polars or Arrow table; else none."""
+    if hasattr(columns, "column_names"):
+        return list(columns.column_names)
     return list(columns) if hasattr(columns, "keys") else list(getattr(columns, "columns", ()))
 
 
@@ -231,5 +237,6 @@ def _ids(columns: Any, name: str | None, n: int) -> list[Any]:
     if not names:
         return list(range(n))
     column = columns[names[0] if name is None else name]
-    values = column.tolist() if hasattr(column, "tolist") else list(column)
+    convert = getattr(column, "to_pylist", None) or getattr(column, "tolist", None)
+    values = list(column) if convert is None else convert()
     return values if len(values) == n else list(range(n))
