@@ -4,10 +4,12 @@ import json
 import re
 
 import pytest
+import torch
 
 from torch_rechub.basic.tracking import JSONLLogger
 from torch_rechub.cli import main
 from torch_rechub.data.fingerprint import fingerprint
+from torch_rechub.data.loader import DataGenerator
 
 HOSTILE = "a\x1b[2J\n|<script>`*"
 
@@ -109,10 +111,30 @@ def test_damaged_fingerprints_are_unknown_and_break_nothing(tmp_path, capsys):
 def test_compare_warns_of_runs_with_different_data_and_still_ranks_them(folder, capsys):
     code, out, err = rechub(capsys, "compare", folder)
     assert code == 0
-    assert "the runs are of different data: train (2 different)" in err
+    assert "warning: different data: train (2 different)" in err
     assert out.splitlines()[1].split()[1] == "two"
     assert not any("data/" in line for line in out.splitlines())
     assert rechub(capsys, "compare", folder / "2", folder / "3")[2] == ""
+
+
+def split_run(folder, lr, seed):
+    torch.manual_seed(seed)
+    table = DataGenerator({"item": list(range(20))}, [0, 1] * 10)
+    train = table.generate_dataloader(split_ratio=[0.5, 0.5], batch_size=5)[0]
+    data = {"train": fingerprint(train).record()}
+    config = {"lr": lr, "seed": seed, "data": data}
+    with JSONLLogger(config=config, dir=folder / f"{lr}-{seed}") as logger:
+        logger.log_metrics({"val/auc": lr}, 0)
+
+
+def test_compare_does_not_warn_of_the_same_random_splits_in_every_row(tmp_path, capsys):
+    for lr in (0.1, 0.2):
+        for seed in (0, 1):
+            split_run(tmp_path, lr, seed)
+    assert rechub(capsys, "compare", tmp_path)[2] == ""
+    split_run(tmp_path, 0.3, 2)
+    _, _, err = rechub(capsys, "compare", tmp_path)
+    assert "warning: different splits of the same rows: train (3 different)" in err
 
 
 def test_a_setting_of_the_user_called_data_counts_in_compare(tmp_path, capsys):

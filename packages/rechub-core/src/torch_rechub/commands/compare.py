@@ -9,7 +9,7 @@ from typing import Any
 from .._shown import shown
 from ..runs import Run, compare, plot, read_runs, significance
 from ..runs.comparison import Comparison
-from ..runs.identity import data_digests
+from ..runs.data_warning import different_data
 from ..runs.plotting import refuse_other_formats
 from ..runs.reading import no_runs
 from ..runs.tables import csv_text, json_text, shortened
@@ -91,13 +91,10 @@ def _ranked(options: argparse.Namespace, runs: Sequence[Run]) -> Comparison:
 
 
 def _warn_of_data(found: Comparison) -> None:
-    """Warn if ranked runs were trained or validated on different data."""
-    differing = data_digests([run for row in found.rows for run in row.runs])
+    """Warn if ranked runs were trained or evaluated on different data."""
+    differing = different_data([row.runs for row in found.rows])
     if differing:
-        log.warning(
-            "warning: the runs are of different data: %s; rechub diff A B says how they differ",
-            ", ".join(f"{name} ({count} different)" for name, count in differing.items()),
-        )
+        log.warning("warning: %s; rechub diff A B says how they differ", differing)
 
 
 def _summary(found: Comparison, rows: int) -> str:

@@ -1,7 +1,7 @@
 """The identity of a run: which hyper-parameters are no settings, and what they say of its data."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -153,26 +153,6 @@ def entries(values: Any) -> dict[str, str]:
     """
     pairs = (text.split(" ", 1) for text in _texts(values)[1:] if " " in text)
     return {name: value for value, name in pairs}
-
-
-def data_digests(runs: Sequence[Run]) -> dict[str, int]:
-    """Return the data sets that differ between runs, with the number of their different contents.
-
-    Runs that have not recorded a data set do not count.
-
-    Example:
-        >>> params = ({"data": {"train": {"digest": digest}}} for digest in "aab")
-        >>> data_digests([Run("one", "jsonl", "1", hyperparams=p) for p in params])
-        {'train': 2}
-    """
-    found: dict[str, set[tuple[Any, ...]]] = {}
-    for run in runs:
-        for name, record in data_of(run).items():
-            if record.digest is not None:
-                totals = tuple(column.total for column in record.columns)
-                content = (record.digest, record.rows, totals)
-                found.setdefault(name, set()).add(content)
-    return {name: len(contents) for name, contents in found.items() if len(contents) > 1}
 
 
 def _record(found: Mapping[str, Any]) -> DataRecord:
