@@ -8,6 +8,7 @@ from typing import Any
 
 from .._bounds import check_choice, check_number, check_whole, refuse_none
 from ..basic.tracking.base import BaseLogger, LoggerClosedError
+from ..basic.tracking.names import MetricNames
 from ..basic.tracking.plain import plain_hyperparams, plain_metrics
 from ..distributed import process_rank
 from .alert import LANGUAGES, Alert, Language
@@ -87,6 +88,7 @@ class Alerts(BaseLogger):
         self._idle = process_rank() > 0
         self._closed, self._process = False, os.getpid()
         self._begun: float | None = None
+        self._metric_names = MetricNames()
         self._best, self._failure = Best(), None
         self.reported: list[Alert] = []
 
@@ -116,7 +118,7 @@ class Alerts(BaseLogger):
         if not self._begin():
             return
         self._start_watchdog()
-        values = plain_metrics(metrics)
+        values = plain_metrics(metrics, self._metric_names)
         number = _whole(step)
         if self._best.metric in values:
             self._best.add(values[self._best.metric], number)
