@@ -137,17 +137,19 @@ def test_too_few_trials_or_values_have_no_importance(params, values):
 # Tables
 
 
-def test_a_comparison_shows_the_trial_and_its_state():
+@pytest.mark.parametrize("stored", [lambda run: run, flattened], ids=["nested", "flat"])
+def test_a_comparison_shows_the_trial_and_its_state(stored):
     runs = [
         run(0, 0.7, seed=0, lr=1.0), run(0, 0.8, seed=1, lr=1.0),
         run(12, 0.6, "pruned", lr=2.0), run(3, 0.5, None, status="unfinished", lr=3.0),
     ]  # fmt: skip
-    found = compare(runs, "val/auc")
+    found = compare([stored(run) for run in runs], "val/auc")
     table = comparison_table(found, found.rows)
     columns = dict(zip(table.header, zip(*table.rows)))
     assert columns["state"] == ("finished", "pruned", "unfinished")
     assert columns["trial"] == ("0", "12", "3")
     assert "trial" in table.numeric
+    assert not [name for name in table.header if name.startswith("trial/")]
     other = compare([Run("a", "jsonl", "a", metrics={"val/auc": [(0, 0.5)]})])
     without = comparison_table(other, other.rows)
     assert not {"trial", "state"} & set(without.header)

@@ -14,7 +14,7 @@ import pytest
 from torch_rechub.runs import read_runs
 from torch_rechub.runs.trials import trial_of
 from torch_rechub.tune import load_search
-from warm_python import Script
+from warm_python import Script, run_script
 
 SCRIPT = Path(__file__).with_name("counted_search.py")
 
@@ -165,3 +165,9 @@ def test_a_running_trial_is_read_as_running_and_left_to_its_process(tmp_path):
     assert "interrupted" not in states
     assert process.end(60).returncode == 0
     searching.check_whole()
+
+
+def test_the_library_is_not_imported_before_a_search_starts():
+    code = "import sys, torch_rechub.tune; assert 'optuna' not in sys.modules"
+    done = run_script(["-c", code])
+    assert done.returncode == 0, done.stderr

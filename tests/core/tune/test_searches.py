@@ -11,12 +11,13 @@ import torch
 
 from torch_rechub.basic.features import SparseFeature
 from torch_rechub.basic.tracking import BaseLogger, JSONLLogger, LoggerGroup
+from torch_rechub.basic.tracking.claim import Claim
 from torch_rechub.models.ranking import LR
 from torch_rechub.runs import read_runs
 from torch_rechub.trainers import CTRTrainer
 from torch_rechub.tune import Choice, Float, Int, SearchError, load_search, tune
+from torch_rechub.tune.locks import _claimed
 from torch_rechub.utils.data import DataGenerator
-from warm_python import run_script
 
 SPACE = {"x": Float(-3.0, 3.0), "side": Choice(["left", "right"]), "dims": Choice([[4], [8, 4]])}
 
@@ -379,12 +380,6 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(monkeypatc
             call()
 
 
-def test_the_library_is_not_imported_before_a_search_starts():
-    code = "import sys, torch_rechub.tune; assert 'optuna' not in sys.modules"
-    done = run_script(["-c", code])
-    assert done.returncode == 0, done.stderr
-
-
 # Journals
 
 
@@ -566,3 +561,30 @@ def test_names_of_any_kind_are_kept(tmp_path, jsonl, journal):
         params = search.trials[number].params
         assert {name: run.hyperparams[name] for name in names} == params
     assert set(os.listdir(tmp_path)) == {"runs", "bowl.journal", "bowl.journal.lock"}
+
+
+def test_a_damaged_plan_is_named(journal):
+    tune(bowl, SPACE, 2, mode="min", storage=journal)
+    whole = journal.read_text()
+    for old, new in [("Float", "Complex"), ('"mode":', '"mood":'), ('"seeds":[0]', '"seeds":0')]:
+        assert old in whole
+        journal.write_text(whole.replace(old, new))
+        with pytest.raises(ValueError, match="is not a journal of a search, or is damaged"):
+            load_search(journal)
+
+
+def test_a_disk_without_locks_is_named(journal, monkeypatch):
+    monkeypatch.setattr("torch_rechub.tune.locks._is_locked", lambda file: False)
+    with pytest.raises(OSError, match=r"file locks do not work here.*bowl\.journal\.lock"):
+        tune(bowl, SPACE, 2, mode="min", storage=journal)
+
+
+def test_a_lock_that_is_held_for_long_is_reported(tmp_path, monkeypatch, caplog):
+    clock = iter(range(0, 1000, 6))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("time.sleep", lambda seconds: len(caplog.records) and held.release())
+    file = tmp_path / "lock"
+    file.touch()
+    held = Claim(str(file))
+    assert _claimed(file).held
+    assert caplog.messages == [f"Another process has held {file} for 10 s; waiting for it."]

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 import os
 import secrets
 import threading
@@ -13,7 +14,10 @@ from ..basic.tracking.claim import CAN_LOCK, Claim
 if CAN_LOCK:
     import fcntl
 
+log = logging.getLogger("torch_rechub")
+
 _LONGEST_PAUSE = 0.02  # seconds
+_LONG_WAIT = 10.0
 
 
 class JournalLock:
@@ -115,10 +119,13 @@ def remove_dead_workers(journal: Path) -> None:
 
 
 def _claimed(file: Path) -> Claim:
-    pause = 0.001
+    pause, begun, warned = 0.001, time.monotonic(), False
     while not (claim := Claim(str(file))).held:
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
+        if not warned and time.monotonic() - begun > _LONG_WAIT:
+            warned = True
+            log.warning("Another process has held %s for %d s; waiting for it.", file, _LONG_WAIT)
     return claim
 
 

@@ -13,7 +13,6 @@ from .._extras import require
 from .._paths import local_path
 from ..basic.tracking.plugin import in_utf8
 from ..runs.record import Mode
-from .goal import Goal
 from .locks import is_at_work
 from .space import Parameter, space_of
 from .study import ABOUT, ERROR, SEEDS, WORKER, open_journal
@@ -135,11 +134,13 @@ def search_of(study: Any, journal: Path | None) -> Search:
     about = study.user_attrs.get(ABOUT)
     if about is None:
         raise ValueError(f"the study {study.study_name!r} in '{journal}' was not begun by tune")
-    space = space_of(about["space"])
-    trials = [_result(trial, space, journal) for trial in study.get_trials(deepcopy=False)]
-    goal = Goal(about["monitor"], about["mode"])
-    seeds = tuple(about["seeds"])
-    return Search(study.study_name, goal.monitor, goal.mode, seeds, tuple(trials))
+    try:
+        space = space_of(about["space"])
+        trials = [_result(trial, space, journal) for trial in study.get_trials(deepcopy=False)]
+        monitor, mode, seeds = about["monitor"], about["mode"], tuple(about["seeds"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"'{journal}' is not a journal of a search, or is damaged") from error
+    return Search(study.study_name, monitor, mode, seeds, tuple(trials))
 
 
 @contextmanager
