@@ -22,6 +22,7 @@ from torch_rechub.data.preprocessing import (
     RowEncoder,
     Text,
     Timestamp,
+    row_ids,
 )
 
 TEXTS = [
@@ -123,8 +124,14 @@ def assert_equal_bits(found, expected):
         assert found[name].tobytes() == values.tobytes(), name
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_cells_of_every_form_are_encoded_as_by_transform(case):
+IN_BULK = ["texts", "numbers", "no missing id", "strict", "given vectors"]
+
+
+@pytest.mark.parametrize(
+    ("case", "many"), [*((case, row_ids._MANY) for case in CASES), *((case, 1) for case in IN_BULK)]
+)
+def test_cells_of_every_form_are_encoded_as_by_transform(case, many, monkeypatch):
+    monkeypatch.setattr(row_ids, "_MANY", many)  # 1: all cells are looked up in bulk
     preprocessor, cells = CASES[case]
     encoder = RowEncoder(preprocessor)
 

@@ -2,9 +2,15 @@
 
 import re
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from .vocabulary import FIRST, UNKNOWN, Vocabulary
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _EXACT = 2**53
 _PLAIN = {str, int, float, bool, type(None)}
@@ -72,6 +78,11 @@ def one_form(text: str) -> str:
     return _BOOLS.get(text, text)
 
 
+def has_other_form(cell: Any) -> bool:
+    """Return whether a plain cell is a text that is not in its one form."""
+    return isinstance(cell, str) and (cell[-2:] == ".0" or cell in _BOOLS)
+
+
 class ValueIds:
     """The ids of a vocabulary by value, for cells of Python.
 
@@ -89,10 +100,16 @@ class ValueIds:
     def __init__(self, vocabulary: Vocabulary) -> None:
         import pyarrow as pa
 
-        self._text = pa.types.is_large_string(vocabulary.values.type)
-        n_values, missing = len(vocabulary.values), vocabulary.missing_id
-        ids = [id_ for id_ in range(FIRST, FIRST + n_values + 1) if id_ != missing][:n_values]
-        self._ids: dict[Any, int] = dict(zip(vocabulary.values.to_pylist(), ids, strict=True))
+        self._vocabulary = vocabulary
+        self.is_text = pa.types.is_large_string(vocabulary.values.type)
+        values, ids = self.values_and_ids()
+        self._ids: dict[Any, int] = dict(zip(values.to_pylist(), ids.tolist(), strict=True))
+
+    def values_and_ids(self) -> "tuple[pa.Array, npt.NDArray[np.int64]]":
+        """Return the values and their ids."""
+        values, missing = self._vocabulary.values, self._vocabulary.missing_id
+        ids = np.arange(FIRST, FIRST + len(values) + 1)
+        return values, ids[ids != missing][: len(values)]
 
     def of_cells(self, cells: Sequence[Any], missing: int) -> list[int]:
         """Return the ids of plain cells.
@@ -102,22 +119,23 @@ class ValueIds:
         """
         kinds = check_plain(cells)
         # a bool is equal to a number
-        if self._text or kinds <= _AS_KEYS:
+        if self.is_text or kinds <= _AS_KEYS:
             found = list(map(self._ids.get, cells))
             if None not in found:
                 return found  # type: ignore[return-value]
         else:
             found = [None] * len(cells)
         pairs = zip(found, cells, strict=True)
-        return [self._of_cell(cell, missing) if id_ is None else id_ for id_, cell in pairs]
+        return [self.of_cell(cell, missing) if id_ is None else id_ for id_, cell in pairs]
 
-    def _of_cell(self, cell: Any, missing: int) -> int:
+    def of_cell(self, cell: Any, missing: int) -> int:
+        """Return the id of a plain cell."""
         text = text_of_cell(cell)
         return missing if text is None else self.of_text(text)
 
     def of_text(self, text: str) -> int:
         """Return the id of a text in its one form."""
-        if self._text:
+        if self.is_text:
             return self._ids.get(text, UNKNOWN)
         try:
             number = int(text)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from .columns.multi_categorical import ListsEncoder
 from .columns.numeric import NumericEncoder
 from .row_cells import NotPlain, ValueIds, check_plain, one_form, text_of_cell
 from .row_dicts import Rows, columns_of_rows
+from .row_ids import REFUSED, OneId, OneIdColumns
 from .row_numbers import grouped, numbers_of_cells
 from .statistics.text_hash import text_hash
 from .vocabulary import PADDING, UNKNOWN, Vocabulary
@@ -27,17 +29,16 @@ Way = Callable[[Columns], Inputs]
 
 _TEXTS = {str, type(None)}
 _LISTS = {list, tuple, type(None)}
-_REFUSED = -1  # the id of missing cells that are an error
 
 
 class RowEncoder:
     """Encodes few rows with little delay, bit for bit as `Preprocessor.transform` does.
 
-    Values are looked up in dicts, which are made here: about 150 bytes and a microsecond for each
-    value of a vocabulary. Columns of numbers are encoded together. Moments, given vectors and own
-    functions, and cells that are more than text, numbers and bools of Python, take the way of
-    `transform`, which costs a few milliseconds a call. For thousands of rows, `transform` is
-    faster.
+    Values are looked up in dicts and, of many cells, in hash tables of NumPy, which are made here:
+    about 200 bytes and two microseconds for each value of a vocabulary. Columns of numbers are
+    encoded together. Moments, given vectors and own functions, and cells that are more than text,
+    numbers and bools of Python, take the way of `transform`, which costs a few milliseconds a call.
+    For thousands of rows, `transform` is faster.
 
     Args:
         preprocessor: The preprocessor, fitted or loaded.
@@ -57,13 +58,16 @@ class RowEncoder:
         self._preprocessor = preprocessor
         columns, encoders = preprocessor.columns, preprocessor.encoders
         self._sources = list(dict.fromkeys(s for column in columns for s in column.sources))
+        # one of them twice, as of a single key there would be no tuple
+        self._cells_of_row = itemgetter(*self._sources, *self._sources[:1])
         self._outputs = [name for column in columns for name in column.outputs]
         self._together = _with_common_sources(columns)
         self._dicts: dict[int, ValueIds] = {}
-        self._one_id = [self._of_one(encoders[c.input_name]) for c in columns if _has_one_id(c)]
+        one_id = [self._of_one(encoders[c.input_name]) for c in columns if _has_one_id(c)]
+        self._one_id = OneIdColumns(one_id)
         self._ways = list(self._other_ways(list(encoders.values())))
         fast = {name for names, _ in self._ways for name in names}
-        fast |= {name for name, *_ in self._one_id}
+        fast |= {column.name for column in one_id}
         self._slow = frozenset(column.input_name for column in columns).difference(fast)
         # bounded, as rows of requests choose which columns are slow
         self._part = lru_cache(maxsize=64)(self._selected)
@@ -85,9 +89,9 @@ class RowEncoder:
             TypeError: A row is no dict.
             ValueError: A cell does not fit its column; the message names column and row.
         """
-        cells = columns_of_rows(rows, self._sources)
+        cells = self._cells(rows)
         slow = set(self._slow)
-        found = self._ids_of_one(cells, slow)
+        found = self._one_id.encode(cells, slow)
         for names, way in self._ways:
             try:
                 found |= way(cells)
@@ -97,8 +101,18 @@ class RowEncoder:
             raise NotPlain
         if slow:
             part = self._part(frozenset(slow))
-            found |= part.transform({s: cells[s] for c in part.columns for s in c.sources})
+            found |= part.transform({s: list(cells[s]) for c in part.columns for s in c.sources})
         return {name: found[name] for name in self._outputs}
+
+    def _cells(self, rows: Rows) -> Columns:
+        """Return the raw columns of rows."""
+        try:
+            columns = list(zip(*map(self._cells_of_row, rows), strict=True))
+        except (KeyError, TypeError, IndexError):
+            columns = []
+        if not columns:  # no rows, or an error to tell of
+            return columns_of_rows(rows, self._sources)
+        return dict(zip(self._sources, columns, strict=False))
 
     def _selected(self, names: frozenset[str]) -> "Preprocessor":
         """Return the columns of names, with those that read the same raw columns."""
@@ -111,29 +125,13 @@ class RowEncoder:
             self._dicts[id(vocabulary)] = ValueIds(vocabulary)
         return self._dicts[id(vocabulary)]
 
-    def _of_one(self, encoder: Any) -> "tuple[str, str, ValueIds, int]":
+    def _of_one(self, encoder: Any) -> OneId:
         column = encoder.column
         own = isinstance(column, Categorical) and column.own_missing
         missing = encoder.vocabulary.missing_id if own else UNKNOWN
         if isinstance(column, Categorical) and column.missing == "error":
-            missing = _REFUSED
-        return column.input_name, column.column, self._ids(encoder.vocabulary), missing
-
-    def _ids_of_one(self, cells: Columns, slow: set[str]) -> Inputs:
-        """Return the inputs of one id a row; add the names of columns that are not plain."""
-        names, rows = [], []
-        for name, source, ids, missing in self._one_id:
-            try:
-                of_cells = ids.of_cells(cells[source], missing)
-            except NotPlain:
-                slow.add(name)
-                continue
-            if missing == _REFUSED and _REFUSED in of_cells:
-                slow.add(name)
-                continue
-            names.append(name)
-            rows.append(of_cells)
-        return dict(zip(names, np.array(rows, np.int32), strict=True))
+            missing = REFUSED
+        return OneId(column.input_name, column.column, self._ids(encoder.vocabulary), missing)
 
     def _other_ways(self, encoders: Sequence[Any]) -> "Iterator[tuple[list[str], Way]]":
         """Yield functions from cells to inputs, with the names of their columns."""

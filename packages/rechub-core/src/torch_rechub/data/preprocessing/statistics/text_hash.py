@@ -39,12 +39,7 @@ def text_hash(values: "pa.Array") -> Hashes:
     """
     if not len(values):
         return np.empty(0, np.uint64)
-    _, offsets, data = values.buffers()
-    bounds = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
-    start, length = bounds[:-1], np.diff(bounds)
-    text = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
-    text = text[: bounds[-1]]
-    words = _words(text)
+    words, start, length = bytes_from(values)
     found = mix(_GOLDEN * (length.astype(np.uint64) + np.uint64(1)))
     rows = np.arange(len(values))
     for i in range(-(-min(int(length.max()), _LONG) // 8)):
@@ -53,13 +48,28 @@ def text_hash(values: "pa.Array") -> Hashes:
         word = words[start[rows] + 8 * i] & (_ONES >> (np.uint64(64) - np.uint64(8) * left))
         found[rows] = mix(found[rows] ^ word)
     for row in np.flatnonzero(length > _LONG):
-        content = text[start[row] : start[row] + length[row]].tobytes()
-        digest = hashlib.blake2b(content, digest_size=8)
+        digest = hashlib.blake2b(values[row].as_py().encode(), digest_size=8)
         found[row] = int.from_bytes(digest.digest(), "little")
     return found
 
 
 _ONES = np.uint64(2**64 - 1)
+
+
+def bytes_from(
+    values: "pa.Array",
+) -> tuple[Hashes, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the 8 bytes from each position of all texts, and the start and length of each text.
+
+    Args:
+        values: An Arrow array of large_string, shape (N,).
+    """
+    _, offsets, data = values.buffers()
+    if not len(values) or offsets is None:
+        return _words(np.empty(0, np.uint8)), np.empty(0, np.int64), np.empty(0, np.int64)
+    bounds = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
+    text = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
+    return _words(text[bounds[0] : bounds[-1]]), bounds[:-1] - bounds[0], np.diff(bounds)
 
 
 def _words(text: npt.NDArray[np.uint8]) -> Hashes:
