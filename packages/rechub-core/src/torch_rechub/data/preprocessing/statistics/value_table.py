@@ -35,7 +35,7 @@ _MASKS = np.array([2 ** (8 * n) - 1 for n in range(9)], dtype=np.uint64)
 
 @dataclass(frozen=True)
 class _Keys:
-    """What tells N values of vocabularies apart.
+    """The parts of N values that are compared.
 
     Attributes:
         kind: The number of the vocabulary, from 1, and the length of the text, (N,).
