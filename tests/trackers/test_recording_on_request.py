@@ -9,7 +9,8 @@ from readers import only
 from tiny_clicks import model_and_loaders
 
 from torch_rechub.basic.tracking import LoggerGroup
-from torch_rechub.trainers import CTRTrainer, Recording
+from torch_rechub.runs import details
+from torch_rechub.trainers import CTRTrainer, Examples, Recording
 
 EPOCHS, STEPS = 2, 3
 
@@ -28,6 +29,8 @@ def recorded(tmp_path_factory):
         embeddings=True,
         architecture=True,
         checkpoint=True,
+        system=True,
+        examples=Examples(min_rows=1),
     )
     trainer = CTRTrainer(
         model,
@@ -57,6 +60,17 @@ def test_every_backend_gives_the_same_metrics_back(recorded, backend):
     assert expected["train/loss"] == losses
     best = max(row["val/auc"] for row in trainer.history)
     assert expected["best/val/auc"][-1][1] == best
+    assert {"system/rows_per_second", "system/cpu_percent", "system/memory_mb"} <= expected.keys()
+
+
+def test_the_table_of_slices_is_read_back(recorded):
+    _trainer, folders = recorded
+    (table,) = details(read_run("jsonl", folders["jsonl"])).tables
+    assert (table.name, table.step) == ("examples/slices", EPOCHS - 1)
+    labels = {column: {v for c, v, *_ in table.rows if c == column} for column in ("user", "item")}
+    assert labels["item"] <= set(map(str, range(7)))
+    assert all(label.startswith("user-") for label in labels["user"])
+    assert sum(map(len, labels.values())) == len(table.rows) == 10
 
 
 def test_json_lines_keep_the_text_and_the_histograms(recorded):
@@ -157,15 +171,17 @@ if "wandb" in EXPECTED:
             "val/roc", "val/calibration", "val/confusion"
         }  # fmt: skip
         assert kinds["model"] == "html-file"
+        assert kinds["examples/slices"] == "table-file"
         assert "histogram" in kinds.values()
         pages = [p.read_text(encoding="utf-8") for p in folders["wandb"].rglob("*.html")]
         assert [page for page in pages if "<pre>DeepFM(" in page]
-        (artifact,) = [
+        artifacts = [
             r.request.log_artifact.artifact if r.HasField("request") else r.artifact
             for r in wandb_records
             if r.HasField("artifact")
         ]
-        assert (artifact.name, artifact.type) == ("DeepFM", "model")
+        (artifact,) = [artifact for artifact in artifacts if artifact.type == "model"]
+        assert artifact.name == "DeepFM"
         assert "best" in artifact.aliases
         assert [entry.path for entry in artifact.manifest.contents] == ["model.pth"]
 
@@ -177,7 +193,7 @@ if "swanlab" in EXPECTED:
 
         records = [r.media for r in swanlab_records(recorded[1]["swanlab"]) if r.HasField("media")]
         assert {media.key for media in records} == {
-            "val/roc", "val/calibration", "val/confusion", "model"
+            "val/roc", "val/calibration", "val/confusion", "model", "examples/slices"
         }  # fmt: skip
         files = [p for p in recorded[1]["swanlab"].rglob("*") if p.suffix == ".png"]
         assert len(files) == 3

@@ -373,3 +373,12 @@ def test_generated_items_are_those_of_recommend(exclude_seen, tmp_path):
         assert [r["item"] for r in rows if r["rank"]] == left
         assert {r["item"] for r in rows if r["relevant"]} == {users[user][-2]}
         assert all(r["title"] == f"t{r['item']}" for r in rows)
+
+
+def test_columns_of_users_are_known_by_name():
+    wanted = Examples()
+    users = ("user", "USER_ID", "userid", "uid", "member_no", "device_id", "用户", "用户编号")
+    others = ("city", "user_gender", "device", "session_length", "item_id", "number_of_users")
+    hashed = {n for n in (*users, *others) if wanted.value_label(n, 3, False).startswith("user-")}
+    assert hashed == set(users)
+    assert wanted.value_label("city", 3, True).startswith("user-")

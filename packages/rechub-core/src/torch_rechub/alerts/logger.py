@@ -149,9 +149,9 @@ class Alerts(BaseLogger):
             for alert in one.on_end(self._failure, self._summary()):
                 self._report(alert)
         self._warn_of_missing()
-        if self._watchdog is not None:
-            self._watchdog.farewell(min(1.0, self._finish_timeout))
         self._reporter.finish(until)
+        if self._watchdog is not None:  # last: a process that is killed until then is reported
+            self._watchdog.farewell(until - time.monotonic())
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy, for instance in another process, is closed and has no webhooks."""

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from .._bounds import check_whole, refuse_none
 
 _USERS = re.compile(
-    r"(user|uid|usr|member|customer|visitor|account|device|client|session)s?([_-]?(id|no|num|key))?",
+    r"users?|uid|用户(_?id|编号)?"
+    r"|(user|usr|member|customer|visitor|account|device|client|session)[_-]?(id|no|num|key)",
     re.IGNORECASE,
 )
 
