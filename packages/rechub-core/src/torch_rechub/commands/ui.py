@@ -53,18 +53,19 @@ def _run(options: argparse.Namespace) -> None:
         live = LiveRuns(options.paths, options.backend)
         server = _bound(UIServer, Answers(live, problems.texts), options, token)
         sys.setswitchinterval(_SWITCH)
-        live.start()
-        _announce(server.url, token, is_loopback(options.host), options.open)
         serving = threading.Thread(target=server.serve_forever, daemon=True)
-        serving.start()
         try:
+            live.start()
+            serving.start()
+            _announce(server.url, token, is_loopback(options.host), options.open)
             while serving.is_alive():
                 serving.join(0.5)
         except KeyboardInterrupt:
             write("stopped\n")
         finally:
             live.stop()
-            server.shutdown()
+            if serving.is_alive():
+                server.shutdown()
             server.server_close()
 
 

@@ -109,7 +109,7 @@ class Answers:
         revision = max((entry.revision for entry in entries), default=0)
         if revision <= _whole(query, "since", 0, 2**53):
             return {"version": snapshot.version, "revision": revision, "unchanged": True}
-        drawn = curves([e for e in entries if metric in e.run.metrics], metric, mode, by)
+        drawn = curves(entries, metric, mode, by)
         return {
             "version": snapshot.version, "revision": revision, "metric": metric, "mode": mode,
             "curves": plain(drawn),

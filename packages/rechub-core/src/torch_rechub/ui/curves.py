@@ -35,6 +35,8 @@ def kept(values: Sequence[float], most: int) -> list[int]:
 def curves(entries: Sequence[Entry], metric: str, mode: Mode, by: str) -> list[dict[str, Any]]:
     """Return the curves of runs: one of each, or means over seeds or over groups.
 
+    A run without the metric has a curve without points.
+
     Args:
         entries: The runs.
         metric: The metric.
@@ -55,14 +57,13 @@ def curves(entries: Sequence[Entry], metric: str, mode: Mode, by: str) -> list[d
 
 def _over_seeds(entries: Sequence[Entry], metric: str, mode: Mode) -> list[dict[str, Any]]:
     by_run = {id(entry.run): entry for entry in entries}
-    if not any(entry.best(metric, mode) for entry in entries):
-        return [_curve(f"run:{entry.key}", [entry], "", metric) for entry in entries]
-    found = compare([entry.run for entry in entries], metric, mode)
     drawn = []
-    for row, label in zip(found.rows, labels(found), strict=True):
-        members = [by_run[id(run)] for run in row.runs]
-        drawn.append(_curve(f"seeds:{members[0].key}", members, label, metric))
-    return drawn
+    if any(entry.best(metric, mode) for entry in entries):
+        found = compare([entry.run for entry in entries], metric, mode)
+        for row, label in zip(found.rows, labels(found), strict=True):
+            members = [by_run.pop(id(run)) for run in row.runs]
+            drawn.append(_curve(f"seeds:{members[0].key}", members, label, metric))
+    return [*drawn, *(_curve(f"run:{e.key}", [e], "", metric) for e in by_run.values())]
 
 
 def _curve(key: str, members: Sequence[Entry], label: str, metric: str) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class UIServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, answers: Answers, host: str, port: int, token: str | None) -> None:
-        self.answers, self.token = answers, token
+        self.answers, self.token, self.closing = answers, token, False
         self.pages = _pages()
         if ":" in host:
             self.address_family = socket.AF_INET6
@@ -71,6 +71,11 @@ class UIServer(ThreadingHTTPServer):
         name = str(host)
         name = f"[{name}]" if ":" in name else name
         return f"http://{name}:{port}/"
+
+    def server_close(self) -> None:
+        """Stop listening, and answer no further request of open connections."""
+        self.closing = True
+        super().server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log the error of a request; the server goes on."""
@@ -96,6 +101,9 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _TIMEOUT
 
     def do_GET(self) -> None:
+        if self.server.closing:
+            self.close_connection = True
+            return
         try:
             self._answer()
         except Refused as refused:

@@ -1,6 +1,6 @@
 // A chart of curves with their values under the pointer.
 
-import { h, number, svg, visible } from "./dom.js";
+import { h, number, spread, svg, visible } from "./dom.js";
 import { colorOf } from "./state.js";
 import { t } from "./texts.js";
 
@@ -184,7 +184,7 @@ export class Chart {
     const lines = found.slice(0, MOST_VALUES).map(({ id, label, mean, sd, place }) => {
       const swatch = h("span", { class: "swatch" });
       swatch.style.background = colorOf(id);
-      const value = number(mean[place]) + (sd.length ? ` ± ${number(sd[place])}` : "");
+      const value = sd.length ? spread(mean[place], sd[place]) : number(mean[place]);
       return h("div", {}, swatch, h("span", { class: "label" }, visible(label)), h("b", {}, value));
     });
     const more = found.length - lines.length;

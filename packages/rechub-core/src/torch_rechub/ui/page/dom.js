@@ -41,6 +41,11 @@ export function number(value) {
   return size >= 0.01 && size < 100000 ? value.toFixed(4) : String(Number(value.toPrecision(4)));
 }
 
+export function spread(mean, sd) {
+  const text = number(mean);
+  return /\.\d{4}$/.test(text) ? `${text} ± ${sd.toFixed(4)}` : `${text} ± ${number(sd)}`;
+}
+
 // A hyper-parameter as it was given: 0.1, not 0.1000.
 export function setting(value) {
   if (value === null || value === undefined || value === "") return "–";

@@ -119,15 +119,7 @@ function showCount() {
 // The columns and runs that are shown where nothing was chosen.
 async function chooseDefaults() {
   offered = await ask("columns");
-  panel.offer(offered.metrics);
-  buildColumns($("columns").lastElementChild, offered, (columns) => {
-    change({ columns }).then(() => buildColumnsAgain());
-  });
-  buildFacets($("facets").lastElementChild, offered, (term) => {
-    $("filter").value = `${$("filter").value} ${term}`.trim();
-    change({ filter: $("filter").value });
-  });
-  if (!state.columns.length || !chosen) state.columns = state.columns.length && chosen ? state.columns : offered.shown;
+  if (!state.columns.length || !chosen) state.columns = offered.shown;
   if (!state.metrics.length && offered.metric) {
     const loss = offered.metrics.find((metric) => metric !== offered.metric && metric.includes("loss"));
     state.metrics = [offered.metric, ...(loss ? [loss] : [])];
@@ -136,15 +128,21 @@ async function chooseDefaults() {
     const { filter, sort, order } = state;
     state.selected = (await ask("keys", { filter, sort, order, limit: FIRST_SELECTED })).keys;
   }
+  panel.offer(offered.metrics);
+  buildMenus();
 }
 
-function buildColumnsAgain() {
-  const root = $("columns").lastElementChild;
-  const search = root.querySelector("input[type=search]").value;
-  buildColumns(root, offered, (columns) => change({ columns }).then(() => buildColumnsAgain()));
-  const box = root.querySelector("input[type=search]");
-  box.value = search;
-  box.dispatchEvent(new Event("input"));
+function buildMenus() {
+  const search = $("columns").querySelector("input[type=search]")?.value ?? "";
+  buildColumns($("columns").lastElementChild, offered, search, (columns) => {
+    change({ columns });
+    buildMenus();
+  });
+  buildFacets($("facets").lastElementChild, offered, (term) => {
+    $("filter").value = `${$("filter").value} ${term}`.trim();
+    $("facets").open = false;
+    change({ filter: $("filter").value });
+  });
 }
 
 // The columns are asked for again at times only: they change little, and cost most.

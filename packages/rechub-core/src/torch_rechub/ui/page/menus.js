@@ -6,7 +6,7 @@ import { t } from "./texts.js";
 
 const MOST = 300; // entries of a menu; its search finds the others
 
-export function buildColumns(root, offered, onChange) {
+export function buildColumns(root, offered, searched, onChange) {
   const list = h("div", { class: "choices" });
   const parts = [
     ["fields", offered.fields],
@@ -26,10 +26,10 @@ export function buildColumns(root, offered, onChange) {
       type: "checkbox", checked: state.columns.includes(column), disabled: column === "name",
       onchange: () => onChange(box.checked ? [...state.columns, column] : state.columns.filter((other) => other !== column)),
     });
-    return h("label", {}, box, ` ${columnTitle(column)}`);
+    return h("label", {}, box, columnTitle(column));
   };
-  const search = h("input", { type: "search", placeholder: t("search"), "aria-label": t("search"), oninput: fill });
-  const reset = h("button", { type: "button", class: "link", onclick: () => onChange(offered.shown, true) }, t("reset"));
+  const search = h("input", { type: "search", value: searched, placeholder: t("search"), "aria-label": t("search"), oninput: fill });
+  const reset = h("button", { type: "button", class: "link", onclick: () => onChange(offered.shown) }, t("reset"));
   fill();
   root.replaceChildren(h("div", { class: "menu-head" }, search, reset), list);
 }

@@ -32,7 +32,6 @@ export class RunTable {
     this.question += 1;
     if (fromTop) this.scroller.scrollTop = 0;
     this.stale = new Set(this.chunks.keys());
-    this.buildHead();
     const [first, last] = this.range();
     const wanted = new Set([Math.floor(first / CHUNK), Math.floor(Math.max(first, last - 1) / CHUNK)]);
     const question = this.question;
@@ -42,6 +41,7 @@ export class RunTable {
     if (question !== this.question) return;
     this.chunks = found;
     if (before) for (const [chunk, rows] of before) if (!found.has(chunk)) this.chunks.set(chunk, rows);
+    this.buildHead();
     this.draw();
   }
 
@@ -76,7 +76,9 @@ export class RunTable {
   }
 
   buildHead() {
-    const cells = state.columns.map((column) => {
+    const sample = [...this.chunks.values()].flat();
+    const cells = state.columns.map((column, place) => {
+      const isNumber = typeof sample.find((row) => (row.cells[place] ?? null) !== null)?.cells[place] === "number";
       const title = columnTitle(column);
       const sorted = state.sort === column;
       const arrow = sorted ? (state.order === "desc" ? "↓" : "↑") : "";
@@ -84,7 +86,7 @@ export class RunTable {
         "button", { type: "button", title: t("sortBy", title), onclick: () => this.onSort(column) },
         h("span", {}, title), h("span", { class: "arrow", "aria-hidden": "true" }, arrow));
       const order = sorted ? (state.order === "desc" ? "descending" : "ascending") : "none";
-      return h("th", { scope: "col", class: widthClass(column), "aria-sort": order }, button);
+      return h("th", { scope: "col", class: `${widthClass(column)}${isNumber ? " number" : ""}`, "aria-sort": order }, button);
     });
     const first = h("button", {
       type: "button", title: t("selectFirst"), "aria-label": t("selectFirst"), onclick: this.onFirst,

@@ -4,7 +4,7 @@ const ENGLISH = {
   title: "Runs", skip: "Skip to the table", filter: "Filter", columns: "Columns", csv: "CSV",
   filterHint: "Filter: name, tag:night, status:failed, lr>0.01, val/auc>=0.8",
   narrow: "Narrow down", curves: "Curves", language: "中文", toDark: "Dark", toLight: "Light",
-  count: (shown, all) => (shown === all ? `${all} runs` : `${shown} of ${all} runs`),
+  count: (shown, all) => `${shown === all ? "" : `${shown} of `}${all} ${all === 1 ? "run" : "runs"}`,
   reading: (done, all) => `Reading ${done} of ${all} files`, live: "Live", lost: "Not connected",
   lostLong: "The server does not answer. Is rechub ui still running? Trying again.",
   empty: "No runs yet. They appear here as soon as training begins.",
