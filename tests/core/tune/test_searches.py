@@ -28,6 +28,14 @@ def bowl(trial):
     return far + 0.01 * trial.seed
 
 
+class Stop(KeyboardInterrupt):
+    """Ctrl-C."""
+
+
+def stop(*arguments):
+    raise Stop
+
+
 @pytest.fixture
 def jsonl(tmp_path):
     """Opens the logger of a run."""
@@ -113,6 +121,46 @@ def test_a_sampler_or_a_function_that_makes_one_draws_the_parameters():
     assert sorted(t.params["x"] for t in search.trials) == [1, 2, 3]
     made = tune(bowl, SPACE, 3, mode="min", sampler=optuna.samplers.RandomSampler)
     assert len({t.params["x"] for t in made.trials}) == 3
+
+
+def test_the_first_trials_have_the_parameters_that_were_given(journal):
+    first = [{"x": 1, "side": "left", "dims": [8, 4]}, {"x": -3.0, "side": "right", "dims": [4]}]
+    options = {"mode": "min", "storage": journal, "first": first}
+    one = tune(bowl, SPACE, 1, **options)
+    search = tune(bowl, SPACE, 4, **options)
+    assert search.trials[0] == one.trials[0]
+    assert [t.params for t in search.trials[:2]] == first
+    assert [t.value for t in search.trials[:2]] == [1.0, 16.0]
+    assert search.trials[2].params not in first
+
+
+@pytest.mark.parametrize("step", ["study.Study.ask", "trial.Trial.suggest_categorical"])
+def test_a_process_that_dies_while_it_begins_a_first_trial_leaves_it_to_the_next(journal, step):
+    first = [{"x": 1.0, "side": "left", "dims": [4]}, {"x": 2.0, "side": "left", "dims": [4]}]
+    options = {"mode": "min", "storage": journal, "first": first}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"optuna.{step}", stop)
+        with pytest.raises(Stop):
+            tune(bowl, SPACE, 3, **options)
+    search = tune(bowl, SPACE, 3, **options)
+    assert [t.number for t in search.trials] == [0, 1, 2]
+    assert [t.params for t in search.trials[:2]] == first
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        ({"x": 1}, ValueError, r"first must have the parameters \['x', 'side', 'dims'\]"),
+        ({"x": 4, "side": "left", "dims": [4]}, ValueError, "'x' must be one of Float.*got 4"),
+        ({"x": True, "side": "left", "dims": [4]}, ValueError, "'x' must be one of Float"),
+        ({"x": 1, "side": "up", "dims": [4]}, ValueError, "'side' must be one of Choice"),
+        ({"x": 1, "side": "left", "dims": [5]}, ValueError, "'dims' must be one of Choice"),
+        ("x", TypeError, "first must be a list of dicts"),
+    ],
+)
+def test_first_parameters_that_are_not_of_the_space_are_refused(params, error, message):
+    with pytest.raises(error, match=message):
+        tune(bowl, SPACE, 2, mode="min", first=[params])
 
 
 def test_the_generator_of_torch_is_seeded_for_each_run():
@@ -383,10 +431,6 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(monkeypatc
 # Journals
 
 
-class Stop(KeyboardInterrupt):
-    """Ctrl-C."""
-
-
 def interrupted(number, seed):
     """An objective that Ctrl-C interrupts in one run."""
 
@@ -429,7 +473,7 @@ def test_a_trial_whose_seeds_are_all_trained_ends_without_training(journal, monk
     from torch_rechub.tune.study import Claimed
 
     with monkeypatch.context() as patch:
-        patch.setattr(Claimed, "finish", lambda self: (_ for _ in ()).throw(Stop()))
+        patch.setattr(Claimed, "finish", stop)
         with pytest.raises(Stop):
             tune(bowl, SPACE, 1, mode="min", storage=journal)
     assert load_search(journal).trials[0].state == "interrupted"

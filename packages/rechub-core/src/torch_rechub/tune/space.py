@@ -199,6 +199,40 @@ def suggest(trial: Any, name: str, parameter: Parameter) -> Any:
     return parameter.decoded(value)
 
 
+def encoded(space: Mapping[str, Parameter], params: Any) -> dict[str, Any]:
+    """Return parameters that a user chose, as Optuna holds them.
+
+    Raises:
+        TypeError: They are not a dict.
+        ValueError: A parameter is missing, unknown, or not of its range.
+
+    Example:
+        >>> encoded({"x": Int(0, 9), "dims": Choice([[64], [32]])}, {"x": 3, "dims": [64]})
+        {'x': 3, 'dims': '[64]'}
+    """
+    if not isinstance(params, Mapping):
+        raise TypeError(f"first must be a list of dicts of name to value, got {params!r}")
+    if params.keys() != space.keys():
+        raise ValueError(f"first must have the parameters {list(space)}, got {list(params)}")
+    found = {}
+    for name, parameter in space.items():
+        if not _contains(parameter, params[name]):
+            raise ValueError(f"first: {name!r} must be one of {parameter}, got {params[name]!r}")
+        found[name] = _encoded(_plain(params[name]))
+    return found
+
+
+def _contains(parameter: Parameter, value: Any) -> bool:
+    if isinstance(parameter, Choice):
+        return any(type(value) is type(one) and value == one for one in parameter.choices)
+    kinds = int if isinstance(parameter, Int) else int | float
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        return False
+    steps = 0.0 if parameter.step is None else (value - parameter.low) / parameter.step
+    whole = math.isclose(steps, round(steps), rel_tol=1e-9, abs_tol=1e-9)
+    return parameter.low <= value <= parameter.high and whole
+
+
 def _arguments(parameter: Float | Int) -> dict[str, Any]:
     return {key: getattr(parameter, key) for key in ("low", "high", "log", "step")}
 

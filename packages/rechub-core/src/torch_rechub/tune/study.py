@@ -48,6 +48,7 @@ class Study:
         journal: The file of the journal; None keeps the study in memory.
         make_sampler: Returns the sampler of a trial, by its number.
         pruner: A pruner of Optuna; None prunes nothing.
+        first: The parameters of the first trials, as Optuna holds them.
 
     Raises:
         ValueError: The journal has a study of this name with another plan.
@@ -61,8 +62,9 @@ class Study:
         journal: Path | None,
         make_sampler: Callable[[int], Any],
         pruner: Any,
+        first: Sequence[dict[str, Any]] = (),
     ) -> None:
-        self._optuna, self.plan, self._journal = optuna, plan, journal
+        self._optuna, self.plan, self._journal, self._first = optuna, plan, journal, first
         self._make_sampler, self._worker, self._exhausted = make_sampler, "", False
         self._lock: AbstractContextManager[Any] = nullcontext()
         self._storage: Any = None
@@ -111,12 +113,14 @@ class Study:
         states = self._optuna.trial.TrialState
         with self._lock:
             trials = self.optuna_study.get_trials(deepcopy=False)
-            begun = [trial for trial in trials if trial.state != states.WAITING]
-            left = [t for t in begun if t.state == states.RUNNING and not self._runs(t)]
-            if not left and (self._exhausted or len(begun) >= n_trials):
+            waiting = [trial for trial in trials if trial.state == states.WAITING]
+            left = [t for t in trials if t.state == states.RUNNING and not self._runs(t)]
+            if not left and (self._exhausted or len(trials) - len(waiting) >= n_trials):
                 return None
-            number = left[0].number if left else len(trials)
+            number = (left or waiting)[0].number if left or waiting else len(trials)
             self.optuna_study.sampler = self._make_sampler(number)
+            if number == len(trials) < len(self._first):
+                self.optuna_study.enqueue_trial(self._first[number])
             trial = self._handle(number) if left else self.optuna_study.ask()
             params = {name: suggest(trial, name, p) for name, p in self.plan.space.items()}
             if self._worker:

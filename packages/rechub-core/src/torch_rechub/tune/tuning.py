@@ -20,7 +20,7 @@ from ..distributed import world_size
 from ..runs.record import Mode
 from .goal import SearchError, goal_of
 from .search import Search, quiet, search_of
-from .space import as_space
+from .space import as_space, encoded
 from .study import Claimed, Plan, Study, seed_of_trial
 from .trial import Trial
 from .trial_loggers import TrialLoggers, is_pruned
@@ -38,6 +38,7 @@ def tune(
     monitor: str | None = None,
     mode: Mode | None = None,
     seeds: Sequence[int] = (0,),
+    first: Sequence[Mapping[str, Any]] = (),
     loggers: Callable[[Trial], Any] | None = None,
     pruner: Any = None,
     sampler: Any = None,
@@ -70,6 +71,7 @@ def tune(
             monitors.
         mode: ``max`` or ``min``; None takes the direction of `monitor`.
         seeds: The seeds of each trial.
+        first: Parameters of the first trials, such as the present settings.
         loggers: A function of the trial that opens the loggers of one run; each run has its own.
             Give them ``name=trial.name`` and ``group=trial.study``.
         pruner: A pruner of Optuna, which receives the values of each epoch of the first seed
@@ -110,13 +112,14 @@ def tune(
     journal = None if storage is None else local_path("storage", storage)
     name = study or (f"search-{secrets.token_hex(4)}" if journal is None else journal.stem)
     plan = Plan(name, as_space(space), goal_of(monitor, mode), _checked_seeds(seeds))
+    known = [encoded(plan.space, params) for params in first]
 
     def make_sampler(number: int) -> Any:
         return _sampler(optuna, sampler, seed_of_trial(sampler_seed, number))
 
     last = time.monotonic() + (float("inf") if timeout is None else timeout)
     with quiet(optuna):
-        shared = Study(optuna, plan, journal, make_sampler, pruner)
+        shared = Study(optuna, plan, journal, make_sampler, pruner, known)
         runs = _Runs(objective, plan, loggers, catch, expect_reports=pruner is not None)
         with shared.at_work():
             while time.monotonic() < last and (claimed := shared.next(n)) is not None:
