@@ -13,6 +13,7 @@ import pytest
 
 from torch_rechub.basic.tracking import JSONLLogger
 from torch_rechub.cli import main
+from torch_rechub.significance import save_test_values
 
 
 def record(folder, name, values, error=None, **params):
@@ -249,3 +250,59 @@ def test_a_thousand_runs_are_compared_in_seconds(tmp_path, capsys):
     seconds = time.perf_counter() - began
     assert "1000 runs in 100 rows" in out
     assert seconds < 30  # about 2 on a laptop
+
+
+@pytest.fixture
+def tested(tmp_path):
+    """Three runs with values of twelve users; one has a hostile name, one no values."""
+    hits = {"good": [1] * 12, "=old": None, "</td><b>\x1b[2J": [0, 1] * 6}
+    for place, (name, values) in enumerate(hits.items()):
+        with JSONLLogger("p", name, {"model": name}, dir=tmp_path) as logger:
+            logger.log_metrics({"val/hit@1": 0.9 - place / 10}, 0)
+            if values is not None:
+                file = save_test_values(tmp_path / "v.npz", {"test/hit@1": values})
+                logger.log_artifact("test_values", str(file), "test_values")
+    return str(tmp_path)
+
+
+def test_compare_test_shows_difference_interval_p_and_verdict(tested, capsys):
+    code, out, err = rechub(capsys, "compare", tested, "--test")
+    lines = out.splitlines()
+    header = re.split(r"\s{2,}", lines[0])
+    assert (code, err) == (0, "")
+    test = ["95 % interval", "p", "p Holm", "d_z", "units", "verdict"]
+    assert header[-7:] == ["Δ test/hit@1", *test]
+    assert re.split(r"\s{2,}", lines[3])[-7:] == [
+        "-0.5000", "[-0.7500, -0.2500]", "0.0312", "0.0312", "-0.957", "12 users", "worse",
+    ]  # fmt: skip
+    assert lines[1].endswith("baseline")
+    assert lines[2].endswith("not recorded")
+    assert "\x1b" not in out
+    assert lines[-3] == (
+        "test/hit@1: 1 row tested against #1 good; 95 % intervals, p corrected by Holm"
+    )
+    assert lines[-2].startswith("one seed: the differences are of the trained models")
+    assert lines[-1].startswith("1 without recorded values: Recording(test_values=True)")
+
+
+def test_compare_test_writes_all_of_it_as_json_csv_and_markdown(tested, capsys):
+    _, out, _ = rechub(capsys, "compare", tested, "--test", "--format", "json")
+    row = json.loads(out)["rows"][2]
+    assert (row["test/verdict"], row["test/p_holm"], row["test/n_units"]) == ("worse", 0.03125, 12)
+    _, out, _ = rechub(capsys, "compare", tested, "--test", "--format", "csv")
+    table = list(csv.DictReader(io.StringIO(out)))
+    assert [r["test/verdict"] for r in table] == ["baseline", "not recorded", "worse"]
+    assert table[1]["name"] == "'=old"
+    _, out, _ = rechub(capsys, "compare", tested, "--test", "--format", "markdown")
+    assert out.count("\n") == 5
+    assert "&lt;/td>&lt;b>" in out
+    assert "| worse |" in out
+
+
+def test_compare_test_takes_a_baseline_and_says_what_is_wrong(tested, capsys):
+    _, out, _ = rechub(capsys, "compare", tested, "--test", "--baseline", "</td><b>\x1b[2J")
+    assert re.split(r"\s{2,}", out.splitlines()[1])[-1] == "better"
+    code, _, err = rechub(capsys, "compare", tested, "--baseline", "good")
+    assert (code, "give --test too" in err) == (1, True)
+    code, _, err = rechub(capsys, "compare", tested, "--test", "--baseline", "\x1b[2J")
+    assert (code, "no row with the name" in err, "\x1b" in err) == (1, True, False)

@@ -10,6 +10,7 @@ import torch
 from core.training.click_table import FakeLogger, table
 from core.training.training_table import TRAINERS, TRAINING_RUNS, V, dssm, rows
 from torch_rechub.basic.tracking import JSONLLogger
+from torch_rechub.data.fingerprint import fingerprint
 from torch_rechub.data.loader import TableLoader, TorchDataset
 from torch_rechub.metrics import Metric
 from torch_rechub.objectives.retrieval import RetrievalData
@@ -168,11 +169,15 @@ def test_a_function_of_the_user_is_named_as_untested(tmp_path, caplog):
     assert "test_values: test/mine, test/auc cannot be tested" in caplog.text
 
 
-def test_the_digest_of_the_data_is_part_of_the_values(make_trainer, loaders, tmp_path):
+def test_the_fingerprint_of_the_test_data_is_part_of_the_values(make_trainer, loaders, tmp_path):
+    x, y = table(80)
     trainer = make_trainer(model_logger=Files(tmp_path), record=RECORD)
-    trainer.recorded["data"] = {"test": {"digest": "9f", "rows": 80}}
-    trainer.fit(*loaders, test_dataloader=table(80))
-    assert TestValues.read(tmp_path / "test_values.kept").data == {"test": "9f"}
+    trainer.fit(*loaders, test_dataloader=TableLoader(TorchDataset(x, y), 16))
+    found = TestValues.read(tmp_path / "test_values.kept").data
+    record = fingerprint(TorchDataset(x, y)).record()
+    assert (found["rows"], found["digest"]) == ("80", record["digest"])
+    columns = {name for name in found if name.startswith("column ")}
+    assert columns == {f"column input {name}" for name in x} | {"column label y"}
 
 
 def test_values_are_recorded_on_request_only_and_with_test_data_only(

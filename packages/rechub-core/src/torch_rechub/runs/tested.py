@@ -38,7 +38,7 @@ class Tested:
         unit: "users", "groups" or "rows".
         n_seeds: The number of pairs of runs with the same seed.
         level: "units", "seeds" or "both"; see `torch_rechub.significance.paired_test`.
-        method: "sign-flip", "t" or "delong".
+        method: "sign-flip", "t", "generalized" or "delong".
         p_units: The p-value over units alone.
         p_seeds: The p-value over seeds alone.
     """

@@ -16,6 +16,8 @@ def significance_table(found: Significance) -> Table:
     header, columns = list(table.header), [list(column) for column in zip(*table.rows, strict=True)]
     numeric = set(table.numeric)
     for name, cells in _columns(found).items():
+        if not any(cells):  # AUC has no d_z
+            continue
         title = name
         while title in header:
             title = f"test {title}"  # such as a hyper-parameter called `p`

@@ -12,6 +12,7 @@ from .columns import Floats, check_settings, counted
 from .distributions import normal_quantile
 
 _DRAWS_AT_ONCE = 2**20
+_TIE = 1e-10
 METHODS = ("bca", "percentile")
 
 
@@ -90,7 +91,9 @@ def interval_of(
     z = normal_quantile((1 + confidence) / 2)
     bias = acceleration = 0.0
     if method == "bca":
-        below = (drawn < estimate).mean() + (drawn == estimate).mean() / 2
+        # equal up to rounding: means of few distinct values are often equal to the estimate
+        gap, tie = drawn - estimate, _TIE * float(np.ptp(drawn))
+        below = (gap < -tie).mean() + (np.abs(gap) <= tie).mean() / 2
         least = 1 / (len(drawn) + 1)
         bias = normal_quantile(float(np.clip(below, least, 1 - least)))
         scale = float((influence**2).sum()) ** 1.5

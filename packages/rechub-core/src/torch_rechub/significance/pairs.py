@@ -31,7 +31,7 @@ class PairsTest:
         low: The lower end of its interval.
         high: Its upper end.
         p: The p-value, two-sided.
-        method: The test: "sign-flip", "t", or "delong".
+        method: The test: "sign-flip", "t", "generalized" or "delong".
         level: "units", "seeds" or "both"; see `paired_test`.
         n_units: The number of users, groups or rows.
         unit: "users", "groups" or "rows".
