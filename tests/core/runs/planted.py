@@ -1,4 +1,4 @@
-"""Tiny trainings that differ in one thing: what is planted, and what `difference` has to name."""
+"""Tiny training runs that differ in one thing, which `difference` has to name."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,7 +31,7 @@ def table(seed, rows=ROWS):
 
 @dataclass(frozen=True)
 class Plan:
-    """A training of the rows of three given tables, or of the random split of one."""
+    """A training run on the rows of three given tables, or on a random split of one."""
 
     parts: dict[str, Any] = field(default_factory=lambda: {
         name: table(seed) for seed, name in enumerate(("train", "val", "test"))})  # fmt: skip

@@ -1,4 +1,4 @@
-"""`difference` names exactly what was changed between two recorded trainings, and nothing else."""
+"""`difference` names exactly what was changed between two training runs, and nothing else."""
 
 import subprocess
 from dataclasses import replace

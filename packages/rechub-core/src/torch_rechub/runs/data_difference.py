@@ -113,7 +113,7 @@ def _of_split(before: _Records, after: _Records, both: list[str], divided: bool)
 
 
 def _unknown(name: str, a: DataRecord, b: DataRecord) -> Iterator[str]:
-    """What is unknown of a data set that both runs have."""
+    """The unknown parts of a data set that both runs have."""
     for record, run in ((a, "first"), (b, "second")):
         if record.unread is not None:
             yield f"content of {name} in the {run} run: {record.unread}"

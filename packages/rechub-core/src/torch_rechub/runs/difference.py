@@ -43,8 +43,8 @@ class Difference:
     Attributes:
         a: The first run.
         b: The second run.
-        changes: What differs, in the order of `changes.KINDS`.
-        unknown: What cannot be compared, as it is not recorded or was not read.
+        changes: The differences, in the order of `changes.KINDS`.
+        unknown: The parts that cannot be compared, as they are not recorded or were not read.
         metrics: The metrics of both.
     """
 
@@ -56,7 +56,7 @@ class Difference:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of what differs."""
+        """The kinds of the differences."""
         return tuple(kind for kind in KINDS if any(c.kind == kind for c in self.changes))
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class Difference:
 def difference(a: Run, b: Run) -> Difference:
     """Return what differs between two runs, and what is unknown.
 
-    What a run has not recorded is unknown, never equal.
+    Whatever a run has not recorded is unknown, never equal.
 
     Args:
         a: The first run.
