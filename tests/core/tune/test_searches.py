@@ -348,6 +348,16 @@ def test_an_objective_written_for_optuna_prunes_by_its_exception(tmp_path, jsonl
     assert (run.status, run.hyperparams["trial"]["state"]) == ("finished", "pruned")
 
 
+def test_a_run_that_was_closed_by_its_trainer_may_be_pruned_after_it(tmp_path, jsonl):
+    def objective(trial):
+        fitted(trial, tmp_path)
+        raise optuna.TrialPruned
+
+    search = tune(objective, LEARNING, 1, mode="max", loggers=jsonl)
+    assert search.trials[0].state == "pruned"
+    assert runs_in(tmp_path)[0, 0].status == "finished"
+
+
 @pytest.mark.parametrize(
     ("objective", "options", "message"),
     [
@@ -395,6 +405,10 @@ def test_an_objective_that_does_not_suit_the_search_ends_it(tmp_path, objective,
         ({"mode": "min", "loggers": [BaseLogger()]}, TypeError, "give lambda trial"),
         ({"mode": "min", "sampler": "tpe"}, TypeError, "sampler must be a sampler of Optuna"),
         ({"mode": "min", "storage": "s3://b/j"}, ValueError, "storage must be a local path"),
+        ({"mode": "min", "study": 3}, TypeError, "study must be a name, got 3"),
+        ({"mode": "min", "study": ""}, TypeError, "study must be a name, got ''"),
+        ({"mode": "min", "catch": "all"}, TypeError, "catch must be exceptions"),
+        ({"mode": "min", "catch": (KeyboardInterrupt,)}, TypeError, "catch must be exceptions"),
         ({"mode": "min", "objective": 3}, TypeError, "objective must be a function"),
     ],
 )

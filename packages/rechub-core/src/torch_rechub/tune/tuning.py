@@ -105,6 +105,7 @@ def tune(
     """
     optuna = require("optuna", "tune", "tune")
     _check_calls(objective, loggers, sampler)
+    _check_others(study, catch)
     n = whole_number(1, n_trials=n_trials)
     check_number("(0, inf]", timeout=timeout)
     check_whole(0, sampler_seed=sampler_seed)
@@ -163,6 +164,7 @@ class _Runs:
                 if not is_pruned(error):
                     self._fail(claimed, error)
                     return
+                trial.pruned = True
             if trial.pruned:
                 claimed.prune()
                 log.info("trial %d: pruned", claimed.number)
@@ -218,6 +220,14 @@ def _check_calls(objective: Any, loggers: Any, sampler: Any) -> None:
         )
     if sampler is not None and not (callable(sampler) or hasattr(sampler, "sample_independent")):
         raise TypeError(f"sampler must be a sampler of Optuna, or make one, got {sampler!r}")
+
+
+def _check_others(study: Any, catch: Any) -> None:
+    if not isinstance(study, str | None) or study == "":
+        raise TypeError(f"study must be a name, got {study!r}")
+    for kind in catch if isinstance(catch, tuple) else (catch,):
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise TypeError(f"catch must be exceptions, such as (RuntimeError,), got {catch!r}")
 
 
 def _checked_seeds(seeds: Any) -> tuple[int, ...]:
