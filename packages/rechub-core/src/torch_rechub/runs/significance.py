@@ -5,11 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .comparing import compare, is_seed
+from .comparing import compare
 from .comparison import Comparison, Row
 from .details import details
 from .folders import AnyPath
-from .record import Mode, Run, flat
+from .identity import settings_of
+from .record import Mode, Run
+from .seeds import is_seed
 from .tables import shortened
 from .tested import PLAIN, Significance, Tested, Verdict
 from .values import signature
@@ -24,7 +26,6 @@ _REMEDY = (
     "give the trainer record=Recording(test_values=True) and fit(..., test_dataloader=), or log a "
     "file of torch_rechub.significance.save_test_values as the artifact 'test_values'"
 )
-_APART = ("data/", "code/", "environment/")  # a seed there is that of a split
 
 Values = dict[Any, "TestValues"]
 
@@ -149,8 +150,8 @@ def _values_of(row: Row, metric: str) -> Values:
 
 
 def _seed_of(run: Run) -> tuple[str, ...]:
-    """The seeds of a run, except those of its data; that of torch if there is no other."""
-    seeds = {n: v for n, v in flat(run.hyperparams) if is_seed(n) and not n.startswith(_APART)}
+    """The seeds of a run; that of torch if there is no other."""
+    seeds = {name: value for name, value in settings_of(run).items() if is_seed(name)}
     given = [signature(v) for n, v in seeds.items() if not n.endswith("torch_seed")]
     return tuple(given or [signature(v) for v in seeds.values()])
 

@@ -78,7 +78,7 @@ def paired_test(
         >>> d = [[0.1, 0.2, 0.1, 0.3], [0.2, 0.1, 0.1, 0.2], [0.1, 0.2, 0.2, 0.3]]
         >>> found = paired_test(d, level="both")
         >>> round(found.difference, 3), round(found.p, 3)
-        (0.175, 0.0)
+        (0.175, 0.018)
 
     Reference:
         Tsui and Weerahandi, "Generalized p-Values in Significance Testing of Hypotheses in the
@@ -93,23 +93,33 @@ def paired_test(
         )
     w = shares(weights, d.shape[1])
     d, w = d[:, w > 0], w[w > 0]
-    if level != "units" and len(d) < 2:
+    if level == "units":
+        given = None if weights is None else w
+        return _over_units(d.mean(axis=0), given, confidence, resamples, seed)
+    if len(d) < 2:
         raise ValueError(f"level={level!r} needs at least two seeds, got 1: test over units")
     if level == "both" and d.shape[1] > 1:
-        difference = float(d.mean(axis=0) @ w)
-        half, p = _of_both(d, w, confidence, resamples, seed)
-        return PairedTest(difference, difference - half, difference + half, p, "generalized")
-    if level == "units" and d.shape[1] * resamples <= MOST_DRAWS:
-        means, given = d.mean(axis=0), None if weights is None else w
-        flipped = sign_flip_test(means, given, resamples=resamples, seed=seed)
-        interval = bootstrap_interval(
-            means, given, confidence=confidence, resamples=resamples, seed=seed
-        )
-        return PairedTest(flipped.difference, interval.low, interval.high, flipped.p, "sign-flip")
-    variance, df = _of_seeds(d, w) if level != "units" else _of_units(d.mean(axis=0), w)
-    difference = float(d.mean(axis=0) @ w)
+        return _over_both(d, w, confidence, resamples, seed)
+    return _by_t(d @ w, np.full(len(d), 1 / len(d)), confidence, resamples, seed)
+
+
+def _over_units(
+    d: Floats, w: Floats | None, confidence: float, resamples: int, seed: int
+) -> PairedTest:
+    """The test of units by sign flips with a bootstrap interval; of very many by Student's t."""
+    if len(d) * resamples > MOST_DRAWS:
+        return _by_t(d, shares(w, len(d)), confidence, resamples, seed)
+    flipped = sign_flip_test(d, w, resamples=resamples, seed=seed)
+    options = {"confidence": confidence, "resamples": resamples, "seed": seed}
+    interval = bootstrap_interval(d, w, **options)  # type: ignore[arg-type]
+    return PairedTest(flipped.difference, interval.low, interval.high, flipped.p, "sign-flip")
+
+
+def _by_t(d: Floats, w: Floats, confidence: float, resamples: int, seed: int) -> PairedTest:
+    """The test of the weighted mean of differences by Student's t."""
+    difference, (variance, df) = float(d @ w), _of_units(d, w)
     if _is_nothing(variance, difference):  # of few seeds, such as of hit@1: no certainty
-        p = sign_flip_test(d @ w, resamples=resamples, seed=seed).p
+        p = sign_flip_test(d, w, resamples=resamples, seed=seed).p
         return PairedTest(difference, difference, difference, p, "sign-flip")
     error = math.sqrt(variance)
     half, p = t_quantile(confidence, df) * error, t_two_sided(difference / error, df)
@@ -121,24 +131,17 @@ def _is_nothing(variance: float, difference: float) -> bool:
     return variance <= (1e-12 * difference) ** 2
 
 
-def _of_seeds(d: Floats, w: Floats) -> tuple[float, float]:
-    """The variance of the mean over seeds, and its degrees of freedom."""
-    return float((d @ w).var(ddof=1)) / len(d), len(d) - 1
-
-
-def _of_both(
-    d: Floats, w: Floats, confidence: float, resamples: int, seed: int
-) -> tuple[float, float]:
-    """Half of the interval of the mean over seeds and units, and the p-value."""
+def _over_both(d: Floats, w: Floats, confidence: float, resamples: int, seed: int) -> PairedTest:
+    """The test of the mean over seeds and units by drawn variances."""
     n_seeds, n_units = d.shape
     difference, means = float(d.mean(axis=0) @ w), d.mean(axis=0)
-    of_seeds, df_seeds = _of_seeds(d, w)
+    of_seeds, df_seeds = _of_units(d @ w, np.full(n_seeds, 1 / n_seeds))
     of_units, df_units = _of_units(means, w)
     residuals = d - means - ((d - means) @ w)[:, None]
     scale = n_units / (n_units - 1) / (n_seeds * df_seeds)
     of_both, df_both = float((residuals**2 @ w**2).sum()) * scale, df_units * df_seeds
     if _is_nothing(of_units + of_seeds, difference):
-        return 0.0, sign_flip_test(means, w, resamples=resamples, seed=seed).p
+        return _over_units(means, w, confidence, resamples, seed)
     rng = np.random.default_rng(seed)
 
     def drawn(variance: float, df: float) -> Floats:
@@ -147,7 +150,8 @@ def _of_both(
     seeds = np.maximum(drawn(of_seeds, df_seeds) - drawn(of_both, df_both), 0)
     errors = np.abs(rng.normal(size=resamples)) * np.sqrt(drawn(of_units, df_units) + seeds)
     p = (1 + int((errors >= abs(difference)).sum())) / (1 + resamples)
-    return float(np.quantile(errors, confidence)), p
+    half = float(np.quantile(errors, confidence))
+    return PairedTest(difference, difference - half, difference + half, p, "generalized")
 
 
 def _of_units(d: Floats, w: Floats) -> tuple[float, float]:
