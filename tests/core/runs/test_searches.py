@@ -155,6 +155,13 @@ def test_a_comparison_shows_the_trial_and_its_state(stored):
     assert not {"trial", "state"} & set(without.header)
 
 
+def test_trials_with_the_same_parameters_are_rows_of_their_own():
+    runs = [run(0, 0.7, lr=1.0), run(0, 0.8, seed=1, lr=1.0), run(1, 0.6, lr=1.0)]
+    runs += [run(2, 0.5, "pruned", lr=1.0), run(0, 0.4, study="other", lr=1.0)]
+    found = compare(runs, "val/auc")
+    assert [[trial_of(r).number for r in row.runs] for row in found.rows] == [[0, 0], [1], [2], [0]]
+
+
 def test_the_list_of_runs_shows_a_pruned_one_as_pruned():
     runs = [run(0, 0.7, lr=1.0), run(1, 0.6, "pruned", lr=2.0)]
     records = run_records(runs, "val/auc", "max")

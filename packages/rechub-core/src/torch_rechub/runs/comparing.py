@@ -14,6 +14,7 @@ from .reading import no_runs, read_runs
 from .record import Mode, Run
 from .seeds import is_seed
 from .tables import shortened
+from .trials import trial_of
 from .values import EMPTY, mean_and_deviation, signature
 
 
@@ -26,9 +27,9 @@ def compare(
     """Rank runs by a metric, with statistics over runs that differ only in the seed.
 
     Runs form one row if they have a hyper-parameter called ``seed``, ``random_seed`` or
-    ``torch_seed``, and agree in all others, in project, backend and status. An empty
-    hyper-parameter equals a missing one. Those of `identity`, such as ids and the fingerprint of
-    the data, do not count.
+    ``torch_seed``, and agree in all others, in project, backend, status and the trial of a search.
+    An empty hyper-parameter equals a missing one. Those of `identity`, such as ids and the
+    fingerprint of the data, do not count.
 
     Args:
         runs: Runs, or the paths to read them from.
@@ -118,7 +119,9 @@ def _group(run: Run, of_run: Mapping[str, str], differing: Sequence[str], number
     if not any(is_seed(name) for name in of_run):
         return number
     values = tuple(of_run.get(name, EMPTY) for name in differing)
-    return run.backend, run.project, run.status, values
+    trial = trial_of(run)
+    of_search = None if trial is None else (trial.study, trial.number, trial.state == "pruned")
+    return run.backend, run.project, run.status, of_search, values
 
 
 def _row(
