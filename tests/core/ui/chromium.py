@@ -21,7 +21,7 @@ class Chromium:
     """
 
     def __init__(self, folder):
-        webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+        from selenium import webdriver
         from selenium.webdriver.chrome.service import Service
 
         names = ("chromium", "chromium-browser", "google-chrome")

@@ -7,6 +7,7 @@ import pytest
 from core.ui.conftest import record, serving
 from torch_rechub.basic.tracking import JSONLLogger
 from torch_rechub.runs import compare, read_runs
+from torch_rechub.runs.searches import searches
 from torch_rechub.ui.curves import kept
 
 SEPARATOR = "\x1f"
@@ -155,3 +156,29 @@ def test_the_table_can_be_taken_away_as_csv(sweep):
     rows = list(csv.reader(io.StringIO(answer.body.decode())))
     assert rows[:2] == [["name", "param:lr", "best:val/auc"], ["run-0-1", "0.1", "0.61"]]
     assert nothing.body == b"name\n\n" or nothing.body.startswith(b"name\n")
+
+
+def record_search(folder, n=20):
+    for number in range(n):
+        state = "pruned" if number % 5 == 4 else "finished"
+        trial = {"number": number, "study": "s", "params": ["lr"], "state": state}
+        record(folder, f"trial-{number}", [number / 100], lr=0.1 * number, trial=trial)
+
+
+def test_searches_are_those_of_the_page_of_compare(tmp_path):
+    record_search(tmp_path)
+    runs = read_runs(tmp_path)
+    with serving(tmp_path) as served:
+        assert served.data("columns")["searches"]
+        (found,) = served.data("searches", metric="val/auc")["searches"]
+        some = served.data("searches", metric="val/auc", filter="lr<0.55")["searches"][0]
+        assert served.data("runs", filter="status=pruned")["matched"] == 4
+    assert [found] == searches(runs, "val/auc", "max")
+    assert found["states"] == {"finished": 16, "pruned": 4}
+    assert len(some["trials"]) == 6
+
+
+def test_runs_without_a_search_have_none(sweep):
+    with serving(sweep) as served:
+        assert not served.data("columns")["searches"]
+        assert served.data("searches", metric="val/auc")["searches"] == []

@@ -3,17 +3,19 @@
 import math
 
 import pytest
-from selenium.common.exceptions import NoAlertPresentException
-from selenium.webdriver.common.keys import Keys
 
 from benchmarks.many_runs import write_runs
 from core.ui.chromium import Chromium
 from core.ui.conftest import record, serving
+from core.ui.test_answers import record_search
 from core.ui.test_hostile import MARKUP, STEERING
 from core.ui.test_hostile import record as record_hostile
 from torch_rechub.basic.tracking import JSONLLogger
 from torch_rechub.ui import LiveRuns
 
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+exceptions = pytest.importorskip("selenium.common.exceptions")
+Keys = webdriver.Keys
 pytestmark = pytest.mark.slow
 NAMES = "tbody tr[data-key] td:nth-child(2)"
 FIRST = "document.querySelector('tbody .link').innerText"
@@ -200,6 +202,16 @@ def test_the_table_is_used_by_keys(tmp_path, page):
     assert active().get_attribute("id") == "filter"
 
 
+def test_searches_are_drawn_when_they_are_opened(tmp_path, page):
+    record_search(tmp_path)
+    browser = page(language="zh-CN")
+    browser.click("#searches summary")
+    browser.wait("return document.querySelectorAll('#searches path.trial').length === 20")
+    assert browser.texts("#searches .bars .label") == ["lr"]
+    assert "到目前为止的最佳值" in browser.text("#searches")
+    assert browser.console() == []
+
+
 @pytest.mark.parametrize("text", [MARKUP, STEERING])
 def test_texts_of_runs_do_nothing_but_show(text, tmp_path, page):
     record_hostile(tmp_path, text)
@@ -218,7 +230,7 @@ def test_texts_of_runs_do_nothing_but_show(text, tmp_path, page):
         assert any(as_shown(text)[:6] in found for found in browser.texts(selector)), selector
     inserted = "img:not([src='icon.svg']), script:not([src='main.js']), iframe, b, i"
     assert browser.run(f'return document.querySelectorAll("{inserted}").length') <= 3  # our <b>
-    with pytest.raises(NoAlertPresentException):
+    with pytest.raises(exceptions.NoAlertPresentException):
         browser.driver.switch_to.alert  # noqa: B018
     assert browser.console() == []
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..runs.searches import searches
 from ..runs.tables import csv_text
 from .about import DetailsCache, about
 from .columns import Columns
@@ -58,6 +59,7 @@ class Answers:
             "metric": columns.metric,
             "shown": columns.shown(),
             "labels": columns.labels,
+            "searches": columns.searches,
         }
 
     def runs(self, query: Query) -> dict[str, Any]:
@@ -114,6 +116,14 @@ class Answers:
             "version": snapshot.version, "revision": revision, "metric": metric, "mode": mode,
             "curves": plain(drawn),
         }  # fmt: skip
+
+    def searches(self, query: Query) -> dict[str, Any]:
+        """The searches among the runs of the table, as ``search.js`` draws them."""
+        snapshot, chosen = self._chosen(query)
+        metric = query.get("metric", "")
+        mode = self._of(snapshot).modes.get(metric, "max")
+        found = searches([entry.run for entry in chosen], metric, mode)
+        return {"version": snapshot.version, "metric": metric, "searches": plain(found)}
 
     def run(self, key: str) -> dict[str, Any] | None:
         """Everything about a run but its figures; None if there is no such run."""

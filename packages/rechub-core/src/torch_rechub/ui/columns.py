@@ -9,6 +9,7 @@ from typing import Any
 from ..runs.monitored import default_metric, direction
 from ..runs.record import Mode, Run
 from ..runs.seeds import is_seed
+from ..runs.trials import trial_of
 from .entry import Entry
 
 _MOST_VALUES = 200  # distinct values that are counted for a label
@@ -59,6 +60,11 @@ class Columns:
     def params(self) -> dict[str, int]:
         """The hyper-parameters by their flat names, with the number of distinct values."""
         return _distinct(self._entries)
+
+    @cached_property
+    def searches(self) -> bool:
+        """Whether some runs are trials of a search."""
+        return any(trial_of(entry.run) for entry in self._entries)
 
     @cached_property
     def labels(self) -> dict[str, list[tuple[str, int]]]:

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from ..runs.record import Mode, Run, flat
+from ..runs.trials import status_of
 
 FIELDS = (
     "name", "status", "group", "tags", "project", "backend", "started", "seconds", "epochs",
@@ -40,7 +41,7 @@ class Entry:
     @cached_property
     def status(self) -> str:
         """The status; ``pruned`` for a trial that a search gave up."""
-        return "pruned" if self.params.get("trial/state") == "pruned" else self.run.status
+        return status_of(self.run)
 
     def best(self, metric: str, mode: Mode) -> tuple[int, float] | None:
         """Step and value of the best value of a metric."""

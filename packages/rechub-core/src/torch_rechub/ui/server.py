@@ -84,9 +84,10 @@ class UIServer(ThreadingHTTPServer):
 
 def _pages() -> dict[str, tuple[str, bytes]]:
     """The files of the page by their paths; no other path is ever opened."""
-    folder = resources.files(__package__) / "page"
+    drawings = resources.files("torch_rechub.runs") / "page"
+    files = [drawings / "search.js", drawings / "search.css"]  # as in the page of `rechub compare`
     found = {}
-    for file in folder.iterdir():
+    for file in [*(resources.files(__package__) / "page").iterdir(), *files]:
         kind = _TYPES.get(f".{file.name.rpartition('.')[2]}")
         if kind is not None:
             path = "/" if file.name == "index.html" else f"/{file.name}"
@@ -154,6 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
             "/api/runs": answers.runs,
             "/api/keys": answers.keys,
             "/api/curves": answers.curves,
+            "/api/searches": answers.searches,
         }
         if path not in questions:
             raise Refused(404, "there is no such page")

@@ -6,6 +6,7 @@ import { h, visible } from "./dom.js";
 import { buildColumns, buildFacets, closeMenus } from "./menus.js";
 import { Panel } from "./panel.js";
 import { readAddress, state, writeAddress } from "./state.js";
+import { Searches } from "./searches.js";
 import { RunTable } from "./table.js";
 import { applyLanguage, applyTheme, isDark, otherLanguage, t } from "./texts.js";
 
@@ -52,6 +53,7 @@ const page = new RunPage($("run"), {
   }),
 });
 table.curveOf = panel.curveOf;
+const searches = new Searches($("searches"), guarded);
 
 function open(key) {
   change({ run: key });
@@ -69,12 +71,14 @@ async function update(changed) {
   const has = (...names) => names.some((name) => changed.includes(name));
   $("charts").hidden = Boolean(state.run);
   $("run").hidden = !state.run;
+  if (offered) searches.offer(offered);
   $("right-title").textContent = state.run ? t("overview") : t("curves");
   await guarded(async () => {
     const asked = [];
     if (has("filter", "sort", "order", "columns")) asked.push(table.load(true).then(showCount));
     if (has("selected", "metrics", "by")) asked.push(panel.load(true));
     if (has("run") && state.run) asked.push(page.load(true));
+    if (has("filter", "metrics", "run")) asked.push(searches.load());
     await Promise.all(asked);
     table.draw();
   });
@@ -129,6 +133,7 @@ async function chooseDefaults() {
     state.selected = (await ask("keys", { filter, sort, order, limit: FIRST_SELECTED })).keys;
   }
   panel.offer(offered.metrics);
+  searches.offer(offered);
   buildMenus();
 }
 
@@ -165,6 +170,7 @@ async function look() {
       const anew = before < 0;
       const parts = [table.load(anew).then(showCount), panel.load(anew || !panel.cards.size)];
       if (state.run) parts.push(page.load(anew));
+      parts.push(searches.load());
       await Promise.all(parts);
       table.draw();
       document.body.dataset.version = version; // for tests, and for nobody else
@@ -185,7 +191,7 @@ $("language").addEventListener("click", async () => {
   showCount();
   panel.build();
   if (offered) await chooseDefaults();
-  await update(["columns", "selected", "run"]);
+  await update(["columns", "selected", "run", "filter"]);
   connected(true);
 });
 $("theme").addEventListener("click", () => {

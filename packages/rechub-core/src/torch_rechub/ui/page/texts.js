@@ -35,7 +35,7 @@ const ENGLISH = {
   noParams: "No hyper-parameters are recorded.", filterParams: "Find a hyper-parameter",
   rows: (shown, all) => (shown === all ? `${all} rows` : `the first ${shown} of ${all} rows`),
   child: "continued by", parentOf: "continues", gone: "This run is not there any more.",
-  histogram: (name, step) => `Histogram of ${name} at step ${step}`, copy: "Copy", copied: "Copied",
+  searches: "Searches", histogram: (name, step) => `Histogram of ${name} at step ${step}`,
 };
 
 const CHINESE = {
@@ -72,7 +72,18 @@ const CHINESE = {
   noParams: "没有记录超参数。", filterParams: "查找超参数",
   rows: (shown, all) => (shown === all ? `${all} 行` : `前 ${shown} 行，共 ${all} 行`),
   child: "后续运行", parentOf: "延续自", gone: "此运行已不存在。",
-  histogram: (name, step) => `${name} 在第 ${step} 步的直方图`, copy: "复制", copied: "已复制",
+  searches: "搜索过程", histogram: (name, step) => `${name} 在第 ${step} 步的直方图`,
+};
+
+// The words of search.js, which has the English ones.
+const SEARCH_CHINESE = {
+  search: "搜索", trials: "个试验", trial: "试验", seeds: "个种子", value: "值",
+  finished: "完成", pruned: "已剪枝", failed: "失败", unfinished: "未结束",
+  best: "到目前为止的最佳值", parameters: "各试验的参数", importance: "重要性",
+  select: "沿坐标轴拖动以选择试验；双击恢复全部。",
+  share: "一个参数单独能解释的名次差异的比例（Kruskal-Wallis 检验的 η²；被剪枝的试验并列最后，不计交互作用）。",
+  few: "重要性需要 16 个已结束的试验，且参数至少有两个取值。",
+  hidden: "个试验未绘制",
 };
 
 function stored(name) {
@@ -97,6 +108,8 @@ export function t(key, ...values) {
   const text = (language === "zh" ? CHINESE : ENGLISH)[key];
   return typeof text === "function" ? text(...values) : text;
 }
+
+export const searchWords = () => (language === "zh" ? SEARCH_CHINESE : {});
 
 export const locale = () => (language === "zh" ? "zh-CN" : "en-US");
 
