@@ -12,7 +12,7 @@ RUNS = [
         hyperparams={"lr": 0.01, "opt": {"name": "SGD"}, "amp": False},
         metrics={"val/auc": [(0, 0.75)], "val/loss": [(0, 0.6)]}),
     Run("dcn:3", "jsonl", "3", None, "unfinished", hyperparams={"lr": "0.1", "none": None,
-        "trial": {"state": "pruned"}}),
+        "trial": {"number": 0, "study": "s", "params": [], "state": "pruned"}}),
 ]  # fmt: skip
 ENTRIES = [Entry(str(number), 1, run) for number, run in enumerate(RUNS, 1)]
 
