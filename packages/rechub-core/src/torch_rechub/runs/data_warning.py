@@ -43,7 +43,8 @@ def different_data(rows: Sequence[Sequence[Run]]) -> str | None:
 
 
 def _content(record: DataRecord) -> _Content:
-    totals = tuple((column.name, column.total) for column in record.columns if column.total)
+    sampled = record.hashed_rows is not None
+    totals = tuple((c.name, c.total) for c in record.columns) if sampled else ()
     return record.digest, record.rows, record.hashed_rows, totals
 
 

@@ -77,7 +77,7 @@ class Difference:
 def difference(a: Run, b: Run) -> Difference:
     """Return what differs between two runs, and what is unknown.
 
-    Whatever a run has not recorded is unknown, never equal.
+    A part that a run has not recorded is unknown, never equal.
 
     Args:
         a: The first run.
@@ -142,7 +142,7 @@ def _versions(run: Run) -> dict[str, str]:
     }
     environment = section(run.hyperparams, "environment")
     for name, value in environment.items():
-        if name.startswith("packages"):
+        if name == "packages":
             found |= entries(value)
         elif isinstance(value, str | int | float):
             found[name] = str(value)

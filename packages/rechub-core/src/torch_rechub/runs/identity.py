@@ -3,8 +3,10 @@
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from ..basic.tracking.listed import unlisted
 from .record import Run, flat
 
 _IDS = frozenset({"run_id", "parent_run_id", "parent_digest"})
@@ -61,6 +63,9 @@ def section(params: Mapping[str, Any], name: str) -> dict[str, Any]:
         >>> section({"data/train/rows": 8.0, "data/train/columns": "[1]"}, "data")
         {'train': {'rows': 8, 'columns': [1]}}
     """
+    nested = params.get(name)
+    if isinstance(nested, Mapping):
+        return {k: v for k, v in nested.items() if is_identity(f"{name}/{k}")}
     found: dict[str, Any] = {}
     for key, value in flat(params):
         head, _, rest = key.partition("/")
@@ -105,7 +110,7 @@ class DataRecord:
         unordered: That of the rows in any order; parts add up.
         schema: That of names, roles and types of the columns.
         hashed_rows: The number of rows that the digests cover; None means all.
-        columns: The columns, the first 150 of wide tables.
+        listed: The recorded lines of the columns, the first 150 of wide tables.
         label_rate: The means of the labels.
         split: The rule of the split and its arguments, `source` and `drawn` apart.
         source: The digest of the table that the rows were drawn from.
@@ -121,7 +126,7 @@ class DataRecord:
     unordered: str | None = None
     schema: str | None = None
     hashed_rows: int | None = None
-    columns: tuple[ColumnRecord, ...] = ()
+    listed: tuple[str, ...] = ()
     label_rate: tuple[float, ...] = ()
     split: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
@@ -130,6 +135,11 @@ class DataRecord:
     vocabulary: str | None = None
     files: str | None = None
     unread: str | None = None
+
+    @cached_property
+    def columns(self) -> tuple[ColumnRecord, ...]:
+        """The columns; damaged lines are left out."""
+        return tuple(filter(None, map(_column, self.listed)))
 
 
 def data_of(run: Run) -> dict[str, DataRecord]:
@@ -145,13 +155,13 @@ def data_of(run: Run) -> dict[str, DataRecord]:
 
 
 def entries(values: Any) -> dict[str, str]:
-    """Read a recorded list of names with values, whose first entry explains the others.
+    r"""Read a recorded list of values with names, whose first text explains the others.
 
     Example:
-        >>> entries(["ids input", "3 user", "9 item"])
+        >>> entries(["ids input", "3 user\n9 item"])
         {'user': '3', 'item': '9'}
     """
-    pairs = (text.split(" ", 1) for text in _texts(values)[1:] if " " in text)
+    pairs = (line.split(" ", 1) for line in unlisted(values) if " " in line)
     return {name: value for value, name in pairs}
 
 
@@ -167,7 +177,7 @@ def _record(found: Mapping[str, Any]) -> DataRecord:
         unordered=_text(found.get("unordered")),
         schema=_text(found.get("schema")),
         hashed_rows=_number(found.get("hashed_rows")),
-        columns=tuple(filter(None, map(_column, _texts(found.get("columns"))[1:]))),
+        listed=tuple(unlisted(found.get("columns"))),
         label_rate=tuple(r for r in rates if isinstance(r, int | float)),
         source=_text(split.pop("source", None)),
         source_unordered=_text(split.pop("source_unordered", None)),
@@ -186,10 +196,6 @@ def _column(entry: str) -> ColumnRecord | None:
     role, kind, *digests, name = words
     ordered, values, total = (None if digest == _UNHASHED else digest for digest in digests)
     return ColumnRecord(role, kind, ordered, values, total, name)
-
-
-def _texts(values: Any) -> list[str]:
-    return [v for v in values if isinstance(v, str)] if isinstance(values, list) else []
 
 
 def _text(value: Any) -> str | None:

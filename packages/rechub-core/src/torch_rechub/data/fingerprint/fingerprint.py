@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...basic.tracking.listed import listed
 from .columns import Given, Hashes, Index, read
 from .hashing import ColumnPrint, TablePrint, table_print
 from .mixing import text_digest
@@ -19,7 +20,7 @@ STREAMED = 2**20
 """The number of values of Parquet files that are read at most."""
 
 _OF_SOURCE = 2**17  # values that are hashed of a table whose parts have fingerprints of their own
-_MOST_COLUMNS = 150  # trackers keep the first 200 entries of a list
+_MOST_COLUMNS = 150
 _LONGEST_NAME = 120
 
 
@@ -182,7 +183,7 @@ def _recorded(table: TablePrint) -> dict[str, Any]:
         "digest": table.ordered,
         "unordered": table.values,
         "schema": text_digest(described),
-        "columns": [LEGEND, *entries[:_MOST_COLUMNS]],
+        "columns": listed(LEGEND, entries[:_MOST_COLUMNS]),
     }
     if len(entries) > _MOST_COLUMNS:
         found["n_columns"] = len(entries)

@@ -7,11 +7,12 @@ from typing import Any
 from torch import nn
 
 from ...basic.layers.embedding import input_columns
+from ...basic.tracking.listed import listed
 from ...data.fingerprint import fingerprint
 from ...distributed import process_rank
 from ..recording import Recording
 from .code_state import code_state
-from .environment import imported_packages, listed
+from .environment import imported_packages
 
 log = logging.getLogger("torch_rechub")
 
@@ -67,4 +68,4 @@ def _record(
 def _sizes(model: nn.Module) -> dict[str, list[str]]:
     """The vocabulary size of each input of ids."""
     sizes = {name: size for name, (_, size) in input_columns(model).items() if size is not None}
-    return {"sizes": listed(_SIZES, sizes)} if sizes else {}
+    return {"sizes": listed(_SIZES, (f"{n} {name}" for name, n in sizes.items()))} if sizes else {}
