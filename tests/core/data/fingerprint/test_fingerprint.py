@@ -14,7 +14,7 @@ from torch.utils.data import ConcatDataset, DataLoader, TensorDataset, random_sp
 from torch_rechub.basic.tracking.listed import unlisted
 from torch_rechub.data.fingerprint import fingerprint
 from torch_rechub.data.generators import MatchDataGenerator, SequenceDataGenerator
-from torch_rechub.data.loader import DataGenerator
+from torch_rechub.data.loader import DataGenerator, TableLoader
 from torch_rechub.data.table import PredictDataset, TorchDataset
 
 TABLE = {
@@ -242,6 +242,14 @@ def test_of_other_loaders_the_rows_alone_are_known_and_the_record_says_so():
     found = fingerprint(DataLoader(both)).record()
     assert found == {"rows": 3, "unread": "ConcatDataset: its rows are not in memory"}
     assert fingerprint(iter([1])).record()["unread"].startswith("list_iterator")
+
+
+def test_a_list_of_batches_has_the_fingerprint_of_its_rows():
+    x, y = {"user": [1, 2, 3], "item": [4, 5, 6]}, [0.0, 1.0, 1.0]
+    batches = list(TableLoader(TorchDataset(x, y), 2))
+    assert digests(batches) == digests((x, y))
+    ragged = [torch.ones(2, 3), torch.ones(2, 4)]
+    assert fingerprint(ragged).record() == {"unread": "list: its rows are not in memory"}
 
 
 def test_arrays_of_a_data_set_of_another_library_are_read():

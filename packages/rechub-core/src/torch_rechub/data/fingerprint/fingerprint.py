@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from torch.utils.data import Dataset
 
 from ...basic.tracking.listed import listed
 from .columns import Given, Hashes, Index, read
@@ -80,8 +81,8 @@ def fingerprint(
 
     Args:
         data: A dict of columns, a pandas, polars or Arrow table, (x, y), a data set in memory, a
-            part of one, or a loader of one of these. A loader of Parquet files is sampled. Of other
-            data the number of rows alone is known, if that.
+            part of one, or a loader of one of these; a list of batches. A loader of Parquet files
+            is sampled. Of other data the number of rows alone is known, if that.
         limit: The number of values above which a sample of the rows is hashed, and of whole tables
             the sum of all numbers of each column. None hashes all rows.
         known: The digests of tables that were computed before, by the `id` of the data set, for
@@ -205,9 +206,10 @@ def _short(name: str) -> str:
 
 
 def _rows_of(data: Any) -> int | None:
+    """The number of rows of a data set; None of a list or an iterator of batches."""
     dataset = getattr(data, "dataset", data)
     try:
-        return len(dataset) if hasattr(dataset, "__getitem__") else None
+        return len(dataset) if isinstance(dataset, Dataset) else None
     except TypeError:
         return None
 

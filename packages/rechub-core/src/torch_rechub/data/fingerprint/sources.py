@@ -60,6 +60,8 @@ def source_of(data: Any) -> Source | None:
         return _of_retrieval(dataset)
     if isinstance(dataset, tuple) and len(dataset) in (2, 3):
         return _of_pair(dataset)
+    if isinstance(dataset, list):
+        return _of_batches(dataset)
     return _of_table(dataset) or _of_attributes(dataset)
 
 
@@ -87,8 +89,7 @@ def _weights(weights: Any) -> list[Given]:
 def _of_tensors(dataset: TensorDataset) -> Source:
     tensors = dataset.tensors
     names = _OF_TENSORS.get(len(tensors)) or (*map(str, range(len(tensors) - 1)), "y")
-    roles = {"y": "label", "weights": "weight"}
-    given = [Given(n, roles.get(n, "input"), t) for n, t in zip(names, tensors, strict=True)]
+    given = [Given(n, _role(n), t) for n, t in zip(names, tensors, strict=True)]
     return Source(tuple(given), len(dataset), origin_of(dataset))
 
 
@@ -137,6 +138,38 @@ def _of_retrieval(data: Any) -> Source | None:
         elif lists is not None:
             others.append(Given(name, "label", list(lists)))
     return Source(users.columns, users.rows, users.origin, others=tuple(others))
+
+
+def _of_batches(batches: Sequence[Any]) -> Source | None:
+    """The columns of a list of batches: tensors, tuples of them, dicts, or (x, y) of these."""
+    parts: dict[str, list[Tensor]] = {}
+    for batch in batches:
+        for name, column in _named(batch):
+            parts.setdefault(name, []).append(column)
+    counts = {sum(map(len, tensors)) for tensors in parts.values()}
+    shapes = [{tensor.shape[1:] for tensor in tensors} for tensors in parts.values()]
+    if len(counts) != 1 or any(len(of_column) > 1 for of_column in shapes):
+        return None
+    given = [Given(name, _role(name), torch.cat(part)) for name, part in parts.items()]
+    return Source(tuple(given), counts.pop())
+
+
+def _named(batch: Any) -> list[tuple[str, Tensor]]:
+    """The tensors of a batch by name; nothing of a batch without rows."""
+    if isinstance(batch, Mapping):
+        pairs = list(batch.items())
+    elif isinstance(batch, tuple | list) and len(batch) in (2, 3) and isinstance(batch[0], Mapping):
+        pairs = [*batch[0].items(), *zip(("y", "weights"), batch[1:], strict=False)]
+    else:
+        parts = batch if isinstance(batch, tuple | list) else (batch,)
+        pairs = list(enumerate(parts))
+    return [
+        (str(name), value) for name, value in pairs if isinstance(value, Tensor) and value.dim()
+    ]
+
+
+def _role(name: str) -> str:
+    return {"y": "label", "weights": "weight"}.get(name, "input")
 
 
 def _of_attributes(dataset: Any) -> Source | None:

@@ -59,7 +59,9 @@ def _record(
     name: str, loader: Any, limit: int | None, known: dict[int, tuple[str, str]]
 ) -> dict[str, Any]:
     try:
-        return fingerprint(loader, limit, known).record()
+        # a tuple of batches could be taken for (x, y)
+        data = list(loader) if isinstance(loader, tuple) else loader
+        return fingerprint(data, limit, known).record()
     except Exception as error:  # data of any library; training goes on without their fingerprint
         log.warning("The fingerprint of the %s data was not recorded: %r", name, error)
         return {"unread": type(error).__name__}
