@@ -106,7 +106,7 @@ class Recommended:
         # taken from short columns, because pandas inspects each cell of an array of objects
         users, names = pd.Series(self.users).array, pd.Series([POPULARITY, MODEL]).array
         columns: dict[str, Callable[[], Any]] = {
-            self.name: lambda: users.take(np.repeat(np.arange(len(count)), count)),
+            self.name: lambda: users.take(np.repeat(np.arange(len(count), dtype=np.int32), count)),
             self.catalog.item: lambda: self.catalog.column.take(rows),
             "score": lambda: scores,
             "rank": lambda: _ranks(count),
@@ -121,14 +121,14 @@ class Recommended:
         table: pd.DataFrame = pd.DataFrame(made, copy=False)
         return table
 
-    def _in_order(self) -> tuple[Ids, Ids, Array, Ids]:
+    def _in_order(self) -> tuple[Ids, Ids, Array, Array]:
         """Return how many items each user has, (U,), and rows, scores and sources by user."""
         parts = self._parts
         count = np.zeros(len(self.users), dtype=np.int64)
         for part in parts:
             np.add.at(count, part.users, part.count)
         owner = np.concatenate([_NOBODY, *(part.users for part in parts)])
-        sources = _joined([np.full(len(p.rows), p.source == MODEL, np.int64) for p in parts])
+        sources = _joined([np.full(len(p.rows), p.source == MODEL, np.int8) for p in parts])
         rows, scores = _joined([p.rows for p in parts]), _joined([p.scores for p in parts])
         if (owner[1:] < owner[:-1]).any():
             counts = np.concatenate([part.count for part in parts])
