@@ -61,7 +61,10 @@ def test_equal_methods_are_claimed_to_differ_in_5_percent_of_comparisons(kind, n
     for i in range(n):
         a, b = UNITS[kind](rng)
         found.append(sign_flip_test(a - b, resamples=1_000, seed=i).p)
-    check_rate(found)
+    if kind == "20 users with ties":  # few p-values are possible, and 5 % is not one of them
+        assert 0.02 <= (np.asarray(found) < ALPHA).mean() <= 0.06
+    else:
+        check_rate(found)
 
 
 @SIZES
@@ -86,7 +89,7 @@ def of_seeds(rng, seeds, users, spread_of_seeds):
 def test_equal_methods_of_several_seeds(seeds, spread, n):
     rng = np.random.default_rng(2)
     options = {"level": "both", "resamples": 1_000}
-    p = [paired_test(of_seeds(rng, seeds, 60, spread), **options).p for _ in range(n)]
+    p = [paired_test(of_seeds(rng, seeds, 60, spread), seed=i, **options).p for i in range(n)]
     if spread == 2:  # seeds dominate
         check_rate(p)
     # where seeds hardly differ, a few of them cannot show it, and fewer are claimed
@@ -95,8 +98,10 @@ def test_equal_methods_of_several_seeds(seeds, spread, n):
 
 @SIZES
 def test_equal_methods_over_seeds_alone(n):
+    """On the same users: a difference between them is one that every seed has."""
     rng = np.random.default_rng(3)
-    check_rate([paired_test(of_seeds(rng, 5, 30, 0.3), level="seeds").p for _ in range(n)])
+    draws = rng.normal(0, 0.3, (n, 5, 1)) + rng.standard_t(4, (n, 5, 30))
+    check_rate([paired_test(d, level="seeds").p for d in draws])
 
 
 def test_users_alone_claim_too_much_where_seeds_differ():
