@@ -127,7 +127,7 @@ def ranking_metrics_from_hits(
 def hits_by_user(
     hits: ArrayLike, n_relevant: ArrayLike, ks: Iterable[int]
 ) -> dict[str, NDArray[np.float64]]:
-    """The values of users of which `ranking_metrics_from_hits` returns the means.
+    """The values of users whose means `ranking_metrics_from_hits` returns.
 
     Args:
         hits: See `ranking_metrics_from_hits`, shape (U, L).
