@@ -102,7 +102,7 @@ class ShowsSlices:
 
         def step(batch: Batch) -> None:
             labels, scores = _by_task(batch.labeled()), _by_task(predict(batch.inputs))
-            weights = None if batch.weights is None else batch.weights.double().cpu()
+            weights = None if batch.weights is None else batch.weights.cpu().double()
             columns = _categories(batch.inputs)
             for task, number in tasks.items():
                 rows = _rows(labels[:, number], scores[:, number], weights)
@@ -200,7 +200,7 @@ def _summed(values: NDArray[Any], rows: Numbers) -> tuple[NDArray[Any], Numbers]
 
 def _rows(labels: Tensor, scores: Tensor, weights: Tensor | None) -> Numbers:
     """The numbers to sum for each row: 1, w, w p, w y and w² p (1 − p)."""
-    y, p = labels.double().cpu(), scores.double().cpu()
+    y, p = labels.cpu().double(), scores.cpu().double()
     w = torch.ones_like(p) if weights is None else weights
     found: Numbers = torch.stack([torch.ones_like(p), w, w * p, w * y, w * w * p * (1 - p)]).numpy()
     return found
