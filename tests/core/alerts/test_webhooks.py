@@ -194,6 +194,8 @@ def test_a_secret_is_a_text(kind):
 
 def test_webhooks_are_webhooks():
     with pytest.raises(TypeError, match=r"webhooks must be Feishu, .* got a str"):
-        Alerts(webhooks=[URL])
+        Alerts(webhooks=URL)
+    with pytest.raises(TypeError, match=r"webhooks must be Feishu, .* got a int"):
+        Alerts(webhooks=7)
     with pytest.raises(NotImplementedError):
         Webhook(URL).payload("", {})

@@ -1,25 +1,24 @@
 """`Alerts`: a logger that reports conditions of a run, to the log and to webhooks."""
 
 import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._bounds import check_choice, check_number, check_whole, refuse_none
+from .._bounds import check_choice
 from ..basic.tracking.base import BaseLogger, LoggerClosedError
 from ..basic.tracking.names import MetricNames
 from ..basic.tracking.plain import plain_hyperparams, plain_metrics
 from ..distributed import process_rank
 from .alert import LANGUAGES, Alert, Language
+from .arguments import as_webhooks, check_numbers, is_guarded
 from .best import Best
 from .limits import Limits
 from .reporter import Reporter, warn
-from .rules import RunEnded, as_rules, default_rules
+from .rules import as_rules, default_rules
 from .watchdog import Watchdog
 from .watches import watch
 from .webhook import Webhook
-from .webhooks import KINDS
 
 
 class Alerts(BaseLogger):
@@ -51,6 +50,10 @@ class Alerts(BaseLogger):
         TypeError: A rule or a webhook is of another type.
         ValueError: A number is out of range, or `watchdog` has no webhook or no rule for it.
 
+    Attributes:
+        rules: The rules.
+        reported: The alerts so far.
+
     Example:
         >>> from torch_rechub.alerts import Stalled
         >>> import logging
@@ -75,25 +78,23 @@ class Alerts(BaseLogger):
         timeout: float = 5.0,
         finish_timeout: float = 5.0,
     ) -> None:
-        _check_numbers(rule_interval, per_hour, timeout, finish_timeout)
+        check_numbers(rule_interval, per_hour, timeout, finish_timeout)
         check_choice(LANGUAGES, language=language)
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a text or None, got {name!r}")
         self.rules = default_rules() if rules is None else as_rules(rules)
-        hooks = _as_webhooks(webhooks)
+        hooks = as_webhooks(webhooks)
         self._reporter = Reporter(hooks, language, Limits(rule_interval, per_hour), timeout)
         self._name, self._timeout, self._finish_timeout = name or "", timeout, finish_timeout
         self._watches = [watch(rule) for rule in self.rules]
-        self._guarded, self._watchdog = _is_guarded(watchdog, self.rules, hooks), None
+        self._guarded = is_guarded(watchdog, self.rules, hooks)
+        self._watchdog: Watchdog | None = None
         self._idle = process_rank() > 0
         self._closed, self._process = False, os.getpid()
         self._begun: float | None = None
-        self._metric_names = MetricNames()
-        self._best, self._failure = Best(), None
+        self._failure: BaseException | None = None
+        self._metric_names, self._best = MetricNames(), Best()
         self.reported: list[Alert] = []
-
-    _watchdog: Watchdog | None
-    _failure: BaseException | None
 
     @property
     def closed(self) -> bool:
@@ -111,7 +112,8 @@ class Alerts(BaseLogger):
         self._best.follow(plain)
         for one in self._watches:
             one.on_hyperparams(plain)
-        self._start_watchdog()
+        if self._name:
+            self._start_watchdog()
 
     def log_metrics(self, metrics: Mapping[str, Any], step: Any = None) -> None:
         """Evaluate the rules on the metrics of a step."""
@@ -195,48 +197,6 @@ class Alerts(BaseLogger):
         for one in self._watches:
             if one.missing is not None and self._failure is None:
                 warn("The rule %s was not evaluated: no %s.", one.rule.rule, one.missing)
-
-
-def _check_numbers(rule_interval: Any, per_hour: Any, timeout: Any, finish_timeout: Any) -> None:
-    """Check the numbers of `Alerts`."""
-    refuse_none(
-        rule_interval=rule_interval,
-        per_hour=per_hour,
-        timeout=timeout,
-        finish_timeout=finish_timeout,
-    )
-    check_number("[0, inf)", rule_interval=rule_interval, finish_timeout=finish_timeout)
-    check_number("(0, inf)", timeout=timeout)
-    check_whole(1, per_hour=per_hour)
-
-
-def _as_webhooks(given: Any) -> list[Webhook]:
-    hooks = [given] if isinstance(given, Webhook) else list(given)
-    for hook in hooks:
-        if not isinstance(hook, Webhook):
-            kinds = ", ".join(KINDS)
-            raise TypeError(f"webhooks must be {kinds}, got a {type(hook).__name__}")
-        if not hook.usable:
-            raise ValueError(f"{hook!r} is a pickled copy without its URL: create it anew")
-    return hooks
-
-
-def _is_guarded(watchdog: Any, rules: Sequence[Any], hooks: Sequence[Webhook]) -> bool:
-    """Check the setting of the watchdog."""
-    if watchdog not in (False, True):
-        raise ValueError(f"watchdog must be True or False, got {watchdog!r}")
-    if not watchdog:
-        return False
-    if not any(isinstance(rule, RunEnded) and "killed" in rule.statuses for rule in rules):
-        raise ValueError('watchdog=True needs a rule RunEnded with the status "killed"')
-    if not hooks:
-        raise ValueError("watchdog=True needs a webhook: a killed process logs nothing")
-    for hook in hooks:
-        if type(hook).__name__ not in KINDS:
-            raise TypeError(f"watchdog=True needs webhooks of {', '.join(KINDS)}, got {hook!r}")
-    if not sys.executable:
-        raise ValueError("watchdog=True needs the path of Python, and sys.executable is empty")
-    return True
 
 
 def _whole(step: Any) -> int | None:

@@ -100,9 +100,11 @@ class OfMetric(Watch[AnyRule]):
 
     def on_hyperparams(self, params: Mapping[str, Any]) -> None:
         """Watch the monitored metric, unless the rule names one."""
+        before = self.best.metric
         if not self._given:
             self.best.follow(params)
-            self.missing = self.best.metric or self.missing
+        if self.best.metric != before:
+            self.missing = self.best.metric
 
     def on_metrics(self, values: Numbers, step: int | None) -> Found:
         """Evaluate the rule, if there is a value of the metric."""
