@@ -103,7 +103,7 @@ def difference(a: Run, b: Run) -> Difference:
 
 def _of_code(a: Run, b: Run) -> tuple[list[Change], list[str]]:
     first, second = (section(run.hyperparams, "code") for run in (a, b))
-    known = [code for code in (first, second) if code.get("commit")]
+    known = [code for code in (first, second) if isinstance(code.get("commit"), str)]
     if len(known) < 2:
         reasons = [str(code["unknown"]) for code in (first, second) if code.get("unknown")]
         return [], [_not_recorded("code", bool(first), bool(second), reasons)]
@@ -111,7 +111,9 @@ def _of_code(a: Run, b: Run) -> tuple[list[Change], list[str]]:
     found: list[Change] = []
     for name, length in pairs:
         before, after = (_shortened(code.get(name), length) for code in (first, second))
-        if first.get(name) != second.get(name) and not (name == "changes" and found):
+        if _signature(first, name) != _signature(second, name) and not (
+            name == "changes" and found  # those of two commits cannot be compared
+        ):
             found.append(Change("code", name, "", before, after))
     return found, []
 

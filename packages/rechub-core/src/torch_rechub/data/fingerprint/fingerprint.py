@@ -207,7 +207,7 @@ def _short(name: str) -> str:
 
 def _rows_of(data: Any) -> int | None:
     """The number of rows of a data set; None of a list or an iterator of batches."""
-    dataset = getattr(data, "dataset", data)
+    dataset: Any = getattr(data, "dataset", data)
     try:
         return len(dataset) if isinstance(dataset, Dataset) else None
     except TypeError:
