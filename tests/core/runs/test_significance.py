@@ -129,6 +129,11 @@ def test_without_two_rows_of_values_the_error_says_how_to_record_them(tmp_path, 
         significance(tmp_path)
 
 
+def test_one_row_is_no_comparison(folder):
+    with pytest.raises(ValueError, match="a test needs two rows, got one: give more runs"):
+        significance(folder, top=1)
+
+
 def test_a_baseline_without_values_is_refused_by_name(folder):
     record(folder, "old", None)
     with pytest.raises(ValueError, match="the baseline 'old' lacks recorded values of test/hit@1"):

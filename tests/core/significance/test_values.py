@@ -31,7 +31,8 @@ def test_rows_are_written_as_plain_columns_and_json(tmp_path):
     found, about = members(path)
     assert found["0.labels"].tolist() == [0, 1, 1, 0]
     assert found["0.scores"].dtype == np.float32
-    assert found["0.groups"].tolist() == keys_of(["ann", "bob", "ann", "bob"]).tolist()
+    groups = found["0.group_keys"][found["0.group_codes"]]
+    assert groups.tolist() == keys_of(["ann", "bob", "ann", "bob"]).tolist()
     assert about["data"] == {"test": "9f"}
     assert [metric["name"] for metric in about["metrics"]] == ["test/auc", "test/log_loss"]
     assert b"ann" not in path.read_bytes()
@@ -208,6 +209,22 @@ def test_a_file_that_claims_too_many_bytes_is_refused_before_it_is_read(tmp_path
         written.writestr("0.values.0.npy", bytes(2**20 + 1))
     assert path.stat().st_size < 2**13
     with pytest.raises(ValueError, match="bytes are too much"):
+        TestValues.read(path)
+
+
+def test_more_than_a_file_holds_is_refused_before_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(file, "_MOST_BYTES", 100)
+    with pytest.raises(ValueError, match="bytes, and a file holds 100 at most"):
+        rows().write(tmp_path / "a.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_row_of_no_group_is_refused(tmp_path):
+    about = {**GOOD, "tables": [{"kind": "rows"}], "metrics": []}
+    columns = {f"0.{name}": np.ones(2, np.float32) for name in ("labels", "scores")}
+    groups = {"0.group_keys": np.ones(1, np.uint64), "0.group_codes": np.ones(2, np.uint32)}
+    path = archive(tmp_path / "a.npz", about, **columns, **groups)
+    with pytest.raises(ValueError, match=r"a\.npz .*index 1 is out of bounds"):
         TestValues.read(path)
 
 

@@ -181,12 +181,13 @@ def test_the_fingerprint_of_the_test_data_is_part_of_the_values(make_trainer, lo
 
 
 def test_values_are_recorded_on_request_only_and_with_test_data_only(
-    make_trainer, loaders, tmp_path
+    make_trainer, loaders, tmp_path, caplog
 ):
     for record, test in ((None, table(80)), (Recording(best=True), table(80)), (RECORD, None)):
         logger = Files(tmp_path)
         make_trainer(model_logger=logger, record=record).fit(*loaders, test_dataloader=test)
         assert not any(call[0] == "log_artifact" for call in logger.calls)
+    assert "test_values: there are none, as fit was given no test_dataloader" in caplog.text
 
 
 def test_the_file_is_found_by_the_details_of_the_run(make_trainer, loaders, tmp_path):

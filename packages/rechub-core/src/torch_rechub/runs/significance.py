@@ -84,6 +84,8 @@ def significance(
     rows = list(found.rows[:top])
     wanted = None if baseline is None else _named(found, baseline)
     rows += [] if wanted is None or wanted in rows else [wanted]
+    if len(rows) < 2:
+        raise ValueError("a test needs two rows, got one: give more runs, or a larger top")
     recorded = {row.rank: _values_of(row, name) for row in rows}
     against = _baseline(rows, recorded, wanted, name)
     options = {"confidence": confidence, "resamples": resamples, "seed": seed}

@@ -28,8 +28,9 @@ def facts_of(fingerprint: Any) -> dict[str, str]:
     if isinstance(split, Mapping):
         found["split"] = json.dumps(dict(split), sort_keys=True, ensure_ascii=False, default=str)
     columns = fingerprint.get("columns")
-    for entry in columns[1:] if isinstance(columns, list | tuple) else ():
-        parts = str(entry).split(" ", 5)
+    texts = columns[1:] if isinstance(columns, list | tuple) else ()  # the first is the legend
+    for entry in "\n".join(map(str, texts)).split("\n"):
+        parts = entry.split(" ", 5)
         if len(parts) == 6:
             found[f"{_COLUMN}{parts[0]} {parts[5]}"] = parts[2]
     return found

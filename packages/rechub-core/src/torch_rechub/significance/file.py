@@ -28,13 +28,15 @@ _ABOUT = "about"
 _MOST_BYTES = 2**31
 _MOST_MEMBERS = 10_000
 _MOST_TEXT = 2**22
-_COLUMN = re.compile(r"([0-9]{1,4})\.(labels|scores|weights|groups|keys|values\.[0-9]{1,4})\.npy")
+_COLUMN = re.compile(
+    r"([0-9]{1,4})\.(labels|scores|weights|group_keys|group_codes|keys|values\.[0-9]{1,4})\.npy"
+)
 _FIELDS = {"metrics": list, "tables": list, "untested": list, "data": dict}
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError,
-    KeyError, TypeError, RecursionError,
+    LookupError, TypeError, RecursionError,
 )  # fmt: skip
-_TYPES = (np.dtype("<f4"), np.dtype("<u8"))
+_TYPES = (np.dtype("<f4"), np.dtype("<u8"), np.dtype("<u4"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,7 @@ def write_contents(contents: Contents, path: "FilePath") -> Path:
 
     Raises:
         OSError: The file cannot be written.
+        ValueError: The columns have more than 2 GiB.
     """
     kinds = [
         {"kind": "rows"}
@@ -68,6 +71,9 @@ def write_contents(contents: Contents, path: "FilePath") -> Path:
     for number, table in enumerate(contents.tables):
         for name, column in _columns(table).items():
             columns[f"{number}.{name}"] = column
+    size = sum(column.nbytes for column in columns.values())
+    if size > _MOST_BYTES:
+        raise ValueError(f"the values have {size} bytes, and a file holds {_MOST_BYTES} at most")
     with written_whole(path) as stream:
         np.savez_compressed(stream, **columns)
     return Path(path)
@@ -157,7 +163,9 @@ def _table(kind: Any, columns: dict[str, Any]) -> RowTable | UnitTable:
     if not isinstance(kind, dict) or kind.get("kind") not in ("rows", "units"):
         raise ValueError("a table has an unknown kind")
     if kind["kind"] == "rows":
-        return RowTable(**columns)
+        keys, codes = (columns.pop(name, None) for name in ("group_keys", "group_codes"))
+        groups = None if keys is None else keys[codes]  # an IndexError where a code has no key
+        return RowTable(groups=groups, **columns)
     n, truth = kind.get("columns"), kind.get("truth")
     if type(n) is not int or not 1 <= n <= len(columns) or not isinstance(truth, str):
         raise ValueError("a table of units lacks columns or truth")
@@ -167,8 +175,10 @@ def _table(kind: Any, columns: dict[str, Any]) -> RowTable | UnitTable:
 
 def _columns(table: RowTable | UnitTable) -> dict[str, Any]:
     if isinstance(table, RowTable):
-        names = ("labels", "scores", "weights", "groups")
-        found = {name: getattr(table, name) for name in names}
+        found: dict[str, Any] = {n: getattr(table, n) for n in ("labels", "scores", "weights")}
+        if table.groups is not None:  # a group has many rows: codes take half the space of keys
+            keys, codes = np.unique(table.groups, return_inverse=True)
+            found |= {"group_keys": keys, "group_codes": codes.reshape(-1).astype(np.uint32)}
     else:
         found = {f"values.{i}": column for i, column in enumerate(table.values)}
         found |= {"weights": table.weights, "keys": table.keys}

@@ -9,7 +9,7 @@ from .auc import delong_test
 from .columns import Floats, shares
 from .data_facts import difference_of_data
 from .effects import effect_size
-from .levels import PairedTest, paired_test
+from .levels import MOST_DRAWS, PairedTest, paired_test
 from .row_values import is_mean
 from .sign_flip import sign_flip_test
 from .tables import RowTable, Units
@@ -111,15 +111,22 @@ def compare_values(
     effect = effect_size(left.mean(axis=0), right.mean(axis=0), given)
     formula = a[0].metric(metric).formula
     of_units = formula is None or is_mean(formula)
-    p_units = sign_flip_test(d.mean(axis=0), given, resamples=resamples, seed=seed).p
+    p_units = found.p if not several else _p_of_units(d.mean(axis=0), given, resamples, seed)
     return PairsTest(
         found.difference, found.low, found.high, found.p, found.method,
         "both" if several else "units", d.shape[1], _UNITS[first.kind], len(pairs),
         effect.relative, effect.d_z if of_units else None,
         effect.superiority if of_units else None,
-        p_units if several else found.p,
+        p_units,
         paired_test(d, given, level="seeds").p if several else None,
     )  # fmt: skip
+
+
+def _p_of_units(d: Floats, w: Floats | None, resamples: int, seed: int) -> float:
+    """The p-value over units alone, without an interval."""
+    if len(d) * resamples > MOST_DRAWS:
+        return paired_test(d, w, resamples=resamples, seed=seed).p
+    return sign_flip_test(d, w, resamples=resamples, seed=seed).p
 
 
 def check_same_test(a: TestValues, b: TestValues, metric: str) -> None:

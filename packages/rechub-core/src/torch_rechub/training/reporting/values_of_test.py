@@ -54,11 +54,14 @@ class ValuesOfTest:
 
     def record(self, folder: Path) -> None:
         """Write the values to a file in the folder of the weights, and offer it to the loggers."""
-        if self._values is None or process_rank() != 0:
+        if process_rank() != 0:
+            return
+        if self._values is None:
+            log.warning("test_values: there are none, as fit was given no test_dataloader.")
             return
         try:
             path = self._values.write(folder / FILE)
-        except OSError as error:  # such as a full disk: the run itself is recorded
+        except (OSError, ValueError) as error:  # such as a full disk: the run itself is recorded
             log.warning("test_values: they cannot be written, so that they are lost: %s", error)
             return
         self.loggers.offer("log_artifact", ARTIFACT, str(path), ARTIFACT)
