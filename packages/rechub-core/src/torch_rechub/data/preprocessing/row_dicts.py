@@ -1,6 +1,8 @@
 """Rows as dicts, such as those of a request, as columns."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 Rows = Sequence[Mapping[str, Any]]
@@ -70,3 +72,43 @@ def columns_of_rows(rows: Rows, names: Iterable[str]) -> dict[str, list[Any]]:
                         "give None where a value is missing"
                     ) from None
         raise
+
+
+class RowCells:
+    """The cells of N rows by column, read when they are asked for.
+
+    Args:
+        rows: The rows.
+
+    Example:
+        >>> cells = RowCells([{"city": "Paris", "id": 1}, {"city": None, "id": 2}])
+        >>> cells["city"], cells.by_row(["id", "city"])
+        (['Paris', None], [1, 'Paris', 2, None])
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._columns: dict[str, list[Any]] = {}
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self._rows)
+
+    def __getitem__(self, name: str) -> list[Any]:
+        """Return the cells of a column, (N,)."""
+        if name not in self._columns:
+            self._columns[name] = [row[name] for row in self._rows]
+        return self._columns[name]
+
+    def kind(self, name: str) -> type[Any]:
+        """Return the type of the first cell of a column."""
+        return type(self._rows[0][name])
+
+    def by_row(self, names: Sequence[str]) -> list[Any]:
+        """Return the cells of C columns, one row after the other, (N · C,).
+
+        The values of a row are next to each other in memory, so that this order is the fastest.
+        """
+        if len(names) == 1:
+            return self[names[0]]
+        return list(chain.from_iterable(map(itemgetter(*names), self._rows)))

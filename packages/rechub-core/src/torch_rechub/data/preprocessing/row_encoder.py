@@ -1,8 +1,7 @@
 """`RowEncoder`: a few rows at a time, as in serving, without the fixed costs of tables."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from .columns.hashed import Hashes, in_buckets, pair_hashes
 from .columns.multi_categorical import ListsEncoder
 from .columns.numeric import NumericEncoder
 from .row_cells import NotPlain, ValueIds, check_plain, one_form, text_of_cell
-from .row_dicts import Rows, columns_of_rows
+from .row_dicts import RowCells, Rows, columns_of_rows
 from .row_ids import REFUSED, OneId, OneIdColumns
 from .row_numbers import grouped, numbers_of_cells
 from .statistics.text_hash import text_hash
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     from .preprocessor import Preprocessor
 
 Cells = Sequence[Any]
-Columns = Mapping[str, Cells]
-Way = Callable[[Columns], Inputs]
+Way = Callable[[RowCells], Inputs]
 
 _TEXTS = {str, type(None)}
 _LISTS = {list, tuple, type(None)}
@@ -58,8 +56,6 @@ class RowEncoder:
         self._preprocessor = preprocessor
         columns, encoders = preprocessor.columns, preprocessor.encoders
         self._sources = list(dict.fromkeys(s for column in columns for s in column.sources))
-        # one of them twice, as of a single key there would be no tuple
-        self._cells_of_row = itemgetter(*self._sources, *self._sources[:1])
         self._outputs = [name for column in columns for name in column.outputs]
         self._together = _with_common_sources(columns)
         self._dicts: dict[int, ValueIds] = {}
@@ -89,7 +85,15 @@ class RowEncoder:
             TypeError: A row is no dict.
             ValueError: A cell does not fit its column; the message names column and row.
         """
-        cells = self._cells(rows)
+        try:
+            return self._encoded(RowCells(rows), apart)
+        except NotPlain:
+            raise
+        except Exception:
+            columns_of_rows(rows, self._sources)  # raises the error of a row that lacks a column
+            raise
+
+    def _encoded(self, cells: RowCells, apart: bool) -> Inputs:
         slow = set(self._slow)
         found = self._one_id.encode(cells, slow)
         for names, way in self._ways:
@@ -101,18 +105,8 @@ class RowEncoder:
             raise NotPlain
         if slow:
             part = self._part(frozenset(slow))
-            found |= part.transform({s: list(cells[s]) for c in part.columns for s in c.sources})
+            found |= part.transform({s: cells[s] for c in part.columns for s in c.sources})
         return {name: found[name] for name in self._outputs}
-
-    def _cells(self, rows: Rows) -> Columns:
-        """Return the raw columns of rows."""
-        try:
-            columns = list(zip(*map(self._cells_of_row, rows), strict=True))
-        except (KeyError, TypeError, IndexError):
-            columns = []
-        if not columns:  # no rows, or an error to tell of
-            return columns_of_rows(rows, self._sources)
-        return dict(zip(self._sources, columns, strict=False))
 
     def _selected(self, names: frozenset[str]) -> "Preprocessor":
         """Return the columns of names, with those that read the same raw columns."""
@@ -169,7 +163,7 @@ def _with_common_sources(columns: Sequence[Column]) -> dict[str, set[str]]:
     return {name: names for _, names in groups for name in names}
 
 
-def _lists(encoder: ListsEncoder, ids: ValueIds, cells: Columns) -> Inputs:
+def _lists(encoder: ListsEncoder, ids: ValueIds, cells: RowCells) -> Inputs:
     """Return the padded ids of lists, or of texts that are split."""
     column, length = encoder.column, encoder.length
     own = cells[column.column]
@@ -192,12 +186,12 @@ def _lists(encoder: ListsEncoder, ids: ValueIds, cells: Columns) -> Inputs:
     return {column.input_name: found}
 
 
-def _buckets(encoder: Any, cells: Columns) -> Inputs:
+def _buckets(encoder: Any, cells: RowCells) -> Inputs:
     found: Inputs = encoder.encode(numbers_of_cells(cells[encoder.column.column]))
     return found
 
 
-def _hashed(columns: Sequence[Hashed | Crossed], cells: Columns) -> Inputs:
+def _hashed(columns: Sequence[Hashed | Crossed], cells: RowCells) -> Inputs:
     """Return the ids of hashed columns; the texts of all are hashed at once."""
     sources = list(dict.fromkeys(source for column in columns for source in column.sources))
     hashes, missing = _hashes([cells[source] for source in sources])

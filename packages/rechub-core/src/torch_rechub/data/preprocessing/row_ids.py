@@ -1,18 +1,16 @@
 """Columns of one id a row, many cells at a time or few."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from .columns.base import Inputs
 from .row_cells import NotPlain, ValueIds, has_other_form
+from .row_dicts import RowCells
 from .statistics.value_table import UNSURE, Ids, ValueTable
 from .vocabulary import UNKNOWN
-
-Columns = Mapping[str, Sequence[Any]]
 
 REFUSED = -1
 """The id of missing cells that are an error."""
@@ -49,11 +47,10 @@ class OneIdColumns:
         groups = ([c for c in self._columns if c.ids.is_text is text] for text in (True, False))
         self._bulk = [_Bulk(group) for group in groups if group]
 
-    def encode(self, cells: Columns, slow: set[str]) -> Inputs:
+    def encode(self, cells: RowCells, slow: set[str]) -> Inputs:
         """Return the inputs; add the names of columns that are not plain to `slow`."""
         found: Inputs = {}
-        n_rows = len(cells[self._columns[0].source]) if self._columns else 0
-        if n_rows * len(self._columns) >= _MANY:
+        if len(cells) * len(self._columns) >= _MANY:
             for bulk in self._bulk:
                 found |= bulk.encode(cells, slow)
         names, rows = [], []
@@ -83,44 +80,46 @@ class _Bulk:
         self._owner = np.array([vocabularies.index(column.ids) for column in columns])
         self._table = ValueTable(*zip(*(ids.values_and_ids() for ids in vocabularies), strict=True))
 
-    def encode(self, cells: Columns, slow: set[str]) -> Inputs:
+    def encode(self, cells: RowCells, slow: set[str]) -> Inputs:
         """Return the inputs of columns of texts, or of whole numbers, alone; leave out others."""
         kind = str if self._is_text else int
-        own = [i for i, c in enumerate(self._columns) if type(cells[c.source][0]) is kind]
+        own = [i for i, c in enumerate(self._columns) if cells.kind(c.source) is kind]
         columns = [self._columns[i] for i in own]
-        flat = list(chain.from_iterable(cells[column.source] for column in columns))
-        n_rows = len(flat) // max(len(columns), 1)
-        owner = self._owner[own].repeat(n_rows)
-        found = self._of_texts(flat, owner) if self._is_text else self._of_numbers(flat, owner)
+        if not columns:
+            return {}
+        by_row = cells.by_row([column.source for column in columns])
+        owner = np.tile(self._owner[own], len(cells))
+        found = self._of_texts(by_row, owner) if self._is_text else self._of_numbers(by_row, owner)
         if found is None:
             return {}
         for at in np.flatnonzero(found <= UNKNOWN).tolist():
-            column, cell = columns[at // n_rows], flat[at]
+            column, cell = columns[at % len(columns)], by_row[at]
             if isinstance(cell, bytes):  # Arrow takes them for texts
                 return {}
             if not cell or found[at] == UNSURE or has_other_form(cell):
                 found[at] = column.ids.of_cell(cell, column.missing)
         inputs: Inputs = {}
-        for column, ids in zip(columns, found.reshape(len(columns), n_rows), strict=True):
+        by_column = np.ascontiguousarray(found.reshape(len(cells), len(columns)).T)
+        for column, ids in zip(columns, by_column, strict=True):
             if column.missing == REFUSED and (ids == REFUSED).any():
                 slow.add(column.name)
             else:
                 inputs[column.name] = ids
         return inputs
 
-    def _of_texts(self, flat: list[Any], owner: Any) -> Ids | None:
+    def _of_texts(self, cells: list[Any], owner: Any) -> Ids | None:
         import pyarrow as pa
 
         try:
-            texts = pa.array(flat, pa.large_string())
+            texts = pa.array(cells, pa.large_string())
         except (pa.ArrowException, UnicodeEncodeError):
             return None
         return self._table.ids(texts.fill_null("") if texts.null_count else texts, owner)
 
-    def _of_numbers(self, flat: list[Any], owner: Any) -> Ids | None:
-        if set(map(type, flat)) != {int}:
+    def _of_numbers(self, cells: list[Any], owner: Any) -> Ids | None:
+        if set(map(type, cells)) != {int}:
             return None
         try:
-            return self._table.ids(np.array(flat, dtype=np.int64), owner)
+            return self._table.ids(np.array(cells, dtype=np.int64), owner)
         except OverflowError:
             return None

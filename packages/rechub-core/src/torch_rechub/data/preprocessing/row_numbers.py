@@ -1,8 +1,7 @@
 """The numbers of a few rows, of many columns at once."""
 
 import re
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from .columns.base import Inputs
 from .columns.numeric import TRANSFORMS, NumericEncoder
 from .row_cells import NotPlain
+from .row_dicts import RowCells
 
 Floats = npt.NDArray[np.float64]
 
@@ -79,13 +79,13 @@ class NumericRows:
         self._scale = np.where(scaled, [e.scale for e in encoders], 1.0)[:, None]
         self._strict = np.array([column.missing == "error" for column in columns])
 
-    def encode(self, cells: Mapping[str, Sequence[Any]]) -> Inputs:
+    def encode(self, cells: RowCells) -> Inputs:
         """Return the inputs of N plain cells of each column.
 
         Raises:
             NotPlain: A cell is not, or does not fit.
         """
-        raw = _matrix([cells[source] for source in self._sources])
+        raw = _matrix(cells, self._sources)
         missing = np.isnan(raw)
         has_missing = missing.any()
         if has_missing and missing[self._strict].any():
@@ -110,10 +110,12 @@ class NumericRows:
         return inputs
 
 
-def _matrix(cells: Sequence[Sequence[Any]]) -> Floats:
-    if set(map(type, chain.from_iterable(cells))) <= _NUMBERS:
-        return _small_floats(cells)
-    return np.array([numbers_of_cells(column) for column in cells])
+def _matrix(cells: RowCells, sources: Sequence[str]) -> Floats:
+    """Return the numbers of C columns of N rows, (C, N)."""
+    by_row = cells.by_row(sources)
+    if set(map(type, by_row)) <= _NUMBERS:
+        return np.ascontiguousarray(_small_floats(by_row).reshape(len(cells), len(sources)).T)
+    return np.array([numbers_of_cells(cells[source]) for source in sources])
 
 
 def grouped(encoders: Sequence[NumericEncoder]) -> list[NumericRows]:
