@@ -20,8 +20,13 @@ _SCALARS = frozenset({type(None), bool, int, float, str})
 _MOST_VALUES = 1_000_000  # values; a few YAML aliases can expand to more than fits into memory
 
 
-def checked(run: Any) -> Run:
+def checked(run: Any, plain_metrics: bool = False) -> Run:
     """Return the run with plain types; invalid hyper-parameters are reported and skipped.
+
+    Args:
+        run: The run of a reader.
+        plain_metrics: Whether the reader makes lists of pairs of an int and a float and nothing
+            else; then they are not looked through.
 
     Raises:
         TypeError: `run` is not a `Run`, or a field has another type.
@@ -44,7 +49,7 @@ def checked(run: Any) -> Run:
         started=None if run.started is None else checked_time(run.started),
         ended=None if run.ended is None else checked_time(run.ended),
         hyperparams=params,
-        metrics={str(name): _pairs(points) for name, points in run.metrics.items()},
+        metrics=run.metrics if plain_metrics else _plain_metrics(run.metrics),
         group=run.group or (str(group) if group else None),
         tags=tuple(map(str, run.tags)) or _words(tags),
     )
@@ -67,19 +72,11 @@ def _plain_or_none(run: Run) -> dict[str, Any]:
         return {}
 
 
-def _pairs(points: Any) -> list[tuple[int, float]]:
-    if type(points) is list and all(map(_is_pair, points)):
-        return points  # not copied: most of the memory of many runs is pairs
-    return [(operator.index(step), float(value)) for step, value in points]
-
-
-def _is_pair(point: Any) -> bool:
-    return (
-        type(point) is tuple
-        and len(point) == 2
-        and type(point[0]) is int
-        and type(point[1]) is float
-    )
+def _plain_metrics(metrics: Mapping[Any, Any]) -> dict[str, list[tuple[int, float]]]:
+    return {
+        str(name): [(operator.index(step), float(value)) for step, value in points]
+        for name, points in metrics.items()
+    }
 
 
 def checked_time(time: datetime) -> datetime:

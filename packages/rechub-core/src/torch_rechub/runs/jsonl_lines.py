@@ -83,13 +83,17 @@ class FileLines(Generic[AnyLines]):
         return [*self._runs, *([self._run] if self._run is not None else [])]
 
     def _apply(self, number: int, record: dict[str, Any], damage: Damage) -> None:
+        event = record.get("event")
         # a new run, even if the start line itself is invalid
-        if record.get("event") == "start":
+        if event == "start":
             if self._run is not None:
                 self._runs.append(self._run)
             self._run = None
         try:
-            self._run = _add(self._path, self._kind, self._run, record)
+            if event == "metrics" and self._run is not None:  # nearly all lines
+                self._run.add_metrics(record)
+            else:
+                self._run = _add(self._path, self._kind, self._run, record)
         except ValueError as error:
             damage.add(number, str(error))
 
@@ -113,9 +117,6 @@ def _add(
         ValueError: The record is invalid.
     """
     event = record.get("event")
-    if event == "metrics" and run is not None:  # nearly all lines
-        run.add_metrics(record)
-        return run
     if event == "start":
         return kind(path, record)
     if event in _OTHERS:
@@ -161,11 +162,12 @@ class RunLines:
         values = _dict(record, "metrics")
         if {*map(type, values.values())} != {float}:
             values = {name: number_of(name, value) for name, value in values.items()}
+        metrics = self.metrics
         for name, value in values.items():
-            if name in self.metrics:
-                self.metrics[name].append((step, value))
+            if name in metrics:
+                metrics[name].append((step, value))
             else:
-                self.metrics[name] = [(step, value)]
+                metrics[name] = [(step, value)]
 
     def resume(self, record: dict[str, Any]) -> None:
         """Drop the metrics that are superseded."""

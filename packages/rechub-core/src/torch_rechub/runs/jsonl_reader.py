@@ -21,6 +21,7 @@ class JSONLRunReader:
 
     patterns = (f"*{SUFFIX}",)
     whole_folders = False
+    plain_metrics = True
 
     def read(self, files: Sequence[Path]) -> Iterator[Run]:
         """The runs of `files`."""

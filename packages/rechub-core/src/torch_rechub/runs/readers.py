@@ -30,7 +30,8 @@ class RunReader(Protocol):
 
     # Optional: a method `details(run) -> Details`, which reads texts, tables, files and more of a
     # run; see `torch_rechub.runs.details`. `follow(file)`, which returns an object whose `read()`
-    # returns the runs of a file that grows, and reads each line once. And `one_run_of_an_id = True`
+    # returns the runs of a file that grows, and reads each line once. `plain_metrics = True`
+    # where metrics are lists of pairs of an int and a float already. And `one_run_of_an_id = True`
     # where a file is named by the id of its run, lies in a folder of its own, and a continued run
     # has several.
 

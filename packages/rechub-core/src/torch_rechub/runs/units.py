@@ -48,9 +48,10 @@ class Unit:
     def checked(self, read: Callable[[], Iterable[Run]]) -> list[Run]:
         """Return the runs that a function reads, validated; an error is reported and ends them."""
         found: list[Run] = []
+        plain = getattr(self.reader, "plain_metrics", False)
         try:
             for run in read():
-                found.append(checked(run))
+                found.append(checked(run, plain))
         except (Exception, SystemExit) as error:  # an SDK may even call sys.exit
             where = self.files[0].parent if self.reader.whole_folders else self.files[0]
             text = failure_text(error)

@@ -9,7 +9,9 @@ VERSION = 1
 SUFFIX = ".run.jsonl"
 
 _FLOAT = "$float"
+_METRICS_START = b'{"v":1,"event":"metrics","time":"'
 _METRICS_KEYS = {"v", "event", "time", "step", "metrics"}
+_FLOATS_ONLY = {float}
 _FLOATS = {str(value): value for value in (math.nan, math.inf, -math.inf)}
 _TOO_LARGE = 2**62
 _LONGEST = 64 * 2**20  # bytes; a longer line is not one of ours, and must not fill the memory
@@ -56,6 +58,8 @@ def read_records(
     for number, line in _lines(file, after):
         if line is None:
             damaged(number, f"longer than {_LONGEST} bytes")
+        elif (metrics := _plain_metrics(line)) is not None:
+            yield number, metrics
         elif line.strip():
             try:
                 yield number, _record(line)
@@ -102,8 +106,6 @@ def _lines(file: BinaryIO, number: int) -> Iterator[tuple[int, bytes | None]]:
 
 
 def _record(line: bytes) -> dict[str, Any]:
-    if (metrics := _plain_metrics(line)) is not None:
-        return metrics
     record = from_json_line(line)
     if not isinstance(record, dict):
         raise ValueError(f"no JSON object but {type(record).__name__}")
@@ -120,22 +122,22 @@ def _plain_metrics(line: bytes) -> dict[str, Any] | None:
     time. They have nothing to do where no key begins with ``$`` or occurs twice, and all numbers
     are in the range of floats.
     """
-    if b"\\" in line or b'"$' in line:
+    if not line.startswith(_METRICS_START) or b"\\" in line or b'"$' in line:
         return None
     try:
         text = line.decode()
         record, end = _LENIENT.raw_decode(text)
         metrics = record["metrics"]
+        values = metrics.values()
         plain = (
-            record["event"] == "metrics"
-            and record["v"] == VERSION
-            and record.keys() == _METRICS_KEYS
-            and [*map(type, (record["v"], record["step"], record["time"]))] == [int, int, str]
-            and {*map(type, metrics.values())} == {float}
-            and math.isfinite(sum(metrics.values()))
+            text[end:] == "\n"
             # all quotes are those of the 5 keys, 2 texts and the metrics: no key occurs twice
             and text.count('"') == 14 + 2 * len(metrics)
-            and text[end:] == "\n"
+            and record.keys() == _METRICS_KEYS
+            and type(record["step"]) is int
+            and type(record["time"]) is str
+            and {*map(type, values)} == _FLOATS_ONLY
+            and math.isfinite(sum(values))
         )
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         return None
