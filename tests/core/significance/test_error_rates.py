@@ -44,10 +44,7 @@ UNITS = {
     "heavy tails": lambda rng: (rng.standard_t(1.5, 200), rng.standard_t(1.5, 200)),
     "skewed": lambda rng: (rng.lognormal(0, 2, 200), rng.lognormal(0, 2, 200)),
     "ties": lambda rng: (ndcg(rng, 300), ndcg(rng, 300)),
-    "correlated": lambda rng: (
-        (both := rng.exponential(size=400)) * 0
-        + np.stack([both + rng.normal(0, 0.1, 400), both + rng.normal(0, 0.1, 400)])
-    ),
+    "correlated": lambda rng: rng.exponential(size=400) + rng.normal(0, 0.1, (2, 400)),
     "20 users": lambda rng: (rng.standard_t(3, 20), rng.standard_t(3, 20)),
     "20 users with ties": lambda rng: (rng.integers(0, 6, 20) / 5, rng.integers(0, 6, 20) / 5),
 }

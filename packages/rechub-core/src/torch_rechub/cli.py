@@ -19,6 +19,7 @@ _EXAMPLES = """examples:
   rechub compare runs/ --metric val/auc          which settings did best, over seeds
   rechub compare runs/ wandb/ --plot curves.html the curves over each other
   rechub compare runs/ --format csv > runs.csv   for a spreadsheet
+  rechub compare runs/ --test                    is the best really better than the others
   rechub diff A B --in runs/                     why two runs differ
   rechub ui runs/                                a page in the browser that grows with them
   rechub serve bundle/ --port 8000               predictions of a saved model over HTTP

@@ -11,7 +11,7 @@ from .._bounds import check_choice
 from .columns import Floats, check_settings, counted
 from .distributions import normal_quantile
 
-_DRAWS_AT_ONCE = 2**20
+_DRAWS_AT_ONCE = 2**17  # 1 MB, so that draws and values stay in the second cache
 _TIE = 1e-10
 METHODS = ("bca", "percentile")
 
