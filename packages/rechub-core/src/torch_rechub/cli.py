@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from ._shown import shown
 from ._streams import usable_streams
-from .commands import compare, diff, runs, serve, ui
+from .commands import compare, copy, diff, runs, serve, ui
 from .runs.readers import available_readers
 
 _EXAMPLES = """examples:
@@ -22,9 +22,10 @@ _EXAMPLES = """examples:
   rechub compare runs/ --test                    is the best really better than the others
   rechub diff A B --in runs/                     why two runs differ
   rechub ui runs/                                a page in the browser that grows with them
+  rechub copy runs/ --to mlflow --out mlruns/    the same runs in another tracker
   rechub serve bundle/ --port 8000               predictions of a saved model over HTTP
 """
-_COMMANDS = (runs, compare, diff, ui, serve)
+_COMMANDS = (runs, compare, diff, ui, copy, serve)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,12 +3,12 @@
 import json
 import os
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from torch_rechub.basic.tracking import RunLogger
+from torch_rechub.basic.tracking.copied import NoEnd, given_time, record_time
 from torch_rechub.basic.tracking.labels import run_labels
 from torch_rechub.basic.tracking.plugin import (
     ending,
@@ -22,11 +22,12 @@ from torch_rechub.basic.tracking.plugin import (
 from .names import Names
 from .process import quiet
 from .resumed import Mark
-from .runs import OpenRun, open_run
+from .runs import OpenRun, open_run, remove_run
 from .values import ERROR, LATER, NAMES, REMOVED, RESUMED, as_text, leaves, tag_texts
 
 _STATES = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _LONGEST_PARAM = 6_000
+_ROWS = 800  # that wait; MLflow writes up to 1,000 at once
 
 
 class MLflowLogger(RunLogger):
@@ -113,6 +114,8 @@ class MLflowLogger(RunLogger):
         self._last_time = 0
         self._axis_of: dict[str, str] = {}
         self._held: list[Callable[[], None]] | None = None
+        self._rows: list[Any] = []
+        self._times: dict[tuple[str, int], int] = {}
         self._use(open_run(safe, labels, dir, tracking_uri, resume))
         if self._run.tags:
             self._held = []  # until it is clear whether the run goes on or another one begins
@@ -137,12 +140,15 @@ class MLflowLogger(RunLogger):
             self._use(self._run.another(again[0]))
         self._release()
         entities: Any = load_sdk("mlflow.entities", "rechub-mlflow")
-        now = self._time()
+        copied, now = given_time(), self._time()
         rows = [
-            entities.Metric(self._names["metric", name], value, now, step)
+            entities.Metric(self._names["metric", name], value, self._free(now, name, step), step)
             for name, value in metrics.items()
         ]
-        self._write(metrics=rows)
+        if copied is not None and len(self._rows) < _ROWS:
+            self._rows += rows  # a transaction for each row of a long run would take minutes
+        else:
+            self._write(metrics=rows)
 
     def write_hyperparams(self, params: dict[str, Any]) -> None:
         """Write parameters; later and long values are tags."""
@@ -211,13 +217,34 @@ class MLflowLogger(RunLogger):
             store(self.run_id, path, folder)
 
     def flush(self) -> None:
-        """Do nothing: records are written at once."""
+        """Write the rows of a copy; other records are written at once."""
         self._require_open()
+        self._write()
+
+    @staticmethod
+    def remove(
+        project: str,
+        id: str,
+        dir: str | os.PathLike[str] | None = None,
+        tracking_uri: str | None = None,
+    ) -> None:
+        """Delete the run of an id, and its artifacts on this machine, if there is one.
+
+        Args:
+            project: MLflow's experiment.
+            id: The id that the logger was given.
+            dir: The folder of the database; see `MLflowLogger`.
+            tracking_uri: MLflow's address of the runs instead.
+        """
+        remove_run(project, id, dir, tracking_uri)
 
     def close(self, failure: BaseException | None) -> None:
         """Write the status of the run."""
         try:
             self._release()
+            self._write()
+            if isinstance(failure, NoEnd):
+                return
             if failure is not None:
                 self._write(tags=tag_texts(ERROR, failure_text(failure)))
             self._run.store.check()
@@ -247,8 +274,9 @@ class MLflowLogger(RunLogger):
     def _write(
         self, metrics: Sequence[Any] = (), params: Sequence[Any] = (), tags: Any = None
     ) -> None:
-        """Write records, with the names that are new."""
+        """Write records, with the names that are new and the rows that wait."""
         self._run.store.check()
+        metrics, self._rows = [*self._rows, *metrics], []
         told = self._names.changes()
         texts = {**(tag_texts(NAMES, told) if told else {}), **(tags or {})}
         entities: Any = load_sdk("mlflow.entities", "rechub-mlflow")
@@ -272,5 +300,14 @@ class MLflowLogger(RunLogger):
 
     def _time(self) -> int:
         """The time in ms; it grows, because MLflow drops an equal value of the same time."""
-        self._last_time = max(round(time.time() * 1000), self._last_time + 1)
-        return self._last_time
+        if given_time() is None:
+            self._last_time = max(round(record_time() * 1000), self._last_time + 1)
+            return self._last_time
+        return round(record_time() * 1000)
+
+    def _free(self, time: int, metric: str, step: int) -> int:
+        """A time at which the run has no value of a metric at a step; of a copy it is given."""
+        if given_time() is None:
+            return time
+        self._times[metric, step] = max(time, self._times.get((metric, step), -1) + 1)
+        return self._times[metric, step]

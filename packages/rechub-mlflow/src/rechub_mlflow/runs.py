@@ -4,12 +4,14 @@ import errno
 import logging
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 from torch_rechub.basic.tracking.claim import Claim
+from torch_rechub.basic.tracking.copied import record_time
 from torch_rechub.basic.tracking.foreign import undisturbed
 from torch_rechub.basic.tracking.labels import PARENT, TAGS
 from torch_rechub.basic.tracking.plugin import in_utf8, shortened
@@ -130,6 +132,20 @@ def open_run(
         return _continued(store, experiment, told, found)
 
 
+def remove_run(
+    project: str, id: str, folder: str | os.PathLike[str] | None, tracking_uri: str | None
+) -> None:
+    """Delete the run of an id; see `MLflowLogger.remove`."""
+    _check(project, id, None)
+    with open_store(folder, tracking_uri) as store:
+        found = _find(store.client, store.experiment(project), id)
+        if found is None:
+            return
+        store.client.delete_run(found)
+        if store.database is not None:
+            shutil.rmtree(store.database.parent / ARTIFACTS / found, ignore_errors=True)
+
+
 def _check(project: Any, id: Any, resume: Any) -> None:
     if not isinstance(project, str) or not project.strip():
         raise ValueError(f"MLflowLogger: project must be a name, got {project!r}")
@@ -177,7 +193,8 @@ def _find_parent(client: Any, experiment: str, labels: Mapping[str, Any]) -> str
 def _new(store: Store, experiment: str, about: dict[str, Any]) -> OpenRun:
     tags = {VERSION: "1", **({ID: about["id"]} if about["id"] else {}), **about["tags"]}
     create = undisturbed(store.client.create_run)  # MLflow draws a name
-    info = create(experiment, tags=tags, run_name=about["name"] or None).info
+    started = round(record_time() * 1000)
+    info = create(experiment, started, tags, about["name"] or None).info
     run = OpenRun(store, experiment, info.run_id, about, last_time=info.start_time)
     run.claim = _claim(run) if about["id"] else None
     return run

@@ -1,14 +1,17 @@
 """`SwanLabLogger`: a run of SwanLab behind the logger interface of Torch-RecHub."""
 
 import inspect
+import io
 import logging
 import os
 import re
 import signal
 from collections.abc import Mapping, Sequence
 from glob import escape, glob
+from importlib import import_module
 from typing import Any
 
+from torch_rechub.basic.tracking.copied import PNG
 from torch_rechub.basic.tracking.foreign import undisturbed
 from torch_rechub.basic.tracking.labels import run_labels
 from torch_rechub.basic.tracking.logger import RunLogger
@@ -199,7 +202,10 @@ class SwanLabLogger(RunLogger):
 
     def write_figure(self, name: str, figure: Any, step: int) -> None:
         """Write an image."""
-        self.run.log({self._names[name]: self._swanlab.Image(figure)}, step=step)
+        drawn = figure
+        if isinstance(figure, PNG):
+            drawn = import_module("PIL.Image").open(io.BytesIO(figure.data))
+        self.run.log({self._names[name]: self._swanlab.Image(drawn)}, step=step)
 
     def write_table(self, name: str, columns: list[str], rows: list[list[Any]], step: int) -> None:
         """Write a table, as a text in Markdown."""

@@ -8,6 +8,7 @@ from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
+from torch_rechub.basic.tracking.copied import PNG, NoEnd
 from torch_rechub.basic.tracking.labels import run_labels
 from torch_rechub.basic.tracking.logger import RunLogger
 from torch_rechub.basic.tracking.plugin import (
@@ -27,7 +28,7 @@ from .folder import RunFolder, Series
 from .media import ARTIFACTS
 from .names import directory, legal, legal_text, suffix, writer_options
 from .process import process_left_alone
-from .writing import close_writer, flat_hparams, restart, session_end, write_through
+from .writing import close_writer, flat_hparams, image, restart, session_end, write_through
 
 log = logging.getLogger("torch_rechub.tracking")
 
@@ -220,6 +221,10 @@ class TensorBoardXLogger(RunLogger):
 
     def write_figure(self, name: str, figure: Any, step: int) -> None:
         """Write an image."""
+        if isinstance(figure, PNG):
+            self.writer.file_writer.add_summary(image(self._names[name], figure), step)
+            self.writer.flush()
+            return
         self.writer.add_figure(self._names[name], figure, step, close=False)
         self.writer.flush()
 
@@ -247,6 +252,10 @@ class TensorBoardXLogger(RunLogger):
     def close(self, failure: BaseException | None) -> None:
         """Write the status of the run and close the file."""
         self._start_session([])
+        if isinstance(failure, NoEnd):
+            close_writer(self.writer)
+            self._folder.release()
+            return
         status = "success"
         if failure is not None:
             state = "aborted" if ending(failure) == "interrupted" else "crashed"

@@ -104,7 +104,9 @@ class State:
 
     def add(self, event: Any) -> None:
         """Apply an event."""
-        self.times = [*self.times[:1], event.wall_time]
+        if event.wall_time > 0 and moment(event.wall_time) is not None:
+            # the first event of a copied run has the time of the copy
+            self.times = [min([event.wall_time, *self.times[:1]]), event.wall_time]
         if event.session_log.status == event.session_log.START:
             self.resume(event.step)
         for value in event.summary.value:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
+from torch_rechub.basic.tracking.copied import PNG, given_time
 from torch_rechub.basic.tracking.names import distinct
 
 _EXACT_IN_A_DOUBLE = 2**53
@@ -18,8 +19,24 @@ def write_through(writer: Any) -> None:
     """
     events: Any = getattr(writer.file_writer, "event_writer", None)
     file: Any = getattr(events, "_ev_writer", None)
-    if file is not None:
-        events.add_event = file.write_event
+    if file is None:
+        return
+
+    def write(event: Any) -> None:
+        given = given_time()
+        if given is not None:  # a copy of a run keeps the times of its records
+            event.wall_time = given
+        file.write_event(event)
+
+    events.add_event = write
+
+
+def image(tag: str, png: PNG) -> Any:
+    """The summary of a figure that was drawn before."""
+    summary: Any = import_module("tensorboardX.proto.summary_pb2").Summary
+    width, height = png.size
+    drawn = summary.Image(width=width, height=height, colorspace=4, encoded_image_string=png.data)
+    return summary(value=[summary.Value(tag=tag, image=drawn)])
 
 
 def restart(writer: Any, step: int) -> None:

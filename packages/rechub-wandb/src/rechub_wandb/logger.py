@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from torch_rechub._streams import forgiving_streams
+from torch_rechub.basic.tracking.copied import given_time
 from torch_rechub.basic.tracking.labels import run_labels
 from torch_rechub.basic.tracking.logger import RunLogger
 from torch_rechub.basic.tracking.names import distinct
@@ -176,6 +177,8 @@ class WandbLogger(RunLogger):
     def _write_row(self, row: dict[str, Any], step: int, axis: str = "step") -> None:
         if step <= self._recorded.get(axis, -1):
             return
+        time = given_time()
+        row = row if time is None else {**row, "_timestamp": time}
         if self._own_steps:
             self.run.log({axis: step, **row})
             return
@@ -200,7 +203,8 @@ class WandbLogger(RunLogger):
         """Commit the row of the last step, which wandb holds back for later values."""
         self._require_open()
         if not self._own_steps:
-            self.run.log({}, commit=True)
+            time = given_time()
+            self.run.log({} if time is None else {"_timestamp": time}, commit=True)
 
     def write_text(self, name: str, text: str, step: int) -> None:
         """Write a page that shows the text verbatim."""

@@ -18,6 +18,7 @@ _RECORDS = {
     "code": frozenset({"commit", "dirty", "changes", "unknown"}),
     "environment": None,
     "trial": None,
+    "copied_from": None,
 }
 _UNHASHED = "-"
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..._files import naming
 from .claim import Claim
+from .copied import NoEnd, record_time
 from .json_lines import SUFFIX, VERSION, json_line, read_records, step_of
 from .jsonl_files import check_id, file_name, files_folder, is_continued, private, relative_path
 from .labels import TAGS, run_labels
@@ -251,6 +252,8 @@ class JSONLLogger(RunLogger):
     def close(self, failure: BaseException | None) -> None:
         """Append the status of the run and close the file."""
         try:
+            if isinstance(failure, NoEnd):
+                return
             error = None if failure is None else failure_text(failure)
             self._write("finish", status=ending(failure), error=error)
         finally:
@@ -259,7 +262,7 @@ class JSONLLogger(RunLogger):
 
     def _write(self, event: str, **fields: Any) -> None:
         self._presence.check()
-        now = datetime.now(timezone.utc).isoformat()
+        now = datetime.fromtimestamp(record_time(), timezone.utc).isoformat()
         line = json_line({"v": VERSION, "event": event, "time": now, **fields})
         rest = memoryview(b"\n" + line if self._torn else line)
         self._torn = True

@@ -1,0 +1,76 @@
+"""The identity of copies of runs, so that each run is copied once."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from ..basic.tracking.plugin import in_utf8
+from .record import Run, flat
+
+ORIGIN = "copied_from"
+"""The hyper-parameter of a copy that holds the digest, backend and name of the run it copies."""
+
+# which record an end of every run
+_ALWAYS_END = ("wandb", "swanlab")
+
+
+def digest(run: Run) -> str:
+    """Return a digest of what was recorded of a run, wherever it lies.
+
+    Example:
+        >>> runs = [Run("a", "jsonl", path) for path in ("x/a.run.jsonl", "y/a.run.jsonl")]
+        >>> digest(runs[0]) == digest(runs[1]) != digest(Run("b", "jsonl", "x/a.run.jsonl"))
+        True
+    """
+    params = {name: value for name, value in run.hyperparams.items() if name != ORIGIN}
+    content = {
+        "about": [run.name, run.backend, run.project, run.status, run.error, run.group],
+        "started": None if run.started is None else run.started.isoformat(),
+        "tags": run.tags,
+        "hyperparams": params,
+        "metrics": run.metrics,
+    }
+    text = json.dumps(in_utf8(content), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def origin(run: Run) -> str | None:
+    """Return the digest of the run that a run is a copy of; None if it is none."""
+    found = dict(flat(run.hyperparams)).get(f"{ORIGIN}/digest")
+    return found if isinstance(found, str) and found else None
+
+
+def origin_of_copy(run: Run) -> dict[str, Any]:
+    """Return the hyper-parameter of a copy; a copy of a copy has the same origin."""
+    known = origin(run)
+    if known is not None:
+        told = {name.partition("/")[2]: value for name, value in flat(run.hyperparams)
+                if name.startswith(f"{ORIGIN}/")}  # fmt: skip
+        return told
+    return {"digest": digest(run), "backend": run.backend, "name": run.name}
+
+
+def expected_status(run: Run, target: str) -> str:
+    """Return the status that the copy of a run has; some trackers end every run.
+
+    Example:
+        >>> killed = Run("a", "jsonl", "a")
+        >>> expected_status(killed, "mlflow"), expected_status(killed, "wandb")
+        ('unfinished', 'interrupted')
+    """
+    no_end = run.status == "unfinished" and target in _ALWAYS_END
+    return "interrupted" if no_end else run.status
+
+
+def present(runs: Iterable[Run]) -> dict[str, set[str]]:
+    """Map the digests of the runs in a target to the statuses they are recorded with.
+
+    Both the runs themselves count and, if they are copies, their origins.
+    """
+    found: dict[str, set[str]] = {}
+    for run in runs:
+        for key in (origin(run), digest(run)):
+            if key is not None:
+                found.setdefault(key, set()).add(run.status)
+    return found
