@@ -20,13 +20,13 @@ from torch_rechub.basic.tracking.plugin import (
 )
 
 from .names import Names
+from .params import param_texts
 from .process import quiet
 from .resumed import Mark
 from .runs import OpenRun, open_run, remove_run
-from .values import ERROR, LATER, NAMES, REMOVED, RESUMED, as_text, leaves, tag_texts
+from .values import ERROR, NAMES, RESUMED, leaves, tag_texts
 
 _STATES = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
-_LONGEST_PARAM = 6_000
 _ROWS = 800  # that wait; MLflow writes up to 1,000 at once
 
 
@@ -156,18 +156,7 @@ class MLflowLogger(RunLogger):
             self._write_params(dict(leaves(in_utf8(params))), set(in_utf8(params)))
 
     def _write_params(self, values: dict[tuple[str, ...], Any], given: set[str]) -> None:
-        gone = [path for path in self._params if path[0] in given and path not in values]
-        new, later = {}, {}
-        for path, value in [*((path, REMOVED) for path in gone), *values.items()]:
-            key, text = self._names["hyper-parameter", path], as_text(value)
-            before = self._params.get(path)
-            if before is None and len(text) <= _LONGEST_PARAM:
-                new[key] = text
-            elif before != text:
-                later.update(tag_texts(f"{LATER}/{key}", text))
-            if before is None and len(text) > _LONGEST_PARAM:
-                new[key] = f"{text[: _LONGEST_PARAM // 2]}…"
-            self._params[path] = text
+        new, later = param_texts(self._names, self._params, values, given)
         entities: Any = load_sdk("mlflow.entities", "rechub-mlflow")
         self._write(params=[entities.Param(*item) for item in new.items()], tags=later)
 
@@ -230,11 +219,7 @@ class MLflowLogger(RunLogger):
     ) -> None:
         """Delete the run of an id, and its artifacts on this machine, if there is one.
 
-        Args:
-            project: MLflow's experiment.
-            id: The id that the logger was given.
-            dir: The folder of the database; see `MLflowLogger`.
-            tracking_uri: MLflow's address of the runs instead.
+        See `MLflowLogger` for the arguments.
         """
         remove_run(project, id, dir, tracking_uri)
 

@@ -17,10 +17,11 @@ from torch_rechub.basic.tracking.labels import PARENT, TAGS
 from torch_rechub.basic.tracking.plugin import in_utf8, shortened
 
 from .names import legal_name, original_names
+from .params import params_of
 from .process import quiet
 from .resumed import Mark, is_superseded, marks_of
 from .stores import ARTIFACTS, Store, open_store
-from .values import ERROR, ID, NAMES, RESUMED, VERSION, params_of, text_of_tags
+from .values import ERROR, ID, NAMES, RESUMED, VERSION, text_of_tags
 
 log = logging.getLogger("torch_rechub.tracking")
 

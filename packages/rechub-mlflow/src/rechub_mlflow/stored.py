@@ -9,6 +9,7 @@ from torch_rechub.runs import Run
 from torch_rechub.runs.checks import moment
 
 from .names import original_names
+from .params import params_of
 from .resumed import Mark, is_superseded, marks_of
 from .values import (
     ERROR,
@@ -18,7 +19,6 @@ from .values import (
     VERSION,
     from_text,
     nested,
-    params_of,
     text_of_tags,
 )
 

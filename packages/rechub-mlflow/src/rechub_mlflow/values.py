@@ -119,23 +119,3 @@ def text_of_tags(key: str, tags: Mapping[str, str]) -> str | None:
 def _part(key: str, number: int) -> str:
     first, slash, rest = key.partition("/")
     return f"{first}.{number}{slash}{rest}"
-
-
-def params_of(
-    params: Mapping[str, str], tags: Mapping[str, str], names: Mapping[str, Mapping[str, Any]]
-) -> dict[tuple[str, ...], str]:
-    """The last text of each parameter that `MLflowLogger` wrote, by its path.
-
-    Args:
-        params: MLflow's parameters.
-        tags: The tags of the run.
-        names: The names that MLflow does not accept; see `original_names`.
-    """
-    paths = names.get("hyper-parameter", {})
-    later = [key.removeprefix(f"{LATER}/") for key in tags if key.startswith(f"{LATER}/")]
-    found: dict[tuple[str, ...], str] = {}
-    for key in dict.fromkeys([*params, *later]):
-        text = text_of_tags(f"{LATER}/{key}", tags)
-        path = tuple(paths.get(key, key.split("/")))
-        found[path] = params.get(key, "") if text is None else text
-    return found

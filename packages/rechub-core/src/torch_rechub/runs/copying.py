@@ -7,22 +7,19 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from .._paths import local_path
 from ..basic.tracking.claim import Claim
-from ..basic.tracking.copied import PNG, NoEnd, recorded_at
-from ..basic.tracking.logger import RunLogger
+from ..basic.tracking.copied import recorded_at
 from ..basic.tracking.plugin import failure_text
 from .copies import ORIGIN, digest, expected_status, origin, origin_of_copy, present
+from .copy_records import Media, failure_of, rows_of
 from .copy_targets import TARGETS, Target
-from .details import Details, details
+from .details import details
 from .reading import read_runs
 from .record import Run
 
 log = logging.getLogger("torch_rechub.runs")
-
-_WEIGHTS = (".pth", ".pt", ".safetensors")
 
 
 @dataclass
@@ -144,7 +141,7 @@ def _copy(named: Run, run: Run, target: Target, folder: Path, id: str) -> Counte
         if params:
             logger.log_hyperparams(params)
     try:
-        left_out = _Media(logger, found).write_with(_rows(run, found, target.by_step), ended)
+        left_out = Media(logger, found).write_with(rows_of(run, found, target.by_step), ended)
         with recorded_at(ended):
             # the last record but the end: a copy without it is an interrupted one
             logger.log_hyperparams({ORIGIN: origin_of_copy(run)})
@@ -152,7 +149,7 @@ def _copy(named: Run, run: Run, target: Target, folder: Path, id: str) -> Counte
         logger.log_failure(error)
         raise
     else:
-        failure = _failure(run)
+        failure = failure_of(run)
         if failure is not None:
             logger.log_failure(failure)
     finally:
@@ -163,99 +160,3 @@ def _copy(named: Run, run: Run, target: Target, folder: Path, id: str) -> Counte
 
 def _is_own(name: str) -> bool:
     return name.partition("/")[0] != ORIGIN
-
-
-def _rows(
-    run: Run, found: Details, by_step: bool
-) -> list[tuple[float | None, int, dict[str, float]]]:
-    """Return the time, step and values of each row, in the order of recording or of steps."""
-    points = []
-    for name, pairs in run.metrics.items():
-        times = found.times.get(name) or [None] * len(pairs)
-        seen: Counter[int] = Counter()
-        for (step, value), time in zip(pairs, times, strict=True):
-            turn = seen[step]
-            seen[step] += 1
-            points.append((time, step, turn, name, value))
-    if by_step or any(time is None for time, *_ in points):
-        points.sort(key=lambda point: (point[1], point[2]))
-    else:
-        points.sort(key=lambda point: point[0])
-    rows: list[tuple[float | None, int, dict[str, float]]] = []
-    for time, step, _, name, value in points:
-        last = rows[-1] if rows else None
-        same = last is not None and last[1] == step and (by_step or last[0] == time)
-        if last is not None and same and name not in last[2]:
-            last[2][name] = value
-        else:
-            rows.append((time, step, {name: value}))
-    return rows
-
-
-class _Media:
-    """Writes what a run has beside numbers, at the steps of its rows."""
-
-    def __init__(self, logger: Any, found: Details) -> None:
-        self._logger = logger
-        self._files = found.files
-        self._left_out: Counter[str] = Counter()
-        calls = [
-            *((text.step, "text", (text.name, text.text)) for text in found.texts),
-            *((h.step, "histogram", (h.name, h.counts, h.edges)) for h in found.histograms),
-            *((t.step, "table", (t.name, t.columns, t.rows)) for t in found.tables),
-            *((f.step, "figure", (f.name, f.png)) for f in found.figures),
-        ]
-        self._waiting = sorted(calls, key=lambda call: call[0])
-
-    def write_with(
-        self, rows: Iterable[tuple[float | None, int, dict[str, float]]], ended: float | None
-    ) -> Counter[str]:
-        """Write rows, and after each what belongs to its step; then the rest, and the files."""
-        time = None
-        for time, step, values in rows:
-            with recorded_at(time):
-                self._logger.log_metrics(values, step)
-                self._write_until(step)
-        with recorded_at(time):
-            self._logger.flush()  # wandb holds the last row back
-        with recorded_at(ended):
-            self._write_until(None)
-            for name, path in self._files.items():
-                self._write_file(name, path)
-        return self._left_out
-
-    def _write_until(self, step: int | None) -> None:
-        while self._waiting and (step is None or self._waiting[0][0] <= step):
-            at, kind, values = self._waiting.pop(0)
-            if self._is_stored(kind):
-                values = (values[0], PNG(values[1])) if kind == "figure" else values
-                getattr(self._logger, f"log_{kind}")(*values, at)
-
-    def _write_file(self, name: str, path: str) -> None:
-        if os.path.isdir(path):
-            self._left_out["folder"] += 1
-        elif self._is_stored("artifact"):
-            kind = "model" if path.endswith(_WEIGHTS) else "file"
-            self._logger.log_artifact(name, path, "test_values" if name == "test_values" else kind)
-
-    def _is_stored(self, kind: str) -> bool:
-        """Whether the tracker stores a kind of record; counts it otherwise."""
-        method = f"write_{kind}"
-        stored = getattr(type(self._logger), method) is not getattr(RunLogger, method)
-        self._left_out[kind] += not stored
-        return stored
-
-
-def _failure(run: Run) -> BaseException | None:
-    """Return an exception whose text in a record is that of the run's error."""
-    if run.status == "finished":
-        return None
-    if run.status == "unfinished":
-        return NoEnd("the copied run has no end")
-    name, _, text = (run.error or "").partition(": ")
-    if name == "SystemExit" and text.isdigit():
-        return SystemExit(int(text))
-    if not name.isidentifier():
-        name, text = run.error or run.status, ""
-    base = Exception if run.status == "failed" else BaseException
-    return type(name.replace("\0", ""), (base,), {})(*([text] if text else []))
