@@ -64,7 +64,7 @@ def copy_runs(
         project: The project of the copies; by default that of each run.
 
     Raises:
-        ValueError: `to` is none of them.
+        ValueError: `to` is another name.
         ImportError: The tracker's package is not installed.
         BlockingIOError: Another process copies runs to the same folder.
 
