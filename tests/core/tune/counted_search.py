@@ -14,6 +14,8 @@ from pathlib import Path
 from torch_rechub.basic.tracking import JSONLLogger
 from torch_rechub.tune import Choice, Float, Int, tune
 
+assert "optuna" not in sys.modules  # it is imported when a search starts
+
 SPACE = {
     "lr": Float(1e-4, 1e-1, log=True),
     "width": Int(8, 64, step=8),
@@ -27,6 +29,13 @@ def note(notes, *words):
     descriptor = os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(descriptor, line.encode())
     os.close(descriptor)
+
+
+def pass_gate(notes):
+    """Wait while more runs have begun than the file `gate` allows, if there is one."""
+    gate = notes.with_name("gate")
+    while gate.exists() and notes.read_text().count("begin") > int(gate.read_text()):
+        time.sleep(0.005)
 
 
 def wait(trial, folder):
@@ -63,6 +72,7 @@ def train(trial, folder):
 def main(kind, journal, notes, runs, n_trials, n_seeds):
     def objective(trial):
         note(notes, "begin", trial.number, trial.seed, sorted(trial.params.items()))
+        pass_gate(notes)
         result = {"wait": wait, "train": train}[kind](trial, runs / "models")
         note(notes, "end", trial.number, trial.seed)
         return result

@@ -4,6 +4,8 @@ import json
 import math
 import os
 import sys
+import time
+from threading import Thread
 
 import optuna
 import pytest
@@ -619,6 +621,27 @@ def test_names_of_any_kind_are_kept(tmp_path, jsonl, journal):
         params = search.trials[number].params
         assert {name: run.hyperparams[name] for name in names} == params
     assert set(os.listdir(tmp_path)) == {"runs", "bowl.journal", "bowl.journal.lock"}
+
+
+def test_a_trial_that_is_being_handed_out_is_not_taken_for_an_interrupted_one(journal):
+    seen = []
+
+    class Slow(optuna.samplers.RandomSampler):
+        def sample_independent(self, *arguments):
+            if not seen:
+                reading = Thread(target=lambda: seen.append(load_search(journal)))
+                reading.start()
+                time.sleep(0.05)
+                seen.append(reading)
+            return super().sample_independent(*arguments)
+
+    def objective(trial):
+        if trial.number == 0:
+            seen[0].join()
+        return bowl(trial)
+
+    tune(objective, SPACE, 2, mode="min", storage=journal, sampler=Slow(seed=0))
+    assert [t.state for t in seen[1].trials] == ["running"]
 
 
 def test_a_damaged_plan_is_named(journal):

@@ -34,7 +34,7 @@ class JournalLock:
     """
 
     def __init__(self, journal: Path) -> None:
-        self._journal, self._file = journal, journal.with_name(f"{journal.name}.lock")
+        self._journal, self._file = journal, _lock_file(journal)
         self._thread, self._depth = threading.RLock(), 0
         self._claim: Claim | None = None
         self._file.touch()
@@ -65,6 +65,11 @@ class JournalLock:
 
     def __exit__(self, *error: object) -> None:
         self.release()
+
+
+def lock_is_held(journal: Path) -> bool:
+    """Whether a process holds the lock of a journal."""
+    return _is_locked(_lock_file(journal))
 
 
 class Worker:
@@ -116,6 +121,10 @@ def remove_dead_workers(journal: Path) -> None:
                 file.unlink()
     with contextlib.suppress(OSError):  # others are at work
         folder.rmdir()
+
+
+def _lock_file(journal: Path) -> Path:
+    return journal.with_name(f"{journal.name}.lock")
 
 
 def _claimed(file: Path) -> Claim:

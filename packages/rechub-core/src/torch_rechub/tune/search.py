@@ -1,6 +1,7 @@
 """`Search`: the trials of a search as plain data."""
 
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -13,12 +14,14 @@ from .._extras import require
 from .._paths import local_path
 from ..basic.tracking.plugin import in_utf8
 from ..runs.record import Mode
-from .locks import is_at_work
+from .locks import is_at_work, lock_is_held
 from .space import Parameter, space_of
 from .study import ABOUT, ERROR, SEEDS, WORKER, open_journal
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_LOOKS, _PAUSE = 100, 0.01  # seconds
 
 State = Literal["finished", "pruned", "failed", "running", "interrupted"]
 
@@ -136,7 +139,7 @@ def search_of(study: Any, journal: Path | None) -> Search:
         raise ValueError(f"the study {study.study_name!r} in '{journal}' was not begun by tune")
     try:
         space = space_of(about["space"])
-        trials = [_result(trial, space, journal) for trial in study.get_trials(deepcopy=False)]
+        trials = [_result(trial, space, journal) for trial in _handed_out(study, journal)]
         monitor, mode, seeds = about["monitor"], about["mode"], tuple(about["seeds"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"'{journal}' is not a journal of a search, or is damaged") from error
@@ -153,6 +156,26 @@ def quiet(optuna: Any) -> Iterator[None]:
         yield
     finally:
         logging.set_verbosity(before)
+
+
+def _handed_out(study: Any, journal: Path | None) -> Any:
+    """The trials of a study, each running one with its worker.
+
+    A trial is handed out under the lock of the journal: first it is running, then it has a worker.
+    """
+    for _ in range(_LOOKS):
+        trials = study.get_trials(deepcopy=False)
+        if journal is None or all(_worker(t) or t.state.name != "RUNNING" for t in trials):
+            return trials
+        if not lock_is_held(journal):
+            break
+        time.sleep(_PAUSE)
+    return study.get_trials(deepcopy=False)  # whoever released the lock had named the worker
+
+
+def _worker(trial: Any) -> str:
+    worker: str = trial.user_attrs.get(WORKER, "")
+    return worker
 
 
 def _result(trial: Any, space: Mapping[str, Parameter], journal: Path | None) -> TrialResult:
@@ -176,7 +199,7 @@ def _state(trial: Any, journal: Path | None) -> State:
     ended: dict[str, State] = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
     if trial.state.name in ended:
         return ended[trial.state.name]
-    alive = journal is not None and is_at_work(journal, trial.user_attrs.get(WORKER, ""))
+    alive = journal is not None and is_at_work(journal, _worker(trial))
     return "running" if alive else "interrupted"
 
 
