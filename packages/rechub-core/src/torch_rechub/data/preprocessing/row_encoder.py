@@ -33,7 +33,7 @@ class RowEncoder:
     """Encodes few rows with little delay, bit for bit as `Preprocessor.transform` does.
 
     Values are looked up in dicts and, of many cells, in hash tables of NumPy, which are made here:
-    about 200 bytes and two microseconds for each value of a vocabulary. Columns of numbers are
+    about 200 bytes and a microsecond for each value of a vocabulary. Columns of numbers are
     encoded together. Moments, given vectors and own functions, and cells that are more than text,
     numbers and bools of Python, take the way of `transform`, which costs a few milliseconds a call.
     For thousands of rows, `transform` is faster.
