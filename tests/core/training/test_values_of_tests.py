@@ -187,7 +187,29 @@ def test_values_are_recorded_on_request_only_and_with_test_data_only(
         logger = Files(tmp_path)
         make_trainer(model_logger=logger, record=record).fit(*loaders, test_dataloader=test)
         assert not any(call[0] == "log_artifact" for call in logger.calls)
-    assert "test_values: there are none, as fit was given no test_dataloader" in caplog.text
+    assert "test_values: none are recorded: fit was given no test_dataloader" in caplog.text
+
+
+def test_test_data_without_the_column_of_groups_do_not_end_training(
+    make_trainer, loaders, tmp_path, caplog
+):
+    options = {"metrics": ("auc",), "group_column": "user"}
+    trainer = make_trainer(model_logger=Files(tmp_path), record=RECORD, **options)
+    x, y = table(80)
+    trainer.test_metrics = {}
+    trainer.evaluation.predictions = without_groups(trainer.evaluation.predictions)
+    trainer.fit(*loaders, test_dataloader=[(x, y)])
+    assert trainer.test_metrics
+    assert "test_values: none are recorded: KeyError" in caplog.text
+
+
+def without_groups(predictions):
+    def wrapped(*args):
+        if args[-1] == "user":
+            raise KeyError("group_column='user' is not in the data")
+        return predictions(*args)
+
+    return wrapped
 
 
 def test_the_file_is_found_by_the_details_of_the_run(make_trainer, loaders, tmp_path):

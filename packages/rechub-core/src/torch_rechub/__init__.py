@@ -1,8 +1,8 @@
 """Torch-RecHub: recommender models, trainers and experiment logging for PyTorch.
 
-Importing this package is cheap: `alerts`, `basic`, `bundles`, `data`, `models`, `runs`, `trainers`,
-`tune` and `utils` are loaded when first used, and neither torch nor pandas nor any tracker is
-imported before that.
+Importing this package is cheap: `alerts`, `basic`, `bundles`, `data`, `models`, `runs`,
+`significance`, `trainers`, `tune` and `utils` are loaded when first used, and neither torch nor
+pandas nor any tracker is imported before that.
 """
 
 from importlib import import_module, metadata
@@ -19,7 +19,10 @@ __author__ = "Torch-RecHub contributors"
 __license__ = "MIT"
 __url__ = "https://github.com/datawhalechina/torch-rechub"
 
-_ROOMS = ("alerts", "basic", "bundles", "data", "models", "runs", "trainers", "tune", "utils")
+_ROOMS = (
+    "alerts", "basic", "bundles", "data", "models", "runs", "significance", "trainers", "tune",
+    "utils",
+)  # fmt: skip
 __all__ = ["__author__", "__license__", "__url__", "__version__", *_ROOMS]
 
 

@@ -40,16 +40,28 @@ class ValuesOfTest:
         self.loggers = loggers
         self._params: Mapping[str, Any] = {}
         self._values: TestValues | None = None
+        self._lost = ""
 
     def begin(self, params: Mapping[str, Any]) -> None:
         """Begin a training run with these hyper-parameters."""
         self._params, self._values = params, None
+        self._lost = "fit was given no test_dataloader"
 
     def collect(self, test: Callable[[Any], dict[str, float]], data: Any) -> dict[str, float]:
-        """Call a function that tests a model on data; return its metrics."""
-        with observed() as found:
-            metrics = test(data)
-        self._values = values_of_test(found, metrics, self._params)
+        """Call a function that tests a model on data; return its metrics.
+
+        An error of the record does not end training: the values are left out, with a warning.
+        """
+        try:
+            with observed() as found:
+                metrics = test(data)
+        except Exception as error:  # such as test data without the column of groups
+            self._lost = repr(error)
+            return test(data)  # raises again what is no error of the record
+        try:
+            self._values = values_of_test(found, metrics, self._params)
+        except Exception as error:
+            self._lost = repr(error)
         return metrics
 
     def record(self, folder: Path) -> None:
@@ -57,7 +69,7 @@ class ValuesOfTest:
         if process_rank() != 0:
             return
         if self._values is None:
-            log.warning("test_values: there are none, as fit was given no test_dataloader.")
+            log.warning("test_values: none are recorded: %s", self._lost)
             return
         try:
             path = self._values.write(folder / FILE)
