@@ -24,6 +24,7 @@ from torch_rechub.data.preprocessing import (
     Timestamp,
     row_ids,
 )
+from torch_rechub.data.preprocessing.statistics import value_table
 
 TEXTS = [
     "a",
@@ -225,6 +226,17 @@ def test_a_missing_key_is_an_error_and_none_a_missing_value(take):
         call([{"city": "a", "age": 1}, {"city": "a"}])
     with pytest.raises(ValueError, match=r"'age'.* row 1 of the"):
         call([{"city": "a", "age": 1}, {"city": "a", "age": "x"}])
+    with pytest.raises(KeyError, match="row 1 has no 'city'"):  # before errors of cells
+        call([{"city": "a", "age": "x"}, {"age": 1}])
+
+
+def test_long_texts_of_one_hash_have_ids_of_their_own(monkeypatch):
+    monkeypatch.setattr(row_ids, "_MANY", 1)
+    monkeypatch.setattr(value_table, "text_hash", lambda texts: np.zeros(len(texts), np.uint64))
+    texts = [f"https://example.com/{name}" for name in "abc"]
+    preprocessor = fit([Categorical("x")], x=texts[:2])
+    rows = [{"x": text} for text in texts]
+    assert_equal_bits(RowEncoder(preprocessor).encode(rows), dict(preprocessor.transform(rows)))
 
 
 def test_rows_that_are_no_dicts_are_an_error(of_log):
