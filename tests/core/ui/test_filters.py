@@ -11,7 +11,8 @@ RUNS = [
     Run("deepfm-2", "wandb", "2", "ctr", "failed", error="nan in loss", tags=("day",),
         hyperparams={"lr": 0.01, "opt": {"name": "SGD"}, "amp": False},
         metrics={"val/auc": [(0, 0.75)], "val/loss": [(0, 0.6)]}),
-    Run("dcn:3", "jsonl", "3", None, "unfinished", hyperparams={"lr": "0.1", "none": None,
+    Run("dcn:3", "jsonl", "3", None, "unfinished", hyperparams={
+        "lr": "0.1", "none": None, "odd": 'a "b" \\c',
         "trial": {"number": 0, "study": "s", "params": [], "state": "pruned"}}),
 ]  # fmt: skip
 ENTRIES = [Entry(str(number), 1, run) for number, run in enumerate(RUNS, 1)]
@@ -66,6 +67,7 @@ def found(text):
         ("lr>-1", "123"),
         ('"dcn:3"', "3"),
         ('"opt/name":SG', "2"),
+        (r'odd="a \"b\" \\c"', "3"),
     ],
 )
 def test_a_filter_keeps_the_runs_that_meet_all_of_its_terms(text, keys):

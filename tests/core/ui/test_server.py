@@ -83,7 +83,9 @@ def test_requests_that_a_page_of_another_site_makes_are_refused(served):
 def test_it_is_read_only(method, served):
     answer = served.ask("/api/runs", method=method)
     assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
-    assert served.ask("/", method="BREW").status == 501
+    answer = served.ask("/", method="<b>")
+    assert (answer.status, answer.headers["Content-Type"][:16]) == (501, "application/json")
+    assert b"<b>" not in answer.body
 
 
 def test_head_answers_without_a_body(served):

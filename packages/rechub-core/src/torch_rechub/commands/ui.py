@@ -51,11 +51,12 @@ def _run(options: argparse.Namespace) -> None:
         token = new_token()
     with Problems() as problems:
         live = LiveRuns(options.paths, options.backend)
-        server = _bound(UIServer, Answers(live, problems.texts), options, token)
+        answers = Answers(live, problems.texts)
+        server = _bound(UIServer, answers, options, token)
         sys.setswitchinterval(_SWITCH)
         serving = threading.Thread(target=server.serve_forever, daemon=True)
         try:
-            live.start()
+            live.start(answers.prepare)
             serving.start()
             _announce(server.url, token, is_loopback(options.host), options.open)
             while serving.is_alive():

@@ -68,7 +68,8 @@ def check_access(
         raise Refused(403, "requests of pages of other sites are refused")
     if token is None:
         if not is_loopback(_host(headers)):
-            raise Refused(403, "this server answers to localhost and 127.0.0.1 only")
+            text = "without a token, this server answers to localhost and 127.0.0.1 only"
+            raise Refused(403, text)
         return
     scheme, _, bearer = headers.get("Authorization", "").partition(" ")
     offers = [given or "", bearer if scheme == "Bearer" else ""]

@@ -33,6 +33,11 @@ class Answers:
         self._columns: tuple[tuple[Entry, ...], Columns] = ((), Columns(()))
         self._details = DetailsCache()
 
+    def prepare(self) -> None:
+        """Compute what the next first page needs, so that nobody waits for it."""
+        columns = self._of(self._live.snapshot)
+        columns.shown(), columns.modes
+
     def state(self, query: Query) -> dict[str, Any]:
         """The version, how far reading has come, and what went wrong."""
         snapshot = self._live.asked()
@@ -165,7 +170,7 @@ def _table_cell(name: str, value: Any) -> Any:
 
 
 def _list(query: Query, name: str) -> list[str]:
-    """A list of names, separated by the character that no name of the page has."""
+    """A list of names, separated by the control character that is made for it."""
     return [part for part in query.get(name, "").split("\x1f") if part]
 
 

@@ -13,8 +13,9 @@ from ..runs.record import Mode
 from .entry import Entry
 
 _TERM = re.compile(
-    r"(?P<no>-)?(?:(?P<key>\"[^\"]*\"|[^\s\"<>=!:]+)(?P<op><=|>=|!=|=|<|>|:))?"
-    r"(?P<value>\"[^\"]*\"|[^\s\"<>=!][^\s\"]*)?"
+    r"(?P<no>-)?(?:(?P<key>\"(?:[^\"\\]|\\.)*\"|[^\s\"<>=!:]+)(?P<op><=|>=|!=|=|<|>|:))?"
+    r"(?P<value>\"(?:[^\"\\]|\\.)*\"|[^\s\"<>=!][^\s\"]*)?",
+    re.DOTALL,
 )
 _FIELDS = ("name", "status", "group", "tag", "project", "backend", "epochs", "error", "run")
 _MOST_TERMS = 50
@@ -91,10 +92,14 @@ def parse(text: str) -> tuple[Term, ...]:
 
 
 def _term(match: "re.Match[str]") -> Term:
-    key, op, value = (match["key"] or "").strip('"'), match["op"] or ":", match["value"].strip('"')
+    key, op, value = _unquoted(match["key"] or ""), match["op"] or ":", _unquoted(match["value"])
     if op in _ORDERS and _number(value) is None:
         raise ValueError(f"{match[0]}: the text after {op} must be a number")
     return Term(match[0], key, op, value, match["no"] is not None)
+
+
+def _unquoted(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL) if text[:1] == '"' else text
 
 
 def selected(

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -95,9 +95,13 @@ class LiveRuns:
         self._refreshing, self._stopped, self._wanted = Lock(), Event(), Event()
         self._asked = time.monotonic()
 
-    def start(self) -> None:
-        """Read in a thread from now on, for as long as somebody asks."""
-        Thread(target=self._watch, name="rechub-ui-runs", daemon=True).start()
+    def start(self, prepare: Callable[[], object] = lambda: None) -> None:
+        """Read in a thread from now on, for as long as somebody asks.
+
+        Args:
+            prepare: Called in the thread after each reading.
+        """
+        Thread(target=self._watch, args=(prepare,), name="rechub-ui-runs", daemon=True).start()
 
     def stop(self) -> None:
         """End the thread."""
@@ -159,11 +163,12 @@ class LiveRuns:
             entries.append(entry)
         return tuple(entries)
 
-    def _watch(self) -> None:
+    def _watch(self, prepare: Callable[[], object]) -> None:
         while not self._stopped.is_set():
             began = time.monotonic()
             try:
                 self.refresh()
+                prepare()
             except Exception as error:  # the folder may be there again at the next look
                 self._report(error)
             took = time.monotonic() - began

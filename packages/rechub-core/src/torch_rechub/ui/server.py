@@ -202,6 +202,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse a request that is not HTTP as we speak it; called by the base class."""
+        self.close_connection = True
+        self._send_json({"error": "this server answers GET and HEAD of HTTP/1.1"}, code)
+
     def log_message(self, format: str, *args: Any) -> None:
         log.debug("%s %s", self.address_string(), shown(format % args))
 

@@ -34,7 +34,7 @@ export function buildColumns(root, offered, searched, onChange) {
   root.replaceChildren(h("div", { class: "menu-head" }, search, reset), list);
 }
 
-const quoted = (text) => (/[\s"<>=!:]/.test(text) ? `"${text.replaceAll('"', "")}"` : text);
+const quoted = (text) => (/[\s"<>=!:\\]/.test(text) ? `"${text.replace(/["\\]/g, "\\$&")}"` : text);
 
 export function buildFacets(root, offered, onTerm) {
   const parts = Object.entries(offered.labels).filter(([, values]) => values.length);
