@@ -205,9 +205,10 @@ def test_every_script_of_the_workspace_exists():
 
 def test_the_workspace_runs_every_job():
     jobs = {name: f"python tests/benchmarks {name} {{args}}" for name in JOBS}
+    # one starts both servers itself, the other has no peers
     alone = {
-        "serving": "python tests/benchmarks/serving.py {args}"
-    }  # it starts both servers itself
+        name: f"python tests/benchmarks/{name}.py {{args}}" for name in ("serving", "fingerprint")
+    }
     assert scripts_of_the_workspace()["bench"] == jobs | alone
 
 

@@ -10,7 +10,7 @@ _LONGEST = 1_900  # characters of a text, of the 2,000 that are recorded
 
 
 def listed(legend: str, lines: Iterable[str]) -> list[str]:
-    r"""Return lines as a list of texts, the first of which explains the others.
+    r"""Return lines as a list of texts; the first text explains the others.
 
     Args:
         legend: The meaning of the words of a line.

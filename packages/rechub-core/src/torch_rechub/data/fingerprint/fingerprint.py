@@ -208,8 +208,10 @@ def _short(name: str) -> str:
 def _rows_of(data: Any) -> int | None:
     """The number of rows of a data set; None of a list or an iterator of batches."""
     dataset: Any = getattr(data, "dataset", data)
+    if not isinstance(dataset, Dataset):
+        return None
     try:
-        return len(dataset) if isinstance(dataset, Dataset) else None
+        return len(dataset)  # type: ignore[arg-type]  # not every data set has a length
     except TypeError:
         return None
 

@@ -14,6 +14,7 @@ def imported_packages() -> dict[str, Any]:
     """Return the versions of Python, of the platform, and of the imported distributions.
 
     Example:
+        >>> from torch_rechub.basic.tracking.listed import unlisted
         >>> packages = unlisted(imported_packages()["packages"])
         >>> [line.split()[1] for line in packages if line.endswith(" torch")]
         ['torch']
