@@ -148,6 +148,20 @@ def test_encoded_rows_know_their_vocabulary_and_their_split():
     assert found.vocabulary == preprocessor.digest
 
 
+def test_shards_know_their_vocabulary(tmp_path):
+    preprocessor = fitted("xxy")
+    table = preprocessor.transform(raw("xyx"), out=tmp_path / "shards")
+    assert fingerprint(table.loader(2)).vocabulary == preprocessor.digest
+
+
+def test_groups_that_are_split_at_random_are_a_rule_of_their_own():
+    x = {"user": np.arange(20) // 4, "item": np.arange(20)}
+    data = DataGenerator(x, np.arange(20) % 2)
+    train = data.generate_dataloader(split_ratio=[0.5, 0.2], batch_size=4, group_column="user")[0]
+    split = fingerprint(train).split
+    assert (split["rule"], split["groups"]) == ("random groups", "user")
+
+
 def test_equal_ids_of_other_values_have_equal_content_and_another_vocabulary():
     (a, b) = (fitted(c).transform(raw(c)) for c in ("xxy", "uuv"))
     first, second = fingerprint(a), fingerprint(b)

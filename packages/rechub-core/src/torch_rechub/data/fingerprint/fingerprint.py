@@ -104,20 +104,21 @@ def fingerprint(
     if parquet is not None:
         table, columns = stream_print(parquet, STREAMED if limit is None else limit)
         rate = _label_rate(columns, None)
-        return Fingerprint(parquet.rows, table, rate, files=files_of(parquet))
+        files, vocabulary = files_of(parquet), parquet.vocabulary
+        return Fingerprint(parquet.rows, table, rate, vocabulary=vocabulary, files=files)
     source = source_of(data)
     if source is None:
         return Fingerprint(_rows_of(data), unread=f"{_kind_of(data)}: its rows are not in memory")
     table = table_print(source.columns, source.rows, limit, source.drawn)
     if source.others:
         table = _joined(table, source.others, limit)
-    vocabulary = source.origin.vocabulary
+    fitted = source.origin.vocabulary
     return Fingerprint(
         source.rows,
         table,
         _label_rate(source.columns, source.drawn),
         _split(source, limit, {} if known is None else known),
-        None if vocabulary is None else vocabulary.digest,
+        None if fitted is None else fitted.digest,
     )
 
 

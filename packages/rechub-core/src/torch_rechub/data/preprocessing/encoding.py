@@ -131,7 +131,9 @@ def on_disk(
         for parsed in blocks:
             table, labels, weight = _as_table(encoding.inputs(parsed), parsed, declaration)
             if writer is None:
-                writer = stack.enter_context(ShardWriter(out, labels=labels, weight=weight))
+                vocabulary = encoding.fitted.digest
+                made = ShardWriter(out, labels=labels, weight=weight, vocabulary=vocabulary)
+                writer = stack.enter_context(made)
             writer.write(table)
     if writer is None:
         raise ValueError("there are no rows to encode: the data are empty")

@@ -41,12 +41,14 @@ class Manifest:
         labels: The columns of labels.
         weight: The column of weights, or None.
         parts: The parts, in order.
+        vocabulary: The digest of the preprocessor that made the ids, if one did.
     """
 
     inputs: tuple[str, ...]
     labels: tuple[str, ...]
     weight: str | None
     parts: tuple[Part, ...]
+    vocabulary: str | None = None
 
     @property
     def rows(self) -> int:
@@ -71,6 +73,7 @@ class Manifest:
             "weight": self.weight,
             "parts": parts,
             "rows": self.rows,
+            **({} if self.vocabulary is None else {"vocabulary": self.vocabulary}),
         }
         with written_whole(folder / MANIFEST) as stream:
             stream.write(json.dumps(contents, indent=1).encode())
@@ -125,7 +128,10 @@ def _checked(file: Path, contents: Any) -> Manifest:
     parts = tuple(_part(file, i, part) for i, part in enumerate(given))
     if len({part.file for part in parts}) < len(parts):
         raise ValueError(f"{file} is damaged: it lists a part twice")
-    found = Manifest(inputs, labels, weight, parts)
+    vocabulary = contents.get("vocabulary")  # absent from shards of earlier releases
+    if not isinstance(vocabulary, str | None):
+        raise _damaged(file, "vocabulary", vocabulary)
+    found = Manifest(inputs, labels, weight, parts, vocabulary)
     if contents.get("rows") != found.rows:
         raise _damaged(file, "rows", contents.get("rows"), f", its parts have {found.rows}")
     return found

@@ -38,6 +38,7 @@ class Source:
         labels: The columns of labels.
         weight: The column of weights, or None.
         schema: The Arrow schema of these columns.
+        vocabulary: The digest of the preprocessor that made the ids, if the manifest has one.
     """
 
     files: tuple[File, ...]
@@ -45,6 +46,7 @@ class Source:
     labels: tuple[str, ...]
     weight: str | None
     schema: "pa.Schema"
+    vocabulary: str | None = None
 
     @property
     def rows(self) -> int:
@@ -95,7 +97,8 @@ def open_source(
     for i in of_rows or range(len(files[:1])):
         _check_schema(files[i].path, schemas[i], names, files[first].path, schemas[first])
     fields = [schemas[first].field(name) for name in names] if schemas else []
-    return Source(tuple(files), inputs, targets, weight, pa.schema(fields))
+    vocabulary = None if manifest is None else manifest.vocabulary
+    return Source(tuple(files), inputs, targets, weight, pa.schema(fields), vocabulary)
 
 
 @contextmanager

@@ -28,6 +28,8 @@ class ShardWriter:
             whole numbers, or vectors (lists of floats of one length).
         rows_per_part: Number of rows of a part; the last may have fewer.
         rows_per_group: Number of rows of a row group, the unit in which rows are read and shuffled.
+        vocabulary: The digest of the preprocessor that made the ids, which runs record; None if
+            there is none.
 
     Raises:
         ImportError: pyarrow is missing.
@@ -51,12 +53,14 @@ class ShardWriter:
         weight: str | None = None,
         rows_per_part: int = 1_000_000,
         rows_per_group: int = 65_536,
+        *,
+        vocabulary: str | None = None,
     ) -> None:
         require("pyarrow.parquet", "ShardWriter", "data")
         refuse_none(rows_per_part=rows_per_part, rows_per_group=rows_per_group)
         self.folder = local_path("folder", folder)
         self.labels = (labels,) if isinstance(labels, str) else tuple(labels)
-        self.weight = weight
+        self.weight, self.vocabulary = weight, vocabulary
         self.rows_per_part: int = whole_number(1, rows_per_part=rows_per_part)
         self.rows_per_group: int = whole_number(1, rows_per_group=rows_per_group)
         if weight is not None and (weight in self.labels or not self.labels):
@@ -179,7 +183,8 @@ class ShardWriter:
         names = [] if self._schema is None else self._schema.names
         taken = (*self.labels, self.weight)
         inputs = tuple(name for name in names if name not in taken)
-        Manifest(inputs, self.labels, self.weight, tuple(self._parts)).write(self.folder)
+        parts = tuple(self._parts)
+        Manifest(inputs, self.labels, self.weight, parts, self.vocabulary).write(self.folder)
 
     def _discard(self) -> None:
         """Remove the parts after an error."""
