@@ -89,11 +89,11 @@ class _Details(RunLines):
             self.figures.append((name, step, self._file(record)))
 
     def _file(self, record: dict[str, Any]) -> Path:
-        """The path of a file of the run, which lies in a folder beside it and nowhere else."""
+        """The path of a file of the run, which lies in a folder next to it and nowhere else."""
         parts = (text_of(record, "file") or "").split("/")
         plain = len(parts) == 2 and parts[1] not in ("", ".", "..") and "\\" not in parts[1]
         if not plain or not _FILES.fullmatch(parts[0]):
-            raise ValueError("file is not the path of a file beside the run")
+            raise ValueError("file is not the path of a file next to the run")
         folder, path = self.folder / parts[0], self.folder / parts[0] / parts[1]
         if folder.is_symlink() or path.is_symlink() or not path.is_file():
             raise ValueError(f"the file {parts[1][:80]!r} of the run is missing")

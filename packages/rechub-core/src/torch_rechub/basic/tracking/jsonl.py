@@ -48,7 +48,7 @@ class JSONLLogger(RunLogger):
     ``failed``, ``interrupted``) and ``error``. NaN and the infinities, which JSON lacks, are
     ``{"$float": "nan"}``, ``"inf"`` and ``"-inf"``; a key that begins with ``$`` is written with
     another ``$``. Figures, as PNG, and copies of artifacts are in the folder ``<name>.files``
-    beside the file ``<name>.run.jsonl``.
+    next to the file ``<name>.run.jsonl``.
 
     Args:
         project: The project of the run.

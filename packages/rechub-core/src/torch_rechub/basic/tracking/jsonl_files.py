@@ -12,7 +12,7 @@ _NO_FILE_NAME = re.compile(r"[^\w.-]+")
 
 
 def files_folder(path: str) -> str:
-    """Return the folder of the figures and artifacts of a run, beside its file.
+    """Return the folder of the figures and artifacts of a run, next to its file.
 
     Example:
         >>> files_folder("runs/a.run.jsonl")

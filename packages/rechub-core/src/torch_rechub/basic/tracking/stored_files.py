@@ -30,7 +30,7 @@ def store_figure(folder: str, name: str, figure: "Figure") -> str:
 
     Args:
         folder: The folder, made if it does not exist.
-        name: The name of the figure, of which the file's name is made.
+        name: The name of the figure, from which the file's name is made.
         figure: The figure.
 
     Raises:
@@ -47,7 +47,7 @@ def store_file(folder: str, name: str, path: str) -> str:
 
     Args:
         folder: The folder, made if it does not exist.
-        name: The name of the artifact, of which the file's name is made.
+        name: The name of the artifact, from which the file's name is made.
         path: The file.
 
     Raises:

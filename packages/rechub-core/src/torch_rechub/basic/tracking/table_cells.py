@@ -21,7 +21,7 @@ def plain_table(
     """Convert a table to plain cells.
 
     Numbers of NumPy and of tensors of one element become Python's, NaN and the infinities None,
-    and other values their text, of which the first 2,000 characters are kept.
+    and other values their text, cut to 2,000 characters.
 
     Args:
         columns: The names of the columns.
