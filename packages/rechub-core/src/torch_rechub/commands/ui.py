@@ -1,6 +1,7 @@
 """``rechub ui``: a live page of runs in the browser."""
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -56,7 +57,7 @@ def _run(options: argparse.Namespace) -> None:
         sys.setswitchinterval(_SWITCH)
         serving = threading.Thread(target=server.serve_forever, daemon=True)
         try:
-            live.start(answers.prepare)
+            live.start(lambda: _settle(answers))
             serving.start()
             _announce(server.url, token, is_loopback(options.host), options.open)
             while serving.is_alive():
@@ -68,6 +69,12 @@ def _run(options: argparse.Namespace) -> None:
             if serving.is_alive():
                 server.shutdown()
             server.server_close()
+
+
+def _settle(answers: Any) -> None:
+    answers.prepare()
+    # the collector would look through all runs for cycles again and again, and find none
+    gc.freeze()
 
 
 def _bound(make: Any, answers: Any, options: argparse.Namespace, token: str | None) -> Any:

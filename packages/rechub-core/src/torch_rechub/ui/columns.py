@@ -69,8 +69,14 @@ class Columns:
     @cached_property
     def labels(self) -> dict[str, list[tuple[str, int]]]:
         """The values of status, backend, group, tags and project with their counts."""
-        fields = ("status", "backend", "group", "tags", "project")
-        found = {name: Counter(_values(self._entries, name)) for name in fields}
+        entries = self._entries
+        found = {
+            "status": Counter(entry.status for entry in entries),
+            "backend": Counter(entry.run.backend for entry in entries),
+            "group": Counter(entry.run.group for entry in entries if entry.run.group),
+            "tags": Counter(tag for entry in entries for tag in entry.run.tags),
+            "project": Counter(entry.run.project for entry in entries if entry.run.project),
+        }
         return {name: counts.most_common(_MOST_VALUES) for name, counts in found.items()}
 
     def shown(self) -> list[str]:
@@ -85,12 +91,6 @@ class Columns:
         params = [f"param:{name}" for name in differing[:_MOST_DEFAULT]]
         labels = [name for name in ("group", "tags") if self.labels[name]]
         return ["name", "status", *best, *last, *params, *labels, "started"]
-
-
-def _values(entries: Sequence[Entry], name: str) -> list[str]:
-    given = [entry.value(name, {}) for entry in entries]
-    lists = [value if isinstance(value, list) else [value] for value in given if value]
-    return [value for values in lists for value in values]
 
 
 def _mode(metric: str, monitored: Sequence[Run]) -> Mode:

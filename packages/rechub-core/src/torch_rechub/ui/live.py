@@ -116,15 +116,14 @@ class LiveRuns:
 
     def refresh(self) -> None:
         """Read the files that have changed."""
-        with self._refreshing:
+        with self._refreshing, without_collector():
             units = list(Units(self._paths, self._backends))
             found = {unit.files: unit for unit in units}
             gone = [files for files in self._read if files not in found]
             for files in gone:
                 del self._read[files]
             changed = bool(gone)
-            with without_collector():
-                changed = self._read_changed(units) or changed
+            changed = self._read_changed(units) or changed
             self._publish(changed, len(units), len(units))
 
     def _read_changed(self, units: Sequence[Unit]) -> bool:
@@ -151,15 +150,18 @@ class LiveRuns:
 
     def _entries(self, before: Snapshot) -> tuple[Entry, ...]:
         runs = in_order((run for read in self._read.values() for run in read.runs), self._by_id)
+        same = {id(entry.run): entry for entry in before.entries}
         earlier = {entry.key: entry for entry in before.entries}
         seen: dict[tuple[str, str], int] = {}
         entries = []
         for run in runs:
             number = seen[run.backend, run.path] = seen.get((run.backend, run.path), -1) + 1
-            key = _key(run, number)
-            entry = earlier.get(key)
-            if entry is None or (entry.run is not run and entry.run != run):
-                entry = Entry(key, before.version + 1, run)
+            entry = same.get(id(run))
+            if entry is None:
+                key = _key(run, number)
+                entry = earlier.get(key)
+                if entry is None or entry.run != run:
+                    entry = Entry(key, before.version + 1, run)
             entries.append(entry)
         return tuple(entries)
 
