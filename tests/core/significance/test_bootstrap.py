@@ -20,12 +20,16 @@ def scipys(values, method, confidence, resamples=999):
 )
 def test_intervals_of_the_same_resamples_are_those_of_scipy(method, cases):
     rng = np.random.default_rng(1)
-    for _ in range(cases):
+    compared = 0
+    while compared < cases:
         values = rng.standard_t(3, rng.integers(8, 60)) + rng.normal()
         confidence = float(rng.choice([0.8, 0.95, 0.99]))
         expected = scipys(values, "BCa" if method == "bca" else method, confidence)
         mean = values.mean()
         drawn = expected.bootstrap_distribution
+        if ((drawn != mean) & np.isclose(drawn, mean, rtol=0, atol=1e-12)).any():
+            continue  # a resample of all values, which SciPy counts as less or more by rounding
+        compared += 1
         found = interval_of(drawn, mean, values - mean, confidence, method)
         ends = (expected.confidence_interval.low, expected.confidence_interval.high)
         assert (found.low, found.high) == pytest.approx(ends, rel=1e-6, abs=1e-9)
