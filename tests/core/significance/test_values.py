@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pickle
 import zipfile
 from contextlib import suppress
@@ -217,6 +218,13 @@ def test_more_than_a_file_holds_is_refused_before_it_is_written(tmp_path, monkey
     with pytest.raises(ValueError, match="bytes, and a file holds 100 at most"):
         rows().write(tmp_path / "a.npz")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_and_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "a.npz")
+    with pytest.raises(ValueError, match=r"a\.npz is no file of test values"):
+        TestValues.read(tmp_path / "a.npz")
 
 
 def test_a_row_of_no_group_is_refused(tmp_path):

@@ -6,7 +6,9 @@ read, and only columns of two types are accepted.
 
 import errno
 import json
+import os
 import re
+import stat
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -86,6 +88,8 @@ def read_contents(path: "FilePath") -> Contents:
         OSError: The file cannot be opened.
         ValueError: It is damaged, of another form or version, or too large; the message names it.
     """
+    if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe would wait for its writer
+        raise ValueError(f"{path} is no file of test values: it is no regular file")
     with naming(path), open(path, "rb") as stream:
         try:
             with zipfile.ZipFile(stream) as archive:

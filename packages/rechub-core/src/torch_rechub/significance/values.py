@@ -160,7 +160,7 @@ class TestValues:
             raise ValueError(
                 f"{name!r} has no values of rows or units, so that runs cannot be tested by it"
             )
-        known = ", ".join(metric.name for metric in self.metrics) or "none"
+        known = ", ".join(metric.name[:80] for metric in self.metrics[:20]) or "none"
         raise ValueError(f"no values of {name!r} are recorded; there are: {known}")
 
     def units(self, name: str) -> Units:
