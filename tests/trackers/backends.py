@@ -26,7 +26,7 @@ def open_logger(backend: str, directory: Path, **kwargs):
         return tracking.SwanLabLogger("p", "n", logdir=directory, **{"mode": "offline", **kwargs})
     if backend == "mlflow":
         mlflow_database.prepare(Path(directory))
-        return tracking.MLflowLogger("p", "n", dir=directory, **kwargs)
+        return tracking.MLflowLogger("p", "n", **{"dir": directory, **kwargs})
     return tracking.TensorBoardXLogger(Path(directory) / "n", **kwargs)
 
 

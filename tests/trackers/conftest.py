@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.util import find_spec
 
 import pytest
 from expected_trackers import ALL_TRACKERS, EXPECTED
@@ -15,6 +16,10 @@ if set(EXPECTED) != set(ALL_TRACKERS):
     collect_ignore.append("test_several_trackers.py")
 if not EXPECTED:
     collect_ignore.extend(["test_missing_sdks.py", "test_run_readers.py", "test_damaged_files.py"])
+if "mlflow" not in EXPECTED:
+    collect_ignore.append("test_mlflow_reader.py")
+if "mlflow" not in EXPECTED or find_spec("flask") is None:  # which MLflow's client alone lacks
+    collect_ignore.append("test_mlflow_server.py")
 if os.name == "nt":  # which has neither the signals nor the limits
     collect_ignore.extend(["test_faults.py", "test_process_state.py"])
 

@@ -277,6 +277,7 @@ def server(folder, backend, url):
     options = {
         "wandb": {"mode": "online", "settings": {"base_url": url, "init_timeout": 3}},
         "swanlab": {"mode": "online", "settings": {"api_host": url, "web_host": url}},
+        "mlflow": {"dir": None, "tracking_uri": url},
     }[backend]
     try:
         logger = open_logger(backend, Path(folder), **options)

@@ -56,12 +56,12 @@ def _folder(address: str | None, top: Path, key: str) -> Path | None:
     moved together with its database is found next to it.
     """
     parts = urlsplit(address or "")
-    named = Path(url2pathname(unquote(parts.path))) if parts.scheme in ("", "file") else None
-    beside = (top / ARTIFACTS / key / "artifacts", top / "artifacts")
-    for folder in (*([named] if named is not None and str(named) != "." else []), *beside):
-        if folder.is_dir() and _is_inside(folder, top):
-            return folder
-    return None
+    folders = [top / ARTIFACTS / key / "artifacts", top / "artifacts"]
+    if parts.scheme == "mlflow-artifacts":  # of a server
+        folders.insert(0, top / ARTIFACTS / unquote(parts.path).lstrip("/"))
+    elif parts.scheme in ("", "file") and parts.path:
+        folders.insert(0, Path(url2pathname(unquote(parts.path))))
+    return next((f for f in folders if f.is_dir() and f != top and _is_inside(f, top)), None)
 
 
 def _is_inside(path: Path, top: Path) -> bool:

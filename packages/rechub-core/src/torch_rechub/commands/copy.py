@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from contextlib import redirect_stdout
 from typing import Any
 
 from .._shown import shown
@@ -38,7 +39,8 @@ def _run(options: argparse.Namespace) -> None:
     runs = read_runs(options.paths, options.backend)
     if not runs:
         raise no_runs(options.paths)
-    found = copy_runs(runs, options.to, options.out, options.project)
+    with redirect_stdout(sys.stderr):  # what SwanLab prints
+        found = copy_runs(runs, options.to, options.out, options.project)
     write(f"{found.copied} runs copied to {options.to} in {shown(found.folder)}")
     write(f", {found.there} were there already\n" if found.there else "\n")
     for kind, count in sorted((+found.left_out).items()):

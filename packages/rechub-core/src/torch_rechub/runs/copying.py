@@ -101,6 +101,7 @@ def copy_runs(
         for run in runs:
             _copy_once(run, target, below, project, there, result)
     finally:
+        marker.unlink(missing_ok=True)
         claim.release()
     return result
 
