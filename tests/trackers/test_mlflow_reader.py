@@ -1,4 +1,4 @@
-"""The reader of MLflow's databases and folders: damaged, hostile and old ones, and never written."""
+"""The reader of MLflow's databases and folders: damaged, hostile and foreign ones; it never writes."""
 
 import json
 import math
