@@ -1,4 +1,4 @@
-"""The reader of MLflow's databases and folders: damaged, hostile and foreign ones; it never writes."""
+"""The reader of MLflow's databases and folders, also damaged, hostile and foreign ones."""
 
 import json
 import math
