@@ -263,6 +263,7 @@ def test_arrays_of_a_data_set_of_another_library_are_read():
         def __getitem__(self, row):
             return self.ids[row]
 
+    assert fingerprint(DataLoader(Own(3))).unread.startswith("Own: only its arrays")
     assert digests(DataLoader(Own(3))) == digests(DataLoader(Own(3))) != digests(DataLoader(Own(4)))
 
 

@@ -114,14 +114,16 @@ def _of_split(before: _Records, after: _Records, both: list[str], divided: bool)
 
 def _unknown(name: str, a: DataRecord, b: DataRecord) -> Iterator[str]:
     """The unknown parts of a data set that both runs have."""
-    for record, run in ((a, "first"), (b, "second")):
-        if record.unread is not None:
-            yield f"content of {name} in the {run} run: {record.unread}"
+    if a.unread is not None and a.unread == b.unread:
+        yield f"content of {name}: {a.unread}"
+    else:
+        runs = ((a, "first"), (b, "second"))
+        yield from (f"content of {name} in the {n} run: {r.unread}" for r, n in runs if r.unread)
     if a.unread is None and b.unread is None:
         if a.rows == b.rows and not comparable(a, b):
             yield f"content of {name}: other rows of it were hashed, by another sample"
         elif a.hashed_rows is not None and same_content(a, b):
-            yield f"content of {name} outside of the sample of {a.hashed_rows:,} of {a.rows:,} rows"
+            yield f"content of {name} outside of the sample of {a.hashed_rows:,} of {a.rows or 0:,} rows"
         if a.files != b.files and same_content(a, b):
             yield f"content of {name}: the files were written anew, and their sample is the same"
     unread = [c.name for c in a.columns if c.ordered is None]

@@ -119,7 +119,7 @@ class DataRecord:
         drawn: That of their numbers in it.
         vocabulary: The digest of the vocabulary.
         files: That of the metadata of Parquet files.
-        unread: Why the content was not read.
+        unread: Why the content, or some of it, was not read.
     """
 
     rows: int | None = None

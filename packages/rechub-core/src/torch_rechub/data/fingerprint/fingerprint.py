@@ -38,7 +38,7 @@ class Fingerprint:
             `drawn`, that of the rows' numbers. None if they are no known part.
         vocabulary: The digest of the vocabulary that made the ids; None if it is unknown.
         files: Number, size in bytes, and digest of the metadata of Parquet files.
-        unread: Why the content was not read.
+        unread: Why the content, or some of it, was not read.
     """
 
     rows: int | None = None
@@ -119,6 +119,7 @@ def fingerprint(
         _label_rate(source.columns, source.drawn),
         _split(source, limit, {} if known is None else known),
         None if fitted is None else fitted.digest,
+        unread=source.unread,
     )
 
 

@@ -30,6 +30,7 @@ class Source:
         drawn: The rows that are drawn from the columns; None means all.
         base: The data set that they are drawn from.
         others: Columns with rows of their own, such as those of the items of a catalog.
+        unread: The reason why there may be more than these columns.
     """
 
     columns: tuple[Given, ...]
@@ -38,6 +39,7 @@ class Source:
     drawn: Index | None = None
     base: Any = None
     others: tuple[Given, ...] = ()
+    unread: str | None = None
 
 
 def source_of(data: Any) -> Source | None:
@@ -75,7 +77,7 @@ def _part(subset: Subset[Any]) -> Source | None:
     drawn = drawn if whole.drawn is None else whole.drawn[drawn]
     origin = Origin(origin_of(subset).split, whole.origin.vocabulary)
     base = subset.dataset if whole.base is None else whole.base
-    return Source(whole.columns, len(drawn), origin, drawn, base)
+    return Source(whole.columns, len(drawn), origin, drawn, base, unread=whole.unread)
 
 
 def _labels(y: Any) -> list[Given]:
@@ -184,7 +186,8 @@ def _of_attributes(dataset: Any) -> Source | None:
         for name, values in vars(dataset).items()
         if isinstance(values, Tensor | np.ndarray | RawColumn) and values_rows(values) == rows
     ]
-    return Source(tuple(found), rows, origin_of(dataset)) if found else None
+    unread = f"{type(dataset).__name__}: only its arrays with an entry for each row were read"
+    return Source(tuple(found), rows, origin_of(dataset), unread=unread) if found else None
 
 
 def values_rows(values: Any) -> int:
