@@ -328,6 +328,24 @@ def test_a_large_table_is_compared_by_a_sample_and_by_sums(tmp_path, monkeypatch
     assert named(found) == []
 
 
+def test_a_value_outside_of_the_samples_of_parts_is_in_the_table_that_was_split(
+    tmp_path, monkeypatch
+):
+    from torch_rechub.training.reporting import identity
+
+    monkeypatch.setattr(identity, "SAMPLED_ABOVE", 150)
+    base = SPLIT.with_part("train", table(0, 300))
+    one = run_of(base, tmp_path / "a")
+    runs = [
+        run_of(base.with_x("train", put("price", row, 2.0)), tmp_path / str(row))
+        for row in range(0, 300, 60)
+    ]
+    for run in runs:  # in which part it is, and whether in its sample, is drawn
+        changes = named(difference(one, run))
+        assert len(changes) == 1
+        assert changes[0][1:3] in {("price", "other values"), ("", "the table that was split")}
+
+
 def test_torch_seed_is_not_changed_by_the_fingerprint(tmp_path):
     states = []
     for number, record in enumerate(({"data": True}, {"data": False})):

@@ -23,6 +23,7 @@ def data_changes(a: Run, b: Run) -> tuple[list[Change], list[str]]:
     both = [name for name in SPLITS if name in before and name in after]
     divided = _is_divided_otherwise(before, after, both)
     changes = [change for name in SPLITS for change in _of_set(before, after, name, divided)]
+    changes += _of_source(before, after, both)
     changes += _of_vocabulary(before, after, both) + _of_sizes(a, b)
     changes += _of_split(before, after, both, divided)
     unknown = [text for name in both for text in _unknown(name, before[name], after[name])]
@@ -51,7 +52,7 @@ def _of_set(before: _Records, after: _Records, name: str, divided: bool) -> list
 def _is_divided_otherwise(before: _Records, after: _Records, both: list[str]) -> bool:
     """Whether the parts differ, but all rows together are the same."""
     pairs = [(before[name], after[name]) for name in both]
-    if before.keys() != after.keys() or all(same_content(a, b) for a, b in pairs):
+    if before.keys() != after.keys() or all(_have_same_digests(a, b) for a, b in pairs):
         return False
     if _have_one_source(pairs):
         return True
@@ -59,6 +60,10 @@ def _is_divided_otherwise(before: _Records, after: _Records, both: list[str]) ->
     whole = all(r.hashed_rows is None for pair in pairs for r in pair)
     moved = any(a.unordered != b.unordered for a, b in pairs)
     return whole and moved and len(pairs) > 1 and sums[0] is not None and sums[0] == sums[1]
+
+
+def _have_same_digests(a: DataRecord, b: DataRecord) -> bool:
+    return same_content(a, b) or (a.digest, a.source, a.drawn) == (b.digest, b.source, b.drawn)
 
 
 def _have_one_source(pairs: list[tuple[DataRecord, DataRecord]]) -> bool:
@@ -73,6 +78,15 @@ def _sum(digests: list[str | None]) -> int | None:
         return sum(int(digest or "", 16) for digest in digests) % 2**64
     except ValueError:
         return None
+
+
+def _of_source(before: _Records, after: _Records, both: list[str]) -> list[Change]:
+    """Tables that differ in rows which no sample of their parts has seen."""
+    pairs = [(name, before[name], after[name]) for name in both]
+    if not all(same_content(a, b) for _, a, b in pairs):
+        return []
+    where = tuple(n for n, a, b in pairs if a.source and b.source and a.source != b.source)
+    return [Change("data", "", "the table that was split", where=where)] if where else []
 
 
 def _of_vocabulary(before: _Records, after: _Records, both: list[str]) -> list[Change]:
@@ -123,7 +137,8 @@ def _unknown(name: str, a: DataRecord, b: DataRecord) -> Iterator[str]:
         if a.rows == b.rows and not comparable(a, b):
             yield f"content of {name}: other rows of it were hashed, by another sample"
         elif a.hashed_rows is not None and same_content(a, b):
-            yield f"content of {name} outside of the sample of {a.hashed_rows:,} of {a.rows or 0:,} rows"
+            sample = f"the sample of {a.hashed_rows:,} of {a.rows or 0:,} rows"
+            yield f"content of {name} outside of {sample}"
         if a.files != b.files and same_content(a, b):
             yield f"content of {name}: the files were written anew, and their sample is the same"
     unread = [c.name for c in a.columns if c.ordered is None]
