@@ -1,6 +1,7 @@
 """The live page in a browser."""
 
 import math
+import time
 
 import pytest
 
@@ -10,6 +11,7 @@ from core.ui.conftest import record, serving
 from core.ui.test_answers import record_search
 from core.ui.test_hostile import MARKUP, STEERING
 from core.ui.test_hostile import record as record_hostile
+from core.ui.test_live import wait
 from torch_rechub.basic.tracking import JSONLLogger
 from torch_rechub.ui import LiveRuns
 
@@ -36,6 +38,8 @@ def page(tmp_path, browser):
         live.start()
 
         def open_page(fragment="", **how):
+            recorded = len(list(tmp_path.rglob("*.run.jsonl")))
+            wait(lambda: len(live.asked().entries) == recorded)
             browser.open(served.url + fragment, **how)
             return browser
 
@@ -136,6 +140,8 @@ def test_sorting_filtering_and_choosing_columns(tmp_path, page):
     browser.wait(
         "return document.querySelector('#filter-error').innerText.includes('must be a number')"
     )
+    time.sleep(3)  # two looks for news
+    assert "must be a number" in browser.text("#filter-error")
     browser.type("#filter", "")
     browser.wait("return document.querySelector('#count').innerText === '6 runs'")
     assert browser.text("#filter-error") == ""
@@ -149,6 +155,15 @@ def test_sorting_filtering_and_choosing_columns(tmp_path, page):
     again = browser.run("return location.hash")
     browser = page(again)
     assert "seed" in browser.text("thead")  # the choice is in the address
+
+
+def test_a_mistake_in_the_filter_of_an_address_is_named_and_can_be_mended(tmp_path, page):
+    sweep(tmp_path)
+    browser = page("#filter=lr%3Efast")
+    browser.wait("return document.querySelector('#filter-error').innerText")
+    browser.type("#filter", "lr>0.05")
+    browser.wait("return document.querySelector('#count').innerText === '2 of 6 runs'")
+    assert browser.text("#filter-error") == ""
 
 
 def test_curves_of_selected_runs_are_averaged_over_seeds(tmp_path, page):

@@ -1,6 +1,7 @@
 """The answers of the server, as data: which runs there are, their table, curves and details."""
 
 from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import Any
 
 from ..runs.searches import searches
@@ -32,11 +33,13 @@ class Answers:
         self._live, self._problems = live, problems
         self._columns: tuple[tuple[Entry, ...], Columns] = ((), Columns(()))
         self._details = DetailsCache()
+        self._computing = Lock()  # several requests wait for one computation
 
     def prepare(self) -> None:
         """Compute what the next first page needs, so that nobody waits for it."""
         columns = self._of(self._live.snapshot)
-        columns.shown(), columns.modes
+        with self._computing:
+            columns.shown()
 
     def state(self, query: Query) -> dict[str, Any]:
         """The version, how far reading has come, and what went wrong."""
@@ -55,6 +58,8 @@ class Answers:
         """The columns, metrics and labels to choose from."""
         snapshot = self._live.asked()
         columns = self._of(snapshot)
+        with self._computing:
+            shown = columns.shown()
         return {
             "version": snapshot.version,
             "fields": list(FIELDS),
@@ -62,7 +67,7 @@ class Answers:
             "metrics": columns.metrics,
             "modes": columns.modes,
             "metric": columns.metric,
-            "shown": columns.shown(),
+            "shown": shown,
             "labels": columns.labels,
             "searches": columns.searches,
         }
@@ -158,11 +163,13 @@ class Answers:
         return snapshot, [entry for _, entry in known] + absent
 
     def _of(self, snapshot: Snapshot) -> Columns:
-        entries, columns = self._columns
-        if entries is not snapshot.entries:
-            columns = Columns(snapshot.entries)
-            self._columns = (snapshot.entries, columns)
-        return columns
+        with self._computing:
+            entries, columns = self._columns
+            if entries is not snapshot.entries:
+                columns = Columns(snapshot.entries)
+                _ = columns.modes  # computed once, for all requests
+                self._columns = (snapshot.entries, columns)
+            return columns
 
 
 def _table_cell(name: str, value: Any) -> Any:

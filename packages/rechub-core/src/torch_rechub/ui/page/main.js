@@ -89,8 +89,6 @@ async function update(changed) {
 async function guarded(action) {
   try {
     await action();
-    $("filter-error").textContent = "";
-    $("filter").setAttribute("aria-invalid", "false");
     connected(true);
   } catch (error) {
     if (error instanceof Lost) connected(false);
@@ -116,7 +114,10 @@ function connected(yes) {
   $("banner").replaceChildren(...texts.map((text) => h("p", {}, visible(text))), ...(list ? [list] : []));
 }
 
+// After the table was loaded, so the filter is a filter.
 function showCount() {
+  $("filter-error").textContent = "";
+  $("filter").setAttribute("aria-invalid", "false");
   $("count").textContent = t("count", table.matched, table.total);
 }
 
@@ -130,7 +131,12 @@ async function chooseDefaults() {
   }
   if (!chosen && !state.selected.length) {
     const { filter, sort, order } = state;
-    state.selected = (await ask("keys", { filter, sort, order, limit: FIRST_SELECTED })).keys;
+    const found = ask("keys", { filter, sort, order, limit: FIRST_SELECTED });
+    // a mistake in a filter of the address is reported with the table
+    state.selected = await found.then(({ keys }) => keys, (error) => {
+      if (error.status !== 400) throw error;
+      return [];
+    });
   }
   panel.offer(offered.metrics);
   searches.offer(offered);
@@ -160,23 +166,29 @@ async function newColumns(first) {
 }
 
 async function look() {
-  if (!document.hidden || version < 0) {
-    await guarded(async () => {
-      const before = version;
-      news = await ask("state");
-      if (news.version === version) return;
-      version = news.version;
-      await newColumns(before < 0);
-      const anew = before < 0;
-      const parts = [table.load(anew).then(showCount), panel.load(anew || !panel.cards.size)];
-      if (state.run) parts.push(page.load(anew));
-      parts.push(searches.load());
-      await Promise.all(parts);
-      table.draw();
-      document.body.dataset.version = version; // for tests, and for nobody else
-    });
-  }
+  if (!document.hidden || version < 0) await guarded(lookForNews);
   setTimeout(look, news?.reading ? WHILE_READING : EVERY);
+}
+
+async function lookForNews() {
+  const before = version;
+  news = await ask("state");
+  if (news.version === version) return;
+  version = news.version;
+  try {
+    await newColumns(before < 0);
+    const anew = before < 0;
+    const parts = [table.load(anew).then(showCount), panel.load(anew || !panel.cards.size)];
+    if (state.run) parts.push(page.load(anew));
+    parts.push(searches.load());
+    await Promise.all(parts);
+    table.draw();
+  } catch (error) {
+    if (error instanceof Lost) version = before; // to be asked for again
+    throw error;
+  } finally {
+    document.body.dataset.version = version; // for tests, and for nobody else
+  }
 }
 
 function applyTexts() {
