@@ -2,7 +2,7 @@
 
 import pytest
 
-from torch_rechub.server.settings import is_loopback
+from torch_rechub._hosts import is_loopback
 
 TOKEN = "a token of some length"
 PATHS = [("GET", "/metrics"), ("GET", "/schema"), ("GET", "/docs"), ("POST", "/reload")]

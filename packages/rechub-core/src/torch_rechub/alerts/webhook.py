@@ -3,10 +3,10 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from .._hosts import is_loopback
 from ..basic.tracking.redaction import REDACTED
 from .http import Answer
 
@@ -152,7 +152,7 @@ def _checked(owner: str, url: Any, allow_http: bool) -> tuple[str, bool]:
         raise ValueError(f"{owner}: url must begin with https:// and name a host")
     if split.username is not None or split.password is not None:
         raise ValueError(f"{owner}: url must not hold a user name or password")
-    local = _is_loopback(host)
+    local = is_loopback(host)
     if split.scheme == "http" and not (local or allow_http):
         raise ValueError(
             f"{owner}: url must begin with https://, as http would show the messages and the key "
@@ -164,10 +164,3 @@ def _checked(owner: str, url: Any, allow_http: bool) -> tuple[str, bool]:
 def _is_key(part: str) -> bool:
     """Whether a part of a path is a key, rather than a word such as "webhook"."""
     return len(part) >= 16 or any(character.isdigit() for character in part)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -4,8 +4,8 @@ import hmac
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from .._hosts import is_loopback
 from .exchange import Refused, Scope
-from .settings import is_loopback
 
 OPEN = ("/health",)
 

@@ -1,9 +1,9 @@
 """`Settings` of the server."""
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from .._bounds import check_number, check_whole
+from .._hosts import is_loopback
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,18 +67,3 @@ class Settings:
     def is_loopback(self) -> bool:
         """Whether only this machine reaches the address."""
         return is_loopback(self.host)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine's loopback address.
-
-    Example:
-        >>> is_loopback("::1"), is_loopback("localhost"), is_loopback("0.0.0.0")
-        (True, True, False)
-    """
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
