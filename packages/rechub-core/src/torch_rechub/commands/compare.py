@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._shown import shown
-from ..runs import Run, compare, plot, read_runs, significance
+from ..runs import Run, compare, plot, significance
 from ..runs.comparison import Comparison
 from ..runs.data_warning import different_data
 from ..runs.plotting import refuse_other_formats
-from ..runs.reading import no_runs
 from ..runs.tables import csv_text, json_text, shortened
 from ..runs.tested_views import significance_table, summary
 from ..runs.views import comparison_table
 from .output import show, write
-from .runs import add_selection
+from .selection import add_format, add_metric, add_paths, selected_runs
 
 log = logging.getLogger("torch_rechub")
 
@@ -31,7 +30,9 @@ def add(commands: Any) -> None:
     """Add the command to the sub-parsers of `rechub`."""
     parser = commands.add_parser("compare", help="rank runs by a metric", description=_DESCRIPTION)
     parser.set_defaults(run=_run)
-    add_selection(parser)
+    add_paths(parser)
+    add_metric(parser)
+    add_format(parser, "table", "json", "csv", "markdown")
     parser.add_argument("--top", type=int, metavar="N", help="show the best N rows only")
     ignore = "a hyper-parameter that does not count as a difference; may be repeated"
     parser.add_argument("--ignore", action="append", default=[], metavar="KEY", help=ignore)
@@ -49,9 +50,7 @@ def _run(options: argparse.Namespace) -> None:
         raise ValueError("--baseline is the row that --test tests against: give --test too")
     if options.plot:
         refuse_other_formats(options.plot)  # check the format before reading runs
-    runs = read_runs(options.paths, options.backend)
-    if not runs:
-        raise no_runs(options.paths)
+    runs = selected_runs(options)
     found = _tested(options, runs) if options.test else _ranked(options, runs)
     _warn_of_data(found)
     if options.plot:

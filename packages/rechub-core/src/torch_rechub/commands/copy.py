@@ -6,8 +6,8 @@ from contextlib import redirect_stdout
 from typing import Any
 
 from .._shown import shown
-from ..runs.reading import no_runs, read_runs
 from .output import write
+from .selection import add_paths, selected_runs
 
 _DESCRIPTION = (
     "Copy runs into another tracker, on this machine: steps, values and times, how each ended, "
@@ -24,21 +24,17 @@ def add(commands: Any) -> None:
         "copy", help="copy runs into another tracker", description=_DESCRIPTION
     )
     parser.set_defaults(run=_run)
+    add_paths(parser)
     add = parser.add_argument
-    add("paths", nargs="+", metavar="PATH", help="a folder, or a run's file")
     add("--to", required=True, choices=_TARGETS, help="the tracker")
     add("--out", metavar="FOLDER", help="the folder of the copies; by default that of the tracker")
     add("--project", metavar="NAME", help="the project of the copies; by default that of each run")
-    backend = "only runs of this backend, such as jsonl; may be repeated"
-    add("--backend", action="append", metavar="NAME", help=backend)
 
 
 def _run(options: argparse.Namespace) -> None:
     from ..runs.copying import copy_runs
 
-    runs = read_runs(options.paths, options.backend)
-    if not runs:
-        raise no_runs(options.paths)
+    runs = selected_runs(options)
     with redirect_stdout(sys.stderr):  # what SwanLab prints
         found = copy_runs(runs, options.to, options.out, options.project)
     write(f"{found.copied} runs copied to {options.to} in {shown(found.folder)}")

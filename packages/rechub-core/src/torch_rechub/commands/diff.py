@@ -9,6 +9,7 @@ from ..runs.difference_views import change_table, heading, metric_table, unknown
 from ..runs.reading import no_runs
 from ..runs.tables import json_text
 from .output import show, write
+from .selection import add_backend, add_format
 
 _DESCRIPTION = (
     "Say what differs between two runs: data (columns, types, rows, values, their order, labels), "
@@ -28,10 +29,8 @@ def add(commands: Any) -> None:
     parser.add_argument("b", metavar="B", help="the other run")
     below = "where to look for names and ids; may be repeated"
     parser.add_argument("--in", dest="paths", action="append", metavar="PATH", help=below)
-    backend = "only runs of this backend, such as jsonl; may be repeated"
-    parser.add_argument("--backend", action="append", metavar="NAME", help=backend)
-    formats = ["table", "json", "markdown"]
-    parser.add_argument("--format", choices=formats, default="table")
+    add_backend(parser)
+    add_format(parser, "table", "json", "markdown")
 
 
 def _run(options: argparse.Namespace) -> None:

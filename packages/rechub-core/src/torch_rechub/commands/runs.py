@@ -3,13 +3,12 @@
 import argparse
 from typing import Any
 
-from ..runs import read_runs
 from ..runs.comparing import names_of_metrics
 from ..runs.monitored import default_metric, direction
-from ..runs.reading import no_runs
 from ..runs.tables import csv_text, json_text
 from ..runs.views import run_records, run_table
 from .output import show, write
+from .selection import add_format, add_metric, add_paths, selected_runs
 
 _DESCRIPTION = "List runs, oldest first: how each ended, and the best and last value of a metric."
 
@@ -20,24 +19,13 @@ def add(commands: Any) -> None:
         "runs", help="list the runs below some paths", description=_DESCRIPTION
     )
     parser.set_defaults(run=_run)
-    add_selection(parser)
-
-
-def add_selection(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that select runs and a metric, and the format of the output."""
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="a folder, or a run's file")
-    parser.add_argument("--metric", help="such as val/auc; by default chosen from the runs")
-    parser.add_argument("--mode", choices=["max", "min"], help="by default that of the metric")
-    backend = "only runs of this backend, such as jsonl; may be repeated"
-    parser.add_argument("--backend", action="append", metavar="NAME", help=backend)
-    formats = ["table", "json", "csv", "markdown"]
-    parser.add_argument("--format", choices=formats, default="table")
+    add_paths(parser)
+    add_metric(parser)
+    add_format(parser, "table", "json", "csv", "markdown")
 
 
 def _run(options: argparse.Namespace) -> None:
-    runs = read_runs(options.paths, options.backend)
-    if not runs:
-        raise no_runs(options.paths)
+    runs = selected_runs(options)
     metric = options.metric
     if metric is None and any(run.metrics for run in runs):
         metric = default_metric(runs)

@@ -2,8 +2,9 @@
 
 import argparse
 import logging
-import os
 from typing import Any
+
+from .selection import add_token_file, token_of
 
 _DESCRIPTION = (
     "Serve a bundle, which trainer.save wrote, over HTTP: POST /predict or /recommend, POST "
@@ -28,7 +29,7 @@ def _add_options(serving: argparse.ArgumentParser) -> None:
     add("bundle", metavar="BUNDLE", help="the folder of a bundle")
     add("--host", metavar="ADDRESS", help="where to listen; by default this machine only")
     add("--port", type=int, metavar="N", help="8000 by default; 0 takes a free one")
-    add("--token-file", metavar="FILE", help="a file that holds the token")
+    add_token_file(serving)
     add("--watch", action="store_true", help="load the bundle again when its folder is replaced")
     add("--device", help="the device of the model, such as cuda; cpu by default")
     add("--threads", type=int, metavar="N", help="threads of torch; 1 by default")
@@ -49,11 +50,7 @@ def _run(options: argparse.Namespace) -> None:
 
     given = dict(vars(options))
     del given["run"]
-    bundle, file = given.pop("bundle"), given.pop("token_file", None)
-    token = os.environ.get("RECHUB_TOKEN") or None
-    if file is not None:
-        with open(file, encoding="utf-8") as stream:
-            token = stream.read().strip()
+    bundle, token = given.pop("bundle"), token_of(given.pop("token_file", None))
     log = logging.getLogger("torch_rechub")
     level = log.level
     log.setLevel(logging.INFO)  # the address, and reloads

@@ -3,14 +3,15 @@
 import argparse
 import gc
 import logging
-import os
 import sys
 import threading
 import webbrowser
 from typing import Any
 
+from .._hosts import is_loopback
 from .._shown import shown
 from .output import write
+from .selection import add_paths, add_token_file, token_of
 
 _DESCRIPTION = (
     "Show runs on a page in the browser: a table to filter and sort, curves that grow while "
@@ -29,25 +30,22 @@ def add(commands: Any) -> None:
         "ui", help="show runs on a live page in the browser", description=_DESCRIPTION
     )
     parser.set_defaults(run=_run)
+    add_paths(parser)
+    add_token_file(parser)
     add = parser.add_argument
-    add("paths", nargs="+", metavar="PATH", help="a folder, or a run's file")
-    backend = "only runs of this backend, such as jsonl; may be repeated"
-    add("--backend", action="append", metavar="NAME", help=backend)
     add("--host", default="127.0.0.1", metavar="ADDRESS", help="by default this machine only")
     add("--port", type=int, default=_PORT, metavar="N", help="8090 by default; 0 takes a free one")
-    add("--token-file", metavar="FILE", help="a file that holds the token")
     add("--open", action="store_true", help="open the page in the browser")
 
 
 def _run(options: argparse.Namespace) -> None:
     from ..ui import Answers, LiveRuns, UIServer
-    from ..ui.access import is_loopback
     from ..ui.problems import Problems
     from ..ui.server import new_token
 
     if not 0 <= options.port <= 65535:
         raise ValueError(f"--port must be in [0, 65535], got {options.port}")
-    token = _token(options.token_file)
+    token = _checked(token_of(options.token_file))
     if token is None and not is_loopback(options.host):
         token = new_token()
     with Problems() as problems:
@@ -86,11 +84,7 @@ def _bound(make: Any, answers: Any, options: argparse.Namespace, token: str | No
         raise OSError(f"cannot listen at {where}: {error.strerror or error}; {remedy}") from error
 
 
-def _token(file: str | None) -> str | None:
-    token = os.environ.get("RECHUB_TOKEN") or None
-    if file is not None:
-        with open(file, encoding="utf-8") as stream:
-            token = stream.read().strip()
+def _checked(token: str | None) -> str | None:
     if token is not None and not (len(token) >= 8 and token.isascii() and token.isprintable()):
         raise ValueError("the token must have at least 8 characters, all of them ASCII")
     return token
