@@ -6,6 +6,7 @@ import pytest
 
 from core.ui.conftest import record, serving
 from torch_rechub.basic.tracking import JSONLLogger
+from torch_rechub.basic.tracking.json_lines import json_line
 from torch_rechub.runs import compare, read_runs
 from torch_rechub.runs.searches import searches
 from torch_rechub.ui.curves import kept
@@ -130,6 +131,34 @@ def test_everything_about_a_run(tmp_path):
     assert found["histograms"] == [["weights", 1, [1, 2], [0.0, 0.5, 1.0]]]
     assert found["tables"][0]["rows"] == [["x", 0.5], [None, 0.25]]
     assert found["files"] == [["model", 5]]
+
+
+PNG = b"\x89PNG\r\n\x1a\n and more"
+
+
+def test_figures_are_sent_as_pictures_and_nothing_else_is(tmp_path):
+    with JSONLLogger(name="a", dir=tmp_path, id="a"):
+        pass
+    (tmp_path / "a.files").mkdir()
+    contents = {"good": PNG, "page": b"<script>alert(1)</script>", "again": PNG + b"!"}
+    lines = []
+    for step, (name, content) in enumerate(contents.items()):
+        (tmp_path / "a.files" / f"{name}.png").write_bytes(content)
+        event = {"v": 1, "event": "figure", "time": "2026-01-01T00:00:00+00:00", "step": step}
+        lines.append(json_line({**event, "name": name, "file": f"a.files/{name}.png"}))
+    with open(tmp_path / "a.run.jsonl", "ab") as file:
+        file.writelines(lines)
+    with serving(tmp_path) as served:
+        (row,) = served.data("runs")["rows"]
+        figures = served.data(f"run/{row['key']}")["figures"]
+        answers = [served.ask(f"/api/run/{row['key']}/figure/{at}") for at, _, _ in figures]
+        missing = served.ask(f"/api/run/{row['key']}/figure/3")
+    assert figures == [[0, "good", 0], [1, "page", 1], [2, "again", 2]]
+    assert [answer.status for answer in answers] == [200, 404, 200]
+    assert (answers[0].body, answers[2].body) == (PNG, PNG + b"!")
+    assert answers[0].headers["Content-Type"] == "image/png"
+    assert b"script" not in answers[1].body
+    assert missing.status == 404
 
 
 def test_the_parent_and_the_children_of_a_run_are_named(tmp_path):
