@@ -33,8 +33,13 @@ def in_chinese(page: Path) -> bool:
     return "zh" in page.parts or page.name.endswith(".zh.md")
 
 
+def takes_long(page: Path) -> bool:
+    """Whether the page is in Chinese, or of MLflow, which takes seconds for its database."""
+    return in_chinese(page) or page.parent.name == "rechub-mlflow"
+
+
 WITH_CODE = [
-    pytest.param(p, marks=pytest.mark.slow if in_chinese(p) else (), id=title(p))
+    pytest.param(p, marks=pytest.mark.slow if takes_long(p) else (), id=title(p))
     for p in PAGES
     if blocks(p)
 ]
