@@ -180,9 +180,7 @@ def test_a_version_of_any_imported_package_if_it_is_recorded(tmp_path, monkeypat
 
 def test_a_package_that_only_one_run_imports(tmp_path, monkeypatch):
     before = run_of(BASE, tmp_path / "a", environment=True)
-    monkeypatch.setattr(
-        environment.metadata, "packages_distributions", lambda: {"torch": ["torch"]}
-    )
+    monkeypatch.setattr(environment, "_by_module", lambda: {"torch": ["torch"]})
     found = difference(before, run_of(BASE, tmp_path / "b", environment=True))
     assert ("environment", "pytest", "imported in one run only", ()) in named(found)
 

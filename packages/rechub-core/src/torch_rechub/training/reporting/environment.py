@@ -2,6 +2,8 @@
 
 import platform
 import sys
+from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -20,7 +22,7 @@ def imported_packages() -> dict[str, Any]:
         ['torch']
     """
     names = {name.partition(".")[0] for name in list(sys.modules)}
-    by_module = metadata.packages_distributions()
+    by_module = _by_module()
     found = {name: None for module in sorted(names) for name in by_module.get(module, ())}
     versions = (f"{_version(name)} {name}" for name in sorted(found, key=str.lower))
     return {
@@ -28,6 +30,11 @@ def imported_packages() -> dict[str, Any]:
         "platform": _platform(),
         "packages": listed(_LEGEND, versions),
     }
+
+
+@cache  # it reads the files of all installed distributions
+def _by_module() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
 
 
 def _version(name: str) -> str:
