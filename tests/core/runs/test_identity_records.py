@@ -115,3 +115,23 @@ def test_flat_and_nested_records_are_read_alike():
     assert data_of(Run("a", "b", "c", hyperparams=flat)) == data_of(
         Run("a", "b", "c", hyperparams=nested)
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "name"),
+    [
+        ({"train": "day1.csv"}, {"train": "day2.csv"}, "data/train"),
+        ({"val": 0.1, "test": 0.1}, {"val": 0.2, "test": 0.1}, "data/val"),
+        ({"train": {"path": "a"}}, {"train": {"path": "b"}}, "data/train/path"),
+    ],
+)
+def test_settings_that_a_user_calls_data_are_settings(before, after, name):
+    runs = [Run("n", "jsonl", "p", hyperparams={"data": data}) for data in (before, after)]
+    found = difference(*runs)
+    assert [(c.kind, c.name) for c in found.changes] == [("settings", name)]
+    assert "data: not recorded in either run" in found.unknown
+
+
+def test_rows_without_a_recorded_content_are_unknown():
+    run = Run("n", "jsonl", "p", hyperparams={"data": {"train": {"rows": 8}}})
+    assert "content of train: not recorded in either run" in difference(run, run).unknown

@@ -134,15 +134,17 @@ def _unknown(name: str, a: DataRecord, b: DataRecord) -> Iterator[str]:
         runs = ((a, "first"), (b, "second"))
         yield from (f"content of {name} in the {n} run: {r.unread}" for r, n in runs if r.unread)
     if a.unread is None and b.unread is None:
-        if a.rows == b.rows and not comparable(a, b):
+        if a.digest is None or b.digest is None:
+            yield _missing(f"content of {name}", a.digest is not None, b.digest is not None)
+        elif a.rows == b.rows and not comparable(a, b):
             yield f"content of {name}: other rows of it were hashed, by another sample"
-        elif a.hashed_rows is not None and same_content(a, b):
+        elif a.hashed_rows is not None and comparable(a, b):
             sample = f"the sample of {a.hashed_rows:,} of {a.rows or 0:,} rows"
             yield f"content of {name} outside of {sample}"
         if a.files != b.files and same_content(a, b):
             yield f"content of {name}: the files were written anew, and their sample is the same"
-    unread = [c.name for c in a.columns if c.ordered is None]
-    if unread and a.digest is not None:
+    unread = [c.name for r in (a, b) if r.digest for c in r.columns if c.ordered is None]
+    if unread:
         yield f"column {unread[0]!r} of {name}: its cells have no content that can be hashed"
     if bool(a.split) != bool(b.split):
         yield f"{_missing(f'split of {name}', bool(a.split), bool(b.split))}"

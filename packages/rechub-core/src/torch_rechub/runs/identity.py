@@ -13,8 +13,11 @@ _IDS = frozenset({"run_id", "parent_run_id", "parent_digest"})
 SPLITS = ("train", "val", "test", "retrieval")
 """The data sets of a run, in the order in which they are shown."""
 
+_OF_SPLIT = frozenset({
+    "rows", "digest", "unordered", "schema", "columns", "n_columns", "hashed_rows", "label_rate",
+    "split", "vocabulary", "files", "unread",
+})  # fmt: skip
 _RECORDS = {
-    "data": frozenset({*SPLITS, "sizes"}),
     "code": frozenset({"commit", "dirty", "changes", "unknown"}),
     "environment": None,
     "trial": None,
@@ -26,20 +29,23 @@ _UNHASHED = "-"
 def is_identity(name: str) -> bool:
     """Whether a flat name is no setting: it identifies the run, its data, code, or environment.
 
-    A setting of the same name that holds a single value, such as ``data="ml-1m"``, is a setting.
+    A setting of the same name that holds other values, such as ``data="ml-1m"`` or
+    ``data={"train": "day1.csv"}``, is a setting.
 
     Example:
-        >>> is_identity("run_id"), is_identity("data/train/rows"), is_identity("data")
+        >>> is_identity("run_id"), is_identity("data/train/rows"), is_identity("data/train")
         (True, True, False)
     """
     head, _, rest = name.partition("/")
     if head in _IDS:
         return True
+    if head == "data":
+        name, _, entry = rest.partition("/")
+        return rest == "sizes" or (name in SPLITS and entry.partition("/")[0] in _OF_SPLIT)
     if head not in _RECORDS or not rest:
         return False
     known = _RECORDS[head]
-    first = rest.partition("/")[0]
-    return known is None or first in known
+    return known is None or rest.partition("/")[0] in known
 
 
 def settings_of(run: Run, ignored: Collection[str] = ()) -> dict[str, Any]:
@@ -66,7 +72,7 @@ def section(params: Mapping[str, Any], name: str) -> dict[str, Any]:
     """
     nested = params.get(name)
     if isinstance(nested, Mapping):
-        return {k: v for k, v in nested.items() if is_identity(f"{name}/{k}")}
+        return _identity_of(nested, name)
     found: dict[str, Any] = {}
     for key, value in flat(params):
         head, _, rest = key.partition("/")
@@ -164,6 +170,18 @@ def entries(values: Any) -> dict[str, str]:
     """
     pairs = (line.split(" ", 1) for line in unlisted(values) if " " in line)
     return {name: value for value, name in pairs}
+
+
+def _identity_of(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The entries of a nested hyper-parameter that are no settings."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        path = f"{name}/{key}"
+        if is_identity(path):
+            found[key] = value
+        elif name == "data" and isinstance(value, Mapping) and (of := _identity_of(value, path)):
+            found[key] = of
+    return found
 
 
 def _record(found: Mapping[str, Any]) -> DataRecord:

@@ -90,14 +90,20 @@ def _of_values(a: DataRecord, b: DataRecord) -> Iterator[Change]:
     if same_content(a, b):
         return
     before, after = _by_name(a), _by_name(b)
-    pairs = [(before[key], after[key]) for key in before if key in after]
+    both = [(before[key], after[key]) for key in before if key in after]
+    pairs = [(c, o) for c, o in both if c.ordered is not None and o.ordered is not None]
+    unread = any((c.ordered is None) != (o.ordered is None) for c, o in both)
     sampled = a.hashed_rows is not None
     other = [pair for pair in pairs if _has_other_values(*pair, sampled)]
     moved = [p for p in pairs if p not in other and p[0].ordered != p[1].ordered]
-    if not other and _is_only_reordered(a, b, moved, sampled):
+    if sampled and moved and len(other) + len(moved) == len(pairs):
+        # other rows are in the sample, which explains other cells of columns without sums
+        other = [pair for pair in other if _is_summed(*pair)]
+        moved = [pair for pair in pairs if pair not in other]
+    still = len(pairs) - len(other) - len(moved)
+    if not other and _is_only_reordered(a, b, moved, sampled and (len(moved) > 1 or not still)):
         yield Change("data", "", "order of rows")
         return
-    still = len(pairs) - len(other) - len(moved)
     if moved and not still and (other or sampled):
         yield Change("data", "", "order of rows")
         moved = []
@@ -105,16 +111,20 @@ def _of_values(a: DataRecord, b: DataRecord) -> Iterator[Change]:
         yield _of_column(column, new, "other values", a, b)
     for column, new in moved:
         yield _of_column(column, new, "same values in other rows", a, b)
-    if not other and not moved and before.keys() == after.keys():
+    if not other and not moved and not unread and before.keys() == after.keys():
         yield Change("data", "", "columns beyond those listed")
 
 
 def _has_other_values(a: ColumnRecord, b: ColumnRecord, sampled: bool) -> bool:
     if not sampled:
         return a.values != b.values
-    if a.kind == b.kind and a.total is not None and b.total is not None:
+    if _is_summed(a, b):
         return a.total != b.total
     return a.values != b.values  # of a sample: other rows, or another order
+
+
+def _is_summed(a: ColumnRecord, b: ColumnRecord) -> bool:
+    return a.kind == b.kind and a.total is not None and b.total is not None
 
 
 def _is_only_reordered(a: DataRecord, b: DataRecord, moved: Sequence[_Pair], sampled: bool) -> bool:

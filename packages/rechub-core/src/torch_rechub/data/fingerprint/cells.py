@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .mixing import MISSING, Words, mixed, of_ragged_rows, of_rows, words_of_numbers
+from .mixing import (
+    MISSING,
+    Words,
+    mixed,
+    of_ragged_rows,
+    of_rows,
+    of_shape,
+    words_of_numbers,
+)  # fmt: skip
 
 _MOMENT = np.uint64(0x8EBC6AF09C88C6E3)  # apart from the words of numbers
 _EPOCH = datetime(1970, 1, 1)
@@ -139,13 +147,30 @@ def _word_of_bytes(data: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
+def _array_of(row: Any) -> NDArray[Any]:
+    """A list as an array; its cells as objects where NumPy would make them equal texts.
+
+    Raises:
+        UnreadableError: It holds lists of several lengths.
+    """
+    try:
+        array = np.asarray(row)
+    except ValueError as error:
+        raise UnreadableError("lists in lists have several lengths") from error
+    mixed_up = array.dtype.kind in "US" and isinstance(row, list | tuple) and array.ndim == 1
+    if mixed_up and any(type(cell) is not type(row[0]) for cell in row):
+        return np.array(row, dtype=object)
+    return array
+
+
 def _is_sequence(cell: Any) -> bool:
     return isinstance(cell, list | tuple) or (hasattr(cell, "shape") and len(cell.shape) > 0)
 
 
 def _hashes_of_lists(rows: Sequence[Any]) -> Words:
     """Return the hashes of rows that are lists or arrays, of one length or of several."""
-    flat = [np.ravel(np.asarray(row)) if _is_sequence(row) else None for row in rows]
+    arrays = [_array_of(row) if _is_sequence(row) else None for row in rows]
+    flat = [None if array is None else array.reshape(-1) for array in arrays]
     there = [row for row in flat if row is not None]
     lengths = np.array([0 if row is None else len(row) for row in flat], dtype=np.int64)
     numbers = all(row.dtype.kind in "biuf" for row in there)
@@ -156,6 +181,9 @@ def _hashes_of_lists(rows: Sequence[Any]) -> Words:
     width = int(lengths[0]) if len(lengths) else 0
     found = of_rows(words, width) if width and (lengths == width).all() else None
     found = of_ragged_rows(words, lengths) if found is None else found
+    for number, array in enumerate(arrays):
+        if array is not None and array.ndim > 1:
+            found[number] = of_shape(found[number : number + 1], array.shape)[0]
     others = [number for number, row in enumerate(flat) if row is None]
     if others:
         found[others] = mixed(_words([rows[number] for number in others]))

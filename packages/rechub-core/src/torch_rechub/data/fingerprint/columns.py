@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..raw_column import RawColumn
 from .cells import hashes_of_moments, hashes_of_objects, hashes_of_texts
-from .mixing import MISSING, Words, mixed, of_rows, words_of_numbers
+from .mixing import MISSING, Words, mixed, of_rows, of_shape, words_of_numbers
 
 Index = NDArray[np.int64]
 
@@ -76,20 +76,33 @@ class Hashes:
         part = self.values[start:stop]
         if part.ndim > 1:
             width = int(np.prod(part.shape[1:]))
-            return of_rows(words_of_numbers(part.reshape(-1)), width)
+            return of_shape(of_rows(words_of_numbers(part.reshape(-1)), width), part.shape[1:])
         words = words_of_numbers(part)
         if self.missing is not None:
             words[self.missing[start:stop]] = MISSING
         return mixed(words, out=words)
 
     def total(self) -> int | None:
-        """The sum of the bits of all numbers, whatever their order; None for other cells."""
+        """The sum of the bits of all numbers, whatever their order; None for other cells.
+
+        Equal numbers count equally: −0.0 as 0.0, and every NaN as one.
+        """
         values = self.values
         if values is None or self.missing is not None:
             return None
         if values.dtype.kind == "f":
-            values = np.ascontiguousarray(values).view(f"i{values.dtype.itemsize}")
+            wide = values.dtype.itemsize > 8  # a long double
+            values = _bits(np.ascontiguousarray(values, dtype=np.float64 if wide else None))
         return int(np.add.reduce(values.reshape(-1), dtype=np.int64)) % 2**64
+
+
+def _bits(floats: NDArray[Any]) -> NDArray[Any]:
+    """The bits of floats as integers, those of −0.0 and of NaN in one form."""
+    bits: NDArray[Any] = floats.view(f"i{floats.itemsize}")
+    negative_zero = np.iinfo(bits.dtype).min  # no other float has bits as small
+    if not bits.size or not (bits.min() == negative_zero or np.isnan(floats.max())):
+        return bits
+    return np.where(np.isnan(floats), np.nan, floats + 0.0).astype(floats.dtype).view(bits.dtype)
 
 
 def read(values: Any) -> Hashes:

@@ -77,6 +77,13 @@ def of_rows(words: Words, width: int) -> Words:
     return mixed(cells.sum(axis=1, dtype=np.uint64) + ends)
 
 
+def of_shape(hashes: Words, shape: tuple[int, ...]) -> Words:
+    """Return hashes of rows that depend on their shape, too: those of lists in lists."""
+    if len(shape) < 2:
+        return hashes
+    return mixed(hashes ^ key_of("x".join(map(str, shape))))
+
+
 def of_ragged_rows(words: Words, lengths: NDArray[np.int64]) -> Words:
     """Return the hashes of rows of different lengths; of one length they are those of `of_rows`.
 
