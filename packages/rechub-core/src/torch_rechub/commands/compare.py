@@ -11,6 +11,7 @@ from ..runs import Run, compare, plot, significance
 from ..runs.comparison import Comparison
 from ..runs.data_warning import different_data
 from ..runs.plotting import refuse_other_formats
+from ..runs.reading import without_collector
 from ..runs.tables import csv_text, json_text, shortened
 from ..runs.tested_views import significance_table, summary
 from ..runs.views import comparison_table
@@ -43,6 +44,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--baseline", metavar="NAME", help=baseline)
 
 
+@without_collector()  # a short process that makes millions of objects
 def _run(options: argparse.Namespace) -> None:
     if options.top is not None and options.top < 1:
         raise ValueError(f"--top must be at least 1, got {options.top}")

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..runs.comparing import names_of_metrics
 from ..runs.monitored import default_metric, direction
+from ..runs.reading import without_collector
 from ..runs.tables import csv_text, json_text
 from ..runs.views import run_records, run_table
 from .output import show, write
@@ -24,6 +25,7 @@ def add(commands: Any) -> None:
     add_format(parser, "table", "json", "csv", "markdown")
 
 
+@without_collector()  # a short process that makes millions of objects
 def _run(options: argparse.Namespace) -> None:
     runs = selected_runs(options)
     metric = options.metric
