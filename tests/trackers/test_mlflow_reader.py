@@ -148,7 +148,7 @@ def test_artifacts_elsewhere_are_not_read(recorded, tmp_path_factory):
     ):
         change(recorded, f"UPDATE runs SET artifact_uri = '{address}'")
         found = details(read_run("mlflow", recorded))
-        assert [text.text for text in found.texts] == ["LR()"]  # those beside the database
+        assert [text.text for text in found.texts] == ["LR()"]  # those next to the database
         assert dict(found.files) == {}
 
 
