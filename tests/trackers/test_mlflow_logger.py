@@ -183,6 +183,19 @@ def test_nan_and_infinities_are_kept(tmp_path):
     ]  # fmt: skip
 
 
+def test_what_a_failed_call_has_lost_can_be_recorded_again(tmp_path, monkeypatch):
+    with open_logger("mlflow", tmp_path) as logger:
+        with monkeypatch.context() as patch:
+            patch.setattr(logger.client, "log_batch", lambda *args, **kwargs: 1 / 0)
+            for record in (logger.log_hyperparams, logger.log_metrics):
+                with pytest.raises(ZeroDivisionError):
+                    record({"a:b": 1})
+        logger.log_hyperparams({"a:b": 1})
+        logger.log_metrics({"a:b": 1}, 0)
+    run = read_run("mlflow", tmp_path)
+    assert (run.hyperparams, run.metrics) == ({"a:b": 1}, {"a:b": [(0, 1.0)]})
+
+
 def test_equal_values_of_one_step_are_two_records(tmp_path):
     with open_logger("mlflow", tmp_path) as logger:
         for _ in range(3):

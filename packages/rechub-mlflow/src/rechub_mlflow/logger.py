@@ -156,9 +156,11 @@ class MLflowLogger(RunLogger):
             self._write_params(dict(leaves(in_utf8(params))), set(in_utf8(params)))
 
     def _write_params(self, values: dict[tuple[str, ...], Any], given: set[str]) -> None:
-        new, later = param_texts(self._names, self._params, values, given)
+        known = self._params.copy()
+        new, later = param_texts(self._names, known, values, given)
         entities: Any = load_sdk("mlflow.entities", "rechub-mlflow")
         self._write(params=[entities.Param(*item) for item in new.items()], tags=later)
+        self._params = known
 
     def define_axis(self, axis: str, metrics: Sequence[str]) -> None:
         """Remember the axis of the metrics."""
@@ -217,10 +219,7 @@ class MLflowLogger(RunLogger):
         dir: str | os.PathLike[str] | None = None,
         tracking_uri: str | None = None,
     ) -> None:
-        """Delete the run of an id, and its artifacts on this machine, if there is one.
-
-        See `MLflowLogger` for the arguments.
-        """
+        """Delete the run of an id and its local artifacts, if there is one; see `MLflowLogger`."""
         remove_run(project, id, dir, tracking_uri)
 
     def close(self, failure: BaseException | None) -> None:
@@ -268,6 +267,7 @@ class MLflowLogger(RunLogger):
         records = [entities.RunTag(*item) for item in texts.items()]
         with quiet():
             self.client.log_batch(self.run_id, metrics, params, records, synchronous=True)
+        self._names.stored()
 
     def _is_held(self, call: Callable[[], None]) -> bool:
         """Hold a call back while it is not clear which run it is for; return whether it is."""

@@ -67,6 +67,7 @@ class Names:
         >>> names["metric", "val/auc"], names["metric", "a:b"], names["metric", "a_b"]
         ('val/auc', 'a_b', 'a_b_')
         >>> stored = names.changes()
+        >>> names.stored()
         >>> stored, names.changes()
         ('{"metric": {"a_b": "a:b", "a_b_": "a_b"}}', '')
         >>> Names("MLflowLogger", stored)["metric", "a_b"]
@@ -85,8 +86,11 @@ class Names:
 
     def changes(self) -> str:
         """The names that MLflow does not accept, as JSON; empty if there are no new ones."""
-        new, self._new = self._new, False
-        return json.dumps(self._changed, ensure_ascii=False) if new else ""
+        return json.dumps(self._changed, ensure_ascii=False) if self._new else ""
+
+    def stored(self) -> None:
+        """Forget that names are new: they were stored with the run."""
+        self._new = False
 
     def __getitem__(self, wanted: tuple[str, str | Path]) -> str:
         """The recorded name of a kind of record; of a hyper-parameter, the name is its path."""
