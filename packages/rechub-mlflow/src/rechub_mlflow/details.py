@@ -2,9 +2,8 @@
 
 import json
 import logging
-import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -12,6 +11,7 @@ from urllib.request import url2pathname
 
 from torch_rechub.runs import Run
 from torch_rechub.runs.details import Details, Figure, Histogram, RecordedTable, Text
+from torch_rechub.runs.gathered import LARGEST_FILE, histogram_of, table_of
 
 from .database import runs_of_database, stored_run
 from .file_store import stored_folder
@@ -22,7 +22,6 @@ from .stores import ARTIFACTS
 log = logging.getLogger("torch_rechub.runs")
 
 _STEP = re.compile(r"step-(\d{1,19})\.(\w+)")
-_LARGEST = 64 * 2**20  # bytes of a file that is read
 
 
 def details_of(run: Run) -> Details:
@@ -70,20 +69,19 @@ def _is_inside(path: Path, top: Path) -> bool:
 
 def _records(folder: Path | None, top: Path, stored: Stored) -> Iterator[tuple[Any, ...]]:
     names = stored.names.get("record", {})
-    for kind, ending, read in (
-        ("texts", "txt", lambda data: (Text, (data.decode("utf-8", "replace"),))),
-        ("histograms", "json", lambda data: (Histogram, _histogram(_json(data)))),
-        ("tables", "json", lambda data: (RecordedTable, _table(_json(data)))),
-        ("figures", "png", lambda data: (Figure, (data,))),
-    ):
+    kinds: tuple[tuple[str, str, Callable[[str, int, bytes], Any]], ...] = (
+        ("texts", "txt", _text),
+        ("histograms", "json", _histogram),
+        ("tables", "json", _table),
+        ("figures", "png", Figure),
+    )
+    for kind, ending, read in kinds:
         found = []
         for name, step, path in _steps(folder and folder / kind, top, ending):
             try:
-                record, fields = read(path.read_bytes())
+                found.append(read(names.get(name, name), step, path.read_bytes()))
             except (OSError, ValueError, RecursionError) as error:
                 log.warning("%s cannot be read and is left out: %s", path, error)
-                continue
-            found.append(record(names.get(name, name), step, *fields))
         yield tuple(sorted(found, key=lambda record: (record.step, record.name)))
 
 
@@ -95,8 +93,8 @@ def _steps(folder: Path | None, top: Path, ending: str) -> Iterator[tuple[str, i
         found = _STEP.fullmatch(path.name)
         if not found or found[2] != ending or not path.is_file() or not _is_inside(path, top):
             continue
-        if path.stat().st_size > _LARGEST:
-            log.warning("%s is larger than %d bytes and is left out", path, _LARGEST)
+        if path.stat().st_size > LARGEST_FILE:
+            log.warning("%s is larger than %d bytes and is left out", path, LARGEST_FILE)
             continue
         yield path.parent.relative_to(folder).as_posix(), int(found[1]), path
 
@@ -118,39 +116,22 @@ def _has_files(folder: Path) -> bool:
     return (folder / "files").is_dir() and _is_inside(folder / "files", folder)
 
 
+def _text(name: str, step: int, data: bytes) -> Text:
+    return Text(name, step, data.decode("utf-8", "replace"))
+
+
+def _histogram(name: str, step: int, data: bytes) -> Histogram:
+    found = _json(data)
+    return histogram_of(name, step, found.get("counts"), found.get("edges"))
+
+
+def _table(name: str, step: int, data: bytes) -> RecordedTable:
+    found = _json(data)
+    return table_of(name, step, found.get("columns"), found.get("data"))
+
+
 def _json(data: bytes) -> Mapping[str, Any]:
     found = json.loads(data)
     if not isinstance(found, dict):
         raise ValueError("no JSON object")
     return found
-
-
-def _histogram(found: Mapping[str, Any]) -> tuple[list[int], list[float]]:
-    counts, edges = _numbers(found.get("counts")), _numbers(found.get("edges"))
-    if len(edges) != len(counts) + 1:
-        raise ValueError("a histogram has one edge more than counts")
-    return [int(count) for count in counts], edges
-
-
-def _numbers(values: Any) -> list[float]:
-    if not isinstance(values, list) or any(type(value) not in (int, float) for value in values):
-        raise ValueError("counts or edges are not lists of numbers")
-    numbers = [float(value) for value in values]
-    if not all(map(math.isfinite, numbers)):
-        raise ValueError("counts or edges are not finite")
-    return numbers
-
-
-def _table(found: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
-    columns, rows = found.get("columns"), found.get("data")
-    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
-        raise ValueError("columns are not a list of texts")
-    plain = type(None), bool, int, float, str
-    if not isinstance(rows, list) or not all(
-        isinstance(row, list)
-        and len(row) == len(columns)
-        and all(isinstance(cell, plain) for cell in row)
-        for row in rows
-    ):
-        raise ValueError("rows are not lists of one plain cell per column")
-    return columns, rows

@@ -8,6 +8,7 @@ from torch_rechub.basic.tracking.table_text import table_of_text
 from torch_rechub.runs import Details, Run
 from torch_rechub.runs.damage import Damage
 from torch_rechub.runs.details import Figure, RecordedTable, Text, newest_files
+from torch_rechub.runs.gathered import Gathered, bytes_inside
 
 from .records import seconds, swanlab_records
 
@@ -15,7 +16,6 @@ ARTIFACTS = "artifacts"
 """The folder of artifacts in the folder of a run; each is in a folder of its name."""
 TABLE = "table"
 """The caption of a text that is a table."""
-_LARGEST = 64 * 2**20  # bytes of a file
 
 
 def swanlab_details(run: Run) -> Details:
@@ -25,26 +25,17 @@ def swanlab_details(run: Run) -> Details:
         path = Path(part)
         found.folder = path.parent
         with Damage(path, "record", "byte") as damage:
-            for at, record in swanlab_records(path, damage):
-                try:
-                    found.add(record)
-                except Exception as error:  # an invalid value costs its own record only
-                    damage.add(at, f"{type(error).__name__}: {error}")
+            damage.apply(found.add, swanlab_records(path, damage))
         found.files |= newest_files(found.folder / ARTIFACTS)
-    kinds = tuple(found.texts), (), tuple(found.tables), tuple(found.figures)
-    return Details(found.times, *kinds, found.files)
+    return found.details()
 
 
-class _Details:
+class _Details(Gathered):
     """The records of a run that its reader skips, so far."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.folder = Path()
-        self.times: dict[str, list[float]] = {}
-        self.texts: list[Text] = []
-        self.tables: list[RecordedTable] = []
-        self.figures: list[Figure] = []
-        self.files: dict[str, str] = {}
 
     def add(self, record: Any) -> None:
         if record.HasField("scalar"):
@@ -69,10 +60,4 @@ class _Details:
                 self.tables.append(RecordedTable(media.key, media.step, *table))
 
     def _read(self, kind: str, name: str) -> bytes:
-        folder = (self.folder / "media" / kind).resolve()
-        path = (folder / name).resolve()
-        if not path.is_relative_to(folder):
-            raise ValueError("a file outside of the run")
-        if path.stat().st_size > _LARGEST:
-            raise ValueError(f"a file of more than {_LARGEST} bytes")
-        return path.read_bytes()
+        return bytes_inside(self.folder / "media" / kind, name)

@@ -6,7 +6,8 @@ from typing import Any
 
 from torch_rechub.basic.tracking.table_text import table_of_text
 from torch_rechub.runs import Details, Run
-from torch_rechub.runs.details import Figure, Histogram, RecordedTable, Text, before
+from torch_rechub.runs.details import Figure, Histogram, RecordedTable, Text
+from torch_rechub.runs.gathered import Gathered
 
 from .records import State, add_file, in_order
 
@@ -23,8 +24,7 @@ def tensorboard_details(run: Run) -> Details:
     found = _Details(folder)
     for path in in_order(folder.glob("events.out.tfevents.*")):
         add_file(found, path)
-    kinds = tuple(found.texts), tuple(found.histograms), tuple(found.tables), tuple(found.figures)
-    return Details(found.metric_times, *kinds, found.files)
+    return found.gathered.details()
 
 
 class _Details(State):
@@ -33,26 +33,21 @@ class _Details(State):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.folder = folder
-        self.metric_times: dict[str, list[float]] = {}
-        self.texts: list[Text] = []
-        self.histograms: list[Histogram] = []
-        self.tables: list[RecordedTable] = []
-        self.figures: list[Figure] = []
-        self.files: dict[str, str] = {}
+        self.gathered = Gathered()
 
     def add(self, event: Any) -> None:
         super().add(event)
         for value in event.summary.value:
-            known = len(self.metric_times.setdefault(value.tag, []))
-            new = len(self.metrics.get(value.tag, ())) - known
-            self.metric_times[value.tag].extend([event.wall_time] * new)
+            times = self.gathered.times.setdefault(value.tag, [])
+            new = len(self.metrics.get(value.tag, ())) - len(times)
+            times.extend([event.wall_time] * new)
             if value.HasField("image") and value.image.encoded_image_string[:4] == _PNG:
                 png = value.image.encoded_image_string
-                self.figures.append(Figure(value.tag, event.step, png))
+                self.gathered.figures.append(Figure(value.tag, event.step, png))
             elif value.HasField("histo"):
                 counts = [int(count) for count in value.histo.bucket]
                 edges = [value.histo.min, *value.histo.bucket_limit]
-                self.histograms.append(Histogram(value.tag, event.step, counts, edges))
+                self.gathered.histograms.append(Histogram(value.tag, event.step, counts, edges))
             elif value.metadata.plugin_data.plugin_name == "text" and value.tensor.string_val:
                 text = value.tensor.string_val[0].decode("utf-8", "replace")
                 self._add_text(value.tag.removesuffix(_SUFFIX), event.step, text)
@@ -60,20 +55,16 @@ class _Details(State):
     def _add_text(self, name: str, step: int, text: str) -> None:
         table = table_of_text(text)
         if table is not None:
-            self.tables.append(RecordedTable(name, step, *table))
+            self.gathered.tables.append(RecordedTable(name, step, *table))
         elif name.startswith(f"{ARTIFACTS}/"):
             file = text.strip()
             path = self.folder / ARTIFACTS / file
             if "/" not in file and "\\" not in file and path.is_file() and not path.is_symlink():
-                self.files[name.removeprefix(f"{ARTIFACTS}/")] = str(path)
+                self.gathered.files[name.removeprefix(f"{ARTIFACTS}/")] = str(path)
         elif name not in _OWN:
-            self.texts.append(Text(name, step, textwrap.dedent(text)))
+            self.gathered.texts.append(Text(name, step, textwrap.dedent(text)))
 
     def resume(self, step: int) -> None:
         earlier = self.metrics.copy()
         super().resume(step)
-        for name, pairs in earlier.items():
-            pair_times = zip(pairs, self.metric_times[name], strict=True)
-            self.metric_times[name] = [time for (at, _), time in pair_times if at < step]
-        self.texts, self.tables = before(step, self.texts), before(step, self.tables)
-        self.histograms, self.figures = before(step, self.histograms), before(step, self.figures)
+        self.gathered.resume(step, earlier)

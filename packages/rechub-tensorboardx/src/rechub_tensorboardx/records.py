@@ -30,11 +30,7 @@ def _numbers(path: Path) -> list[int]:
 def add_file(state: "State", path: Path) -> None:
     """Apply the events of a file to the state of its run."""
     with Damage(path, "record", "byte") as damage:
-        for at, event in tensorboard_events(path, damage):
-            try:
-                state.add(event)
-            except Exception as error:  # an invalid value costs its own record only
-                damage.add(at, f"{type(error).__name__}: {error}")
+        damage.apply(state.add, tensorboard_events(path, damage))
 
 
 def tensorboard_events(path: Path, damage: Damage) -> Iterator[tuple[int, Any]]:

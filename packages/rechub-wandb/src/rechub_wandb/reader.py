@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from torch_rechub.runs import Details, Run
-from torch_rechub.runs.damage import Damage
 
-from .records import State, wandb_records
+from .records import State, add_file
 
 
 class WandbRunReader:
@@ -35,12 +34,7 @@ class WandbRunReader:
 
 def _run(path: Path) -> Run:
     state = State(path.parent.name)
-    with Damage(path, "record", "byte") as damage:
-        for at, record in wandb_records(path, damage):
-            try:
-                state.add(record)
-            except Exception as error:  # an invalid value costs its own record only
-                damage.add(at, f"{type(error).__name__}: {error}")
+    add_file(state, path)
     return Run(
         backend="wandb",
         path=str(path),

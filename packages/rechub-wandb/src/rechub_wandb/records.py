@@ -26,6 +26,12 @@ def wandb_records(path: Path, damage: Damage) -> Iterator[tuple[int, Any]]:
             damage.add(at, str(error))
 
 
+def add_file(state: "State", path: Path) -> None:
+    """Apply the records of a file to the state of its run."""
+    with Damage(path, "record", "byte") as damage:
+        damage.apply(state.add, wandb_records(path, damage))
+
+
 class State:
     """The state of the run after the records so far."""
 

@@ -2,9 +2,13 @@
 
 import logging
 import os
+from collections.abc import Callable, Iterable
 from types import TracebackType
+from typing import TypeVar
 
 log = logging.getLogger("torch_rechub.runs")
+
+AnyRecord = TypeVar("AnyRecord")
 
 
 class Damage:
@@ -32,6 +36,21 @@ class Damage:
         """Count one part."""
         self._first = self._first or f"{self.place} {where} ({reason})"
         self.count += 1
+
+    def apply(
+        self, add: Callable[[AnyRecord], object], records: Iterable[tuple[int, AnyRecord]]
+    ) -> None:
+        """Call `add` with each record; an invalid one costs itself only.
+
+        Args:
+            add: Called with a record.
+            records: The position of each record, and the record.
+        """
+        for at, record in records:
+            try:
+                add(record)
+            except Exception as error:  # files may come from anyone, and SDKs have their own errors
+                self.add(at, f"{type(error).__name__}: {error}")
 
     def __enter__(self) -> "Damage":
         return self
