@@ -47,12 +47,13 @@ def test_runs_lists_what_was_recorded(folder, capsys):
     assert (code, err) == (0, "")
     assert lines[0] == [
         "name", "backend", "project", "status", "started", "epochs", "best val/auc", "at", "last",
+        "error",
     ]  # fmt: skip
     assert [line[0] for line in lines[1:]] == ["low-0", "high-0", "low-1", "high-1", "精排"]
     assert lines[2][1:4] + lines[2][5:] == [
         "jsonl", "p", "finished", "2", "0.9000", "0", "0.7000",
     ]  # fmt: skip
-    assert lines[5][3] == "failed"
+    assert (lines[5][3], lines[5][-1]) == ("failed", "ValueError: nan")
 
 
 def test_compare_ranks_with_mean_and_spread_over_seeds(folder, capsys):
@@ -122,7 +123,7 @@ def test_runs_of_different_ends_show_their_status(folder, capsys):
 
 def test_an_ignored_hyperparameter_makes_no_row(folder, capsys):
     _, out, _ = rechub(capsys, "compare", f"{folder}/low", f"{folder}/high", "--ignore", "lr")
-    assert "4 runs in 1 rows" in out
+    assert "4 runs in 1 row\n" in out
 
 
 @pytest.mark.parametrize("ending", ["png", "html"])
@@ -140,8 +141,8 @@ def test_a_plot_is_written_where_asked(folder, capsys, tmp_path, ending):
         (["runs", "{}/nowhere"], r"error: no file or folder '.*nowhere'; give the folder of your"),
         (["runs", "{}/empty"], r"error: no runs below .*empty; backends .* here: .*jsonl"),
         (["compare", "{}/empty"], r"error: no runs below .*empty; backends .* here: .*jsonl"),
-        (["runs", "{}", "--metric", "auc"], r"metric 'auc'; they have: train/loss, val/auc"),
-        (["compare", "{}", "--metric", "auc"], r"metric 'auc'; they have: train/loss, val/auc"),
+        (["runs", "{}", "--metric", "auc"], r"metric 'auc'; they have: val/auc, train/loss"),
+        (["compare", "{}", "--metric", "auc"], r"metric 'auc'; they have: val/auc, train/loss"),
         (["compare", "{}", "--plot", "a.gif"], r"a \.png or a \.html file, got 'a\.gif'"),
         (["compare", "{}", "--plot", "{}/no/a.html"], r"No such file .*no/a\.html"),
         (["runs", "{}", "--backend", "other"], r"no reader is installed for other; .*jsonl"),
@@ -305,4 +306,4 @@ def test_compare_test_takes_a_baseline_and_says_what_is_wrong(tested, capsys):
     code, _, err = rechub(capsys, "compare", tested, "--baseline", "good")
     assert (code, "give --test too" in err) == (1, True)
     code, _, err = rechub(capsys, "compare", tested, "--test", "--baseline", "\x1b[2J")
-    assert (code, "no row with the name" in err, "\x1b" in err) == (1, True, False)
+    assert (code, "none is called" in err, "\x1b" in err) == (1, True, False)

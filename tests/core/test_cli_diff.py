@@ -8,8 +8,10 @@ import torch
 
 from torch_rechub.basic.tracking import JSONLLogger
 from torch_rechub.cli import main
+from torch_rechub.commands.diff import _only
 from torch_rechub.data.fingerprint import fingerprint
 from torch_rechub.data.loader import DataGenerator
+from torch_rechub.runs import Run
 
 HOSTILE = "a\x1b[2J\n|<script>`*"
 
@@ -69,9 +71,12 @@ def test_nothing_differs(folder, capsys):
     ("arguments", "message"),
     [
         (["nowhere", "one"], "there is no path 'nowhere'"),
-        (["three", "one", "--in", "."], "no run is called 'three'; there are: aaa"),
-        (["two", "one", "--in", "."], "2 runs are called 'two', give one of: bbb"),
-        ([".", "1"], "3 runs are below '.', give one of: aaa"),
+        (["three", "one", "--in", "."], "no run is called 'three'; there are: one (id aaa, "),
+        (
+            ["two", "one", "--in", "."],
+            "2 runs are called 'two'; give the id or the path of one of: two (id bbb, ",
+        ),
+        ([".", "1"], "3 runs are below '.'; give the id or the path of one of: one (id aaa, "),
     ],
 )
 def test_a_run_that_is_not_one_is_refused(folder, capsys, monkeypatch, arguments, message):
@@ -115,6 +120,13 @@ def test_compare_warns_of_runs_with_different_data_and_still_ranks_them(folder, 
     assert out.splitlines()[1].split()[1] == "two"
     assert not any("data/" in line for line in out.splitlines())
     assert rechub(capsys, "compare", folder / "2", folder / "3")[2] == ""
+
+
+def test_records_of_one_training_run_are_told_apart_by_backend():
+    about = {"run_id": "aaa"}
+    runs = [Run("one", name, f"{name}/one", hyperparams=about) for name in ("jsonl", "wandb")]
+    with pytest.raises(ValueError, match="; give the path or --backend and the name of one of"):
+        _only(runs, "called 'one'")
 
 
 def split_run(folder, lr, seed):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from torch_rechub.runs import Run, compare, tables, values
+from torch_rechub.runs.copies import origin_of_copy
 from torch_rechub.runs.monitored import default_metric, direction
 from torch_rechub.runs.views import comparison_table
 
@@ -303,3 +304,40 @@ def test_the_seed_that_trainers_record_groups_runs_and_gives_way_to_the_one_a_us
     assert (row.n, row.seeds) == (2, (1, 2))
     (row,) = compare([run(0.5, seed=7, torch_seed=1), run(0.7, seed=8, torch_seed=1)]).rows
     assert (row.n, row.seeds) == (2, (7, 8))
+
+
+def copy_of(original, backend="jsonl", path="copies"):
+    params = {**original.hyperparams, "copied_from": origin_of_copy(original)}
+    return replace(original, backend=backend, path=path, hyperparams=params)
+
+
+def test_copies_do_not_count_as_more_seeds():
+    runs = grid()
+    copies = [copy_of(r, path=f"{folder}/{r.name}") for folder in "ab" for r in runs]
+    found = compare([*copies, *runs])
+    assert [row.n for row in found.rows] == [3, 3]
+    assert found.repeated == 12
+    assert {r.path for r in found.runs} == {r.path for r in runs}
+    assert [(row.n, row.best) for row in compare(copies).rows] == [
+        (row.n, row.best) for row in compare(runs).rows
+    ]
+
+
+def test_a_copy_of_a_training_run_that_its_tracker_recorded_too_does_not_count():
+    """Two loggers recorded one training run, and one of the records was copied to the other."""
+    recorded = [
+        run("a", [0.5], backend=backend, run_id="6bc2", seed=0) for backend in ("jsonl", "wandb")
+    ]
+    found = compare([*recorded, copy_of(recorded[0], "wandb")])
+    assert [(row.backend, row.n) for row in found.rows] == [("jsonl", 1), ("wandb", 1)]
+    alone = compare([copy_of(recorded[0], "wandb")])
+    assert (len(alone.rows), alone.repeated) == (1, 0)
+
+
+def test_epochs_are_neither_tests_nor_steps_of_the_optimizer():
+    metrics = {
+        "val/auc": [(0, 0.5), (1, 0.6)],
+        "test/auc": [(2, 0.6)],
+        "train/loss_step": [(step, 0.5) for step in range(0, 100, 10)],
+    }
+    assert Run("a", "jsonl", "a", metrics=metrics).epochs == 2

@@ -135,3 +135,16 @@ def test_settings_that_a_user_calls_data_are_settings(before, after, name):
 def test_rows_without_a_recorded_content_are_unknown():
     run = Run("n", "jsonl", "p", hyperparams={"data": {"train": {"rows": 8}}})
     assert "content of train: not recorded in either run" in difference(run, run).unknown
+
+
+def test_a_pruned_trial_with_some_of_the_splits_is_no_other_data():
+    def trial(number, seed, state="finished", split=None):
+        about = {"number": number, "study": "s", "params": [], "state": state}
+        record = {"digest": f"part {seed if split is None else split}", "rows": 8}
+        record["split"] = {"source_unordered": "all"}
+        return Run("r", "jsonl", "r", hyperparams={"trial": about, "data": {"train": record}})
+
+    whole = [[trial(n, seed) for seed in (0, 1)] for n in (0, 1)]
+    assert different_data([*whole, [trial(2, 0, "pruned")]]) is None
+    assert "splits" in different_data([*whole, [trial(2, 0, "pruned", split=7)]])
+    assert "splits" in different_data([*whole, [trial(2, 0)]])

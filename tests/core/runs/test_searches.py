@@ -146,8 +146,8 @@ def test_a_comparison_shows_the_trial_and_its_state(stored):
     found = compare([stored(run) for run in runs], "val/auc")
     table = comparison_table(found, found.rows)
     columns = dict(zip(table.header, zip(*table.rows)))
-    assert columns["state"] == ("finished", "pruned", "unfinished")
-    assert columns["trial"] == ("0", "12", "3")
+    assert columns["state"] == ("finished", "unfinished", "pruned")
+    assert columns["trial"] == ("0", "3", "12")
     assert "trial" in table.numeric
     assert not [name for name in table.header if name.startswith("trial/")]
     other = compare([Run("a", "jsonl", "a", metrics={"val/auc": [(0, 0.5)]})])
@@ -159,7 +159,12 @@ def test_trials_with_the_same_parameters_are_rows_of_their_own():
     runs = [run(0, 0.7, lr=1.0), run(0, 0.8, seed=1, lr=1.0), run(1, 0.6, lr=1.0)]
     runs += [run(2, 0.5, "pruned", lr=1.0), run(0, 0.4, study="other", lr=1.0)]
     found = compare(runs, "val/auc")
-    assert [[trial_of(r).number for r in row.runs] for row in found.rows] == [[0, 0], [1], [2], [0]]
+    assert [[trial_of(r).number for r in row.runs] for row in found.rows] == [[0, 0], [1], [0], [2]]
+
+
+def test_a_pruned_trial_is_ranked_below_those_that_ended():
+    found = compare([run(0, 0.7, lr=1.0), run(1, 0.9, "pruned", lr=2.0)], "val/auc")
+    assert [row.best.mean for row in found.rows] == [0.7, 0.9]
 
 
 def test_the_list_of_runs_shows_a_pruned_one_as_pruned():

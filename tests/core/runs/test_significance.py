@@ -138,7 +138,7 @@ def test_a_baseline_without_values_is_refused_by_name(folder):
     record(folder, "old", None)
     with pytest.raises(ValueError, match="the baseline 'old' lacks recorded values of test/hit@1"):
         significance(folder, baseline="old")
-    with pytest.raises(ValueError, match=r"no row with the name 'x'.*good, fair, bad, old"):
+    with pytest.raises(ValueError, match=r"none is called 'x'.*good, fair, bad, old"):
         significance(folder, baseline="x")
 
 

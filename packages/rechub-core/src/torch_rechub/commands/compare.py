@@ -102,8 +102,17 @@ def _summary(found: Comparison, rows: int) -> str:
     metric = shortened(shown(found.metric), 80)
     n = sum(row.n for row in found.rows)
     largest = "largest" if found.mode == "max" else "smallest"
-    text = f"\n{metric}, {largest} is best; {n} runs in {len(found.rows)} rows"
+    text = (
+        f"\n{metric}, {largest} is best; {_counted(n, 'run')} in {_counted(len(found.rows), 'row')}"
+    )
     text += f", {rows} shown" if rows < len(found.rows) else ""
     if found.without_metric:
-        text += f"; {len(found.without_metric)} runs without it"
+        text += f"; {_counted(len(found.without_metric), 'run')} without it"
+    if found.repeated:
+        copies = "copy" if found.repeated == 1 else "copies"
+        text += f"; {found.repeated} {copies} of these runs left out"
     return text + "\n"
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"

@@ -76,11 +76,23 @@ def _find(name: str, paths: "list[str] | None", backends: "list[str] | None") ->
 
 def _only(runs: list[Run], which: str) -> Run:
     if len(runs) > 1:
-        raise ValueError(f"{len(runs)} runs are {which}, give one of: {_listed(runs)}")
+        ways = _ways(runs)
+        raise ValueError(f"{len(runs)} runs are {which}; give {ways} of one of: {_listed(runs)}")
     return runs[0]
 
 
+def _ways(runs: list[Run]) -> str:
+    """Name what tells the runs apart; records of one run in several trackers share its id."""
+    ways = ["the path"]
+    if len({run.run_id or run.path for run in runs}) == len(runs):
+        ways.insert(0, "the id")
+    if len({run.backend for run in runs}) == len(runs):
+        ways.append("--backend and the name")
+    return " or ".join(ways)
+
+
 def _listed(runs: list[Run]) -> str:
-    texts = [f"{run.run_id or run.name} ({run.path})" for run in runs[:_SHOWN]]
+    ids = [f"id {run.run_id}, " if run.run_id else "" for run in runs[:_SHOWN]]
+    texts = [f"{run.name} ({id}{run.path})" for run, id in zip(runs, ids, strict=False)]
     more = [f"and {len(runs) - _SHOWN} more"] if len(runs) > _SHOWN else []
     return ", ".join([*texts, *more]) or "none"

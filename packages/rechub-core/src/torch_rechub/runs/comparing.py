@@ -7,6 +7,7 @@ from itertools import takewhile
 from typing import Any
 
 from .comparison import Comparison, Row, Statistic
+from .copies import without_repeats
 from .folders import AnyPath
 from .identity import settings_of
 from .monitored import MODES, default_metric, direction
@@ -14,7 +15,7 @@ from .reading import no_runs, read_runs
 from .record import Mode, Run
 from .seeds import is_seed
 from .tables import shortened
-from .trials import trial_of
+from .trials import status_of, trial_of
 from .values import EMPTY, mean_and_deviation, signature
 
 
@@ -29,7 +30,8 @@ def compare(
     Runs form one row if they have a hyper-parameter called ``seed``, ``random_seed`` or
     ``torch_seed``, and agree in all others, in project, backend, status and the trial of a search.
     An empty hyper-parameter equals a missing one. Those of `identity`, such as ids and the
-    fingerprint of the data, do not count.
+    fingerprint of the data, do not count. Of a run and its copies in one tracker one counts. Pruned
+    trials of a search come last, as their values are those of one seed, ended early.
 
     Args:
         runs: Runs, or the paths to read them from.
@@ -42,7 +44,7 @@ def compare(
         ValueError: There is no run, or no run has the metric; the message lists the metrics. Or the
             metric has no direction, such as calibration, and `mode` is not given.
     """
-    found = _as_runs(runs)
+    found, repeated = without_repeats(_as_runs(runs))
     metric = metric or default_metric(found)
     if mode is not None and mode not in MODES:
         raise ValueError(f"mode must be 'max' or 'min', got {mode!r}")
@@ -62,7 +64,7 @@ def compare(
         groups.setdefault(_group(run, of_run, differing, number), []).append((run, given))
     rows = [_row(members, metric, mode, differing) for members in groups.values()]
     sign = -1 if mode == "max" else 1
-    rows.sort(key=lambda row: (sign * row["best"].mean, row["name"]))
+    rows.sort(key=lambda row: (_pruned(row), sign * row["best"].mean, row["name"]))
     return Comparison(
         metric=metric,
         mode=mode,
@@ -70,6 +72,7 @@ def compare(
         differing=differing,
         common=_common(params, differing),
         without_metric=tuple(run for run in found if run.best(metric, mode) is None),
+        repeated=repeated,
     )
 
 
@@ -84,8 +87,9 @@ def _as_runs(given: Any) -> list[Run]:
 
 
 def names_of_metrics(runs: Sequence[Run]) -> str:
-    """The names of the metrics of runs, at most twenty."""
-    names = sorted({name for run in runs for name in run.metrics})
+    """The names of the metrics of runs, at most twenty; those of validation and test first."""
+    found = {name for run in runs for name in run.metrics}
+    names = sorted(found, key=lambda name: (not name.startswith(("val/", "test/")), name))
     more = [f"and {len(names) - 20} more"] if len(names) > 20 else []
     return ", ".join([shortened(name, 80) for name in names[:20]] + more) or "none"
 
@@ -122,6 +126,10 @@ def _group(run: Run, of_run: Mapping[str, str], differing: Sequence[str], number
     trial = trial_of(run)
     of_search = None if trial is None else (trial.study, trial.number, trial.state == "pruned")
     return run.backend, run.project, run.status, of_search, values
+
+
+def _pruned(row: Mapping[str, Any]) -> bool:
+    return any(status_of(run) == "pruned" for run in row["runs"])
 
 
 def _row(

@@ -68,6 +68,7 @@ class Comparison:
         differing: Names of the hyper-parameters that differ, seeds apart.
         common: The hyper-parameters that all runs share.
         without_metric: Runs without values of the metric other than NaN; they are not in `rows`.
+        repeated: The number of copies that are left out, as the run itself is there.
     """
 
     metric: str
@@ -76,6 +77,7 @@ class Comparison:
     differing: tuple[str, ...]
     common: Mapping[str, Any]
     without_metric: tuple[Run, ...]
+    repeated: int = 0
 
     @property
     def runs(self) -> list[Run]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..basic.tracking.plugin import in_utf8
@@ -61,6 +61,43 @@ def expected_status(run: Run, target: str) -> str:
     """
     no_end = run.status == "unfinished" and target in _ALWAYS_END
     return "interrupted" if no_end else run.status
+
+
+def without_repeats(runs: Sequence[Run]) -> tuple[list[Run], int]:
+    """Leave out copies of a training run that its tracker has recorded otherwise, too.
+
+    A run and its copy, or two copies, would count as two repetitions.
+
+    Returns:
+        The runs that are left, and the number of those that are left out.
+
+    Example:
+        >>> first = Run("a", "jsonl", "runs/a.run.jsonl", hyperparams={"run_id": "6bc2"})
+        >>> params = {**first.hyperparams, "copied_from": origin_of_copy(first)}
+        >>> copy = Run("a", "jsonl", "copies/a.run.jsonl", hyperparams=params)
+        >>> left, n = without_repeats([first, copy])
+        >>> [run.path for run in left], n
+        (['runs/a.run.jsonl'], 1)
+    """
+    origins = [origin(run) for run in runs]
+    if not any(origins):
+        return list(runs), 0
+    own = [run for run, found in zip(runs, origins, strict=True) if found is None]
+    seen = {key for run in own for key in _identities(run, digest(run))}
+    left = []
+    for run, found in zip(runs, origins, strict=True):
+        if found is not None:
+            keys = _identities(run, found)
+            if not seen.isdisjoint(keys):
+                continue
+            seen |= keys
+        left.append(run)
+    return left, len(runs) - len(left)
+
+
+def _identities(run: Run, content: str) -> set[tuple[str, str]]:
+    """By which a tracker's records of one training run are known: its id, its content."""
+    return {(run.backend, key) for key in (run.run_id, content) if key is not None}
 
 
 def present(runs: Iterable[Run]) -> dict[str, set[str]]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from .identity import DataRecord, data_of
 from .record import Run
+from .trials import status_of
 
 _Content = tuple[object, ...]
 
@@ -12,7 +13,8 @@ def different_data(rows: Sequence[Sequence[Run]]) -> str | None:
     """Return how the data of ranked runs differ, as a text; None if they are the same, or unknown.
 
     Runs that have recorded no data do not count. Random splits of the same rows are the same data
-    if each row of the ranking has the same ones, as with the same seeds.
+    if each row of the ranking has the same ones, as with the same seeds; a pruned trial, which has
+    one seed, may have some of them.
 
     Args:
         rows: The runs of each row of a ranking.
@@ -25,6 +27,7 @@ def different_data(rows: Sequence[Sequence[Run]]) -> str | None:
     """
     sources: dict[str, set[_Content]] = {}
     contents: dict[str, list[set[_Content]]] = {}
+    some: dict[str, list[set[_Content]]] = {}  # of pruned trials
     for runs in rows:
         of_row: dict[str, set[_Content]] = {}
         for run in runs:
@@ -33,12 +36,17 @@ def different_data(rows: Sequence[Sequence[Run]]) -> str | None:
                     source, content = _source(record), _content(record)
                     sources.setdefault(name, set()).add(source or content)
                     of_row.setdefault(name, set()).add(content)
+        pruned = any(status_of(run) == "pruned" for run in runs)
         for name, found in of_row.items():
-            contents.setdefault(name, []).append(found)
+            (some if pruned else contents).setdefault(name, []).append(found)
     counts = {name: len(found) for name, found in sources.items() if len(found) > 1}
     if counts:
         return f"different data: {_listed(counts)}"
-    apart = {name: len(set.union(*found)) for name, found in contents.items() if _differ(found)}
+    apart = {}
+    for name in {**contents, **some}:
+        whole, parts = contents.get(name, []), some.get(name, [])
+        if _differ(whole, parts):
+            apart[name] = len(set.union(*whole, *parts))
     return f"different splits of the same rows: {_listed(apart)}" if apart else None
 
 
@@ -53,8 +61,9 @@ def _source(record: DataRecord) -> _Content | None:
     return None if record.source_unordered is None else (record.source_unordered,)
 
 
-def _differ(found: Sequence[set[_Content]]) -> bool:
-    return any(contents != found[0] for contents in found)
+def _differ(whole: Sequence[set[_Content]], parts: Sequence[set[_Content]]) -> bool:
+    most = whole[0] if whole else max(parts, key=len)
+    return any(contents != most for contents in whole) or any(not part <= most for part in parts)
 
 
 def _listed(counts: dict[str, int]) -> str:

@@ -18,7 +18,9 @@ def default_metric(runs: Sequence[Run]) -> str:
     """
     counts = Counter(name for run in runs for name in run.metrics if name != "learning_rate")
     if not counts:
-        raise ValueError(f"none of {len(runs)} runs has a metric to compare")
+        raise ValueError(
+            f"none of {len(runs)} runs has a metric to compare; `rechub runs` shows how they ended"
+        )
     named = (run.hyperparams.get("monitor") for run in runs)
     for name, _ in Counter(name for name in named if isinstance(name, str)).most_common():
         if name in counts:

@@ -73,8 +73,9 @@ class Run:
 
     @property
     def epochs(self) -> int:
-        """The number of distinct steps with records."""
-        return len({step for pairs in self.metrics.values() for step, _ in pairs})
+        """The number of distinct steps with records, those of tests and of `_step` left out."""
+        of_epochs = (pairs for name, pairs in self.metrics.items() if not _is_apart(name))
+        return len({step for pairs in of_epochs for step, _ in pairs})
 
     def last(self, metric: str) -> tuple[int, float] | None:
         """Step and value of a metric at its largest step; None if there are none."""
@@ -94,6 +95,11 @@ class Run:
         columns = {in_utf8(name): pd.Series(dict(pairs)) for name, pairs in self.metrics.items()}
         frame: pd.DataFrame = pd.DataFrame(columns).sort_index().rename_axis("step")
         return frame
+
+
+def _is_apart(metric: str) -> bool:
+    # a test has the step after the last epoch; `Recording(every_n_steps=…)` counts optimizer steps
+    return metric.startswith("test/") or (metric.startswith("train/") and metric.endswith("_step"))
 
 
 def _text(value: Any) -> str | None:

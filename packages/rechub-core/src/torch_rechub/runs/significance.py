@@ -115,10 +115,10 @@ def _named(found: Comparison, name: str) -> Row:
     if len(rows) == 1:
         return rows[0]
     names = ", ".join(shortened(row.name, 40) for row in found.rows[:20])
-    problem = "no row" if not rows else f"{len(rows)} rows"
+    problem = "none is" if not rows else f"{len(rows)} are"
     raise ValueError(
-        f"{problem} with the name {shortened(name, 80)!r}, which baseline must be that of one; the "
-        f"rows are: {names}" + (". Give the name or the run id of one of its runs" if rows else "")
+        f"baseline must name one row; {problem} called {shortened(name, 80)!r}; the rows are: "
+        f"{names}" + (". Give the name or the run id of one of its runs" if rows else "")
     )
 
 

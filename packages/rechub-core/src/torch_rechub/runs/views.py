@@ -17,7 +17,7 @@ def run_records(runs: Sequence[Run], metric: str | None, mode: Mode) -> list[dic
 
 
 def run_table(records: Sequence[dict[str, Any]], metric: str | None) -> Table:
-    """Return a table of runs with their status and, if a metric is given, its values."""
+    """Return a table of runs: status, values of the metric if one is given, errors if there are."""
     header = ["name", "backend", "project", "status", "started", "epochs"]
     header += [_best(metric), "at", "last"] if metric else []
     chained = any(record["parent"] for record in records)
@@ -37,7 +37,13 @@ def run_table(records: Sequence[dict[str, Any]], metric: str | None) -> Table:
         )
         for record in records
     ]
-    table = Table(tuple(header), tuple(rows), frozenset(header[header.index("epochs") :]))
+    numeric = frozenset(header[header.index("epochs") :])
+    if any(record["error"] for record in records):
+        header.append("error")
+        errors = [cell(record["error"] or "") for record in records]
+        rows = [(*row, error) for row, error in zip(rows, errors, strict=True)]
+    optional = ("error",) if "error" in header else ()
+    table = Table(tuple(header), tuple(rows), numeric, optional)
     return table if any(record["project"] for record in records) else table.without("project")
 
 

@@ -18,6 +18,7 @@ from ..basic.tracking.labels import run_labels
 from ..basic.tracking.plugin import failure_text
 from ..distributed import world_size
 from ..runs.record import Mode
+from ..training.progress import messages_shown
 from .goal import SearchError, goal_of
 from .search import Search, quiet, search_of
 from .space import as_space, encoded
@@ -119,7 +120,7 @@ def tune(
         return _sampler(optuna, sampler, seed_of_trial(sampler_seed, number))
 
     last = time.monotonic() + (float("inf") if timeout is None else timeout)
-    with quiet(optuna):
+    with quiet(optuna), messages_shown(None):
         shared = Study(optuna, plan, journal, make_sampler, pruner, known)
         runs = _Runs(objective, plan, loggers, catch, expect_reports=pruner is not None)
         with shared.at_work():
@@ -153,6 +154,7 @@ class _Runs:
                 continue
             first = claimed if seed == self.plan.seeds[0] else None
             params = dict(claimed.params)
+            log.info("trial %d, seed %d: %s", claimed.number, seed, params)
             trial = Trial(self.plan.study, claimed.number, params, seed, self.plan.goal, first)
             opened = None if self.loggers is None else self.loggers(trial)
             trial.loggers = TrialLoggers(opened, trial, self._about())
