@@ -132,11 +132,15 @@ def before(step: int, records: Sequence[AnyRecord]) -> list[AnyRecord]:
 def newest_files(folder: Path) -> dict[str, str]:
     """Return the newest file of each artifact, where each has a folder of its name.
 
+    Links are left out: runs may come from anyone, and a link may lead to any file of this machine.
+
     Args:
         folder: The folder of these folders; it may be missing.
     """
     found = {}
-    for artifact in sorted(folder.glob("*")):
+    for artifact in [] if folder.is_symlink() else sorted(folder.glob("*")):
+        if artifact.is_symlink():
+            continue
         files = [path for path in artifact.glob("*") if path.is_file() and not path.is_symlink()]
         if files:
             found[artifact.name] = str(max(files, key=lambda path: path.stat().st_mtime_ns))

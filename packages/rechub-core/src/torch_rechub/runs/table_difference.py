@@ -107,10 +107,10 @@ def _of_values(a: DataRecord, b: DataRecord) -> Iterator[Change]:
     if moved and not still and (other or sampled):
         yield Change("data", "", "order of rows")
         moved = []
-    for column, new in other:
-        yield _of_column(column, new, "other values", a, b)
-    for column, new in moved:
-        yield _of_column(column, new, "same values in other rows", a, b)
+    for column, _ in other:
+        yield _of_column(column, "other values", a, b)
+    for column, _ in moved:
+        yield _of_column(column, "same values in other rows", a, b)
     if not other and not moved and not unread and before.keys() == after.keys():
         yield Change("data", "", "columns beyond those listed")
 
@@ -135,9 +135,7 @@ def _is_only_reordered(a: DataRecord, b: DataRecord, moved: Sequence[_Pair], sam
     return bool(moved) and (renamed or a.unordered == b.unordered)
 
 
-def _of_column(
-    column: ColumnRecord, new: ColumnRecord, how: str, a: DataRecord, b: DataRecord
-) -> Change:
+def _of_column(column: ColumnRecord, how: str, a: DataRecord, b: DataRecord) -> Change:
     rates = _rates(a), _rates(b)
     if column.role == "label" and rates[0] != rates[1] and None not in rates:
         return Change("data", column.name, f"{how}, label rate", *rates)
