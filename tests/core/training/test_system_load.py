@@ -8,14 +8,6 @@ import time
 import pytest
 import torch
 
-from core.training.click_table import (  # noqa: F401 - fixtures
-    data,
-    fake_logger,
-    loaders,
-    make_model,
-    make_trainer,
-    same_weights,
-)
 from torch_rechub.alerts import Alerts, Slow
 from torch_rechub.data.batch import Batch
 from torch_rechub.trainers import Recording
@@ -26,10 +18,10 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def test_each_epoch_has_its_load_and_the_rest_is_unchanged(
-    make_trainer,  # noqa: F811
-    fake_logger,  # noqa: F811
-    loaders,  # noqa: F811
-    same_weights,  # noqa: F811
+    make_trainer,
+    fake_logger,
+    loaders,
+    same_weights,
 ):
     plain = make_trainer()
     plain.fit(*loaders)
@@ -51,9 +43,9 @@ def test_each_epoch_has_its_load_and_the_rest_is_unchanged(
 
 
 def test_without_the_option_nothing_is_computed(
-    make_trainer,  # noqa: F811
-    fake_logger,  # noqa: F811
-    loaders,  # noqa: F811
+    make_trainer,
+    fake_logger,
+    loaders,
     monkeypatch,
 ):
     def refuse(*args):
