@@ -1,5 +1,15 @@
+"""Fixtures of tests of alerts, and of those that train."""
+
 import pytest
 
+from core.training.click_table import (  # noqa: F401 - fixtures
+    data,
+    loaders,
+    make_model,
+    make_trainer,
+    same_weights,
+    scores,
+)
 from torch_rechub.alerts import outbox
 
 

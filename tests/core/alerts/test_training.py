@@ -7,15 +7,7 @@ import pytest
 import torch
 
 from core.alerts.loopback import drip, raw_server, refused, server, stall
-from core.training.click_table import (  # noqa: F401 - fixtures
-    FakeLogger,
-    data,
-    loaders,
-    make_model,
-    make_trainer,
-    same_weights,
-    scores,
-)
+from core.training.click_table import FakeLogger
 from torch_rechub.alerts import Alerts, DeadRows, NotFinite, PlainJSON, RunEnded, Stalled
 from torch_rechub.basic.tracking import LoggerClosedError, LoggerGroup
 from torch_rechub.trainers import Callback, Recording
@@ -28,9 +20,9 @@ def reported(alerts):
 @pytest.mark.parametrize("hook", ["none", "refused", "stall", "drip", "error"])
 def test_training_ends_with_the_same_weights_and_without_delay(
     hook,
-    make_trainer,  # noqa: F811
-    loaders,  # noqa: F811
-    same_weights,  # noqa: F811
+    make_trainer,
+    loaders,
+    same_weights,
 ):
     plain = make_trainer()
     plain.fit(*loaders)
@@ -60,9 +52,9 @@ def test_training_ends_with_the_same_weights_and_without_delay(
 
 
 def test_the_rules_follow_the_monitored_metric_of_the_trainer(
-    make_trainer,  # noqa: F811
-    loaders,  # noqa: F811
-    scores,  # noqa: F811
+    make_trainer,
+    loaders,
+    scores,
 ):
     alerts = Alerts([Stalled(epochs=2), RunEnded()])
     trainer = make_trainer(n_epoch=5, model_logger=alerts)
@@ -96,8 +88,8 @@ def test_the_end_of_a_run_is_reported_and_its_exception_unchanged(
     error,
     form,
     text,
-    make_trainer,  # noqa: F811
-    loaders,  # noqa: F811
+    make_trainer,
+    loaders,
 ):
     alerts = Alerts(RunEnded())
     trainer = make_trainer(model_logger=alerts, callbacks=[Raises(error)])
@@ -109,9 +101,9 @@ def test_the_end_of_a_run_is_reported_and_its_exception_unchanged(
 
 
 def test_a_loss_of_nan_is_reported_although_it_ends_training(
-    make_model,  # noqa: F811
-    make_trainer,  # noqa: F811
-    loaders,  # noqa: F811
+    make_model,
+    make_trainer,
+    loaders,
 ):
     model = make_model()
     with torch.no_grad():
@@ -123,8 +115,8 @@ def test_a_loss_of_nan_is_reported_although_it_ends_training(
 
 
 def test_unchanged_rows_of_a_table_are_reported(
-    make_trainer,  # noqa: F811
-    loaders,  # noqa: F811
+    make_trainer,
+    loaders,
 ):
     alerts = Alerts([DeadRows(share=0.9)])
     trainer = make_trainer(
@@ -137,8 +129,8 @@ def test_unchanged_rows_of_a_table_are_reported(
 
 
 def test_a_tracker_that_is_switched_off_is_reported(
-    make_trainer,  # noqa: F811
-    loaders,  # noqa: F811
+    make_trainer,
+    loaders,
 ):
     class Broken(FakeLogger):
         def log_metrics(self, metrics, step=None):
@@ -152,8 +144,8 @@ def test_a_tracker_that_is_switched_off_is_reported(
 
 
 def test_a_trainer_with_alerts_is_pickled_without_the_webhook(
-    make_trainer,  # noqa: F811
-    loaders,  # noqa: F811
+    make_trainer,
+    loaders,
 ):
     with server() as (url, received):
         alerts = Alerts(RunEnded(), PlainJSON(url))

@@ -94,12 +94,12 @@ def _announce(url: str, token: str | None, loopback: bool, browser: bool) -> Non
     from urllib.parse import quote
 
     address = url if token is None else f"{url}?token={quote(token)}"
-    write(f"rechub ui: {shown(address)}   (Ctrl-C stops it)\n")
-    sys.stdout.flush()
     if not loopback:
         logging.getLogger("torch_rechub.ui").warning(
             "other machines can reach this page: whoever has its address with the token can read "
             "the runs, and the connection is not encrypted"
         )
+    write(f"rechub ui: {shown(address)}   (Ctrl-C stops it)\n")
+    sys.stdout.flush()
     if browser:
         webbrowser.open(address)
