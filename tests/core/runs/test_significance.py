@@ -1,11 +1,12 @@
 """Rows of a comparison tested against a baseline: pairs by seed, corrections, refusals."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from torch_rechub.basic.tracking import JSONLLogger
-from torch_rechub.runs import significance
+from torch_rechub.runs import read_runs, significance
 from torch_rechub.significance import TestValues, holm, save_test_values, sign_flip_test
 
 
@@ -172,3 +173,13 @@ def test_results_are_plain_data(folder):
     first = found["rows"][1]
     assert first["test/verdict"] == "worse"
     assert math.isclose(first["test/low"], -0.7, abs_tol=0.1)
+
+
+def test_a_training_run_that_several_loggers_recorded_is_tested_once(folder):
+    alone = significance(folder)
+    runs = [replace(r, hyperparams={**r.hyperparams, "run_id": r.name}) for r in read_runs(folder)]
+    others = [replace(run, backend="wandb") for run in runs]
+    found = significance([*others, *runs], baseline="good")
+    assert found.tests == alone.tests
+    assert [row.backend for row in found.comparison.rows] == ["jsonl"] * 3
+    assert found.comparison.repeated == 3

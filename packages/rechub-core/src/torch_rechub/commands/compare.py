@@ -109,8 +109,7 @@ def _summary(found: Comparison, rows: int) -> str:
     if found.without_metric:
         text += f"; {_counted(len(found.without_metric), 'run')} without it"
     if found.repeated:
-        copies = "copy" if found.repeated == 1 else "copies"
-        text += f"; {found.repeated} {copies} of these runs left out"
+        text += f"; {_counted(found.repeated, 'other record')} of these runs left out"
     return text + "\n"
 
 

@@ -44,7 +44,7 @@ def compare(
         ValueError: There is no run, or no run has the metric; the message lists the metrics. Or the
             metric has no direction, such as calibration, and `mode` is not given.
     """
-    found, repeated = without_repeats(_as_runs(runs))
+    found, repeated = without_repeats(as_runs(runs))
     metric = metric or default_metric(found)
     if mode is not None and mode not in MODES:
         raise ValueError(f"mode must be 'max' or 'min', got {mode!r}")
@@ -76,7 +76,8 @@ def compare(
     )
 
 
-def _as_runs(given: Any) -> list[Run]:
+def as_runs(given: Any) -> list[Run]:
+    """Return runs, or those below paths."""
     runs = given if isinstance(given, str | os.PathLike) else list(given)
     if isinstance(runs, list) and runs and all(isinstance(run, Run) for run in runs):
         return list(runs)

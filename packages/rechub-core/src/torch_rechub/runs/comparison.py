@@ -68,7 +68,8 @@ class Comparison:
         differing: Names of the hyper-parameters that differ, seeds apart.
         common: The hyper-parameters that all runs share.
         without_metric: Runs without values of the metric other than NaN; they are not in `rows`.
-        repeated: The number of copies that are left out, as the run itself is there.
+        repeated: The number of records that are left out, as another one of the same run is there:
+            copies, and in a test the records of other trackers.
     """
 
     metric: str

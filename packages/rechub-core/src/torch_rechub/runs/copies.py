@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -93,6 +94,26 @@ def without_repeats(runs: Sequence[Run]) -> tuple[list[Run], int]:
             seen |= keys
         left.append(run)
     return left, len(runs) - len(left)
+
+
+def of_one_tracker(runs: Sequence[Run]) -> list[Run]:
+    """Keep one record of each training run that several loggers recorded.
+
+    It is that of the tracker with the most runs, so that the seeds of a row have the same tracker.
+
+    Example:
+        >>> params = {"run_id": "6bc2"}
+        >>> runs = [Run("a", name, name, hyperparams=params) for name in ("wandb", "jsonl")]
+        >>> [run.backend for run in of_one_tracker([*runs, Run("b", "jsonl", "b")])]
+        ['jsonl', 'jsonl']
+    """
+    counts = Counter(run.backend for run in runs)
+    order = sorted(counts, key=lambda name: (-counts[name], name != "jsonl"))
+    chosen: dict[str, str] = {}
+    for run in sorted(runs, key=lambda run: order.index(run.backend)):
+        if run.run_id is not None:
+            chosen.setdefault(run.run_id, run.backend)
+    return [run for run in runs if run.run_id is None or chosen[run.run_id] == run.backend]
 
 
 def _identities(run: Run, content: str) -> set[tuple[str, str]]:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .comparing import compare
+from .comparing import as_runs, compare
 from .comparison import Comparison, Row
+from .copies import of_one_tracker
 from .details import details
 from .folders import AnyPath
 from .identity import settings_of
@@ -45,7 +46,8 @@ def significance(
     """Rank runs as `compare` does, and test each row against the best or a baseline.
 
     Rows are ranked by `metric`; the test is of the same metric on test data, of ``test/auc`` for
-    ``val/auc``, whose values the runs have recorded. Runs of two rows are paired by their seed.
+    ``val/auc``, whose values the runs have recorded. Runs of two rows are paired by their seed. Of
+    a training run that several loggers recorded, one record counts.
 
     Args:
         runs: Runs, or the paths to read them from.
@@ -79,7 +81,10 @@ def significance(
         >>> [test.verdict for test in found.tests], found.tests[1].p
         (['baseline', 'worse'], 0.03125)
     """
-    found = compare(runs, metric, mode, ignore)
+    given = as_runs(runs)
+    left = of_one_tracker(given)
+    found = compare(left, metric, mode, ignore)
+    found = replace(found, repeated=found.repeated + len(given) - len(left))
     name = "test/" + found.metric.rsplit("/", 1)[-1]
     rows = list(found.rows[:top])
     wanted = None if baseline is None else _named(found, baseline)
