@@ -73,6 +73,8 @@ def test_a_directory_that_cannot_be_made_is_refused(tmp_path):
 def test_a_mistyped_argument_is_met_with_the_right_one(tmp_path):
     with pytest.raises(TypeError, match=r"'flush_sec'; did you mean 'flush_secs'\?"):
         TensorBoardXLogger(tmp_path, flush_sec=1)
+    with pytest.raises(TypeError, match=r"'groups'; did you mean 'group'\?"):
+        TensorBoardXLogger(tmp_path, groups=1)
 
 
 def test_two_runs_of_one_second_in_one_directory_keep_a_file_each(tmp_path):

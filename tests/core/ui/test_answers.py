@@ -7,9 +7,11 @@ import pytest
 from core.ui.conftest import record, serving
 from torch_rechub.basic.tracking import JSONLLogger
 from torch_rechub.basic.tracking.json_lines import json_line
-from torch_rechub.runs import compare, read_runs
+from torch_rechub.runs import Run, compare, read_runs
 from torch_rechub.runs.searches import searches
+from torch_rechub.ui.columns import Columns
 from torch_rechub.ui.curves import kept
+from torch_rechub.ui.entry import Entry
 
 SEPARATOR = "\x1f"
 
@@ -64,6 +66,12 @@ def test_columns_name_what_differs_and_count_labels(sweep):
     assert (found["metric"], found["modes"]) == ("val/auc", {"val/auc": "max"})
     assert found["labels"]["group"] == [["g0", 2], ["g1", 2], ["g2", 2]]
     assert found["labels"]["status"] == [["finished", 6]]
+
+
+def test_records_of_several_trackers_are_told_apart_in_the_table():
+    runs = [Run("a", backend, "a") for backend in ("jsonl", "wandb")]
+    columns = Columns([Entry(str(number), 1, run) for number, run in enumerate(runs)])
+    assert columns.shown()[:3] == ["name", "backend", "status"]
 
 
 def curves_of(served, **query):

@@ -127,7 +127,7 @@ class SwanLabLogger(RunLogger):
         # swanlab.init ignores unknown arguments silently
         parameters = inspect.signature(swanlab.init).parameters.values()
         known = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
-        refuse_unknown_options("SwanLabLogger", kwargs, known | set(NEWER_NAMES))
+        refuse_unknown_options("SwanLabLogger", kwargs, known | {*NEWER_NAMES, "parent"})
         labels = run_labels("SwanLabLogger", group, parent, tags)
         plain = in_utf8({**(plain_config("SwanLabLogger", config) or {}), **labels})
         if swanlab.has_run() and not options.get("reinit"):

@@ -97,7 +97,8 @@ class TensorBoardXLogger(RunLogger):
         labels = run_labels("TensorBoardXLogger", group, parent, tags)
         with process_left_alone():
             tensorboardx = load_sdk("tensorboardX", "rechub-tensorboardx")
-        refuse_unknown_options("TensorBoardXLogger", kwargs, writer_options(tensorboardx))
+        known = writer_options(tensorboardx) | {"comment", "group", "parent", "tags"}
+        refuse_unknown_options("TensorBoardXLogger", kwargs, known)
         names = {"comment": comment, "filename_suffix": kwargs.get("filename_suffix", "")}
         without_secrets("TensorBoardXLogger", names, ids=names)
         asked = directory(log_dir, comment)

@@ -110,7 +110,8 @@ class WandbLogger(RunLogger):
     ) -> None:
         super().__init__()
         wandb = load_wandb()
-        refuse_unknown_options("WandbLogger", kwargs, inspect.signature(wandb.init).parameters)
+        known = {*inspect.signature(wandb.init).parameters, "parent"}
+        refuse_unknown_options("WandbLogger", kwargs, known)
         labels = run_labels("WandbLogger", group, parent, tags)
         plain = {**(plain_config("WandbLogger", config) or {}), **labels}
         about = {"name": name, "tags": tags, "notes": notes, "group": group}

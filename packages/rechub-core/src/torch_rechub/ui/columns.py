@@ -90,7 +90,8 @@ class Columns:
         ]
         params = [f"param:{name}" for name in differing[:_MOST_DEFAULT]]
         labels = [name for name in ("group", "tags") if self.labels[name]]
-        return ["name", "status", *best, *last, *params, *labels, "started"]
+        several = ["backend"] if len(self.labels["backend"]) > 1 else []
+        return ["name", *several, "status", *best, *last, *params, *labels, "started"]
 
 
 def _mode(metric: str, monitored: Sequence[Run]) -> Mode:
