@@ -261,8 +261,8 @@ class MLflowLogger(RunLogger):
         """Write records, with the names that are new and the rows that wait."""
         self._run.store.check()
         metrics, self._rows = [*self._rows, *metrics], []
-        told = self._names.changes()
-        texts = {**(tag_texts(NAMES, told) if told else {}), **(tags or {})}
+        changed = self._names.changes()
+        texts = {**(tag_texts(NAMES, changed) if changed else {}), **(tags or {})}
         entities: Any = load_sdk("mlflow.entities", "rechub-mlflow")
         records = [entities.RunTag(*item) for item in texts.items()]
         with quiet():

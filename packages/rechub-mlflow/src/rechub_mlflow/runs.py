@@ -119,18 +119,18 @@ def open_run(
     with open_store(folder, tracking_uri) as store:
         experiment = store.experiment(project)
         tags = _tags(about["notes"], labels, _find_parent(store.client, experiment, labels))
-        told = {"id": about["id"], "name": in_utf8(about["name"]), "tags": tags}
+        given = {"id": about["id"], "name": in_utf8(about["name"]), "tags": tags}
         found = about["id"] and _find(store.client, experiment, about["id"])
         if not found:
             if resume == "must":
                 raise FileNotFoundError(
                     errno.ENOENT, "MLflowLogger: there is no run to continue", about["id"]
                 )
-            return _new(store, experiment, told)
+            return _new(store, experiment, given)
         if resume not in ("allow", "must"):
             message = "MLflowLogger: there is a run of this id: resume='allow' continues it"
             raise FileExistsError(errno.EEXIST, message, about["id"])
-        return _continued(store, experiment, told, found)
+        return _continued(store, experiment, given, found)
 
 
 def remove_run(

@@ -25,9 +25,9 @@ _LOOK = 2.0  # seconds between two looks for the parent
 _GONE = 5.0  # seconds until the system has ended the parent of a closed pipe
 # the line is read without a buffer, which would swallow a farewell right after it
 _CHILD = (
-    "import json, sys; told = json.loads(open(0, 'rb', 0, closefd=False).readline()); "
-    "sys.path[:] = told['path']; "
-    "from torch_rechub.alerts.watchdog import guard; guard(told)"
+    "import json, sys; given = json.loads(open(0, 'rb', 0, closefd=False).readline()); "
+    "sys.path[:] = given['path']; "
+    "from torch_rechub.alerts.watchdog import guard; guard(given)"
 )
 
 _OPEN: "weakref.WeakSet[Watchdog]" = weakref.WeakSet()
@@ -61,7 +61,7 @@ class Watchdog:
             bufsize=0,
             **separate,
         )
-        told = {
+        given = {
             "path": [path for path in sys.path if path],
             "parent": os.getpid(),
             "timeout": timeout,
@@ -69,7 +69,7 @@ class Watchdog:
             "webhooks": [hook.revealed() for hook in hooks],
         }
         _close_in_forked_processes(self)
-        self._write(json.dumps(told).encode() + b"\n")
+        self._write(json.dumps(given).encode() + b"\n")
 
     def farewell(self, seconds: float) -> None:
         """End the child process, and wait for it as long."""
@@ -90,17 +90,17 @@ class Watchdog:
                 self._process.stdin.write(data)
 
 
-def guard(told: Mapping[str, Any]) -> None:
+def guard(given: Mapping[str, Any]) -> None:
     """Wait for the end of the parent, and send the alert unless it said farewell.
 
     Args:
-        told: The webhooks and the message, as `Watchdog` writes them.
+        given: The webhooks and the message, as `Watchdog` writes them.
     """
-    if said_farewell(0, int(told["parent"])):
+    if said_farewell(0, int(given["parent"])):
         return
-    message = Message(told["message"]["text"], told["message"]["about"])
-    for one in told["webhooks"]:
-        deliver(of_revealed(one), message, float(told["timeout"]))
+    message = Message(given["message"]["text"], given["message"]["about"])
+    for one in given["webhooks"]:
+        deliver(of_revealed(one), message, float(given["timeout"]))
 
 
 def said_farewell(pipe: int, parent: int, living: Callable[[int], bool] | None = None) -> bool:

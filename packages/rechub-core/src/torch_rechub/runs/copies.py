@@ -46,9 +46,9 @@ def origin_of_copy(run: Run) -> dict[str, Any]:
     """Return the hyper-parameter of a copy; a copy of a copy has the same origin."""
     known = origin(run)
     if known is not None:
-        told = {name.partition("/")[2]: value for name, value in flat(run.hyperparams)
-                if name.startswith(f"{ORIGIN}/")}  # fmt: skip
-        return told
+        prefix = f"{ORIGIN}/"
+        pairs = flat(run.hyperparams)
+        return {n.removeprefix(prefix): value for n, value in pairs if n.startswith(prefix)}
     return {"digest": digest(run), "backend": run.backend, "name": run.name}
 
 
