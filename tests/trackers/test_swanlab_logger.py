@@ -12,6 +12,7 @@ from processes import run_in_a_process
 from readers import only, swanlab_records, swanlab_run
 
 from rechub_swanlab import SwanLabLogger
+from torch_rechub.runs import read_runs
 from torch_rechub.testing import LoggerContract
 
 
@@ -60,6 +61,20 @@ def test_the_arguments_of_the_constructor_reach_the_run(tmp_path):
     assert (start.project, start.name, start.description) == ("ctr", "exp1", "a note")
     assert list(start.tags) == ["deepfm"]
     assert swanlab_run(tmp_path).hyperparams == {"seed": 2022}
+
+
+def test_labels_that_swanlab_refuses_are_recorded_by_the_run(tmp_path):
+    tags = ["x" * 513, *map(str, range(40))]
+    offline(tmp_path, "p", tags=tags, group="g" * 600).finish()
+    assert len(start_of(tmp_path).tags) == 30
+    (run,) = read_runs(tmp_path)
+    assert (list(run.tags), run.group) == (tags, "g" * 600)
+
+
+def test_an_empty_group_is_none(tmp_path):
+    offline(tmp_path, "p", group="").finish()
+    (run,) = read_runs(tmp_path)
+    assert run.group is None
 
 
 def test_swanlabs_newer_names_are_accepted_too(tmp_path):

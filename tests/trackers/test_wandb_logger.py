@@ -38,6 +38,23 @@ def test_the_arguments_of_the_constructor_reach_the_run(tmp_path):
     assert wandb_run(tmp_path).hyperparams == {"seed": 2022}
 
 
+def test_labels_that_wandb_refuses_are_recorded_by_the_run(tmp_path):
+    tags = ["night", "x" * 65, "\ud800"]
+    WandbLogger("p", dir=tmp_path, tags=tags, group="\ud800").finish()
+    (record,) = [r.run for r in wandb_records(tmp_path) if r.HasField("run")]
+    assert sorted(record.tags) == ["\\ud800", "night"]
+    (run,) = read_runs(tmp_path)
+    assert (run.tags, run.group) == (("night", "x" * 65, "\\ud800"), "\\ud800")
+
+
+def test_an_artifact_may_have_a_name_that_is_too_long_for_a_folder(tmp_path):
+    file = tmp_path / "lists.csv"
+    file.write_text("a,b")
+    with WandbLogger("p", dir=tmp_path) as logger:
+        logger.log_artifact("x" * 300, str(file), "file")
+    assert wandb_run(tmp_path).status == "finished"
+
+
 def test_a_second_value_of_a_hyperparam_is_no_error(tmp_path):
     with WandbLogger("p", config={"learning_rate": 1}, dir=tmp_path) as logger:
         logger.log_hyperparams({"learning_rate": 2})

@@ -173,6 +173,7 @@ def test_plain_data_and_json_are_read_and_written():
         (["stalled"], TypeError, "a rule must be a rule or a dict such as"),
         ([Stalled], TypeError, "a rule must be a rule or a dict"),
         ("stalled", ValueError, "rules must be a JSON list"),
+        ("[" * 100_000, ValueError, "rules must be a JSON list"),
         (7, TypeError, "rules must be rules or dicts"),
     ],
 )

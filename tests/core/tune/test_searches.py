@@ -669,3 +669,24 @@ def test_a_lock_that_is_held_for_long_is_reported(tmp_path, monkeypatch, caplog)
     held = Claim(str(file))
     assert _claimed(file).held
     assert caplog.messages == [f"Another process has held {file} for 10 s; waiting for it."]
+
+
+def test_a_line_of_rubbish_in_a_journal_is_named_with_the_file(tmp_path):
+    journal = tmp_path / "s.journal"
+    tune(lambda trial: 0.0, {"x": Int(0, 9)}, 2, mode="min", storage=journal)
+    whole = journal.read_bytes()
+    for rubbish in (b"xx\n", b"[" * 100_000 + b"\n"):
+        journal.write_bytes(whole + rubbish)
+        with pytest.raises(ValueError, match=r"s\.journal' is not a journal of a search, or is da"):
+            tune(lambda trial: 0.0, {"x": Int(0, 9)}, 3, mode="min", storage=journal)
+
+
+def test_a_pipe_is_no_journal(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="no regular file"):
+        tune(lambda trial: 0.0, {"x": Int(0, 9)}, 1, mode="min", storage=tmp_path / "pipe")
+
+
+def test_seeds_that_torch_refuses_are_refused_before_the_search():
+    with pytest.raises(ValueError, match=r"seeds must be at most 2\*\*64 - 1"):
+        tune(lambda trial: 0.0, {"x": Int(0, 9)}, 1, mode="min", seeds=[2**64])

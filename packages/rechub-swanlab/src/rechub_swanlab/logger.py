@@ -13,7 +13,7 @@ from typing import Any
 
 from torch_rechub.basic.tracking.copied import PNG
 from torch_rechub.basic.tracking.foreign import undisturbed
-from torch_rechub.basic.tracking.labels import run_labels
+from torch_rechub.basic.tracking.labels import accepted_tags, run_labels
 from torch_rechub.basic.tracking.logger import RunLogger
 from torch_rechub.basic.tracking.plugin import (
     LegalNames,
@@ -48,6 +48,7 @@ _SYSTEM_PREFIX = "__swanlab__."
 _LARGEST_STEP = 2**48  # swanlab drops later steps
 # swanlab truncates names at 512, where long names may collide; this leaves room for a digest
 _LONGEST_NAME = 500
+_LONGEST_LABEL, _MOST_TAGS = 512, 30
 
 
 class SwanLabLogger(RunLogger):
@@ -135,7 +136,9 @@ class SwanLabLogger(RunLogger):
                 "SwanLab keeps one run per process, and one is active. Call finish() on its logger "
                 "(or swanlab.finish()) first; or pass reinit=True, which ends that run."
             )
-        about = {"project": project, "tags": None if tags is None else list(tags), "group": group}
+        accepted = accepted_tags(tags, _LONGEST_LABEL, _MOST_TAGS)
+        native = in_utf8(group or "")[:_LONGEST_LABEL] or None
+        about = {"project": project, "tags": accepted, "group": native}
         called = without_secrets("SwanLabLogger", {**options, **own, **about})
         called["settings"] = quiet_settings(swanlab, options.get("settings"))
         called["log_dir"] = working_folder(swanlab, folder, called["settings"])

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch_rechub._streams import forgiving_streams
 from torch_rechub.basic.tracking.copied import given_time
-from torch_rechub.basic.tracking.labels import run_labels
+from torch_rechub.basic.tracking.labels import accepted_tags, run_labels
 from torch_rechub.basic.tracking.logger import RunLogger
 from torch_rechub.basic.tracking.names import distinct
 from torch_rechub.basic.tracking.plugin import (
@@ -37,6 +37,8 @@ _LONGEST_OPENING, _LONGEST_WRITING = 10.0, 30.0
 log = logging.getLogger("torch_rechub.tracking")
 
 _NO_ARTIFACT_NAME = re.compile(r"[^a-zA-Z0-9_.-]")
+_LONGEST_ARTIFACT = 120
+_LONGEST_TAG = 64
 
 # reserved columns: wandb's own, which would silently overwrite a metric of that name, and ours
 _RESERVED = frozenset({"", "_runtime", "_step", "_timestamp", "_wandb", "step"})
@@ -114,7 +116,8 @@ class WandbLogger(RunLogger):
         refuse_unknown_options("WandbLogger", kwargs, known)
         labels = run_labels("WandbLogger", group, parent, tags)
         plain = {**(plain_config("WandbLogger", config) or {}), **labels}
-        about = {"name": name, "tags": tags, "notes": notes, "group": group}
+        accepted = accepted_tags(tags, _LONGEST_TAG)
+        about = {"name": name, "tags": accepted, "notes": notes, "group": in_utf8(group)}
         called = {**kwargs, "project": project, **about}
         options = {
             **without_secrets("WandbLogger", called, ids=("id", "fork_from", "resume_from")),
@@ -237,7 +240,7 @@ class WandbLogger(RunLogger):
 
     def write_artifact(self, name: str, path: str, kind: str) -> None:
         """Keep a copy of a file as a version of an artifact, the newest one being the best."""
-        legal = _NO_ARTIFACT_NAME.sub("-", name) or "file"
+        legal = _NO_ARTIFACT_NAME.sub("-", name)[:_LONGEST_ARTIFACT] or "file"
         copy = store_file(os.path.join(str(self.run.dir), ARTIFACTS, legal), name, path)
         artifact = self._wandb.Artifact(legal, type=_NO_ARTIFACT_NAME.sub("-", kind) or "file")
         # the copy does not change, so wandb needs none of its own

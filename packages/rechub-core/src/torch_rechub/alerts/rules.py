@@ -221,7 +221,7 @@ def as_rules(given: Any) -> tuple[Rule, ...]:
     if isinstance(given, str):
         try:
             given = json.loads(given)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"rules must be a JSON list of rules: {error}") from None
     single = isinstance(given, Rule | Mapping)
     if not single and not isinstance(given, Iterable):

@@ -50,8 +50,9 @@ def checked(run: Any, plain_metrics: bool = False) -> Run:
         ended=None if run.ended is None else checked_time(run.ended),
         hyperparams=params,
         metrics=run.metrics if plain_metrics else _plain_metrics(run.metrics),
-        group=run.group or (str(group) if group else None),
-        tags=tuple(map(str, run.tags)) or _words(tags),
+        # those of the tracker itself may be cut or left out, as it limits their length
+        group=str(group) if group else run.group,
+        tags=tuple(dict.fromkeys([*_words(tags), *map(str, run.tags)])),
     )
 
 

@@ -1,6 +1,7 @@
 """`Study`: the trials of a search, which one process or several receive from Optuna."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -73,14 +74,22 @@ class Study:
             self._lock = JournalLock(journal)
             self._storage = open_journal(optuna, journal, self._lock)
         with self._lock:
-            direction = "maximize" if plan.goal.mode == "max" else "minimize"
-            self.optuna_study = optuna.create_study(
-                storage=self._storage, study_name=plan.study, direction=direction,
-                load_if_exists=True, pruner=pruner or optuna.pruners.NopPruner(),
-            )  # fmt: skip
+            self.optuna_study = self._opened(pruner)
             # called by samplers that have drawn every value, such as that of a grid
             self.optuna_study.stop = self._stop
             self._agree()
+
+    def _opened(self, pruner: Any) -> Any:
+        """The study of Optuna, begun if the journal has none of its name."""
+        optuna, plan = self._optuna, self.plan
+        direction = "maximize" if plan.goal.mode == "max" else "minimize"
+        try:
+            return optuna.create_study(
+                storage=self._storage, study_name=plan.study, direction=direction,
+                load_if_exists=True, pruner=pruner or optuna.pruners.NopPruner(),
+            )  # fmt: skip
+        except (json.JSONDecodeError, RecursionError) as error:  # a line that was read as torn
+            raise _damaged(self._journal) from error
 
     def _stop(self) -> None:
         self._exhausted = True
@@ -215,10 +224,16 @@ def open_journal(optuna: Any, journal: Path, lock: Any) -> Any:
         ValueError: The file is not a journal.
     """
     journals = optuna.storages.journal
+    if journal.exists() and not journal.is_file():  # opening a pipe would block
+        raise ValueError(f"'{journal}' is not a journal of a search, but no regular file")
     try:
         return optuna.storages.JournalStorage(journals.JournalFileBackend(str(journal), lock))
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
-        raise ValueError(f"'{journal}' is not a journal of a search, or is damaged") from error
+    except (ValueError, KeyError, TypeError, AssertionError, RecursionError) as error:
+        raise _damaged(journal) from error
+
+
+def _damaged(journal: Path | None) -> ValueError:
+    return ValueError(f"'{journal}' is not a journal of a search, or is damaged")
 
 
 def seed_of_trial(seed: int, number: int) -> int:

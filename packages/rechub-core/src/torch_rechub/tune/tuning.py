@@ -28,6 +28,8 @@ from .trial_loggers import TrialLoggers, is_pruned
 
 log = logging.getLogger("torch_rechub")
 
+_LARGEST_SEED = 2**64 - 1  # of torch.manual_seed
+
 Errors = type[Exception] | tuple[type[Exception], ...]
 
 
@@ -238,6 +240,8 @@ def _checked_seeds(seeds: Any) -> tuple[int, ...]:
     found = tuple(whole_number(0, seeds=seed) for seed in seeds)
     if not found or len(set(found)) < len(found):
         raise ValueError(f"seeds must be different numbers, at least one, got {list(found)}")
+    if max(found) > _LARGEST_SEED:
+        raise ValueError(f"seeds must be at most 2**64 - 1, got {max(found)}")
     return found
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .plugin import without_secrets
+from .plugin import in_utf8, without_secrets
 
 GROUP, PARENT, TAGS = "run_group", "parent_run_id", "run_tags"
 """The hyper-parameters that hold the labels, in every tracker."""
@@ -26,6 +26,7 @@ def run_labels(
 
     Raises:
         TypeError: `group` or `parent` is no text, or `tags` are not a sequence of texts.
+        ValueError: A tag is empty.
 
     Example:
         >>> run_labels("ListLogger", group="night", tags=["a", "b"])
@@ -37,5 +38,26 @@ def run_labels(
     words = [] if tags is None else tags
     if isinstance(words, str) or not all(isinstance(word, str) for word in words):
         raise TypeError(f"{owner}: tags must be a sequence of texts, such as ['a'], got {tags!r}")
+    if not all(words):
+        raise ValueError(f"{owner}: tags must not be empty, got {tags!r}")
     given = without_secrets(owner, {GROUP: group, PARENT: parent, TAGS: list(words)}, ids=())
     return {name: value for name, value in given.items() if value}
+
+
+def accepted_tags(
+    tags: Sequence[str] | None, longest: int, most: int | None = None
+) -> list[str] | None:
+    """Return the tags that an SDK accepts; the labels of the run have all of them.
+
+    Args:
+        tags: The tags.
+        longest: The largest number of characters of a tag.
+        most: The largest number of tags; None means no limit.
+
+    Example:
+        >>> accepted_tags(["night", "x" * 65, "gpu"], longest=64, most=1)
+        ['night']
+    """
+    if tags is None:
+        return None
+    return [tag for tag in map(in_utf8, tags) if len(tag) <= longest][:most]

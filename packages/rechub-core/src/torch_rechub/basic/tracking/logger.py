@@ -12,6 +12,7 @@ from .plain import plain_hyperparams, plain_metrics
 from .redaction import redact
 from .signals import SignalsDeferred
 from .steps import whole_step
+from .stored_files import check_storable
 from .table_cells import Cell, plain_table
 
 if TYPE_CHECKING:
@@ -204,8 +205,15 @@ class RunLogger(BaseLogger):
         self.write_table(redact(name), header, cells, whole_step(step))
 
     def log_artifact(self, name: str, path: str, kind: str) -> None:
-        """Store a file with the run."""
+        """Store a file with the run.
+
+        Raises:
+            LoggerClosedError: After `finish()`.
+            OSError: There is no such file, or it cannot be stored.
+            ValueError: It is a pipe or a device.
+        """
         self._require_open()
+        check_storable(name, path)
         self.write_artifact(redact(name), path, redact(kind))
 
     def log_failure(self, error: BaseException) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import stat
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,21 @@ def safe_name(text: str) -> str:
         'val-roc-curve'
     """
     return _NO_FILE_NAME.sub("-", text).strip("-.")[:_LONGEST]
+
+
+def check_storable(name: str, path: str) -> None:
+    """Refuse an artifact that is neither a file nor a folder: reading a pipe may never end.
+
+    Raises:
+        OSError: There is no such file.
+        TypeError: The name is no text.
+        ValueError: It is a pipe, a socket or a device.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"the name of an artifact must be a text, got {name!r}")
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise ValueError(f"the artifact {name!r} must be a file, got {path!r}, a pipe or a device")
 
 
 def store_figure(folder: str, name: str, figure: "Figure") -> str:

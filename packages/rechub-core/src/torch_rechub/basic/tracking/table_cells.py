@@ -50,7 +50,7 @@ def plain_table(
 
 
 def _cell(value: Any) -> Cell:
-    value = value.item() if hasattr(value, "item") and getattr(value, "size", 1) == 1 else value
+    value = value.item() if _is_single(value) else value
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int) and abs(value) < _LARGEST_INT:
@@ -60,7 +60,19 @@ def _cell(value: Any) -> Cell:
     return _text(value)
 
 
+def _is_single(value: Any) -> bool:
+    """Whether a value is a number or an array of NumPy, or a tensor, of one element."""
+    if not hasattr(value, "item"):
+        return False
+    size = value.numel if hasattr(value, "numel") else getattr(value, "size", 1)
+    return bool((size() if callable(size) else size) == 1)
+
+
 def _text(value: Any) -> str:
+    try:
+        value = str(value)
+    except Exception as fault:  # of an object of the user's
+        return f"<its text raises {type(fault).__name__}>"
     # redact before truncating: half a secret would not be recognized
-    text = str(in_utf8(redact(str(value))))
+    text = str(in_utf8(redact(value)))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
