@@ -79,6 +79,9 @@ def test_numbers_are_read_with_ease():
     assert [number(v) for v in (0.5, 0.123456, 12, 1e-7, 1e20, math.inf)] == [
         "0.5000", "0.1235", "12", "1e-07", "1e+20", "inf",
     ]  # fmt: skip
+    assert [number(v) for v in (76997.047, 146339.81, 1234567.0, -2e5 - 0.5, 1e300)] == [
+        "76997.0470", "146339.8", "1234567", "-200000.5", "1e+300",
+    ]  # fmt: skip
     assert spread(0.7, 0.01234) == "0.7000 ± 0.0123"
     assert spread(1e-5, 1e-6) == "1e-05 ± 1e-06"
 

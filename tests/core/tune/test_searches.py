@@ -690,3 +690,13 @@ def test_a_pipe_is_no_journal(tmp_path):
 def test_seeds_that_torch_refuses_are_refused_before_the_search():
     with pytest.raises(ValueError, match=r"seeds must be at most 2\*\*64 - 1"):
         tune(lambda trial: 0.0, {"x": Int(0, 9)}, 1, mode="min", seeds=[2**64])
+
+
+def test_the_log_names_the_trial_and_the_seed_in_training(caplog):
+    with caplog.at_level("INFO", logger="torch_rechub"):
+        tune(lambda trial: trial.params["x"] / 2, {"x": Int(1, 1)}, 1, mode="max", seeds=(0, 7))
+    assert caplog.messages == [
+        "trial 0, seed 0: {'x': 1}",
+        "trial 0, seed 7: {'x': 1}",
+        "trial 0: value 0.5",
+    ]

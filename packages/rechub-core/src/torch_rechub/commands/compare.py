@@ -22,8 +22,8 @@ log = logging.getLogger("torch_rechub")
 
 _DESCRIPTION = (
     "Rank runs by their best value of a metric, and show which hyper-parameters differ. Runs that "
-    "differ by nothing but a hyper-parameter called seed or random_seed are one row: mean ± "
-    "standard deviation over n runs."
+    "differ by nothing but a hyper-parameter called seed, random_seed or torch_seed are one row: "
+    "mean ± standard deviation over n runs."
 )
 
 

@@ -50,13 +50,15 @@ def number(value: float | None) -> str:
     """Format a number for display.
 
     Example:
-        >>> number(0.74213), number(3), number(1e-6), number(None), number(float("nan"))
-        ('0.7421', '3', '1e-06', '', 'nan')
+        >>> number(0.74213), number(1234567.0), number(146339.81), number(1e-6), number(None)
+        ('0.7421', '1234567', '146339.8', '1e-06', '')
     """
     if value is None:
         return ""
     if not math.isfinite(value) or float(value).is_integer():
-        return f"{value:g}" if abs(value) < 1e15 or not math.isfinite(value) else f"{value:.4g}"
+        return f"{value:.0f}" if abs(value) < 1e15 else f"{value:.4g}"
+    if 1e5 <= abs(value) < 1e9:  # such as rows per second
+        return f"{value:.1f}"
     return f"{value:.4f}" if 1e-2 <= abs(value) < 1e5 else f"{value:.4g}"
 
 
