@@ -59,12 +59,12 @@ STALLED = Stalled(epochs=2, metric=AUC)
         (STALLED, [0.5, INF, INF], [2]),  # infinity is not the best
         (replace(STALLED, min_delta=0.1), [0.5, 0.55, 0.59], [2]),
         (replace(STALLED, min_delta=0.1), [0.5, 0.55, 0.65], []),
-        (Stalled(epochs=1, metric=AUC, direction="min"), [0.5, 0.6, 0.4], [1]),
+        (Stalled(epochs=1, metric=AUC, mode="min"), [0.5, 0.6, 0.4], [1]),
         (Fallen(by=0.1, metric=AUC), [0.5, 0.45, 0.41], []),
         (Fallen(by=0.1, metric=AUC), [0.5, 0.3, 0.3, 0.45, 0.3], [1, 4]),
         (Fallen(by=0.1, metric=AUC), [0.5, NAN, 0.5], []),
         (Fallen(by=0.1, metric=AUC), [0.5, -INF], [1]),
-        (Fallen(by=0.1, metric=AUC, direction="min"), [0.5, 0.61], [1]),
+        (Fallen(by=0.1, metric=AUC, mode="min"), [0.5, 0.61], [1]),
     ],
 )
 def test_a_condition_is_reported_at_the_step_where_it_is_met(rule, values, steps):
@@ -116,7 +116,7 @@ def test_without_a_metric_the_monitored_one_is_followed_in_its_direction(params,
 @pytest.mark.parametrize("metric", [AUC, LOSS, "val/ndcg@10", "val/task_0_mse", "train/loss"])
 def test_the_direction_is_that_of_the_metric(metric):
     expected = "max" if metric in (AUC, "val/ndcg@10") else "min"
-    assert Stalled(metric=metric).direction == expected == Fallen(by=1, metric=metric).direction
+    assert Stalled(metric=metric).mode == expected == Fallen(by=1, metric=metric).mode
 
 
 def test_metrics_that_become_nan_together_are_one_alert():
@@ -163,8 +163,8 @@ def test_plain_data_and_json_are_read_and_written():
         ([{"rule": "fallen"}], TypeError, "fallen needs the setting 'by'"),
         ([{"rule": "stalled", "epochs": 0}], ValueError, "epochs must be at least 1, got 0"),
         ([{"rule": "stalled", "epochs": "3"}], TypeError, "epochs must be a whole number"),
-        ([{"rule": "stalled", "metric": "val/thing"}], ValueError, "val/thing .* give direction="),
-        ([{"rule": "stalled", "direction": "up"}], ValueError, "direction must be one of"),
+        ([{"rule": "stalled", "metric": "val/thing"}], ValueError, "val/thing .* give mode="),
+        ([{"rule": "stalled", "mode": "up"}], ValueError, "mode must be one of"),
         ([{"rule": "fallen", "by": NAN}], ValueError, "by must be above 0"),
         ([{"rule": "dead_rows", "share": 1.5}], ValueError, "share must be above 0 and at most 1"),
         ([{"rule": "slow", "epochs": 30}], ValueError, "epochs must be at most window"),

@@ -59,14 +59,14 @@ class Stalled(Rule):
     Attributes:
         epochs: The number of epochs n.
         metric: The recorded name, such as "val/auc"; None means the monitored metric.
-        direction: "max" or "min", the better values; None means that of the metric.
+        mode: "max" or "min", the better values; None means that of the metric.
         min_delta: The smallest improvement that counts.
 
     Raises:
         ValueError: A number is out of range, or the direction of the metric is unknown.
 
     Example:
-        >>> Stalled(epochs=5, metric="val/auc").direction
+        >>> Stalled(epochs=5, metric="val/auc").mode
         'max'
     """
 
@@ -74,14 +74,14 @@ class Stalled(Rule):
 
     epochs: int = 5
     metric: str | None = None
-    direction: Literal["max", "min"] | None = None
+    mode: Literal["max", "min"] | None = None
     min_delta: float = 0.0
 
     def __post_init__(self) -> None:
         refuse_none(epochs=self.epochs, min_delta=self.min_delta)
         check_whole(1, epochs=self.epochs)
         check_number("[0, inf)", min_delta=self.min_delta)
-        _set_direction(self, self.metric, self.direction)
+        _set_mode(self, self.metric, self.mode)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ class Fallen(Rule):
 
     Attributes:
         by: The difference x, in the unit of the metric.
-        metric, direction: As in `Stalled`.
+        metric, mode: As in `Stalled`.
 
     Raises:
         ValueError: As in `Stalled`.
@@ -100,12 +100,12 @@ class Fallen(Rule):
 
     by: float
     metric: str | None = None
-    direction: Literal["max", "min"] | None = None
+    mode: Literal["max", "min"] | None = None
 
     def __post_init__(self) -> None:
         refuse_none(by=self.by)
         check_number("(0, inf)", by=self.by)
-        _set_direction(self, self.metric, self.direction)
+        _set_mode(self, self.metric, self.mode)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,7 +216,7 @@ def as_rules(given: Any) -> tuple[Rule, ...]:
 
     Example:
         >>> as_rules('[{"rule": "fallen", "by": 0.01, "metric": "val/auc"}]')
-        (Fallen(by=0.01, metric='val/auc', direction='max'),)
+        (Fallen(by=0.01, metric='val/auc', mode='max'),)
     """
     if isinstance(given, str):
         try:
@@ -276,15 +276,15 @@ def _set_names(rule: Rule, **given: Any) -> None:
     object.__setattr__(rule, name, tuple(values))
 
 
-def _set_direction(rule: Rule, metric: Any, direction: Any) -> None:
-    check_choice(("max", "min"), direction=direction)
+def _set_mode(rule: Rule, metric: Any, mode: Any) -> None:
+    check_choice(("max", "min"), mode=mode)
     if metric is None:
         return
     if not isinstance(metric, str) or not metric:
         raise TypeError(f"metric must be the name of a metric, or None, got {metric!r}")
-    if direction is None and direction_of(metric) is None:
+    if mode is None and direction_of(metric) is None:
         raise ValueError(
-            f"whether larger or smaller values of {metric} are better is unknown: give direction="
+            f"whether larger or smaller values of {metric} are better is unknown: give mode="
             '"max" or "min"'
         )
-    object.__setattr__(rule, "direction", direction or direction_of(metric))
+    object.__setattr__(rule, "mode", mode or direction_of(metric))

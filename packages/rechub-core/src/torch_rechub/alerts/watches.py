@@ -91,10 +91,10 @@ class NotFiniteWatch(Watch[NotFinite]):
 class OfMetric(Watch[AnyRule]):
     """A watch of one metric, by default the monitored one."""
 
-    def __init__(self, rule: AnyRule, metric: str | None, direction: Any, delta: float = 0.0):
+    def __init__(self, rule: AnyRule, metric: str | None, mode: Any, delta: float = 0.0):
         super().__init__(rule)
         self._given = metric is not None
-        self.best = Best(metric, direction, delta)
+        self.best = Best(metric, mode, delta)
         self._reported = False
         self.missing = metric or "monitor, in the hyper-parameters"
 
@@ -135,7 +135,7 @@ class StalledWatch(OfMetric[Stalled]):
     """Counts the epochs since the last improvement."""
 
     def __init__(self, rule: Stalled) -> None:
-        super().__init__(rule, rule.metric, rule.direction, rule.min_delta)
+        super().__init__(rule, rule.metric, rule.mode, rule.min_delta)
 
     def holds(self, value: float) -> bool:
         """Whether there was no improvement for n epochs."""
@@ -150,7 +150,7 @@ class FallenWatch(OfMetric[Fallen]):
     """Compares a metric with its best value."""
 
     def __init__(self, rule: Fallen) -> None:
-        super().__init__(rule, rule.metric, rule.direction)
+        super().__init__(rule, rule.metric, rule.mode)
 
     def holds(self, value: float) -> bool:
         """Whether the value is worse than the best by more than x."""
