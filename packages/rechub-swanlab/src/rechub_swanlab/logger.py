@@ -145,15 +145,7 @@ class SwanLabLogger(RunLogger):
         called["name"] = called.pop("experiment_name")
         print_where_possible()
         on_ctrl_c = signal.getsignal(signal.SIGINT)
-        try:
-            self.run = undisturbed(swanlab.init)(config=plain, **called)
-        except (TypeError, ValueError):
-            raise
-        except Exception as error:
-            raise RuntimeError(
-                f"SwanLabLogger could not open its run: {error} Log in once with `swanlab login` "
-                "or set SWANLAB_API_KEY, or record on this machine only with mode='offline'."
-            ) from error
+        self.run = _opened(swanlab, plain, called)
         self.any_thread = left_to_python(self.run, on_ctrl_c)
         self._swanlab = swanlab
         core = getattr(self.run, "_core", None)
@@ -261,6 +253,19 @@ def _write_through(run: Any, core: Any) -> None:
             store.write, store.close = (lambda data: None), (lambda: None)
 
     store.write = write_through
+
+
+def _opened(swanlab: Any, params: dict[str, Any], options: dict[str, Any]) -> Any:
+    """Open a run; an error of SwanLab names the remedies."""
+    try:
+        return undisturbed(swanlab.init)(config=params, **options)
+    except (TypeError, ValueError):
+        raise
+    except Exception as error:
+        raise RuntimeError(
+            f"SwanLabLogger could not open its run: {error} Log in once with `swanlab login` "
+            "or set SWANLAB_API_KEY, or record on this machine only with mode='offline'."
+        ) from error
 
 
 def _observer(core: Any) -> Any:
