@@ -27,7 +27,7 @@ from torch_rechub.basic.tracking.plugin import (
     without_secrets,
 )
 from torch_rechub.basic.tracking.presence import Presence
-from torch_rechub.basic.tracking.stored_files import safe_name, store_file
+from torch_rechub.basic.tracking.stored_files import folder_name, store_file
 from torch_rechub.basic.tracking.table_text import table_text
 
 from .console import print_where_possible
@@ -209,8 +209,8 @@ class SwanLabLogger(RunLogger):
 
     def write_artifact(self, name: str, path: str, kind: str) -> None:
         """Keep a copy of a file in the run's folder; online, swanlab uploads it."""
-        folder = os.path.join(str(self.run.dir), ARTIFACTS)
-        copy = store_file(os.path.join(folder, safe_name(name) or "file"), name, path)
+        folder = os.path.join(str(self.run.dir), ARTIFACTS, folder_name(name))
+        copy = store_file(folder, name, path)
         # swanlab takes a pattern of names
         self.run.save(escape(copy), base_path=str(self.run.dir), policy="end")
 

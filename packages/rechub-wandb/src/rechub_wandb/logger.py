@@ -24,7 +24,7 @@ from torch_rechub.basic.tracking.plugin import (
     without_secrets,
 )
 from torch_rechub.basic.tracking.presence import Presence
-from torch_rechub.basic.tracking.stored_files import store_file
+from torch_rechub.basic.tracking.stored_files import folder_name, store_file
 
 from .ending import is_there, is_written
 from .hooks import load_wandb
@@ -241,7 +241,8 @@ class WandbLogger(RunLogger):
     def write_artifact(self, name: str, path: str, kind: str) -> None:
         """Keep a copy of a file as a version of an artifact, the newest one being the best."""
         legal = _NO_ARTIFACT_NAME.sub("-", name)[:_LONGEST_ARTIFACT] or "file"
-        copy = store_file(os.path.join(str(self.run.dir), ARTIFACTS, legal), name, path)
+        folder = os.path.join(str(self.run.dir), ARTIFACTS, folder_name(name))
+        copy = store_file(folder, name, path)
         artifact = self._wandb.Artifact(legal, type=_NO_ARTIFACT_NAME.sub("-", kind) or "file")
         # the copy does not change, so wandb needs none of its own
         artifact.add_file(copy, name=os.path.basename(path), policy="immutable")

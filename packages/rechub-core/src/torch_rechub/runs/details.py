@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..basic.tracking.plugin import failure_text
+from ..basic.tracking.stored_files import artifact_name
 from ..basic.tracking.table_cells import Cell
 from .record import Run
 
@@ -130,7 +131,9 @@ def before(step: int, records: Sequence[AnyRecord]) -> list[AnyRecord]:
 
 
 def newest_files(folder: Path) -> dict[str, str]:
-    """Return the newest file of each artifact, where each has a folder of its name.
+    """Return the newest file of each artifact, where each has a folder of its own.
+
+    The name of the folder is that of `basic.tracking.stored_files.folder_name`.
 
     Links are left out: runs may come from anyone, and a link may lead to any file of this machine.
 
@@ -143,5 +146,7 @@ def newest_files(folder: Path) -> dict[str, str]:
             continue
         files = [path for path in artifact.glob("*") if path.is_file() and not path.is_symlink()]
         if files:
-            found[artifact.name] = str(max(files, key=lambda path: path.stat().st_mtime_ns))
+            found[artifact_name(artifact.name)] = str(
+                max(files, key=lambda path: path.stat().st_mtime_ns)
+            )
     return found

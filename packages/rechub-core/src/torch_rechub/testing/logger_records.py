@@ -132,7 +132,7 @@ class RecordsContract(Contract):
             logger.log_table("a", ["b", "c"], [[1, 2], [3]], step=0)
 
     def test_artifacts_are_copied(self, tmp_path: Path) -> None:
-        """The file of a run stays as it was recorded; the newest version of a name is found."""
+        """Files stay as they were recorded, and the newest of each name is found by its name."""
         if not self.keeps_files:
             pytest.skip("keeps_files is not set")
         source, runs = tmp_path / "source", tmp_path / "runs"
@@ -143,10 +143,15 @@ class RecordsContract(Contract):
             for content in (b"first", b"second"):
                 file.write_bytes(content)
                 logger.log_artifact("test_values", str(file), "test_values")
+            logger.log_artifact("lists/top-10", str(file), "file")
+            file.write_bytes(b"other")
+            logger.log_artifact("lists-top-10", str(file), "file")
         file.unlink()
         run = self.read_run(runs)
         files = details(run).files if isinstance(run, Run) else run.files
         assert Path(files["test_values"]).read_bytes() == b"second"
+        assert Path(files["lists/top-10"]).read_bytes() == b"second"
+        assert Path(files["lists-top-10"]).read_bytes() == b"other"
 
     def test_the_status_tells_an_error_from_ctrl_c(self, tmp_path: Path) -> None:
         """A run is recorded as finished, as failed or as interrupted."""

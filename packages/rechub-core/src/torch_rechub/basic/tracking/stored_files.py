@@ -1,11 +1,13 @@
 """Files stored with a run: copies of artifacts, and figures, in a folder of the run."""
 
+import hashlib
 import os
 import re
 import shutil
 import stat
 from itertools import count
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
 
 from ..._files import written_whole
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 _NO_FILE_NAME = re.compile(r"[^\w.-]+")
 _LONGEST = 60
+_LONGEST_FOLDER = 120
 
 
 def safe_name(text: str) -> str:
@@ -24,6 +27,27 @@ def safe_name(text: str) -> str:
         'val-roc-curve'
     """
     return _NO_FILE_NAME.sub("-", text).strip("-.")[:_LONGEST]
+
+
+def folder_name(name: str) -> str:
+    """Return the name of the folder of an artifact, from which `artifact_name` reads it back.
+
+    Example:
+        >>> folder_name("lists/top 10"), artifact_name("lists%2Ftop%2010")
+        ('lists%2Ftop%2010', 'lists/top 10')
+    """
+    quoted = quote(name.encode("utf-8", "backslashreplace"), safe="")
+    if not quoted.strip("."):  # empty, or a folder that is there already
+        quoted = quoted.replace(".", "%2E") or "file"
+    if len(quoted) > _LONGEST_FOLDER:
+        digest = hashlib.blake2b(quoted.encode(), digest_size=8).hexdigest()
+        quoted = f"{quoted[:_LONGEST_FOLDER].rstrip('%')}-{digest}"
+    return quoted
+
+
+def artifact_name(folder: str) -> str:
+    """Return the name of the artifact of a folder."""
+    return unquote(folder)
 
 
 def check_storable(name: str, path: str) -> None:
