@@ -683,7 +683,7 @@ def test_a_line_of_rubbish_in_a_journal_is_named_with_the_file(tmp_path):
 
 def test_a_pipe_is_no_journal(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ValueError, match="no regular file"):
+    with pytest.raises(ValueError, match="it is not a regular file"):
         tune(lambda trial: 0.0, {"x": Int(0, 9)}, 1, mode="min", storage=tmp_path / "pipe")
 
 

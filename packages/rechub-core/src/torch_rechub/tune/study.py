@@ -225,7 +225,7 @@ def open_journal(optuna: Any, journal: Path, lock: Any) -> Any:
     """
     journals = optuna.storages.journal
     if journal.exists() and not journal.is_file():  # opening a pipe would block
-        raise ValueError(f"'{journal}' is not a journal of a search, but no regular file")
+        raise ValueError(f"'{journal}' is not a journal of a search: it is not a regular file")
     try:
         return optuna.storages.JournalStorage(journals.JournalFileBackend(str(journal), lock))
     except (ValueError, KeyError, TypeError, AssertionError, RecursionError) as error:
