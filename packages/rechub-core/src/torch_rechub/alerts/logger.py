@@ -56,8 +56,6 @@ class Alerts(BaseLogger):
 
     Example:
         >>> from torch_rechub.alerts import Stalled
-        >>> import logging
-        >>> logging.getLogger("torch_rechub.alerts").setLevel("ERROR")
         >>> with Alerts([Stalled(epochs=2, metric="val/auc")]) as alerts:
         ...     for epoch, auc in enumerate([0.5, 0.75, 0.75, 0.75]):
         ...         alerts.log_metrics({"val/auc": auc}, step=epoch)
