@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from torch_rechub._shown import shown, shown_json
+from torch_rechub._shown import ROOMS, shown, shown_json
 from torch_rechub.cli import main
 from torch_rechub.runs import Run, compare, plot
 from torch_rechub.runs.picture import figure
@@ -136,7 +136,7 @@ def test_a_terminal_gets_colors_and_no_other_escapes(hostile):
 # Logs, pages, pictures
 
 
-@pytest.mark.parametrize("room", ["", ".data", ".runs", ".tracking"])
+@pytest.mark.parametrize("room", ROOMS)
 def test_what_the_library_logs_is_one_line_without_one(room, caplog):
     logging.getLogger(f"torch_rechub{room}").warning("%s: %d", ALL, 3)
     (record,) = caplog.records
@@ -150,7 +150,7 @@ def test_no_module_logs_to_a_logger_next_to_these():
         for file in packages.glob("rechub-*/src/**/*.py")
         for name in re.findall(r'getLogger\("(.*?)"\)', file.read_text(encoding="utf-8"))
     }
-    assert found == {f"torch_rechub{room}" for room in ("", ".data", ".runs", ".tracking")}
+    assert found == {f"torch_rechub{room}" for room in ROOMS}
 
 
 def hostile_comparison():

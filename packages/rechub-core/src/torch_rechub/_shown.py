@@ -8,6 +8,9 @@ import json
 import logging
 import unicodedata
 
+ROOMS = ("", ".alerts", ".data", ".runs", ".tracking", ".ui")
+"""The endings of the names of the loggers that the library logs to."""
+
 
 def shown(text: object) -> str:
     r"""Escape every character of a text that is neither a glyph nor a space.
@@ -36,7 +39,7 @@ def shown_json(text: str) -> str:
 
 def show_logs() -> None:
     """Escape all messages that the library logs, for every handler; each becomes one line."""
-    for room in ("", ".alerts", ".data", ".runs", ".tracking"):
+    for room in ROOMS:
         logging.getLogger(f"torch_rechub{room}").addFilter(_as_shown)
 
 

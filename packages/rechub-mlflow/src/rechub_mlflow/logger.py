@@ -103,6 +103,7 @@ class MLflowLogger(RunLogger):
         tracking_uri: str | None = None,
         id: str | None = None,
         resume: Literal["allow", "must", "never"] | None = None,
+        *,
         group: str | None = None,
         parent: str | None = None,
     ) -> None:

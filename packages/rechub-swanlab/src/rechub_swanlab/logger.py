@@ -115,6 +115,7 @@ class SwanLabLogger(RunLogger):
         description: str | None = None,
         config: Mapping[str, Any] | None = None,
         logdir: str | os.PathLike[str] | None = None,
+        *,
         tags: Sequence[str] | None = None,
         group: str | None = None,
         parent: str | None = None,

@@ -88,6 +88,7 @@ class TensorBoardXLogger(RunLogger):
         self,
         log_dir: str | os.PathLike[str],
         comment: str = "",
+        *,
         group: str | None = None,
         parent: str | None = None,
         tags: Sequence[str] | None = None,

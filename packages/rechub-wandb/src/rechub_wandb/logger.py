@@ -106,6 +106,7 @@ class WandbLogger(RunLogger):
         tags: Sequence[str] | None = None,
         notes: str | None = None,
         dir: str | os.PathLike[str] | None = None,
+        *,
         group: str | None = None,
         parent: str | None = None,
         **kwargs: Any,

@@ -103,6 +103,7 @@ class JSONLLogger(RunLogger):
         dir: str | os.PathLike[str] = "runs",
         id: str | None = None,
         resume: Literal["allow", "must", "never"] | None = None,
+        *,
         group: str | None = None,
         parent: str | None = None,
     ) -> None:

@@ -9,6 +9,7 @@ import logging
 from itertools import pairwise
 from typing import Any
 
+from ...._shown import ROOMS
 from .environment import environment_secrets
 from .forms import REDACTED, without_credentials, without_key_blocks, without_tokens
 from .names import Grade, grade, is_secret, is_secret_name
@@ -104,5 +105,5 @@ _FILTER = RedactingFilter()
 
 def redact_messages() -> None:
     """Redact all messages that the library logs, for every handler."""
-    for name in ("", ".alerts", ".data", ".runs", ".tracking"):
-        logging.getLogger(f"torch_rechub{name}").addFilter(_FILTER)
+    for room in ROOMS:
+        logging.getLogger(f"torch_rechub{room}").addFilter(_FILTER)
