@@ -66,6 +66,7 @@ print(json.dumps(said))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of a file's size is Linux's")
+@pytest.mark.slow
 def test_every_writer_names_its_file_when_the_disk_is_full(tmp_path):
     done = run_script(["-c", LIMITED, tmp_path])
     said = json.loads(done.stdout.splitlines()[-1])

@@ -35,6 +35,7 @@ def recorded(tmp_path_factory):
 
 
 @pytest.mark.parametrize("backend", CHECKED)
+@pytest.mark.slow
 def test_of_a_file_with_a_flipped_bit_nothing_is_shown_that_was_not_recorded(
     backend, recorded, caplog
 ):

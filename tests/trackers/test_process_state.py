@@ -76,7 +76,11 @@ def test_a_signal_while_runs_are_finished_ends_them_and_then_the_process(
     "through",
     [
         pytest.param('exec "$@" <&- >&- 2>&-', id="closed", marks=pytest.mark.slow),
-        pytest.param('{ "$@"; } 2>&1 | head -c 1 > /dev/null', id="a pipe without a reader"),
+        pytest.param(
+            '{ "$@"; } 2>&1 | head -c 1 > /dev/null',
+            id="a pipe without a reader",
+            marks=pytest.mark.slow,
+        ),
         pytest.param('exec "$@" > /dev/full 2>&1', id="full", marks=pytest.mark.slow),
     ],
 )

@@ -132,7 +132,10 @@ logger.finish()
 """
 
 
-@pytest.mark.parametrize("kind", [*BACKENDS, "jsonl, new"])
+SDKS = [pytest.param(kind, marks=pytest.mark.slow) for kind in BACKENDS if kind != "jsonl"]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", *SDKS, "jsonl, new"])
 def test_three_processes_at_once_make_runs_of_their_own_or_are_refused(kind, tmp_path):
     meeting = tmp_path / "meeting"
     meeting.mkdir()

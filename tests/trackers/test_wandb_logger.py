@@ -250,7 +250,8 @@ def test_environment_variables_of_the_user_win(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the service's process in /proc")
-@pytest.mark.parametrize("when", ["log_metrics", pytest.param("finish", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("when", ["log_metrics", "finish"])
+@pytest.mark.slow
 def test_a_service_that_hangs_holds_up_neither_training_nor_the_end_of_the_process(tmp_path, when):
     done = run_in_a_process(
         "import glob, os, signal, sys\n"

@@ -273,6 +273,7 @@ def test_a_loop_by_hand_trains_the_model_that_we_train():
     assert ours.value("parameters") == by_hand.value("parameters") + 1  # one bias more
 
 
+@pytest.mark.slow
 def test_our_code_trains_and_ranks_a_click_log():
     (run,) = runs_here("ctr", SMALL[0][1], JOBS["ctr"].peers[:1])
     assert run.error is None

@@ -213,6 +213,7 @@ def test_embeddings_of_users_are_the_states_after_their_last_event(hstu):
     assert np.array_equal(hstu.bundle.embed(users=past), expected.numpy())
 
 
+@pytest.mark.slow
 def test_recommendations_in_a_new_process(hstu):
     """The five lines that a user writes."""
     code = f"""

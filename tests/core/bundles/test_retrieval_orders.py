@@ -137,6 +137,7 @@ def test_items_outside_the_history_that_is_read_are_excluded_too(orders, bundle)
     np.testing.assert_allclose(found["score"], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_new_process_recommends_to_raw_customers_known_and_unknown(orders, bundle):
     product = orders.products["product"][0]
     users = [

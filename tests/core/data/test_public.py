@@ -408,6 +408,7 @@ def test_a_site_that_serves_something_else_leaves_nothing_behind(site, archives,
     assert files_in(cache) == []
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_fetching_leaves_no_half_archive(site, cache):
     site.slowly.set()
     child = subprocess.Popen([sys.executable, "-c", child_script(cache)])

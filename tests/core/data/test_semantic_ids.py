@@ -203,6 +203,7 @@ else:
 """
 
 
+@pytest.mark.slow
 def test_without_transformers_a_tokenizer_says_what_to_install():
     done = run_script(["-c", WITHOUT])
     assert done.returncode == 0, done.stderr

@@ -82,6 +82,7 @@ def outputs(model, x, mode=None):
     return [found] if isinstance(found, torch.Tensor) else list(found)
 
 
+@pytest.mark.slow
 def test_every_trainer_writes_its_model(tmp_path):
     file, options = tmp_path / "model.onnx", {"n_epoch": 1, "model_path": tmp_path}
     ctr, match = model_of("WideDeep"), model_of("DSSM")

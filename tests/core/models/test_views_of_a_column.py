@@ -153,6 +153,7 @@ def test_what_contradicts_itself_is_an_error_of_the_model():
         R.WideDeep(again, again, MLP)
 
 
+@pytest.mark.slow
 def test_a_model_of_views_trains_and_its_file_has_each_column_once(tmp_path):
     model, names = RANKING["DeepFM"](features(own=False)), ("user", "item", "tags")
     trainer = CTRTrainer(model, n_epoch=1, model_path=tmp_path)

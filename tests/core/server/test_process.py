@@ -140,6 +140,7 @@ def test_sighup_loads_a_new_bundle_under_load(start, bundle_folders, folder):
     assert server.end().returncode == 0
 
 
+@pytest.mark.slow
 def test_the_watch_loads_a_replaced_bundle_and_the_token_comes_from_a_file(
     start, bundle_folders, folder, tmp_path
 ):
@@ -173,6 +174,7 @@ def test_an_open_address_without_a_token_is_warned_of(start, bundle_folders):
     assert server.end().returncode == 0
 
 
+@pytest.mark.slow
 def test_a_computation_without_an_end_is_given_up_after_the_grace(start, bundle_folders):
     sleeps = "from torch_rechub.server.answering import Predicting; import time; "
     sleeps += "Predicting.answer = lambda self, requests: time.sleep(600); "

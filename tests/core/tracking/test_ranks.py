@@ -94,6 +94,7 @@ def test_only_rank_0_opens_a_run_and_nothing_imports_torch(tmp_path):
     assert (run.metrics, run.hyperparams) == ({"a": [(0, 0.5)]}, {"lr": 0.1})
 
 
+@pytest.mark.slow
 def test_processes_that_torch_joined_are_known_without_variables(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
