@@ -1,7 +1,9 @@
 """SIGTERM becomes an exit that can be cleaned up after, where nobody else wants it."""
 
 import signal
+import sys
 import threading
+import time
 from contextlib import nullcontext
 
 import pytest
@@ -51,3 +53,31 @@ def test_in_another_thread_nothing_changes():
     thread.start()
     thread.join()
     assert seen == [signal.SIG_DFL]
+
+
+class SignalsWhenFinalized:
+    """Python ignores the exceptions of finalizers, as it does those of a fork."""
+
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_whose_exception_python_ignores_arrives_again():
+    with pytest.raises(SystemExit) as exit, sigterm_raises():  # noqa: PT012
+        SignalsWhenFinalized()
+        time.sleep(10)  # which the second signal interrupts
+    assert exit.value.code == 143
+
+
+def test_other_ignored_exceptions_reach_the_hook_that_was_there(monkeypatch):
+    class Fails:
+        def __del__(self):
+            raise ValueError("in a finalizer")
+
+    seen = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: seen.append(unraisable.exc_type))
+    hook = sys.unraisablehook
+    with sigterm_raises():
+        Fails()
+    assert seen == [ValueError]
+    assert sys.unraisablehook is hook

@@ -1,10 +1,15 @@
 """SIGTERM, which job schedulers send before SIGKILL."""
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
+
+_AGAIN = 0.02  # seconds
 
 STATUS = 128 + signal.SIGTERM  # the exit code of a process ended by SIGTERM, as reported by shells
 
@@ -17,6 +22,9 @@ def sigterm_raises() -> Iterator[None]:
     user is kept, and only the main thread is affected, because Python runs handlers there. The
     previous handler is restored at the end.
 
+    Where Python ignores exceptions, as in finalizers and during a fork, both of which the workers
+    of a loader cause in each epoch, the signal is sent again, because schedulers send one only.
+
     Example:
         >>> with sigterm_raises():
         ...     signal.raise_signal(signal.SIGTERM)
@@ -28,12 +36,38 @@ def sigterm_raises() -> Iterator[None]:
     if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
-    signal.signal(signal.SIGTERM, _stop)
+    stop = _Stop(sys.unraisablehook)
+    ignored = stop.ignored
+    sys.unraisablehook = ignored
+    signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if sys.unraisablehook is ignored:
+            sys.unraisablehook = stop.hook
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(STATUS)
+class _Stop:
+    """The handler of the signal, and of its exception where Python ignores it.
+
+    Args:
+        hook: The hook for other exceptions that are ignored.
+    """
+
+    def __init__(self, hook: Any) -> None:
+        self.hook = hook
+        self.raised: SystemExit | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.raised = SystemExit(STATUS)
+        raise self.raised
+
+    def ignored(self, unraisable: Any) -> None:
+        """Send the signal again if its exception is the one that is ignored."""
+        if self.raised is None or unraisable.exc_value is not self.raised:
+            self.hook(unraisable)
+            return
+        again = threading.Timer(_AGAIN, os.kill, [os.getpid(), signal.SIGTERM])
+        again.daemon = True
+        again.start()
