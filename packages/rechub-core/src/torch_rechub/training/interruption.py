@@ -22,8 +22,8 @@ def sigterm_raises() -> Iterator[None]:
     user is kept, and only the main thread is affected, because Python runs handlers there. The
     previous handler is restored at the end.
 
-    Where Python ignores exceptions, as in finalizers and during a fork, both of which the workers
-    of a loader cause in each epoch, the signal is sent again, because schedulers send one only.
+    Python ignores exceptions in finalizers and during a fork, and the workers of a loader cause
+    both in each epoch. There the signal is sent again, because schedulers send one only.
 
     Example:
         >>> with sigterm_raises():
