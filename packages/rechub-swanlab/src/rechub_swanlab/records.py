@@ -6,19 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from torch_rechub.runs.damage import Damage
-from torch_rechub.runs.framing import leveldb_records
+from torch_rechub.runs.framing import leveldb_messages
 
 _IDENT, _VERSION = b":SWL\xd6\xe1", 2
 
 
 def swanlab_records(path: Path, damage: Damage) -> Iterator[tuple[int, Any]]:
     """Iterate over the position and protobuf message of each record of a ``.swanlab`` file."""
-    record = import_module("swanlab.proto.swanlab.record.v1.record_pb2").Record
-    for at, data in leveldb_records(path, _IDENT, _VERSION, damage):
-        try:
-            yield at, record.FromString(data)
-        except import_module("google.protobuf.message").DecodeError as error:
-            damage.add(at, str(error))
+    record: Any = import_module("swanlab.proto.swanlab.record.v1.record_pb2").Record
+    return leveldb_messages(path, _IDENT, _VERSION, damage, record.FromString)
 
 
 def seconds(stamp: Any) -> float:

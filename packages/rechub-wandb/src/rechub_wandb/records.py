@@ -9,7 +9,7 @@ from typing import Any
 
 from torch_rechub.runs.checks import moment
 from torch_rechub.runs.damage import Damage
-from torch_rechub.runs.framing import leveldb_records
+from torch_rechub.runs.framing import leveldb_messages
 
 _IDENT, _VERSION = b":W&B\xe1\xbe", 0
 # wandb's exit codes for runs ended by a signal, as in a shell: SIGINT, SIGTERM
@@ -18,12 +18,8 @@ _INTERRUPTED = {130, 143, 255}
 
 def wandb_records(path: Path, damage: Damage) -> Iterator[tuple[int, Any]]:
     """Iterate over the position and protobuf message of each record (``wandb.proto``)."""
-    record = import_module("wandb.proto.wandb_internal_pb2").Record
-    for at, data in leveldb_records(path, _IDENT, _VERSION, damage):
-        try:
-            yield at, record.FromString(data)
-        except import_module("google.protobuf.message").DecodeError as error:
-            damage.add(at, str(error))
+    record: Any = import_module("wandb.proto.wandb_internal_pb2").Record
+    return leveldb_messages(path, _IDENT, _VERSION, damage, record.FromString)
 
 
 def add_file(state: "State", path: Path) -> None:

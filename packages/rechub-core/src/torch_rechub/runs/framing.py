@@ -9,10 +9,12 @@ Reference: the LevelDB documentation, "leveldb Log format".
 import os
 import struct
 import zlib
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, TypeVar
 
 from .damage import Damage
+
+AnyMessage = TypeVar("AnyMessage")
 
 _BLOCK = 32 * 1024
 _HEADER = 7
@@ -54,6 +56,34 @@ def leveldb_records(
             if parts and kind in (_WHOLE, _LAST):
                 yield at, b"".join(parts)
                 parts = []
+
+
+def leveldb_messages(
+    path: str | os.PathLike[str],
+    ident: bytes,
+    version: int,
+    damage: Damage,
+    parse: Callable[[bytes], AnyMessage],
+) -> Iterator[tuple[int, AnyMessage]]:
+    """Iterate over the records of a file as messages, with their positions.
+
+    Args:
+        path: The file.
+        ident: The required first bytes of the file.
+        version: The latest version of the format that can be read.
+        damage: Counts the parts that are skipped, and the records that are no message.
+        parse: Parses a record, such as the `FromString` of a class of protobuf.
+
+    Raises:
+        ValueError: The file has another header, or a later version.
+    """
+    for at, data in leveldb_records(path, ident, version, damage):
+        try:
+            message = parse(data)
+        except Exception as error:  # protobuf's, which core does not know
+            damage.add(at, str(error))
+            continue
+        yield at, message
 
 
 def last_records(path: str | os.PathLike[str], blocks: int = 32) -> Iterator[bytes]:

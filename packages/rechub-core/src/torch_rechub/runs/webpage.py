@@ -32,7 +32,7 @@ def draw_html(comparison: Comparison, path: str) -> None:
 def page(comparison: Comparison) -> str:
     """Return the HTML of the page."""
     here = resources.files(__package__) / "page"
-    script = _joined(here, "search.js", "curves.js")
+    script = _joined(here, "axes.js", "search.js", "curves.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     runs = sum(row.n for row in comparison.rows)
     parts = {

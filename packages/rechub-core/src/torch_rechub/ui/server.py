@@ -85,7 +85,8 @@ class UIServer(ThreadingHTTPServer):
 def _pages() -> dict[str, tuple[str, bytes]]:
     """The files of the page by their paths; no other path is ever opened."""
     drawings = resources.files("torch_rechub.runs") / "page"
-    files = [drawings / "search.js", drawings / "search.css"]  # as in the page of `rechub compare`
+    # as in the page of `rechub compare`
+    files = [drawings / name for name in ("axes.js", "search.js", "search.css")]
     found = {}
     for file in [*(resources.files(__package__) / "page").iterdir(), *files]:
         kind = _TYPES.get(f".{file.name.rpartition('.')[2]}")
